@@ -1,0 +1,43 @@
+# `make run` and `make test` do their own set-up from nothing but Python 3.11+, make and git.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: run test check mlflow prefect clean
+
+run: $(INSTALLED)  ## bring every stage up to date and show the figures
+	$(BIN)/coronet run
+
+test: check  ## all checks and tests
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## style, types and import contracts: what pre-commit runs too
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
+	$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+prefect: $(INSTALLED)  ## Prefect's page at http://127.0.0.1:4200
+	$(BIN)/prefect server start --host 127.0.0.1 --port 4200
+
+clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back
+	rm -rf data/split data/residuals models reports dvc_plots .coronet
+
+# uv installs in seconds what pip, which tries versions backwards, takes minutes for. Where uv does not run, pip does it.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("CoroNet needs Python 3.11 or newer; set PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION) && \
+	$(BIN)/uv pip install --quiet --python .venv --compile-bytecode --constraint constraints.txt --editable '.[dev]' || \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,115 @@
+"""Meaningful perturbation (Fong and Vedaldi 2017), the explainer of paper sec. 3.4.
+
+For an image X and a class c, a mask m of S x S values in [0, 1] is learnt that blurs away as little as possible
+and yet lowers the probability of c as far as possible:
+
+    min over m of   p_c(up(m) X + (1 - up(m)) blur(X))  +  l1 * sum |1 - m|  +  tv * sum |grad m|^beta
+
+`up` brings the mask to the image's size (nearest neighbour, then an optional Gaussian blur), `blur` is a Gaussian
+blur, and the image is shifted by a few pixels in each iteration so that the mask cannot fit single pixels. The map
+that is shown is 1 - up(m): high where blurring hurts the class. X is perturbed, not its residual tensor: the
+perturbed image passes both autoencoders and the CIN.
+
+Images of a batch share the initial mask and the shifts, and each keeps its own mask and its own sum of losses, so a
+batch gives each image the map that it would get alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.functional import gaussian_blur
+
+from coronet_core.callbacks import ignore
+from coronet_core.seeds import generator
+
+TotalVariation = Literal["isotropic", "anisotropic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbation:
+    """Settings of the method, under the names that the paper's authors and Fong and Vedaldi give them."""
+
+    mask_size_px: int
+    mask_blur_radius_px: float
+    """Standard deviation of the blur of the upsampled mask; 0 leaves it in blocks."""
+    null_blur_radius_px: float
+    """Standard deviation of the blur that makes the image without evidence."""
+    l1_weight: float
+    tv_weight: float
+    tv_beta: float
+    tv_norm: TotalVariation
+    learning_rate: float
+    iterations: int
+    jitter_px: int
+    seed: int
+
+
+def perturbation_maps(
+    probabilities: Callable[[Tensor], Tensor],
+    image: Tensor,
+    target: Tensor,
+    settings: Perturbation,
+    on_iteration: Callable[[], object] = ignore,
+) -> Tensor:
+    """Return attribution maps (B, 1, H, W) float32 in [0, 1], high where the evidence for `target` lies.
+
+    `image` is X, (B, 1, H, W) float32 in [0, 1]; `target` the class indices (B,) to explain; `probabilities` maps
+    images to class probabilities (B, 3) and must let gradients through to the images.
+    """
+    rng = generator(settings.seed, "perturbation")
+    size = (settings.mask_size_px, settings.mask_size_px)
+    start = torch.rand(1, 1, *size, generator=rng).to(image.device)  # (1, 1, S, S)
+    mask = start.expand(len(image), -1, -1, -1).clone().requires_grad_()  # (B, 1, S, S)
+    null = blur(image, settings.null_blur_radius_px)  # (B, 1, H, W)
+    optimizer = torch.optim.Adam([mask], lr=settings.learning_rate)
+    for _ in range(settings.iterations):
+        shift = torch.randint(0, settings.jitter_px + 1, (2,), generator=rng).tolist()
+        full = upsampled(mask, image, settings.mask_blur_radius_px)  # (B, 1, H, W)
+        perturbed = full * shifted(image, *shift) + (1 - full) * shifted(null, *shift)
+        evidence = probabilities(perturbed).gather(1, target[:, None]).sum()
+        sparsity = settings.l1_weight * (1 - mask).abs().sum()
+        smoothness = settings.tv_weight * total_variation(mask, settings.tv_beta, settings.tv_norm).sum()
+        (mask.grad,) = torch.autograd.grad(evidence + sparsity + smoothness, [mask])
+        optimizer.step()
+        with torch.no_grad():
+            mask.clamp_(0, 1)
+        on_iteration()
+    return 1 - upsampled(mask.detach(), image, settings.mask_blur_radius_px)
+
+
+def blur(image: Tensor, radius_px: float) -> Tensor:
+    """Blur (B, C, H, W) by a Gaussian of standard deviation `radius_px`, cut off where the image is too small."""
+    if radius_px == 0:
+        return image
+    largest = min(image.shape[-2:]) * 2 - 1  # reflection padding reaches no further than the image
+    kernel_size = min(2 * int(4 * radius_px + 0.5) + 1, largest)
+    blurred: Tensor = gaussian_blur(image, [kernel_size, kernel_size], [radius_px, radius_px])
+    return blurred
+
+
+def upsampled(mask: Tensor, image: Tensor, blur_radius_px: float) -> Tensor:
+    """Bring a mask (B, 1, S, S) to the size of `image`, (B, 1, H, W)."""
+    return blur(functional.interpolate(mask, size=image.shape[-2:], mode="nearest"), blur_radius_px)
+
+
+def shifted(image: Tensor, down_px: int, right_px: int) -> Tensor:
+    """Shift (B, C, H, W) down and right; what enters repeats the border."""
+    height, width = image.shape[-2:]
+    return functional.pad(image, (right_px, 0, down_px, 0), mode="replicate")[..., :height, :width]
+
+
+def total_variation(mask: Tensor, beta: float, norm: TotalVariation) -> Tensor:
+    """Return the total variation (B,) of masks (B, 1, S, S).
+
+    Isotropic: sum of (dx^2 + dy^2)^(beta / 2) over the pixels; anisotropic: sum of |dx|^beta + |dy|^beta.
+    """
+    across, down = mask.diff(dim=3).abs(), mask.diff(dim=2).abs()
+    if norm == "anisotropic":
+        return (across**beta).sum((1, 2, 3)) + (down**beta).sum((1, 2, 3))
+    squares = functional.pad(across, (0, 1)) ** 2 + functional.pad(down, (0, 0, 0, 1)) ** 2  # (B, 1, S, S)
+    # The power's gradient at 0 is infinite for beta < 2; nothing there is to be smoothed.
+    return torch.where(squares > 0, squares.clamp_min(1e-20) ** (beta / 2), 0).sum((1, 2, 3))

@@ -1,0 +1,18 @@
+"""The three classes of the paper, in the one order that every array, table and file follows, and the three splits."""
+
+from typing import Final, Literal
+
+ClassName = Literal["healthy", "pneumonia", "covid19"]
+
+CLASSES: Final[tuple[ClassName, ...]] = ("healthy", "pneumonia", "covid19")
+
+DISPLAY_NAMES: Final[dict[ClassName, str]] = {
+    "healthy": "Healthy",
+    "pneumonia": "non-COVID Pneumonia",
+    "covid19": "COVID-19",
+}
+"""Names as the paper's tables print them."""
+
+SplitName = Literal["train", "validation", "test"]
+
+SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")

@@ -1,0 +1,125 @@
+"""Source `image_folder`: class folders of image files, with an optional labels CSV.
+
+Without a CSV, the class is the folder's name (`healthy/`, `pneumonia/`, `covid19/`, at any depth). With one, the CSV
+lists the images: column `file` (relative to the folder) is required; `label`, `patient_id`, `view`, `sex`, `age`,
+`source` and `licence` are read if they are there; other columns are passed over.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from coronet_core.classes import CLASSES, ClassName
+from coronet_core.data.record import Record
+from coronet_core.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm"})
+MAX_NAMED = 3
+
+
+def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> list[Record]:
+    """List the images of `folder`, sorted by name.
+
+    `patient_id_pattern` is a regular expression whose first group is the patient in the file name; it serves images
+    whose CSV has no `patient_id`. Without either, every image is a patient of its own.
+
+    Raises DataError for a missing folder or CSV, a row without a file or a known label, an empty class.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
+    rows = _rows_of_csv(folder, labels_csv) if labels_csv is not None else _rows_of_folders(folder)
+    found = [_record(folder, row, patient_id_pattern) for row in sorted(rows, key=lambda row: str(row["file"]))]
+    for label in CLASSES:
+        if not any(record.label == label for record in found):
+            raise DataError(f"{folder}: class {label} has no images. {_remedy_for_empty_class(labels_csv, label)}")
+    return found
+
+
+def _remedy_for_empty_class(labels_csv: str | None, label: ClassName) -> str:
+    if labels_csv is None:
+        return f"Put them into a folder called {label}."
+    return f"Add rows with the label {label} to {labels_csv}."
+
+
+def _rows_of_folders(folder: Path) -> list[dict[str, Any]]:
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    return [{"file": path.relative_to(folder).as_posix()} for path in files]
+
+
+def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
+    path = folder / labels_csv
+    if not path.is_file():
+        raise DataError(f"{path}: no such labels CSV. Write it, or set labels_csv to null to use the folders' names.")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' parser errors are ValueErrors, and so are bad encodings
+        raise DataError(f"{path}: not a readable CSV ({str(error).strip()}). Save it as UTF-8 with commas.") from error
+    if "file" not in table:
+        raise DataError(
+            f"{path}: no column called file (found: {', '.join(map(str, table))}). Name each image's path in it."
+        )
+    missing = [name for name in table["file"] if not (folder / name).is_file()]
+    if missing:
+        more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+        raise DataError(
+            f"{path}: names files that do not exist: {', '.join(missing[:MAX_NAMED])}{more}. "
+            f"Put them under {folder}, or delete their rows."
+        )
+    doubled = table["file"][table["file"].duplicated()]
+    if len(doubled):
+        raise DataError(f"{path}: lists {doubled.iloc[0]} more than once. Delete the rows that are too many.")
+    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]  # its keys are the columns
+    return rows
+
+
+def _record(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) -> Record:
+    file = folder / row["file"]
+    status = file.stat()
+    return Record(
+        image_id=f"{folder.name}/{row['file']}",
+        patient_id=_patient(folder, row, patient_id_pattern),
+        label=_label(folder, row),
+        source=row.get("source") or folder.name,
+        read=partial(file.read_bytes),
+        version=f"{status.st_size}/{status.st_mtime_ns}",
+        view=row.get("view") or None,
+        sex=row.get("sex") or None,
+        age=_age(folder, row),
+        licence=row.get("licence") or None,
+    )
+
+
+def _label(folder: Path, row: dict[str, Any]) -> ClassName:
+    names = [row["label"].strip()] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
+    for name in names:
+        for label in CLASSES:
+            if name.lower() == label:
+                return label
+    found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"
+    raise DataError(f"{folder / row['file']}: {found}; a class is one of {', '.join(CLASSES)}. Correct or remove it.")
+
+
+def _patient(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) -> str:
+    if row.get("patient_id"):
+        return str(row["patient_id"])  # as given: the same id in two folders is the same patient
+    if patient_id_pattern is None:
+        return f"{folder.name}/{row['file']}"
+    match = re.search(patient_id_pattern, Path(row["file"]).name)
+    if match is None:
+        raise DataError(
+            f"{row['file']}: patient_id_pattern {patient_id_pattern!r} finds no patient in this file name. "
+            "Correct the pattern, or rename or remove the file."
+        )
+    return match.group(1)
+
+
+def _age(folder: Path, row: dict[str, Any]) -> float | None:
+    if not row.get("age"):
+        return None
+    try:
+        return float(row["age"])
+    except ValueError as error:
+        raise DataError(f"{folder / row['file']}: age {row['age']!r} is not a number of years. Correct it.") from error

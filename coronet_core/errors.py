@@ -1,0 +1,17 @@
+"""Errors a user can mend. Raised where the fault is seen, caught once at the edge (`python -m tasks`, `coronet`)."""
+
+
+class CoroNetError(Exception):
+    """Something a user can mend. The message says what was wrong, the value, and what to do next."""
+
+
+class DataError(CoroNetError):
+    """The images or their labels cannot be used as they are."""
+
+
+class ParamsError(CoroNetError):
+    """A parameter file is missing, malformed, or asks for the impossible."""
+
+
+class WeightsError(CoroNetError):
+    """A weights file is missing, damaged, or belongs to another network."""

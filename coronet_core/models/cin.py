@@ -1,0 +1,53 @@
+"""The COVID-19 identification network (CIN), paper sec. 2.2: a ResNet-18 that reads residual tensors."""
+
+from collections.abc import Mapping
+from urllib.error import URLError
+
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights, resnet18
+
+from coronet_core.classes import CLASSES
+from coronet_core.errors import WeightsError
+
+CLASSIFIER_PREFIX = "fc."
+
+
+def build_cin() -> nn.Module:
+    """Return an untrained CIN, 11,178,051 parameters: residual tensor (B, 3, H, W) in, logits (B, 3) out.
+
+    Residuals enter as they are. ImageNet's mean and deviation describe photographs, and the paper names no
+    normalisation; the batch norm behind the first convolution takes up the scale.
+    """
+    cin: nn.Module = resnet18(weights=None, num_classes=len(CLASSES))
+    return cin
+
+
+def imagenet_backbone() -> dict[str, Tensor]:
+    """Return torchvision's ImageNet weights (IMAGENET1K_V1), from its cache or by download.
+
+    Raises WeightsError when they are neither cached nor reachable.
+    """
+    weights = ResNet18_Weights.IMAGENET1K_V1
+    try:
+        return dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (URLError, OSError) as error:
+        raise WeightsError(
+            f"cin.pretrained: imagenet: the weights could not be downloaded ({error}). Fetch {weights.url} on a "
+            "machine with a network and set cin.pretrained to the file's path, or set it to none."
+        ) from error
+
+
+def load_backbone(cin: nn.Module, backbone: Mapping[str, Tensor], origin: str) -> None:
+    """Copy `backbone` into `cin`, all layers but the classifier, which keeps its initial weights.
+
+    `origin` names the file in the error. Raises WeightsError when keys or shapes are not a ResNet-18's.
+    """
+    own = {key: value for key, value in cin.state_dict().items() if not key.startswith(CLASSIFIER_PREFIX)}
+    given = {key: value for key, value in backbone.items() if not key.startswith(CLASSIFIER_PREFIX)}
+    wrong = sorted(own.keys() ^ given.keys()) or [key for key in own if own[key].shape != given[key].shape]
+    if wrong:
+        raise WeightsError(
+            f"{origin}: not a ResNet-18 backbone: {len(wrong)} keys are missing, unknown or of another shape "
+            f"(first: {wrong[0]}). Give a state dict of torchvision's resnet18."
+        )
+    cin.load_state_dict(given, strict=False)

@@ -1,0 +1,60 @@
+"""Training one autoencoder on the images of its class (paper sec. 2.1 and 3.2)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from coronet_core.models.fpae import FPAE
+from coronet_core.precision import Precision, autocast
+from coronet_core.shards import Subset, as_image, batches
+from coronet_core.training.loop import EpochMetrics, Task
+from coronet_core.training.objective import AutoencoderLoss, autoencoder_loss
+
+
+def autoencoder_fit(
+    autoencoder: FPAE,
+    training: Subset,
+    validation: Subset,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    regulariser_weight: float,
+    batch_size: int,
+    precision: Precision,
+    training_size_px: int | None,
+) -> Task:
+    """Return what `fit` needs to train `autoencoder` by eq. (3) with Adam.
+
+    `training` and `validation` hold uint8 images (n, H, W) of one class. With `training_size_px` the images are
+    brought to that side by nearest neighbour before each pass (the authors trained at 512).
+    """
+    device = training.device
+    autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+    optimizer = torch.optim.Adam(autoencoder.parameters(), lr=learning_rate, weight_decay=weight_decay)
+
+    def loss_of(images: Subset, positions: Tensor) -> AutoencoderLoss:
+        image = as_image(images.take(positions))  # (B, 1, H, W)
+        if training_size_px is not None:
+            image = functional.interpolate(image, size=(training_size_px, training_size_px), mode="nearest")
+        with autocast(device, precision):
+            return autoencoder_loss(autoencoder, image, regulariser_weight)
+
+    @torch.inference_mode()
+    def validate() -> EpochMetrics:
+        autoencoder.eval()
+        total = torch.zeros((), device=device)
+        for positions in batches(torch.arange(len(validation), device=device), batch_size):
+            total += loss_of(validation, positions).loss * len(positions)
+        return {"validation_loss": float(total) / len(validation)}
+
+    def training_step(positions: Tensor, _: torch.Generator) -> dict[str, Tensor]:
+        return loss_of(training, positions)._asdict()
+
+    return Task(
+        model=autoencoder,
+        optimizer=optimizer,
+        n_images=len(training),
+        device=device,
+        training_step=training_step,
+        validate=validate,
+    )

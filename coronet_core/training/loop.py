@@ -1,0 +1,147 @@
+"""The training loop. It knows epochs, batches, the best epoch and how to go on; it knows no model.
+
+Nothing inside a step waits for the device: losses are summed there and read once an epoch.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from coronet_core.callbacks import ignore
+from coronet_core.seeds import generator
+from coronet_core.shards import batches
+
+EpochMetrics = dict[str, float]
+History = list[EpochMetrics]
+"""One row an epoch, column `epoch` counting from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """How long and by what rule to train."""
+
+    epochs: int
+    batch_size: int
+    epoch_fraction: float
+    """Share of the training images that an epoch visits, in (0, 1]; drawn anew each epoch."""
+    best_by: str
+    """History column that chooses the best epoch: the lowest, or the highest if it is an accuracy."""
+    patience_epochs: int | None
+    """Stop after so many epochs without a better one; None trains them all."""
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What the loop trains: a model, its optimiser, and its two passes over data."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    n_images: int
+    device: torch.device
+    training_step: Callable[[Tensor, torch.Generator], dict[str, Tensor]]
+    """Losses of one batch of positions, each a 0-d tensor on the device; the one called `loss` is minimised."""
+    validate: Callable[[], EpochMetrics]
+
+
+@dataclass
+class TrainingState:
+    """All that a later process needs to go on as if nothing had happened. Randomness is derived, not stored."""
+
+    history: History = field(default_factory=list)
+    best_epoch: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """Handed to `on_epoch` after each epoch."""
+
+    metrics: EpochMetrics
+    is_best: bool
+    checkpoint: Callable[[], dict[str, Any]]
+    """Everything needed to resume, as tensors and plain values; pass it to `fit` as `resume`."""
+
+
+def fit(
+    task: Task,
+    fitting: Fitting,
+    *,
+    resume: dict[str, Any] | None = None,
+    on_epoch: Callable[[EpochEnd], object] = ignore,
+    on_step: Callable[[int], object] = ignore,
+) -> History:
+    """Train `task.model` and leave it with the weights of its best epoch. Returns the history.
+
+    `on_step` receives the number of images of each step. Resuming from a checkpoint of epoch e ends with the same
+    weights as a run that was never stopped, bit for bit on a CPU with the same number of threads.
+    """
+    state = TrainingState()
+    if resume is not None:
+        state = _restore(task, resume)
+    while len(state.history) < fitting.epochs and not _is_exhausted(state, fitting.patience_epochs):
+        epoch = len(state.history) + 1
+        metrics = {"epoch": float(epoch), **_train_epoch(task, fitting, epoch, on_step), **task.validate()}
+        is_best = not state.history or _score(metrics, fitting) < _score(state.history[state.best_epoch - 1], fitting)
+        state.history.append(metrics)
+        if is_best:
+            state.best_epoch = epoch
+            state.best_weights = {key: value.clone() for key, value in task.model.state_dict().items()}
+        on_epoch(EpochEnd(metrics, is_best, lambda: _checkpoint(task, state)))
+    task.model.load_state_dict(state.best_weights)
+    return state.history
+
+
+def _train_epoch(task: Task, fitting: Fitting, epoch: int, on_step: Callable[[int], object]) -> EpochMetrics:
+    task.model.train()
+    rng = generator(fitting.seed, "epoch", epoch)
+    sums: dict[str, Tensor] = {}
+    last: dict[str, Tensor] = {}
+    n_seen = 0
+    for positions in _batches(task, fitting, rng):
+        last = task.training_step(positions, rng)
+        task.optimizer.zero_grad(set_to_none=True)
+        last["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        task.optimizer.step()
+        for name, value in last.items():
+            weighted = value.detach() * len(positions)
+            sums[name] = sums[name] + weighted if name in sums else weighted
+        n_seen += len(positions)
+        on_step(len(positions))
+    metrics = {f"training_{name}": float(total) / n_seen for name, total in sums.items()}
+    return {**metrics, "training_last_step_loss": float(last["loss"].detach())}
+
+
+def _batches(task: Task, fitting: Fitting, rng: torch.Generator) -> Sequence[Tensor]:
+    n_visited = max(1, round(task.n_images * fitting.epoch_fraction))
+    order = torch.randperm(task.n_images, generator=rng)[:n_visited].to(task.device)
+    return batches(order, fitting.batch_size)
+
+
+def _score(metrics: EpochMetrics, fitting: Fitting) -> float:
+    value = metrics[fitting.best_by]
+    return -value if fitting.best_by.endswith("accuracy") else value
+
+
+def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
+    return patience_epochs is not None and len(state.history) - state.best_epoch >= patience_epochs > 0
+
+
+def _checkpoint(task: Task, state: TrainingState) -> dict[str, Any]:
+    return {
+        "model": task.model.state_dict(),
+        "optimizer": task.optimizer.state_dict(),
+        "history": state.history,
+        "best_epoch": state.best_epoch,
+        "best_weights": state.best_weights,
+    }
+
+
+def _restore(task: Task, resume: dict[str, Any]) -> TrainingState:
+    task.model.load_state_dict(resume["model"])
+    task.optimizer.load_state_dict(resume["optimizer"])
+    best_weights = {key: value.to(task.device) for key, value in resume["best_weights"].items()}
+    return TrainingState(resume["history"], resume["best_epoch"], best_weights)

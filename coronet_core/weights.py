@@ -1,0 +1,46 @@
+"""Weights on disk: safetensors, written atomically and loaded strictly. Nothing pickled is ever executed."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from coronet_core.errors import WeightsError
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write the state of `module` to `path`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    save_file(state, partial)
+    partial.replace(path)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from safetensors, or from a torch file that holds tensors alone.
+
+    Raises WeightsError when the file is missing, damaged, or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file. Check the path, or run the stage that writes it.")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
+        raise WeightsError(f"{path}: damaged or not a weights file ({error}). Restore it, or train again.") from error
+    except Exception as error:  # torch raises pickle.UnpicklingError subclasses for what weights_only refuses
+        raise WeightsError(f"{path}: holds more than tensors and is refused. Save a plain state dict.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: not a state dict of tensors. Save `module.state_dict()`.")
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load `path` into `module`; raises WeightsError when keys or shapes differ."""
+    try:
+        module.load_state_dict(read_weights(path))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{path}: weights of another network than {type(module).__name__} ({reason}).") from error

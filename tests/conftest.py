@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+PROJECT = Path(__file__).parents[1]
+SHARED = PROJECT.parent / "shared"
+"""Real X-rays and the authors' weights; they are not part of the project."""
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the project; skips where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs real data in {SHARED.name}/ beside the project, which is not there")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def one_seed() -> None:
+    """Every test draws the same random numbers each time."""
+    torch.manual_seed(0)

@@ -1,0 +1,72 @@
+"""The residual tensor, the CIN and the whole network."""
+
+from urllib.error import URLError
+
+import pytest
+import torch
+from torchvision.models import ResNet18_Weights
+
+from coronet_core.errors import WeightsError
+from coronet_core.models import FPAE, TFEN, CoroNet, build_cin, residual_tensor
+from coronet_core.models.cin import imagenet_backbone, load_backbone
+
+
+@pytest.fixture
+def coronet() -> CoroNet:
+    return CoroNet(TFEN(FPAE(), FPAE()), build_cin()).eval()
+
+
+def test_residual_tensor_follows_equations_5_to_7() -> None:
+    x, healthy, pneumonia = (torch.full((1, 1, 1, 1), value) for value in (0.5, 0.8, 0.4))
+    channels = residual_tensor(x, healthy, pneumonia).flatten()
+    torch.testing.assert_close(channels, torch.tensor([0.3, 0.1, 0.2]))  # |.5-.8|, |.5-.4|, |1-.8-.4|
+
+
+def test_parameter_count_of_the_whole_network(coronet: CoroNet) -> None:
+    assert sum(parameter.numel() for parameter in coronet.parameters()) == 11_285_369
+
+
+def test_image_in_probabilities_and_residual_tensor_out(coronet: CoroNet) -> None:
+    probabilities, residual = coronet(torch.rand(2, 1, 64, 64))
+    assert residual.shape == (2, 3, 64, 64)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2))
+
+
+def test_gradients_reach_the_image_through_both_autoencoders(coronet: CoroNet) -> None:
+    image = torch.rand(1, 1, 64, 64, requires_grad=True)
+    coronet(image).probabilities[0, 2].backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+
+
+def test_backbone_fills_all_layers_but_the_classifier() -> None:
+    cin, donor = build_cin(), build_cin()
+    classifier = cin.state_dict()["fc.weight"].clone()
+    load_backbone(cin, donor.state_dict(), "donor")
+    torch.testing.assert_close(cin.state_dict()["layer4.1.conv2.weight"], donor.state_dict()["layer4.1.conv2.weight"])
+    torch.testing.assert_close(cin.state_dict()["fc.weight"], classifier)
+
+
+@pytest.mark.parametrize("fault", ["missing", "unknown", "shape"])
+def test_backbone_of_another_network_is_refused(fault: str) -> None:
+    backbone = build_cin().state_dict()
+    if fault == "missing":
+        del backbone["conv1.weight"]
+    elif fault == "unknown":
+        backbone["layer9.weight"] = torch.zeros(1)
+    else:
+        backbone["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    with pytest.raises(WeightsError, match=r"file\.pth: not a ResNet-18 backbone: 1 keys"):
+        load_backbone(build_cin(), backbone, "file.pth")
+
+
+def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("no network")  # what the download raises on a machine without one
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(
+        WeightsError, match=r"could not be downloaded.*set cin\.pretrained to the file's path"
+    ) as caught:
+        imagenet_backbone()
+    assert ResNet18_Weights.IMAGENET1K_V1.url in str(caught.value)

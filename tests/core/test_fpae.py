@@ -1,0 +1,86 @@
+"""The feature-pyramid autoencoder against what the authors released."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from coronet_core.models import FPAE, TFEN
+
+TOLERANCE = 1e-5
+
+
+def own_name(released: str) -> str:
+    """Map a key of the authors' state dict to ours."""
+    layer, parameter = released.split(".", 1)
+    if layer == "bn0":
+        return f"encoder.norm.{parameter}"
+    if layer == "down":
+        return f"encoder.down.{parameter}"
+    number = int(layer[-1])
+    if layer.startswith("conv_smooth"):
+        return f"decoder.smooth.{number - 1}.{parameter}"
+    if layer.startswith("convtrans"):
+        return f"decoder.up.{number - 1}.{parameter}"
+    block = f"encoder.trunk.{number - 1}" if number <= 3 else f"encoder.head.{number - 4}"
+    return f"{block}.{'norm' if layer.startswith('bn') else 'conv'}.{parameter}"
+
+
+def released_autoencoder(path: Path) -> FPAE:
+    autoencoder = FPAE("coarsest")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    autoencoder.load_state_dict({own_name(key): value for key, value in state.items()})
+    return autoencoder.eval()
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> dict[str, Tensor]:
+    with np.load(shared / "reference" / "golden_fpae.npz") as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in arrays}
+
+
+@pytest.fixture(scope="module")
+def released(shared: Path) -> TFEN:
+    folder = shared / "reference"
+    healthy, pneumonia = (released_autoencoder(folder / f"label_{i}_best.pth") for i in (0, 1))
+    return TFEN(healthy, pneumonia)
+
+
+@pytest.mark.parametrize("label", ["healthy", "pneumonia"])
+def test_released_autoencoder_reproduces_the_golden_arrays(
+    golden: dict[str, Tensor], released: TFEN, label: str
+) -> None:
+    image = golden["input_uint8"].float() / 255
+    with torch.inference_mode():
+        reconstruction, latent = getattr(released, label)(image)
+    assert (reconstruction - golden[f"reconstruction_{label}"]).abs().max() < TOLERANCE
+    assert (latent - golden[f"latent_coarse_{label}"]).abs().max() < TOLERANCE
+
+
+def test_released_autoencoders_reproduce_the_golden_residual_tensor(golden: dict[str, Tensor], released: TFEN) -> None:
+    with torch.inference_mode():
+        residual = released(golden["input_uint8"].float() / 255)
+    assert (residual - golden["residual_tensor"]).abs().max() < TOLERANCE
+
+
+def test_parameter_count_is_that_of_the_release() -> None:
+    assert sum(parameter.numel() for parameter in FPAE().parameters()) == 53_659
+
+
+@pytest.mark.parametrize(("latent", "shape"), [("pyramid", (2, 32, 64, 48)), ("coarsest", (2, 8, 8, 6))])
+def test_latent_is_the_pyramid_or_its_coarsest_level(latent: str, shape: tuple[int, ...]) -> None:
+    reconstruction, z = FPAE(latent)(torch.rand(2, 1, 64, 48))
+    assert reconstruction.shape == (2, 1, 64, 48)
+    assert z.shape == shape
+
+
+def test_encode_returns_the_latent_of_the_whole_pass() -> None:
+    autoencoder, image = FPAE().eval(), torch.rand(2, 1, 64, 64)
+    torch.testing.assert_close(autoencoder.encode(image), autoencoder(image).latent)
+
+
+def test_reconstruction_stays_float32_under_autocast() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert FPAE()(torch.rand(1, 1, 64, 64)).reconstruction.dtype == torch.float32

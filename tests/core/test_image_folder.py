@@ -1,0 +1,104 @@
+"""Class folders, with and without a labels CSV."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from coronet_core.classes import CLASSES
+from coronet_core.data.sources.image_folder import records
+from coronet_core.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "xray"
+    for label in CLASSES:
+        (root / label).mkdir(parents=True)
+        for number in range(2):
+            Image.new("L", (8, 8), 40 * number).save(root / label / f"P{number}_{label}.png")
+    return root
+
+
+def write_csv(folder: Path, *lines: str) -> None:
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def every_image(folder: Path, suffix: str = "") -> list[str]:
+    return [f"{path.relative_to(folder)}{suffix}" for path in sorted(folder.rglob("*.png"))]
+
+
+def test_without_a_csv_the_folder_is_the_class_and_every_image_a_patient(folder: Path) -> None:
+    found = records(folder, None, None)
+    assert [(r.label, r.source) for r in found] == [(label, "xray") for label in sorted(CLASSES) for _ in range(2)]
+    assert len({r.patient_id for r in found}) == 6
+
+
+def test_a_pattern_finds_the_patient_in_the_file_name(folder: Path) -> None:
+    assert {r.patient_id for r in records(folder, None, r"^(P\d)_")} == {"P0", "P1"}
+
+
+def test_a_csv_tells_all_that_it_has_columns_for(folder: Path) -> None:
+    write_csv(
+        folder,
+        "file,label,patient_id,view,sex,age,source,licence,scanner",
+        "healthy/P0_healthy.png,covid19,anon-7,PA,F,61,hospital,CC0,x",
+        *every_image(folder, ",healthy,,,,,,,")[3:4],
+        *every_image(folder, ",pneumonia,,,,,,,")[4:],
+    )
+    first = next(r for r in records(folder, "labels.csv", None) if r.patient_id == "anon-7")
+    assert (first.label, first.view, first.sex, first.age) == ("covid19", "PA", "F", 61.0)
+    assert (first.source, first.licence) == ("hospital", "CC0")
+
+
+def test_reading_gives_the_bytes_of_the_file(folder: Path) -> None:
+    assert records(folder, None, None)[0].read() == (folder / "covid19" / "P0_covid19.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["file", "healthy/gone.png"], r"names files that do not exist: healthy/gone\.png.*delete their rows"),
+        (["path", "healthy/P0_healthy.png"], r"no column called file \(found: path\)"),
+        (
+            ["file,label", "healthy/P0_healthy.png,flu"],
+            r"the label 'flu'; a class is one of healthy, pneumonia, covid19",
+        ),
+        (["file,age", "healthy/P0_healthy.png,old"], r"age 'old' is not a number of years"),
+        (["file", "healthy/P0_healthy.png"], r"class pneumonia has no images. Add rows with the label pneumonia"),
+        (["file", *["healthy/P0_healthy.png"] * 2], r"lists healthy/P0_healthy\.png more than once"),
+    ],
+)
+def test_faults_of_the_csv_are_named_with_a_remedy(folder: Path, lines: list[str], message: str) -> None:
+    write_csv(folder, *lines)
+    with pytest.raises(DataError, match=message):
+        records(folder, "labels.csv", None)
+
+
+def test_a_missing_csv_is_an_error(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv: no such labels CSV"):
+        records(folder, "labels.csv", None)
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no such folder\. Put the images there"):
+        records(tmp_path / "gone", None, None)
+
+
+def test_an_empty_class_is_an_error(folder: Path) -> None:
+    for path in (folder / "covid19").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"class covid19 has no images\. Put them into a folder called covid19"):
+        records(folder, None, None)
+
+
+def test_an_image_outside_the_class_folders_is_an_error(folder: Path) -> None:
+    Image.new("L", (8, 8)).save(folder / "stray.png")
+    with pytest.raises(DataError, match=re.escape("stray.png: no class folder above it")):
+        records(folder, None, None)
+
+
+def test_a_pattern_that_finds_nothing_is_an_error(folder: Path) -> None:
+    with pytest.raises(DataError, match="finds no patient in this file name"):
+        records(folder, None, r"^(Q\d)_")

@@ -1,0 +1,33 @@
+"""The science on a machine that has torch, torchvision and numpy alone."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+
+ALIEN = {"pandas", "pyarrow", "safetensors", "pydantic", "mlflow", "prefect", "dvc", "matplotlib", "sklearn"}
+
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        caller = sys._getframe(1)
+        while caller and "importlib" in caller.f_code.co_filename:
+            caller = caller.f_back
+        if name.split(".")[0] in ALIEN and "coronet_core" in caller.f_code.co_filename:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Nowhere())
+import coronet_core.attribution.perturbation
+import coronet_core.metrics
+import coronet_core.models
+import coronet_core.residuals
+import coronet_core.shards
+import coronet_core.training
+print(*sorted(ALIEN & set(sys.modules)))
+"""
+
+
+def test_models_training_residuals_metrics_and_attribution_need_nothing_else() -> None:
+    finished = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == []  # nor does anything that they import bring the rest along

@@ -1,0 +1,82 @@
+"""Tables 2 to 5 and Wilson's interval."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support, precision_score, recall_score
+
+from coronet_core.errors import DataError
+from coronet_core.metrics import confusion_matrix, overall, ppv, sensitivity, wilson_interval
+
+TABLE_5 = np.array([[845, 39, 1], [86, 972, 0], [1, 0, 9]])
+
+
+def percent(value: float) -> float:
+    return round(100 * value, 2)
+
+
+def test_table_5_gives_table_2() -> None:
+    table_2 = overall(TABLE_5)
+    figures = (table_2.accuracy, table_2.precision, table_2.recall, table_2.f1_score)
+    assert tuple(map(percent, figures)) == (93.50, 93.63, 93.50, 93.51)
+
+
+def test_table_5_gives_table_3() -> None:
+    assert {k: percent(v) for k, v in sensitivity(TABLE_5).items()} == {
+        "healthy": 95.48,
+        "pneumonia": 91.87,
+        "covid19": 90.0,
+    }
+
+
+def test_table_5_gives_table_4() -> None:
+    healthy, pneumonia, covid19 = ppv(TABLE_5).values()
+    assert healthy == pytest.approx(0.9066, abs=1e-4)  # 845 / 932 = 0.90665; the paper cuts it off
+    assert (percent(pneumonia), percent(covid19)) == (96.14, 90.0)
+
+
+classes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60)
+
+
+@given(classes)
+def test_figures_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = np.array(pairs).T
+    ours = overall(confusion_matrix(truth, predicted))
+    precision, recall, f1, _ = precision_recall_fscore_support(truth, predicted, average="weighted", zero_division=0)
+    expected = [accuracy_score(truth, predicted), precision, recall, f1]
+    np.testing.assert_allclose([ours.accuracy, ours.precision, ours.recall, ours.f1_score], expected)
+
+
+@given(classes)
+def test_figures_by_class_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = np.array(pairs).T
+    confusion = confusion_matrix(truth, predicted)
+    for figure, score in ((sensitivity, recall_score), (ppv, precision_score)):
+        expected = score(truth, predicted, labels=[0, 1, 2], average=None, zero_division=np.nan)
+        np.testing.assert_allclose(list(figure(confusion).values()), expected)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, Table I, method 3
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (9, 10, 0.596, 0.982),  # COVID-19 recall of Table 5
+    ],
+)
+def test_wilson_interval_gives_published_examples(successes: int, trials: int, low: float, high: float) -> None:
+    digits = 3 if trials == 10 else 4
+    interval = wilson_interval(successes, trials)
+    assert tuple(round(edge, digits) for edge in interval) == (low, high)
+
+
+def test_wilson_interval_without_trials_knows_nothing() -> None:
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_no_test_images_is_an_error() -> None:
+    with pytest.raises(DataError, match="no test images"):
+        overall(np.zeros((3, 3), dtype=np.int64))

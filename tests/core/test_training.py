@@ -1,0 +1,226 @@
+"""The objective, the loop, and what the two networks give it."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from coronet_core.models import FPAE, build_cin
+from coronet_core.shards import Shards, Subset, as_image, write_shard
+from coronet_core.training import EpochEnd, Fitting, autoencoder_fit, cin_fit, fit, inverse_frequency_weights
+from coronet_core.training.cin import random_flips
+from coronet_core.training.loop import Task
+from coronet_core.training.objective import autoencoder_loss
+
+CPU = torch.device("cpu")
+N_IMAGES = 6
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Subset:
+    pixels = np.random.default_rng(0).integers(0, 256, (N_IMAGES, 64, 64), dtype=np.uint8)
+    write_shard(tmp_path, 0, pixels)
+    return Subset(Shards.in_folder(tmp_path), range(N_IMAGES), CPU)
+
+
+def fitting(**changes: Any) -> Fitting:
+    settings = {
+        "epochs": 3,
+        "batch_size": 2,
+        "epoch_fraction": 1.0,
+        "best_by": "validation_loss",
+        "patience_epochs": None,
+        "seed": 1,
+    }
+    return Fitting(**(settings | changes))
+
+
+def autoencoder_task(images: Subset) -> Task:
+    torch.manual_seed(5)
+    return autoencoder_fit(
+        FPAE(),
+        images,
+        images,
+        learning_rate=0.01,
+        weight_decay=0.0,
+        regulariser_weight=1.0,
+        batch_size=2,
+        precision="fp32",
+        training_size_px=None,
+    )
+
+
+def weights(task: Task) -> Tensor:
+    return torch.cat([value.flatten().double() for value in task.model.state_dict().values()])
+
+
+def test_objective_is_the_reconstruction_error_plus_lambda_times_the_regulariser() -> None:
+    autoencoder, image = FPAE().eval(), torch.rand(2, 1, 64, 64)
+    loss = autoencoder_loss(autoencoder, image, regulariser_weight=3.0)
+    reconstruction, latent = autoencoder(image)
+    _, latent_again = autoencoder(reconstruction)  # the whole pass, where the objective runs the encoder alone
+    torch.testing.assert_close(loss.reconstruction, ((image - reconstruction) ** 2).mean())
+    torch.testing.assert_close(loss.regulariser, ((latent - latent_again) ** 2).mean())
+    torch.testing.assert_close(loss.loss, loss.reconstruction + 3 * loss.regulariser)
+
+
+def test_gradients_of_the_regulariser_flow_through_both_latents() -> None:
+    autoencoder, image = FPAE(), torch.rand(2, 1, 64, 64)
+    autoencoder_loss(autoencoder, image, regulariser_weight=1.0).regulariser.backward()
+    assert autoencoder.decoder.up[0].weight.grad.abs().sum() > 0  # reached only through Z~ = E(X~)
+
+
+def test_encoder_alone_updates_batch_norm_like_a_whole_second_pass() -> None:
+    image = torch.rand(2, 1, 64, 64)
+    ours, whole = FPAE(), FPAE()
+    whole.load_state_dict(ours.state_dict())
+    autoencoder_loss(ours, image, regulariser_weight=1.0)
+    whole(whole(image).reconstruction)
+    for key, value in whole.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], value)
+
+
+def test_without_lambda_the_reconstruction_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    autoencoder = FPAE()
+    monkeypatch.setattr(autoencoder, "encode", lambda _: pytest.fail("encoded"))
+    loss = autoencoder_loss(autoencoder, torch.rand(1, 1, 64, 64), regulariser_weight=0.0)
+    assert loss.loss == loss.reconstruction
+
+
+def test_two_runs_give_identical_weights(images: Subset) -> None:
+    first, second = autoencoder_task(images), autoencoder_task(images)
+    assert fit(first, fitting()) == fit(second, fitting())
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_training_lowers_the_loss(images: Subset) -> None:
+    history = fit(autoencoder_task(images), fitting(epochs=6))
+    assert history[-1]["training_loss"] < 0.7 * history[0]["training_loss"]
+
+
+@pytest.mark.parametrize("stopped_after", [1, 2])
+def test_resumed_training_ends_with_the_weights_of_an_undisturbed_run(images: Subset, stopped_after: int) -> None:
+    undisturbed = autoencoder_task(images)
+    checkpoints: list[dict[str, Any]] = []
+
+    def keep(end: EpochEnd) -> None:
+        checkpoints.append(through_a_file(end.checkpoint()))
+
+    expected = fit(undisturbed, fitting(), on_epoch=keep)
+    torch.manual_seed(77)
+    resumed = autoencoder_task(images)
+    history = fit(resumed, fitting(), resume=checkpoints[stopped_after - 1])
+    assert history == expected
+    assert torch.equal(weights(resumed), weights(undisturbed))
+
+
+def through_a_file(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    buffer.seek(0)
+    return dict(torch.load(buffer, weights_only=True))
+
+
+def scripted_task(validation_losses: list[float], **metrics: list[float]) -> Task:
+    """A model that counts its steps, with validation figures written in advance."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    losses = iter(validation_losses)
+
+    def validate() -> dict[str, float]:
+        return {"validation_loss": next(losses), **{name: values.pop(0) for name, values in metrics.items()}}
+
+    return Task(
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
+        n_images=4,
+        device=CPU,
+        training_step=lambda _, __: {"loss": -model.weight.sum()},  # each step adds 1 to the weight
+        validate=validate,
+    )
+
+
+def test_weights_of_the_best_epoch_are_kept() -> None:
+    task = scripted_task([3.0, 1.0, 2.0])
+    fit(task, fitting(batch_size=4))
+    assert task.model.weight.item() == 2.0
+
+
+def test_an_accuracy_is_maximised() -> None:
+    task = scripted_task([1.0, 2.0, 3.0], validation_accuracy=[0.5, 0.6, 0.9])
+    fit(task, fitting(batch_size=4, best_by="validation_accuracy"))
+    assert task.model.weight.item() == 3.0
+
+
+def test_training_stops_when_patience_is_exhausted() -> None:
+    history = fit(scripted_task([2.0, 1.0, 3.0, 3.0, 0.1]), fitting(epochs=5, patience_epochs=2))
+    assert len(history) == 4
+
+
+def test_epoch_fraction_visits_a_share_of_the_images() -> None:
+    steps: list[int] = []
+    fit(scripted_task([1.0]), fitting(epochs=1, batch_size=1, epoch_fraction=0.5), on_step=steps.append)
+    assert steps == [1, 1]
+
+
+def test_training_size_resizes_by_nearest_neighbour(images: Subset, monkeypatch: pytest.MonkeyPatch) -> None:
+    autoencoder, seen = FPAE(), []
+    forward = autoencoder.forward
+    monkeypatch.setattr(autoencoder, "forward", lambda image: (seen.append(image.clone()), forward(image))[1])
+    task = autoencoder_fit(
+        autoencoder,
+        images,
+        images,
+        learning_rate=0.01,
+        weight_decay=0.0,
+        regulariser_weight=0.0,
+        batch_size=2,
+        precision="fp32",
+        training_size_px=128,
+    )
+    task.training_step(torch.tensor([0]), torch.Generator())
+    expected = functional.interpolate(as_image(images.take(torch.tensor([0]))), size=(128, 128), mode="nearest")
+    assert torch.equal(seen[0], expected)
+
+
+def test_flips_spare_the_classes_that_may_not_be_flipped() -> None:
+    x = torch.arange(200.0).view(100, 1, 1, 2)
+    may_flip = torch.arange(100) < 50
+    flipped = (random_flips(x, may_flip, 3, torch.Generator().manual_seed(0)) != x).any(dim=3).flatten()
+    assert not flipped[50:].any()
+    assert 10 < flipped[:50].sum() < 40
+
+
+def test_inverse_frequency_weights_balance_the_classes() -> None:
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2] * 1)
+    class_weights = inverse_frequency_weights(labels)
+    torch.testing.assert_close(class_weights * torch.tensor([6.0, 3.0, 1.0]), torch.full((3,), 10 / 3))
+
+
+def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> None:
+    labels = torch.arange(30) % 3
+    residuals = np.random.default_rng(0).random((30, 3, 64, 64)).astype(np.float16) * 0.05
+    residuals[np.arange(30), labels.numpy()] += np.float16(0.2)  # class c has energy in channel c
+    write_shard(tmp_path, 0, residuals)
+    stack = Shards.in_folder(tmp_path)
+    task = cin_fit(
+        build_cin(),
+        Subset(stack, range(24), CPU),
+        labels[:24],
+        Subset(stack, range(24, 30), CPU),
+        labels[24:],
+        learning_rate=0.001,
+        weight_decay=0.0,
+        class_weights=torch.ones(3),
+        horizontal_flip=[0, 1, 2],
+        vertical_flip=[0, 1, 2],
+        batch_size=8,
+        precision="fp32",
+    )
+    history = fit(task, fitting(epochs=20, batch_size=8))  # batch norm needs its steps
+    assert max(epoch["validation_accuracy"] for epoch in history) == 1.0

@@ -1,0 +1,56 @@
+"""Weights on disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from coronet_core.errors import WeightsError
+from coronet_core.weights import load_weights, read_weights, save_weights
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "net.safetensors"
+
+
+def test_weights_come_back_as_they_were(path: Path) -> None:
+    saved, loaded = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    nn.init.normal_(saved.weight)
+    save_weights(saved, path)
+    load_weights(loaded, path)
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in saved.state_dict().items())
+
+
+def test_a_torch_file_of_tensors_is_read(path: Path) -> None:
+    path = path.with_name("net.pth")
+    path.parent.mkdir()
+    torch.save(nn.Linear(2, 1).half().state_dict(), path)
+    assert read_weights(path)["weight"].dtype == torch.float32
+
+
+def test_a_truncated_file_is_refused(path: Path) -> None:
+    save_weights(nn.Linear(9, 9), path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(WeightsError, match="damaged"):
+        load_weights(nn.Linear(9, 9), path)
+
+
+def test_a_pickled_class_is_refused(path: Path) -> None:
+    path = path.with_name("net.pth")
+    path.parent.mkdir()
+    torch.save(nn.Linear(2, 1), path)
+    with pytest.raises(WeightsError, match="refused"):
+        read_weights(path)
+
+
+def test_weights_of_another_network_are_refused(path: Path) -> None:
+    save_weights(nn.Linear(2, 1), path)
+    with pytest.raises(WeightsError, match="weights of another network than Conv2d"):
+        load_weights(nn.Conv2d(1, 1, 3), path)
+
+
+def test_a_missing_file_is_named(path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"net\.safetensors: no such weights file"):
+        read_weights(path)
