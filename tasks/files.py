@@ -1,0 +1,43 @@
+"""Files that are whole or not there."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then put it in place in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    write(partial)
+    partial.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole."""
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole. NaN is refused: it is not JSON."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def publish_folder(finished: Path, target: Path) -> None:
+    """Move the folder `finished` to `target`, in place of what is there."""
+    if target.exists():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    finished.replace(target)
+
+
+def digest(*parts: object) -> str:
+    """Return a digest of `parts`: of a Path the file's bytes, of anything else its repr."""
+    total = hashlib.sha256()
+    for part in parts:
+        content = part.read_bytes() if isinstance(part, Path) else repr(part).encode()
+        total.update(hashlib.sha256(content).digest())
+    return total.hexdigest()

@@ -1,0 +1,178 @@
+"""The schema of `params.yaml`: every key, its type, meaning and range. No defaults: the YAML is the one list."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, with_config
+
+from coronet_core.attribution.perturbation import TotalVariation
+from coronet_core.classes import ClassName
+from coronet_core.models.fpae import COARSEST_STRIDE, Latent
+from coronet_core.precision import Precision
+from tasks.ranges import Allowed, above, between, number, whole
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+Name = Annotated[str, Allowed("text that is not empty", bool)]
+Fraction = Annotated[float, between(0, 1)]
+Epochs = Annotated[int, whole(1, 10_000)]
+Patience = Annotated[int, whole(1, 10_000)]
+BatchSize = Annotated[int, whole(1, 4096)]
+LearningRate = Annotated[float, above(0, 1)]
+WeightDecay = Annotated[float, number(0, 1)]
+SidePx = Annotated[int, whole(64, 2048, multiple_of=COARSEST_STRIDE)]
+ShardImages = Annotated[int, whole(1, 100_000)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class PhantomPatients:
+    """Patients to draw of each class."""
+
+    healthy: Annotated[int, whole(0, 100_000)]
+    pneumonia: Annotated[int, whole(0, 100_000)]
+    covid19: Annotated[int, whole(0, 100_000)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class PhantomSource:
+    """Procedural chest phantoms, the embedded demo."""
+
+    kind: Literal["phantom"]
+    patients: PhantomPatients
+    images_per_patient_max: Annotated[int, whole(1, 100)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class ImageFolderSource:
+    """Class folders of image files."""
+
+    kind: Literal["image_folder"]
+    folder: Name
+    """Relative to data.root."""
+    labels_csv: Name | None
+    """Relative to the folder; null takes the classes from the folders' names."""
+    patient_id_pattern: Name | None
+    """Regular expression whose first group is the patient in a file's name."""
+
+
+Source = Annotated[PhantomSource | ImageFolderSource, Field(discriminator="kind")]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class DataParams:
+    """What images there are and how patients are split (stage build_split)."""
+
+    root: Name
+    """Folder of the raw images; DVC watches it."""
+    sources: Annotated[list[Source], Field(min_length=1)]
+    image_size_px: SidePx
+    test_fraction: Fraction
+    validation_fraction: Fraction
+    """Of what is left beside the test split."""
+    max_rejected_fraction: Annotated[float, number(0, 1)]
+    """More unreadable images than this stop the stage."""
+    shard_images: ShardImages
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderParams:
+    """Training of AE_H and AE_P, eq. (2)-(4) (stage train_autoencoder)."""
+
+    latent: Latent
+    """Z of eq. (4): the whole pyramid (paper) or its coarsest level (released code)."""
+    regulariser_weight: Annotated[float, number(0, 1000)]
+    """Lambda of eq. (3)."""
+    training_size_px: SidePx | None
+    """Resize by nearest neighbour before training; null trains at data.image_size_px."""
+    epochs: Epochs
+    batch_size: BatchSize
+    epoch_fraction: Annotated[float, above(0, 1)]
+    """Share of the images that an epoch visits."""
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
+    precision: Precision
+    best_by: Literal["validation_loss", "training_last_step_loss"]
+    patience_epochs: Patience | None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class ResidualParams:
+    """Residual tensors on disk, eq. (5)-(7) (stage materialize_residuals)."""
+
+    precision: Precision
+    batch_size: BatchSize
+    shard_images: ShardImages
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class CinParams:
+    """Training of the CIN (stage train_cin)."""
+
+    pretrained: Name
+    """`imagenet`, `none`, or the path of a ResNet-18 state dict."""
+    class_weights: Literal["inverse_frequency", "equal"] | list[Annotated[float, above(0, 1e6)]]
+    """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
+    horizontal_flip: list[ClassName]
+    """Classes whose residuals are flipped left to right at random."""
+    vertical_flip: list[ClassName]
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
+    precision: Precision
+    best_by: Literal["validation_loss", "validation_accuracy", "training_accuracy"]
+    patience_epochs: Patience | None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class EvaluateParams:
+    """Figures on the test split (stage evaluate)."""
+
+    batch_size: BatchSize
+    confidence: Annotated[float, between(0.5, 1)]
+    """Of the intervals, 0.95 for 95%."""
+    auc_of: Literal["probabilities", "predictions"]
+    """The released code took areas under curves of hard predictions."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class ExplainParams:
+    """Meaningful perturbations, paper sec. 3.4 (stage explain)."""
+
+    images_per_class: Annotated[int, whole(1, 1000)]
+    mask_size_px: Annotated[int, whole(2, 512)]
+    mask_blur_radius_px: Annotated[float, number(0, 100)]
+    null_blur_radius_px: Annotated[float, above(0, 100)]
+    l1_weight: Annotated[float, number(0, 1000)]
+    tv_weight: Annotated[float, number(0, 1000)]
+    tv_beta: Annotated[float, number(1, 10)]
+    tv_norm: TotalVariation
+    learning_rate: LearningRate
+    iterations: Annotated[int, whole(1, 100_000)]
+    jitter_px: Annotated[int, whole(0, 32)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """All of `params.yaml`."""
+
+    seed: Annotated[int, whole(0, 2**31 - 1)]
+    """Every random number of a run is derived from it."""
+    device: Literal["auto", "cpu", "cuda"]
+    """Where networks run; `auto` takes a GPU if there is one. Not a reason to run a stage again."""
+    data: DataParams
+    autoencoder: AutoencoderParams
+    residuals: ResidualParams
+    cin: CinParams
+    evaluate: EvaluateParams
+    explain: ExplainParams

@@ -1,0 +1,100 @@
+"""Reading `params.yaml`: all that is wrong with it is said at once, before anything runs."""
+
+import difflib
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from coronet_core.classes import CLASSES
+from coronet_core.errors import ParamsError
+from tasks.params import Params
+
+PARAMS_FILE = Path("params.yaml")
+MAX_SHOWN = 60
+PRETRAINED_NAMES = ("imagenet", "none")
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check a parameter file; raises ParamsError with one line for each fault."""
+    values = _parse(path)
+    try:
+        params = TypeAdapter(Params).validate_json(json.dumps(values))
+        faults = list(_contradictions(params))
+    except ValidationError as error:
+        faults = [_described(detail) for detail in error.errors()]
+    if faults:
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
+    return params
+
+
+def _parse(path: Path) -> Any:
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such parameter file. Copy one from params/, or restore it with git.")
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ParamsError(f"{path}: not valid YAML ({reason}). Correct it, or restore it with git.") from error
+
+
+def _described(detail: ErrorDetails) -> str:
+    # Pydantic puts the branch of a union into the place; only keys and list positions name a place in the file.
+    known = _known_keys()
+    is_unknown_key = detail["type"] == "unexpected_keyword_argument"
+    place = [part for part in detail["loc"][:-1] if isinstance(part, int) or part in known]
+    place += [part for part in detail["loc"][-1:] if is_unknown_key or isinstance(part, int) or part in known]
+    key = ".".join(str(part) for part in place) or "the file"
+    match detail["type"]:
+        case "missing":
+            return f"{key}: missing. Add it; the presets in params/ show every key."
+        case "unexpected_keyword_argument":
+            close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else " Remove it."
+            return f"{key} = {_shown(detail['input'])}: unknown key.{hint}"
+        case _:
+            allowed = detail["msg"].replace("Input should be", "allowed:")
+            return f"{key} = {_shown(detail['input'])}: {allowed}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return textwrap.shorten(text, MAX_SHOWN, placeholder=" ...")
+
+
+def _known_keys(schema: type = Params) -> set[str]:
+    known: set[str] = set()
+    for field in fields(schema):
+        known.add(field.name)
+        for nested in _dataclasses_in(field.type):
+            known |= _known_keys(nested)
+    return known
+
+
+def _dataclasses_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _dataclasses_in(argument)
+
+
+def _contradictions(params: Params) -> Iterator[str]:
+    """Yield faults that no single key has."""
+    weights = params.cin.class_weights
+    if isinstance(weights, list) and len(weights) != len(CLASSES):
+        yield f"cin.class_weights = {weights}: allowed: {len(CLASSES)} weights, for {', '.join(CLASSES)}"
+    if params.explain.mask_size_px > params.data.image_size_px:
+        yield (
+            f"explain.mask_size_px = {params.explain.mask_size_px}: allowed: at most data.image_size_px "
+            f"({params.data.image_size_px})"
+        )
+    pretrained = params.cin.pretrained
+    if pretrained not in PRETRAINED_NAMES and not Path(pretrained).is_file():
+        yield f"cin.pretrained = {_shown(pretrained)}: no such file. allowed: imagenet, none, or a file that exists"

@@ -1,0 +1,45 @@
+"""Where the stages read and write, relative to the project's root. `dvc.yaml` names the same paths; a test compares."""
+
+from pathlib import Path
+from typing import Final
+
+from coronet_core.classes import ClassName
+
+SPLIT: Final = Path("data/split")
+MANIFEST: Final = SPLIT / "manifest.parquet"
+IMAGES: Final = SPLIT / "images"
+SPLIT_REPORT: Final = Path("reports/split.json")
+
+RESIDUALS: Final = Path("data/residuals")
+RESIDUAL_INDEX: Final = RESIDUALS / "index.parquet"
+
+CIN_WEIGHTS: Final = Path("models/cin.safetensors")
+CIN_HISTORY: Final = Path("reports/history/cin.csv")
+
+METRICS: Final = Path("reports/metrics.json")
+PREDICTIONS: Final = Path("reports/predictions.parquet")
+PLOTS: Final = Path("reports/plots")
+CONFUSION_PLOT: Final = PLOTS / "confusion.csv"
+EXPLANATIONS: Final = Path("reports/explanations")
+EXPLANATION_MAPS: Final = EXPLANATIONS / "maps.npy"
+EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
+REPORT: Final = Path("reports/report.html")
+MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
+
+STATE: Final = Path(".coronet")
+"""What belongs to no stage's outs: checkpoints to resume from, records that MLflow has not received yet."""
+
+
+def autoencoder_weights(label: ClassName) -> Path:
+    """Weights of the autoencoder of one class."""
+    return Path(f"models/autoencoder_{label}.safetensors")
+
+
+def roc_plot(label: ClassName) -> Path:
+    """Points of the ROC of one class against the rest."""
+    return PLOTS / f"roc_{label}.csv"
+
+
+def autoencoder_history(label: ClassName) -> Path:
+    """Epochs of the autoencoder of one class."""
+    return Path(f"reports/history/autoencoder_{label}.csv")

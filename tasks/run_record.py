@@ -1,0 +1,124 @@
+"""The record of a run on this machine's disk, from which MLflow is told.
+
+A run is first written down here and then sent, so a tracking server that is down costs nothing: what it has not
+received stays in `.coronet/tracking/<key>` and is sent by a later stage. The owner of a record holds a lock on it for
+as long as it lives; a record without an end whose lock is free belongs to a killed process.
+"""
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tasks.files import write_text
+from tasks.paths import STATE
+
+RECORDS = STATE / "tracking"
+RUN_IDS = RECORDS / "run_ids"
+
+Event = dict[str, Any]
+
+
+class RunRecord:
+    """One run: events in the order in which they happened, and the files that belong to them."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.folder = RECORDS / key
+        self._alive = FileLock(self.folder / "alive.lock")
+
+    @classmethod
+    def begin(cls, **payload: Any) -> "RunRecord":
+        """Write down the start of a new run, owned by this process."""
+        record = cls(f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}")
+        record.folder.mkdir(parents=True)
+        record._alive.acquire()
+        record.append("start", **payload)
+        return record
+
+    def append(self, kind: str, **payload: Any) -> None:
+        """Write down an event, with its time in milliseconds since 1970."""
+        event = {"kind": kind, "time_ms": time.time_ns() // 1_000_000, **payload}
+        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def keep(self, path: Path) -> str:
+        """Keep the present content of `path` with the record; returns its name there.
+
+        Stages replace their files and never rewrite them, so a hard link keeps the old content without copying it.
+        """
+        kept = self.kept(str(path))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.unlink(missing_ok=True)
+        try:
+            os.link(path, kept)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(path, kept)
+        return str(path)
+
+    def kept(self, name: str) -> Path:
+        """Return where the file called `name` is kept."""
+        return self.folder / "files" / name
+
+    def end(self, status: str) -> None:
+        """Write down the end of the run and let go of it."""
+        self.append("end", status=status)
+        self._alive.release()
+
+    def close_if_abandoned(self) -> None:
+        """Write down the end of a run whose process was killed."""
+        try:
+            with self._alive.acquire(timeout=0):
+                if not self.is_ended:
+                    self.append("end", status="KILLED")
+        except Timeout:  # its owner lives
+            pass
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more will happen in this run."""
+        return any(event["kind"] == "end" for event in self.events())
+
+    def events(self) -> list[Event]:
+        """Return all whole events; a killed process may have left half of a last one."""
+        path = self.folder / "events.jsonl"
+        if not path.is_file():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    @property
+    def n_sent(self) -> int:
+        """How many events MLflow has received."""
+        path = self.folder / "n_sent"
+        return int(path.read_text(encoding="utf-8")) if path.is_file() else 0
+
+    def set_sent(self, n_events: int) -> None:
+        """Note that MLflow has received the first `n_events` events."""
+        write_text(self.folder / "n_sent", str(n_events))
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run, once it has received the start."""
+        path = RUN_IDS / self.key
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+    def set_run_id(self, run_id: str) -> None:
+        """Note MLflow's id of the run; kept when the record is gone, for runs nested under this one."""
+        write_text(RUN_IDS / self.key, run_id)
+
+    def delete(self) -> None:
+        """Delete the record: MLflow has it all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def all_records() -> Iterator[RunRecord]:
+    """Yield the records that MLflow has not received in full, oldest first."""
+    for path in sorted(RECORDS.glob("*/events.jsonl")):
+        yield RunRecord(path.parent.name)

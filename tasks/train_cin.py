@@ -1,0 +1,71 @@
+"""Stage `train_cin`: residual tensors of the training split in, the weights of the CIN out."""
+
+from pathlib import Path
+
+import torch
+
+from coronet_core.classes import CLASSES
+from coronet_core.models.cin import build_cin, imagenet_backbone, load_backbone
+from coronet_core.seeds import derive_seed
+from coronet_core.training.cin import cin_fit, inverse_frequency_weights
+from coronet_core.training.loop import Fitting
+from coronet_core.weights import read_weights
+from tasks.data import residuals_of_split
+from tasks.files import digest
+from tasks.params import CinParams
+from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, RESIDUAL_INDEX
+from tasks.stage import StageContext, use_cpu_threads
+from tasks.training_stage import train
+
+
+def run(context: StageContext) -> None:
+    """Train the CIN by class-weighted cross-entropy."""
+    use_cpu_threads(share=1)
+    params, device = context.params.cin, context.device
+    seed = derive_seed(context.params.seed, "cin")
+    torch.manual_seed(seed)  # initial weights
+    training, training_labels = residuals_of_split("train", device)
+    validation, validation_labels = residuals_of_split("validation", device)
+    task = cin_fit(
+        _initial_cin(params.pretrained),
+        training,
+        training_labels,
+        validation,
+        validation_labels,
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
+        class_weights=_class_weights(params, training_labels),
+        horizontal_flip=[CLASSES.index(label) for label in params.horizontal_flip],
+        vertical_flip=[CLASSES.index(label) for label in params.vertical_flip],
+        batch_size=params.batch_size,
+        precision=params.precision,
+    )
+    fitting = Fitting(
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        epoch_fraction=1.0,
+        best_by=params.best_by,
+        patience_epochs=params.patience_epochs,
+        seed=seed,
+    )
+    work = digest(params, seed, RESIDUAL_INDEX)
+    train(context, task, fitting, work, CIN_WEIGHTS, CIN_HISTORY)
+
+
+def _initial_cin(pretrained: str) -> torch.nn.Module:
+    cin = build_cin()
+    if pretrained == "imagenet":
+        load_backbone(cin, imagenet_backbone(), "imagenet")
+    elif pretrained != "none":
+        load_backbone(cin, read_weights(Path(pretrained)), pretrained)
+    return cin
+
+
+def _class_weights(params: CinParams, labels: torch.Tensor) -> torch.Tensor:
+    match params.class_weights:
+        case "inverse_frequency":
+            return inverse_frequency_weights(labels)
+        case "equal":
+            return torch.ones(len(CLASSES))
+        case weights:
+            return torch.tensor(weights)

@@ -1,0 +1,50 @@
+"""Files that are whole or not there, and folders to resume from."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.files import digest, publish_folder, write_json, write_text, write_whole
+from tasks.resume import resume_folder
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_text(path, "old")
+
+    def fail(partial: Path) -> None:
+        partial.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, fail)
+    assert path.read_text() == "old"
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "metrics.json", {"accuracy": float("nan")})
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_published_folder_replaces_the_old_one(tmp_path: Path) -> None:
+    for name in ("new", "target"):
+        write_text(tmp_path / name / f"{name}.txt", name)
+    publish_folder(tmp_path / "new", tmp_path / "target")
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["new.txt"]
+
+
+def test_digests_tell_contents_and_values_apart(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_text(path, "one")
+    before = digest(path, 1)
+    assert digest(path, 2) != before
+    write_text(path, "two")
+    assert digest(path, 1) != before
+
+
+def test_a_resume_folder_counts_for_the_same_work_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_text(resume_folder("train_cin", "work a") / "checkpoint.pt", "state")
+    assert (resume_folder("train_cin", "work a") / "checkpoint.pt").exists()
+    assert not (resume_folder("train_cin", "work b") / "checkpoint.pt").exists()

@@ -1,0 +1,114 @@
+"""Parameter files: presets that hold, faults that are all said at once, keys that are all used."""
+
+import ast
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from coronet_core.errors import ParamsError
+from tasks import params as schema
+from tasks.params_file import read_params
+from tests.conftest import PROJECT
+
+DEMO = PROJECT / "params.yaml"
+PRESETS = [DEMO, *sorted((PROJECT / "params").glob("*.yaml"))]
+
+
+def changed(tmp_path: Path, **changes: Any) -> Path:
+    """The demo's params with `section__key=value` changes; a value of `...` removes the key."""
+    values = YAML(typ="safe").load(DEMO.read_text())
+    for place, value in changes.items():
+        *sections, key = place.split("__")
+        target = values
+        for section in sections:
+            target = target[section]
+        if value is ...:
+            del target[key]
+        else:
+            target[key] = value
+    path = tmp_path / "params.yaml"
+    with path.open("w") as file:
+        YAML().dump(values, file)
+    return path
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_presets_hold(preset: Path) -> None:
+    assert read_params(preset).seed == 2020
+
+
+def test_presets_are_those_of_the_documentation() -> None:
+    assert [path.stem for path in PRESETS] == ["params", "image_folder", "paper", "reference"]
+
+
+def test_reference_reproduces_the_released_code() -> None:
+    reference = read_params(PROJECT / "params" / "reference.yaml")
+    assert reference.autoencoder.latent == "coarsest"
+    assert reference.autoencoder.batch_size * 32 * reference.autoencoder.epoch_fraction == 1
+    assert {reference.autoencoder.precision, reference.residuals.precision, reference.cin.precision} == {"fp32"}
+    assert reference.cin.class_weights == [2.0, 2.0, 250.0]
+    assert reference.explain.tv_norm == "anisotropic"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"cin__epochs": 0}, "cin.epochs = 0: allowed: a whole number from 1 to 10000"),
+        ({"cin__epochs": "ten"}, 'cin.epochs = "ten": allowed: a whole number from 1 to 10000'),
+        ({"cin__epochs": 2.5}, "cin.epochs = 2.5: allowed: a whole number from 1 to 10000"),
+        ({"cin__learning_rate": ...}, "cin.learning_rate: missing. Add it; the presets in params/ show every key."),
+        ({"cin__learning_rte": 1}, "cin.learning_rte = 1: unknown key. Did you mean learning_rate?"),
+        ({"data__image_size_px": 60}, "data.image_size_px = 60: allowed: a multiple of 8 from 64 to 2048"),
+        ({"data__test_fraction": 1.0}, "data.test_fraction = 1.0: allowed: a number above 0 and below 1"),
+        ({"autoencoder__latent": "fine"}, "autoencoder.latent = \"fine\": allowed: 'pyramid' or 'coarsest'"),
+        ({"cin__class_weights": [1.0, 2.0]}, "cin.class_weights = [1.0, 2.0]: allowed: 3 weights"),
+        ({"cin__pretrained": "gone.pth"}, 'cin.pretrained = "gone.pth": no such file. allowed: imagenet, none, or'),
+        ({"explain__mask_size_px": 65}, "explain.mask_size_px = 65: allowed: at most data.image_size_px (64)"),
+        ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
+        ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
+    ],
+)
+def test_a_fault_names_file_key_value_and_what_is_allowed(tmp_path: Path, change: dict[str, Any], fault: str) -> None:
+    path = changed(tmp_path, **change)
+    with pytest.raises(ParamsError) as caught:
+        read_params(path)
+    assert str(caught.value).startswith(f"{path}: {fault}")
+
+
+def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
+    path = changed(tmp_path, seed=-1, device="tpu", cin__epochs=0, explain__colour="red", residuals__batch_size=...)
+    with pytest.raises(ParamsError) as caught:
+        read_params(path)
+    assert len(str(caught.value).splitlines()) == 5
+
+
+def test_exponents_without_a_point_are_numbers(tmp_path: Path) -> None:
+    path = changed(tmp_path)
+    path.write_text(path.read_text().replace("learning_rate: 0.002", "learning_rate: 2e-3"))
+    assert read_params(path).autoencoder.learning_rate == 0.002
+
+
+@pytest.mark.parametrize(("text", "fault"), [("a: [", "not valid YAML"), ("", "the file = null"), ("- 1", "the file")])
+def test_what_is_no_parameter_file_is_an_error(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=fault):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="no such parameter file"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_every_key_is_used() -> None:
+    used = set()
+    for path in [*(PROJECT / "tasks").glob("*.py"), *(PROJECT / "coronet_core").rglob("*.py")]:
+        if path.name not in {"params.py", "params_file.py"}:
+            used |= {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    sections = [value for value in vars(schema).values() if isinstance(value, type) and is_dataclass(value)]
+    by_name = {"healthy", "pneumonia", "covid19"}  # patients of the phantom, read by the class's name
+    unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind"}
+    assert unused == set()

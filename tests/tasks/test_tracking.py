@@ -1,0 +1,124 @@
+"""Run records and their delivery, to a real MLflow store and to none."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tasks.delivery import deliver_leftovers
+from tasks.run_record import all_records
+from tasks.tracking import PARENT_VARIABLE, StageRun, flattened
+
+NOWHERE = "http://127.0.0.1:9"  # nothing listens there
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
+    monkeypatch.delenv(PARENT_VARIABLE, raising=False)
+    return tmp_path
+
+
+def store() -> str:
+    """The store of this test: MLflow keeps one open for each name, so names must differ."""
+    return f"sqlite:///{Path.cwd()}/mlflow.db"
+
+
+def runs() -> dict[str, Run]:
+    client = MlflowClient(store())
+    experiment = client.get_experiment_by_name("coronet")
+    assert experiment is not None
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def track(name: str = "train_cin") -> None:
+    Path("weights.bin").write_text("first")
+    with StageRun(name, {"cin": {"epochs": 2}}) as run:
+        run.metrics({"loss": 2.0}, step=1)
+        run.metrics({"loss": 1.0}, step=2)
+        run.artifact(Path("weights.bin"))
+
+
+def test_a_run_has_params_metrics_artifacts_and_an_end() -> None:
+    track()
+    run = runs()["train_cin"]
+    client = MlflowClient(store())
+    assert run.data.params == {"cin.epochs": "2"}
+    assert [metric.value for metric in client.get_metric_history(run.info.run_id, "loss")] == [2.0, 1.0]
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["weights.bin"]
+    assert run.info.status == "FINISHED"
+    assert "git.commit" in run.data.tags
+
+
+def test_a_stage_is_nested_under_its_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StageRun("pipeline", {}) as pipeline:
+        monkeypatch.setenv(PARENT_VARIABLE, pipeline.key)
+        track()
+    assert runs()["train_cin"].data.tags["mlflow.parentRunId"] == runs()["pipeline"].info.run_id
+
+
+def test_a_failed_stage_is_a_failed_run_with_its_reason() -> None:
+    with pytest.raises(ValueError, match="bad"), StageRun("evaluate", {}):
+        raise ValueError("bad luck")
+    run = runs()["evaluate"]
+    assert run.info.status == "FAILED"
+    assert run.data.tags["error"] == "bad luck"
+
+
+def test_a_server_that_is_down_costs_nothing_and_is_told_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    track()
+    assert "MLflow cannot be reached" in capsys.readouterr().out
+    Path("weights.bin").unlink()  # the next run of the stage replaces its outs
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
+    deliver_leftovers()
+    run = runs()["train_cin"]
+    stored = MlflowClient(store()).download_artifacts(run.info.run_id, "weights.bin")
+    assert Path(stored).read_text() == "first"
+    assert (run.data.metrics["loss"], run.info.status) == (1.0, "FINISHED")
+    assert list(all_records()) == []
+
+
+def test_what_mlflow_refuses_does_not_hold_up_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    with StageRun("explain", {}) as run:
+        run.metrics({"no@good": 1.0})
+        run.metrics({"good": 2.0})
+    assert "MLflow refuses a record of kind metrics" in capsys.readouterr().out
+    assert runs()["explain"].data.metrics == {"good": 2.0}
+
+
+KILLED = """
+import sys, time
+from tasks.tracking import StageRun
+with StageRun("train_autoencoder@healthy", {}) as run:
+    run.deliver()
+    print("started", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_run_of_a_killed_process_is_ended_as_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        deliver_leftovers()
+        assert runs()["train_autoencoder@healthy"].info.status == "RUNNING"  # it lives
+        os.kill(process.pid, signal.SIGKILL)
+    time.sleep(0.1)
+    deliver_leftovers()
+    assert runs()["train_autoencoder@healthy"].info.status == "KILLED"
+
+
+def test_params_are_flat_for_mlflow() -> None:
+    nested = {"data": {"sources": [{"kind": "phantom"}], "size": 64}, "seed": 1}
+    assert flattened(nested) == {"data.sources": "[{'kind': 'phantom'}]", "data.size": "64", "seed": "1"}
