@@ -1,0 +1,30 @@
+"""The command line `coronet`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def coronet() -> None:
+    """Take subcommands even while there is only one."""
+
+
+@app.command()
+def run(
+    params: Annotated[
+        Path | None, typer.Option(help="A parameter file that becomes params.yaml first, such as params/paper.yaml.")
+    ] = None,
+) -> None:
+    """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
+    from flows.run import main  # late: `coronet --help` must not wait for DVC
+
+    raise typer.Exit(main(params))

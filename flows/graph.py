@@ -1,0 +1,44 @@
+"""The DAG as DVC knows it: which stages there are, and what each waits for. `dvc.yaml` is the one place of edges."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from coronet_core.errors import CoroNetError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of `dvc.yaml`."""
+
+    name: str
+    """As DVC addresses it: `train_autoencoder@healthy`."""
+    upstream: tuple[str, ...]
+    """The stages whose outs it reads."""
+
+
+def read_graph() -> list[Stage]:
+    """Return the stages of the project in the current folder, each behind all that it waits for.
+
+    Raises CoroNetError when `dvc.yaml` cannot be read.
+    """
+    try:
+        with Repo(".") as repo:
+            graph = repo.index.graph  # networkx: an edge leads from a stage to one that it waits for
+            upstream = {stage.addressing: sorted(up.addressing for up in graph.successors(stage)) for stage in graph}
+    except DvcException as error:
+        raise CoroNetError(f"dvc.yaml: {error}. Correct it, or restore it with git.") from error
+    return [Stage(name, tuple(upstream[name])) for name in TopologicalSorter(upstream).static_order()]
+
+
+def stale_stages(names: Iterable[str]) -> list[str]:
+    """Return those of `names` that DVC would run now, because params, code, data or outs differ from `dvc.lock`.
+
+    A stage behind a stale one may turn out to be stale or not: that depends on what the first one makes.
+    """
+    with Repo(".") as repo:
+        changed = repo.status()
+    return [name for name in names if name in changed]

@@ -1,0 +1,99 @@
+"""A stage as a subprocess of its own process group, its output passed on line by line."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ERROR_PREFIX = "error: "
+SKIPPED_SUFFIX = "didn't change, skipping"
+GRACE_S = 5.0
+DVC_HINTS = (
+    "To track the changes",
+    "git add",
+    "To enable auto staging",
+    "dvc config",
+    "Use `dvc push`",
+    "Updating lock",
+)
+"""Beginnings of lines in which DVC advises what to type next: no part of a stage's log."""
+
+_running: set["subprocess.Popen[str]"] = set()
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage ended."""
+
+    succeeded: bool
+    is_up_to_date: bool
+    """DVC found nothing to do."""
+    reason: str
+    """The error in one line; empty if there is none."""
+
+
+def run_stage_process(stage: str, environment: dict[str, str], on_line: Callable[[str], None]) -> StageResult:
+    """Run `stage` through DVC and wait for it.
+
+    `dvc --wait-for-lock repro --single-item` runs the stage only if it is stale, and several such processes work side
+    by side on one `dvc.lock`.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.child", "--wait-for-lock", "repro", "--single-item", stage],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    _running.add(process)
+    lines: list[str] = []
+    try:
+        for line in process.stdout or ():
+            if text := line.rstrip():
+                lines.append(text)
+                if not text.lstrip().startswith(DVC_HINTS):
+                    on_line(text)
+        code = process.wait()
+    finally:
+        end_process_group(process)
+        _running.discard(process)
+    return StageResult(
+        succeeded=code == 0,
+        is_up_to_date=code == 0 and any(line.endswith(SKIPPED_SUFFIX) for line in lines),
+        reason="" if code == 0 else _reason(lines, code),
+    )
+
+
+def stage_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a stage: this one and `variables`, with this interpreter first on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
+
+
+def end_all() -> None:
+    """End all stages that run now, with all that they started."""
+    for process in list(_running):
+        end_process_group(process)
+
+
+def end_process_group(process: "subprocess.Popen[str]") -> None:
+    """End what is left of a process group: politely, then at once."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(GRACE_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _reason(lines: list[str], code: int) -> str:
+    errors = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
+    return "; ".join(errors) or (lines[-1] if lines else f"exit code {code}")

@@ -1,0 +1,77 @@
+"""What `coronet run` and `python -m flows.retrain` do: check, run what is stale, show the figures."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from coronet_core.errors import CoroNetError
+from flows.graph import read_graph, stale_stages
+from tasks.files import write_whole
+from tasks.params_file import PARAMS_FILE, read_params
+from tasks.paths import METRICS, REPORT
+
+PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")
+PREFECT_SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s are tight on a busy machine
+}
+
+
+def main(params_file: Path | None = None) -> int:
+    """Bring the project in the current folder up to date; returns the exit code.
+
+    `params_file` becomes the live `params.yaml` first. One line on standard error for each thing that went wrong.
+    """
+    try:
+        _require_project()
+        if params_file is not None:
+            _install_params(params_file)
+        read_params()
+        if stale_stages(stage.name for stage in read_graph()):
+            _run_flow()
+        else:
+            print("All stages are up to date: nothing to do.")
+    except CoroNetError as error:
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on where it was.", file=sys.stderr)
+        return 130
+    _show_results()
+    return 0
+
+
+def _require_project() -> None:
+    if not Path("dvc.yaml").is_file():
+        raise CoroNetError(f"{Path.cwd()}: no dvc.yaml here. Change to the folder of the project.")
+
+
+def _install_params(source: Path) -> None:
+    """Make `source` the live params.yaml; what was there is kept beside it."""
+    read_params(source)
+    if source.resolve() == PARAMS_FILE.resolve():
+        return
+    if PARAMS_FILE.is_file() and PARAMS_FILE.read_bytes() != source.read_bytes():
+        write_whole(PREVIOUS_PARAMS, lambda partial: shutil.copyfile(PARAMS_FILE, partial))
+        print(f"{PARAMS_FILE} is now {source}; the former one is kept as {PREVIOUS_PARAMS}.")
+    write_whole(PARAMS_FILE, lambda partial: shutil.copyfile(source, partial))
+
+
+def _run_flow() -> None:
+    for name, value in PREFECT_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from flows.retrain import retrain  # late: Prefect takes seconds to import, and a run with nothing to do needs none
+
+    state = retrain(return_state=True)
+    if not state.is_completed():
+        raise CoroNetError(state.message or f"the flow ended as {state.name}")
+
+
+def _show_results() -> None:
+    from flows.summary import print_tables
+
+    print_tables(METRICS)
+    print(f"Report: {REPORT.resolve()}")
+    print("MLflow page:   make mlflow    Prefect page:  make prefect")

@@ -1,0 +1,62 @@
+"""The command line `coronet`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.run import main
+from tests.conftest import PROJECT
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from flows.cli import app\n"
+        "result = CliRunner().invoke(app, ['run', '--help'])\n"
+        "assert '--params' in result.output, result.output\n"
+        "print(*{'torch', 'prefect', 'dvc', 'mlflow', 'pandas'} & set(sys.modules))\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"NO_COLOR": "1"}
+    )
+    assert finished.stdout.split() == []
+
+
+def test_outside_a_project_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main() == 1
+    assert "no dvc.yaml here. Change to the folder of the project." in capsys.readouterr().err
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_faulty_parameter_file_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (project / "params.yaml").read_text()
+    (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: none"))
+    assert main(Path("mine.yaml")) == 1
+    assert 'error: mine.yaml: seed = "none": allowed: a whole number' in capsys.readouterr().err
+    assert (project / "params.yaml").read_text() == before
+
+
+def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import run
+
+    monkeypatch.setattr(run, "stale_stages", lambda _: [])
+    monkeypatch.setattr(run, "read_graph", list)
+    monkeypatch.setattr(run, "_show_results", lambda: None)
+    before = (project / "params.yaml").read_text()
+    (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: 7"))
+    assert main(Path("mine.yaml")) == 0
+    assert "seed: 7" in (project / "params.yaml").read_text()
+    assert (project / "params.yaml.previous").read_text() == before

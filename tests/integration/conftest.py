@@ -1,0 +1,114 @@
+"""Projects to run for real: what git tracks, in a folder of its own, with params that end in seconds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import PROJECT
+
+TINY: dict[str, dict[str, Any]] = {
+    "data": {
+        "sources": [
+            {
+                "kind": "phantom",
+                "patients": {"healthy": 12, "pneumonia": 12, "covid19": 9},
+                "images_per_patient_max": 1,
+            }
+        ],
+        "shard_images": 10,
+    },
+    "autoencoder": {"epochs": 4, "batch_size": 2},
+    "residuals": {"shard_images": 10},
+    "cin": {"epochs": 2},
+    "explain": {"iterations": 2, "mask_size_px": 8},
+}
+SOURCES = ("coronet_core", "tasks", "flows", "params", "data", ".dvc", "dvc.yaml", "params.yaml", "pyproject.toml")
+SOURCES_OF_STATE = (".gitignore", ".dvcignore")
+COVERED = shutil.ignore_patterns("__pycache__", "split", "residuals", "tmp", "cache", "config.local")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of its own."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """No settings of the machine: an own Prefect home, the default MLflow store."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_", "DVC_"))}
+        bin_first = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+        return kept | {"PATH": bin_first, "PREFECT_HOME": str(self.folder / ".prefect"), "COLUMNS": "200"}
+
+    def run(self, *module_and_arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run `python -m ...` in the project; standard error is part of the output."""
+        return subprocess.run(
+            [sys.executable, "-m", *module_and_arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def start(self, *module_and_arguments: str) -> "subprocess.Popen[str]":
+        """Start `python -m ...` in the project."""
+        return subprocess.Popen(
+            [sys.executable, "-m", *module_and_arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def set_params(self, changes: dict[str, dict[str, Any]]) -> None:
+        """Change params.yaml; a value of `...` removes the key."""
+        path = self.folder / "params.yaml"
+        yaml = YAML()
+        values = yaml.load(path.read_text())
+        for section, keys in changes.items():
+            for key, value in keys.items():
+                if value is ...:
+                    del values[section][key]
+                else:
+                    values[section][key] = value
+        with path.open("w") as file:
+            yaml.dump(values, file)
+
+
+def make_project(folder: Path) -> Project:
+    for name in (*SOURCES, *SOURCES_OF_STATE):
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=COVERED)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / name)
+    project = Project(folder)
+    project.set_params(TINY)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    return project
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """A function that makes a fresh project."""
+    return lambda: make_project(tmp_path_factory.mktemp("projects") / "coronet")
+
+
+@pytest.fixture(scope="module")
+def project(new_project: Callable[[], Project]) -> Project:
+    """One project for all tests of a module, which go on from each other's state."""
+    return new_project()

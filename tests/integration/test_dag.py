@@ -1,0 +1,194 @@
+"""The whole DAG, for real: Prefect, DVC and MLflow on a tiny data set. The tests go on from one another."""
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from ruamel.yaml import YAML
+
+from coronet_core.data.manifest import read_manifest
+from coronet_core.weights import read_weights
+from tasks.paths import (
+    EXPLANATION_INDEX,
+    MANIFEST,
+    METRICS,
+    MODEL_CARD,
+    PREDICTIONS,
+    REPORT,
+    RESIDUAL_INDEX,
+)
+from tests.integration.conftest import Project
+
+pytestmark = pytest.mark.integration
+STAGES = [
+    "build_split",
+    "train_autoencoder@healthy",
+    "train_autoencoder@pneumonia",
+    "materialize_residuals",
+    "train_cin",
+    "evaluate",
+    "explain",
+    "report",
+]
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project) -> "subprocess.CompletedProcess[str]":
+    return project.run("flows.retrain")
+
+
+def spans(output: str) -> dict[str, tuple[float, float]]:
+    """Begin and end of each stage, in seconds, from the flow's summary."""
+    lines = re.findall(r"- (\S+) +Completed +from +([\d.]+) s to +([\d.]+) s", output)
+    return {stage: (float(begin), float(end)) for stage, begin, end in lines}
+
+
+def mlflow_runs(project: Project) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("coronet")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def locked(project: Project) -> dict[str, Any]:
+    stages: dict[str, Any] = YAML(typ="safe").load((project.folder / "dvc.lock").read_text())["stages"]
+    return stages
+
+
+def test_one_command_runs_every_stage(project: Project, first_run: "subprocess.CompletedProcess[str]") -> None:
+    assert first_run.returncode == 0, first_run.stdout
+    assert list(spans(first_run.stdout)) == STAGES
+    assert set(locked(project)) == set(STAGES)
+
+
+def test_the_run_ends_with_the_tables_and_the_report(
+    project: Project, first_run: "subprocess.CompletedProcess[str]"
+) -> None:
+    ending = first_run.stdout[first_run.stdout.index("Table 2") :]
+    assert all(f"Table {number}" in ending for number in (2, 3, 4, 5))
+    assert f"Report: {project.folder / REPORT}" in ending
+    assert "make mlflow" in ending
+
+
+def test_autoencoders_are_trained_side_by_side(first_run: "subprocess.CompletedProcess[str]") -> None:
+    span = spans(first_run.stdout)
+    begin = max(span[stage][0] for stage in STAGES[1:3])
+    end = min(span[stage][1] for stage in STAGES[1:3])
+    assert begin < end
+    assert span["materialize_residuals"][0] >= max(span[stage][1] for stage in STAGES[1:3])
+
+
+def test_output_of_the_stages_is_in_the_log(first_run: "subprocess.CompletedProcess[str]") -> None:
+    assert re.search(r"Task run 'train_autoencoder@pneumonia' - epoch 4/4: training_loss", first_run.stdout)
+
+
+def test_no_patient_is_in_two_splits(project: Project) -> None:
+    manifest = read_manifest(project.folder / MANIFEST)
+    assert manifest.groupby("patient_id")["split"].nunique().max() == 1
+    assert set(manifest["split"]) == {"train", "validation", "test"}
+
+
+def test_outs_agree_with_each_other(project: Project) -> None:
+    manifest = read_manifest(project.folder / MANIFEST)
+    index = pd.read_parquet(project.folder / RESIDUAL_INDEX)
+    predictions = pd.read_parquet(project.folder / PREDICTIONS)
+    metrics = json.loads((project.folder / METRICS).read_text())
+    assert index["image_id"].tolist() == manifest["image_id"].tolist()
+    assert set(predictions["image_id"]) == set(manifest.loc[manifest["split"] == "test", "image_id"])
+    assert metrics["accuracy"] == (predictions["label"] == predictions["predicted"]).mean()
+    assert set(pd.read_parquet(project.folder / EXPLANATION_INDEX)["image_id"]) <= set(predictions["image_id"])
+
+
+def test_the_report_needs_no_network(project: Project) -> None:
+    page = (project.folder / REPORT).read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
+    assert "not a medical device" in page
+    assert "not a medical device" in (project.folder / MODEL_CARD).read_text()
+
+
+def test_every_stage_is_a_run_under_the_pipeline(project: Project) -> None:
+    runs = {run.info.run_name: run for run in mlflow_runs(project)}
+    assert set(runs) == {"pipeline", *STAGES}
+    parent = runs["pipeline"].info.run_id
+    assert {run.data.tags.get("mlflow.parentRunId") for name, run in runs.items() if name != "pipeline"} == {parent}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_a_run_holds_params_epochs_artifacts_data_and_versions(project: Project) -> None:
+    run = next(run for run in mlflow_runs(project) if run.info.run_name == "train_cin")
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    assert run.data.params["cin.epochs"] == "2"
+    assert [m.step for m in client.get_metric_history(run.info.run_id, "validation_loss")] == [1, 2]
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "models")] == ["models/cin.safetensors"]
+    assert run.inputs.dataset_inputs[0].dataset.name == "split"
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.folder, capture_output=True, text=True, check=True)
+    assert run.data.tags["git.commit"] == head.stdout.strip()
+    lock = locked(project)["train_cin"]
+    expected = {f"dvc.{entry['path']}": entry["md5"] for entry in [*lock["deps"], *lock["outs"]]}
+    assert {key: value for key, value in run.data.tags.items() if key.startswith("dvc.")} == expected
+
+
+def test_a_second_run_does_nothing_and_says_so(project: Project) -> None:
+    again = project.run("flows.retrain")
+    assert again.returncode == 0
+    assert "All stages are up to date: nothing to do." in again.stdout
+    assert "Running stage" not in again.stdout
+    assert len(mlflow_runs(project)) == 1 + len(STAGES)
+
+
+def test_dvc_repro_after_the_flow_does_nothing(project: Project) -> None:
+    assert "Data and pipelines are up to date." in project.run("dvc", "repro").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["status"], "Data and pipelines are up to date."),
+        (["dag"], "materialize_residuals"),
+        (["metrics", "show"], "roc_auc.macro"),
+        (["plots", "show"], "index.html"),
+    ],
+)
+def test_commands_of_dvc_work(project: Project, command: list[str], shown: str) -> None:
+    finished = project.run("dvc", *command)
+    assert finished.returncode == 0, finished.stdout
+    assert shown in finished.stdout
+
+
+def test_another_learning_rate_runs_the_cin_and_what_follows(project: Project) -> None:
+    project.set_params({"cin": {"learning_rate": 0.0005}})
+    finished = project.run("dvc", "repro")
+    assert finished.returncode == 0, finished.stdout
+    assert re.findall(r"Running stage '(\S+)'", finished.stdout) == STAGES[4:]
+
+
+def test_the_flow_after_dvc_repro_does_nothing(project: Project) -> None:
+    assert "nothing to do" in project.run("flows.retrain").stdout
+
+
+def test_a_run_by_dvc_alone_has_no_parent(project: Project) -> None:
+    latest = max((r for r in mlflow_runs(project) if r.info.run_name == "train_cin"), key=lambda r: r.info.start_time)
+    assert "mlflow.parentRunId" not in latest.data.tags
+    assert latest.data.params["cin.learning_rate"] == "0.0005"
+
+
+def test_dvc_experiments_run_with_other_params(project: Project) -> None:
+    finished = project.run("dvc", "exp", "run", "-S", "evaluate.confidence=0.9")
+    assert finished.returncode == 0, finished.stdout
+    assert "confidence: 0.9" in (project.folder / "params.yaml").read_text()
+    assert re.findall(r"Running stage '(\S+)'", finished.stdout) == ["evaluate", "explain", "report"]
+
+
+def test_two_runs_of_the_same_params_give_identical_weights(project: Project) -> None:
+    before = read_weights(project.folder / "models" / "autoencoder_healthy.safetensors")
+    (project.folder / "models" / "autoencoder_healthy.safetensors").unlink()
+    finished = project.run("tasks", "train_autoencoder", "healthy")
+    assert finished.returncode == 0, finished.stdout
+    after = read_weights(project.folder / "models" / "autoencoder_healthy.safetensors")
+    assert all((before[key] == after[key]).all() for key in before)

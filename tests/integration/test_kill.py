@@ -1,0 +1,77 @@
+"""`kill -9` in the middle of training, and the same command again."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.conftest import Project
+
+pytestmark = pytest.mark.integration
+AUTOENCODERS = ["models/autoencoder_healthy.safetensors", "models/autoencoder_pneumonia.safetensors"]
+TARGET = "materialize_residuals"
+
+
+def weights(project: Project) -> list[bytes]:
+    return [(project.folder / name).read_bytes() for name in AUTOENCODERS]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(new_project: Callable[[], Project]) -> list[bytes]:
+    project = new_project()
+    finished = project.run("dvc", "repro", TARGET)
+    assert finished.returncode == 0, finished.stdout
+    return weights(project)
+
+
+def wait_for_epoch(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if re.search(r"epoch 2/4", line):
+            return
+    pytest.fail("no second epoch")
+
+
+def stage_processes(folder: Path) -> list[psutil.Process]:
+    running = psutil.process_iter(["cmdline", "cwd"])
+    return [p for p in running if p.info["cwd"] == str(folder) and "train_autoencoder" in (p.info["cmdline"] or [])]
+
+
+def test_a_killed_flow_leaves_no_stage_and_the_next_one_goes_on(
+    new_project: Callable[[], Project], undisturbed: list[bytes]
+) -> None:
+    project = new_project()
+    with project.start("flows.retrain") as flow:
+        wait_for_epoch(flow)
+        os.kill(flow.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while stage_processes(project.folder) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert stage_processes(project.folder) == []
+    assert not any((project.folder / name).exists() for name in AUTOENCODERS)
+    finished = project.run("flows.retrain")
+    assert finished.returncode == 0, finished.stdout
+    assert re.search(r"resuming after epoch [23] of 4", finished.stdout)
+    assert weights(project) == undisturbed
+
+
+def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
+    new_project: Callable[[], Project], undisturbed: list[bytes]
+) -> None:
+    project = new_project()
+    with project.start("dvc", "repro", TARGET) as dvc:
+        wait_for_epoch(dvc)
+        for process in stage_processes(project.folder):
+            process.kill()
+        dvc.communicate()
+        assert dvc.returncode != 0
+    finished = project.run("dvc", "repro", TARGET)
+    assert finished.returncode == 0, finished.stdout
+    assert re.search(r"resuming after epoch [23] of 4", finished.stdout)
+    assert weights(project) == undisturbed
