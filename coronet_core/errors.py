@@ -13,5 +13,9 @@ class ParamsError(CoroNetError):
     """A parameter file is missing, malformed, or asks for the impossible."""
 
 
+class TrainingError(CoroNetError):
+    """Training went somewhere from which it does not come back."""
+
+
 class WeightsError(CoroNetError):
     """A weights file is missing, damaged, or belongs to another network."""

@@ -108,4 +108,4 @@ def _raise_failures(futures: Futures) -> None:
 if __name__ == "__main__":
     from flows.run import main
 
-    sys.exit(main())
+    sys.exit(main(lambda: retrain(return_state=True)))

@@ -1,28 +1,29 @@
 """What `coronet run` and `python -m flows.retrain` do: check, run what is stale, show the figures."""
 
-import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from coronet_core.errors import CoroNetError
 from flows.graph import read_graph, stale_stages
+from flows.summary import print_tables
 from tasks.files import write_whole
 from tasks.params_file import PARAMS_FILE, read_params
 from tasks.paths import METRICS, REPORT
 
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
 PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")
-PREFECT_SETTINGS = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "true",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # its own 20 s are tight on a busy machine
-}
 
 
-def main(params_file: Path | None = None) -> int:
+def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> int:
     """Bring the project in the current folder up to date; returns the exit code.
 
-    `params_file` becomes the live `params.yaml` first. One line on standard error for each thing that went wrong.
+    `run_flow` runs the flow `retrain` to its final state; it is not called when there is nothing to do. `params_file`
+    becomes the live `params.yaml` first. One line on standard error for each thing that went wrong.
     """
     try:
         _require_project()
@@ -30,7 +31,7 @@ def main(params_file: Path | None = None) -> int:
             _install_params(params_file)
         read_params()
         if stale_stages(stage.name for stage in read_graph()):
-            _run_flow()
+            _require_completed(run_flow())
         else:
             print("All stages are up to date: nothing to do.")
     except CoroNetError as error:
@@ -59,19 +60,12 @@ def _install_params(source: Path) -> None:
     write_whole(PARAMS_FILE, lambda partial: shutil.copyfile(source, partial))
 
 
-def _run_flow() -> None:
-    for name, value in PREFECT_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    from flows.retrain import retrain  # late: Prefect takes seconds to import, and a run with nothing to do needs none
-
-    state = retrain(return_state=True)
+def _require_completed(state: "State[Any]") -> None:
     if not state.is_completed():
         raise CoroNetError(state.message or f"the flow ended as {state.name}")
 
 
 def _show_results() -> None:
-    from flows.summary import print_tables
-
     print_tables(METRICS)
     print(f"Report: {REPORT.resolve()}")
     print("MLflow page:   make mlflow    Prefect page:  make prefect")

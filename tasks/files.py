@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in place in one step."""
@@ -24,6 +27,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole. NaN is refused: it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write `array` as an NPY file, whole."""
+
+    def save(partial: Path) -> None:
+        with partial.open("wb") as file:  # np.save would add a suffix to the name
+            np.save(file, array)
+
+    write_whole(path, save)
 
 
 def publish_folder(finished: Path, target: Path) -> None:

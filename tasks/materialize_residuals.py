@@ -9,7 +9,7 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.models.tfen import TFEN
 from coronet_core.residuals import residuals_of
 from coronet_core.shards import Shards, as_image, write_shard
-from tasks.files import digest, publish_folder
+from tasks.files import digest, publish_folder, write_array
 from tasks.params import ResidualParams
 from tasks.paths import IMAGES, MANIFEST, RESIDUAL_INDEX, RESIDUALS, autoencoder_weights
 from tasks.progress import Progress, say
@@ -40,8 +40,7 @@ def run(context: StageContext) -> None:
                 residuals = _residuals(tfen, images, rows, params, device)
                 write_shard(folder, shard, residuals)
                 energy = residuals.mean(axis=(2, 3), dtype=np.float64)  # (n, 3)
-                np.save(finished.with_suffix(".partial.npy"), energy)
-                finished.with_suffix(".partial.npy").replace(finished)
+                write_array(finished, energy)
             energies.append(np.load(finished))
             bar.advance(len(rows))
     index = manifest[["image_id", "patient_id", "label", "split"]].copy()

@@ -149,6 +149,8 @@ class ExplainParams:
     """Meaningful perturbations, paper sec. 3.4 (stage explain)."""
 
     images_per_class: Annotated[int, whole(1, 1000)]
+    batch_size: BatchSize
+    """Images explained at once; changes memory and speed, not the maps."""
     mask_size_px: Annotated[int, whole(2, 512)]
     mask_blur_radius_px: Annotated[float, number(0, 100)]
     null_blur_radius_px: Annotated[float, above(0, 100)]

@@ -5,8 +5,8 @@ import torch
 from coronet_core.classes import ClassName
 from coronet_core.models.fpae import FPAE
 from coronet_core.seeds import derive_seed
-from coronet_core.training.autoencoder import autoencoder_fit
-from coronet_core.training.loop import Fitting
+from coronet_core.training.autoencoder import autoencoder_learner
+from coronet_core.training.loop import Schedule
 from tasks.data import images_of
 from tasks.files import digest
 from tasks.paths import MANIFEST, autoencoder_history, autoencoder_weights
@@ -20,7 +20,7 @@ def run(context: StageContext, label: ClassName) -> None:
     params, device = context.params.autoencoder, context.device
     seed = derive_seed(context.params.seed, "autoencoder", label)
     torch.manual_seed(seed)  # initial weights
-    task = autoencoder_fit(
+    learner = autoencoder_learner(
         FPAE(params.latent),
         images_of("train", label, device),
         images_of("validation", label, device),
@@ -31,7 +31,7 @@ def run(context: StageContext, label: ClassName) -> None:
         precision=params.precision,
         training_size_px=params.training_size_px,
     )
-    fitting = Fitting(
+    schedule = Schedule(
         epochs=params.epochs,
         batch_size=params.batch_size,
         epoch_fraction=params.epoch_fraction,
@@ -40,4 +40,4 @@ def run(context: StageContext, label: ClassName) -> None:
         seed=seed,
     )
     work = digest(label, params, seed, context.params.data.image_size_px, MANIFEST)
-    train(context, task, fitting, work, autoencoder_weights(label), autoencoder_history(label))
+    train(context, learner, schedule, work, autoencoder_weights(label), autoencoder_history(label))

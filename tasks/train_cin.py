@@ -7,8 +7,8 @@ import torch
 from coronet_core.classes import CLASSES
 from coronet_core.models.cin import build_cin, imagenet_backbone, load_backbone
 from coronet_core.seeds import derive_seed
-from coronet_core.training.cin import cin_fit, inverse_frequency_weights
-from coronet_core.training.loop import Fitting
+from coronet_core.training.cin import cin_learner, inverse_frequency_weights
+from coronet_core.training.loop import Schedule
 from coronet_core.weights import read_weights
 from tasks.data import residuals_of_split
 from tasks.files import digest
@@ -26,7 +26,7 @@ def run(context: StageContext) -> None:
     torch.manual_seed(seed)  # initial weights
     training, training_labels = residuals_of_split("train", device)
     validation, validation_labels = residuals_of_split("validation", device)
-    task = cin_fit(
+    learner = cin_learner(
         _initial_cin(params.pretrained),
         training,
         training_labels,
@@ -40,7 +40,7 @@ def run(context: StageContext) -> None:
         batch_size=params.batch_size,
         precision=params.precision,
     )
-    fitting = Fitting(
+    schedule = Schedule(
         epochs=params.epochs,
         batch_size=params.batch_size,
         epoch_fraction=1.0,
@@ -49,7 +49,7 @@ def run(context: StageContext) -> None:
         seed=seed,
     )
     work = digest(params, seed, RESIDUAL_INDEX)
-    train(context, task, fitting, work, CIN_WEIGHTS, CIN_HISTORY)
+    train(context, learner, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
 
 
 def _initial_cin(pretrained: str) -> torch.nn.Module:

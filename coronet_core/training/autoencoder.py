@@ -7,11 +7,11 @@ from torch.nn import functional
 from coronet_core.models.fpae import FPAE
 from coronet_core.precision import Precision, autocast
 from coronet_core.shards import Subset, as_image, batches
-from coronet_core.training.loop import EpochMetrics, Task
+from coronet_core.training.loop import EpochMetrics, Learner
 from coronet_core.training.objective import AutoencoderLoss, autoencoder_loss
 
 
-def autoencoder_fit(
+def autoencoder_learner(
     autoencoder: FPAE,
     training: Subset,
     validation: Subset,
@@ -22,7 +22,7 @@ def autoencoder_fit(
     batch_size: int,
     precision: Precision,
     training_size_px: int | None,
-) -> Task:
+) -> Learner:
     """Return what `fit` needs to train `autoencoder` by eq. (3) with Adam.
 
     `training` and `validation` hold uint8 images (n, H, W) of one class. With `training_size_px` the images are
@@ -50,7 +50,7 @@ def autoencoder_fit(
     def training_step(positions: Tensor, _: torch.Generator) -> dict[str, Tensor]:
         return loss_of(training, positions)._asdict()
 
-    return Task(
+    return Learner(
         model=autoencoder,
         optimizer=optimizer,
         n_images=len(training),

@@ -9,7 +9,7 @@ from torch.nn import functional
 from coronet_core.classes import CLASSES
 from coronet_core.precision import Precision, autocast
 from coronet_core.shards import Subset, batches
-from coronet_core.training.loop import EpochMetrics, Task
+from coronet_core.training.loop import EpochMetrics, Learner
 
 
 def inverse_frequency_weights(labels: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def random_flips(x: Tensor, may_flip: Tensor, dim: int, rng: torch.Generator) ->
     return torch.where(chosen, x.flip(dim), x)
 
 
-def cin_fit(
+def cin_learner(
     cin: nn.Module,
     training: Subset,
     training_labels: Tensor,
@@ -39,7 +39,7 @@ def cin_fit(
     vertical_flip: Sequence[int],
     batch_size: int,
     precision: Precision,
-) -> Task:
+) -> Learner:
     """Return what `fit` needs to train `cin` by class-weighted cross-entropy with Adam.
 
     `training` and `validation` hold residual tensors (n, 3, H, W), the labels class indices (n,) int64.
@@ -77,7 +77,7 @@ def cin_fit(
         accuracy = (logits.argmax(1) == validation_labels).float().mean()
         return {"validation_loss": float(loss), "validation_accuracy": float(accuracy)}
 
-    return Task(
+    return Learner(
         model=cin,
         optimizer=optimizer,
         n_images=len(training),

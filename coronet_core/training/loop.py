@@ -3,6 +3,7 @@
 Nothing inside a step waits for the device: losses are summed there and read once an epoch.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from coronet_core.callbacks import ignore
+from coronet_core.errors import TrainingError
 from coronet_core.seeds import generator
 from coronet_core.shards import batches
 
@@ -20,7 +22,7 @@ History = list[EpochMetrics]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitting:
+class Schedule:
     """How long and by what rule to train."""
 
     epochs: int
@@ -35,7 +37,7 @@ class Fitting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Learner:
     """What the loop trains: a model, its optimiser, and its two passes over data."""
 
     model: nn.Module
@@ -67,45 +69,46 @@ class EpochEnd:
 
 
 def fit(
-    task: Task,
-    fitting: Fitting,
+    learner: Learner,
+    schedule: Schedule,
     *,
     resume: dict[str, Any] | None = None,
     on_epoch: Callable[[EpochEnd], object] = ignore,
     on_step: Callable[[int], object] = ignore,
 ) -> History:
-    """Train `task.model` and leave it with the weights of its best epoch. Returns the history.
+    """Train `learner.model` and leave it with the weights of its best epoch. Returns the history.
 
     `on_step` receives the number of images of each step. Resuming from a checkpoint of epoch e ends with the same
     weights as a run that was never stopped, bit for bit on a CPU with the same number of threads.
     """
     state = TrainingState()
     if resume is not None:
-        state = _restore(task, resume)
-    while len(state.history) < fitting.epochs and not _is_exhausted(state, fitting.patience_epochs):
+        state = _restore(learner, resume)
+    while len(state.history) < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
         epoch = len(state.history) + 1
-        metrics = {"epoch": float(epoch), **_train_epoch(task, fitting, epoch, on_step), **task.validate()}
-        is_best = not state.history or _score(metrics, fitting) < _score(state.history[state.best_epoch - 1], fitting)
+        metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
+        _require_finite(metrics)
+        is_best = not state.history or _score(metrics, schedule) < _score(state.history[state.best_epoch - 1], schedule)
         state.history.append(metrics)
         if is_best:
             state.best_epoch = epoch
-            state.best_weights = {key: value.clone() for key, value in task.model.state_dict().items()}
-        on_epoch(EpochEnd(metrics, is_best, lambda: _checkpoint(task, state)))
-    task.model.load_state_dict(state.best_weights)
+            state.best_weights = {key: value.clone() for key, value in learner.model.state_dict().items()}
+        on_epoch(EpochEnd(metrics, is_best, lambda: _checkpoint(learner, state)))
+    learner.model.load_state_dict(state.best_weights)
     return state.history
 
 
-def _train_epoch(task: Task, fitting: Fitting, epoch: int, on_step: Callable[[int], object]) -> EpochMetrics:
-    task.model.train()
-    rng = generator(fitting.seed, "epoch", epoch)
+def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Callable[[int], object]) -> EpochMetrics:
+    learner.model.train()
+    rng = generator(schedule.seed, "epoch", epoch)
     sums: dict[str, Tensor] = {}
     last: dict[str, Tensor] = {}
     n_seen = 0
-    for positions in _batches(task, fitting, rng):
-        last = task.training_step(positions, rng)
-        task.optimizer.zero_grad(set_to_none=True)
+    for positions in _batches(learner, schedule, rng):
+        last = learner.training_step(positions, rng)
+        learner.optimizer.zero_grad(set_to_none=True)
         last["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        task.optimizer.step()
+        learner.optimizer.step()
         for name, value in last.items():
             weighted = value.detach() * len(positions)
             sums[name] = sums[name] + weighted if name in sums else weighted
@@ -115,33 +118,42 @@ def _train_epoch(task: Task, fitting: Fitting, epoch: int, on_step: Callable[[in
     return {**metrics, "training_last_step_loss": float(last["loss"].detach())}
 
 
-def _batches(task: Task, fitting: Fitting, rng: torch.Generator) -> Sequence[Tensor]:
-    n_visited = max(1, round(task.n_images * fitting.epoch_fraction))
-    order = torch.randperm(task.n_images, generator=rng)[:n_visited].to(task.device)
-    return batches(order, fitting.batch_size)
+def _require_finite(metrics: EpochMetrics) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"epoch {metrics['epoch']:.0f}: {name} is {value}: training has diverged. Lower the learning rate, or "
+                "set precision to fp32."
+            )
 
 
-def _score(metrics: EpochMetrics, fitting: Fitting) -> float:
-    value = metrics[fitting.best_by]
-    return -value if fitting.best_by.endswith("accuracy") else value
+def _batches(learner: Learner, schedule: Schedule, rng: torch.Generator) -> Sequence[Tensor]:
+    n_visited = max(1, round(learner.n_images * schedule.epoch_fraction))
+    order = torch.randperm(learner.n_images, generator=rng)[:n_visited].to(learner.device)
+    return batches(order, schedule.batch_size)
+
+
+def _score(metrics: EpochMetrics, schedule: Schedule) -> float:
+    value = metrics[schedule.best_by]
+    return -value if schedule.best_by.endswith("accuracy") else value
 
 
 def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
     return patience_epochs is not None and len(state.history) - state.best_epoch >= patience_epochs > 0
 
 
-def _checkpoint(task: Task, state: TrainingState) -> dict[str, Any]:
+def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:
     return {
-        "model": task.model.state_dict(),
-        "optimizer": task.optimizer.state_dict(),
+        "model": learner.model.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
         "history": state.history,
         "best_epoch": state.best_epoch,
         "best_weights": state.best_weights,
     }
 
 
-def _restore(task: Task, resume: dict[str, Any]) -> TrainingState:
-    task.model.load_state_dict(resume["model"])
-    task.optimizer.load_state_dict(resume["optimizer"])
-    best_weights = {key: value.to(task.device) for key, value in resume["best_weights"].items()}
+def _restore(learner: Learner, resume: dict[str, Any]) -> TrainingState:
+    learner.model.load_state_dict(resume["model"])
+    learner.optimizer.load_state_dict(resume["optimizer"])
+    best_weights = {key: value.to(learner.device) for key, value in resume["best_weights"].items()}
     return TrainingState(resume["history"], resume["best_epoch"], best_weights)

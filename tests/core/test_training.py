@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coronet_core.errors import TrainingError
 from coronet_core.models import FPAE, build_cin
 from coronet_core.shards import Shards, Subset, as_image, write_shard
-from coronet_core.training import EpochEnd, Fitting, autoencoder_fit, cin_fit, fit, inverse_frequency_weights
+from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, cin_learner, fit, inverse_frequency_weights
 from coronet_core.training.cin import random_flips
-from coronet_core.training.loop import Task
+from coronet_core.training.loop import Learner
 from coronet_core.training.objective import autoencoder_loss
 
 CPU = torch.device("cpu")
@@ -28,7 +29,7 @@ def images(tmp_path: Path) -> Subset:
     return Subset(Shards.in_folder(tmp_path), range(N_IMAGES), CPU)
 
 
-def fitting(**changes: Any) -> Fitting:
+def schedule(**changes: Any) -> Schedule:
     settings = {
         "epochs": 3,
         "batch_size": 2,
@@ -37,12 +38,12 @@ def fitting(**changes: Any) -> Fitting:
         "patience_epochs": None,
         "seed": 1,
     }
-    return Fitting(**(settings | changes))
+    return Schedule(**(settings | changes))
 
 
-def autoencoder_task(images: Subset) -> Task:
+def autoencoder_learner_of(images: Subset) -> Learner:
     torch.manual_seed(5)
-    return autoencoder_fit(
+    return autoencoder_learner(
         FPAE(),
         images,
         images,
@@ -55,8 +56,8 @@ def autoencoder_task(images: Subset) -> Task:
     )
 
 
-def weights(task: Task) -> Tensor:
-    return torch.cat([value.flatten().double() for value in task.model.state_dict().values()])
+def weights(learner: Learner) -> Tensor:
+    return torch.cat([value.flatten().double() for value in learner.model.state_dict().values()])
 
 
 def test_objective_is_the_reconstruction_error_plus_lambda_times_the_regulariser() -> None:
@@ -93,28 +94,28 @@ def test_without_lambda_the_reconstruction_is_not_encoded(monkeypatch: pytest.Mo
 
 
 def test_two_runs_give_identical_weights(images: Subset) -> None:
-    first, second = autoencoder_task(images), autoencoder_task(images)
-    assert fit(first, fitting()) == fit(second, fitting())
+    first, second = autoencoder_learner_of(images), autoencoder_learner_of(images)
+    assert fit(first, schedule()) == fit(second, schedule())
     assert torch.equal(weights(first), weights(second))
 
 
 def test_training_lowers_the_loss(images: Subset) -> None:
-    history = fit(autoencoder_task(images), fitting(epochs=6))
+    history = fit(autoencoder_learner_of(images), schedule(epochs=6))
     assert history[-1]["training_loss"] < 0.7 * history[0]["training_loss"]
 
 
 @pytest.mark.parametrize("stopped_after", [1, 2])
 def test_resumed_training_ends_with_the_weights_of_an_undisturbed_run(images: Subset, stopped_after: int) -> None:
-    undisturbed = autoencoder_task(images)
+    undisturbed = autoencoder_learner_of(images)
     checkpoints: list[dict[str, Any]] = []
 
     def keep(end: EpochEnd) -> None:
         checkpoints.append(through_a_file(end.checkpoint()))
 
-    expected = fit(undisturbed, fitting(), on_epoch=keep)
+    expected = fit(undisturbed, schedule(), on_epoch=keep)
     torch.manual_seed(77)
-    resumed = autoencoder_task(images)
-    history = fit(resumed, fitting(), resume=checkpoints[stopped_after - 1])
+    resumed = autoencoder_learner_of(images)
+    history = fit(resumed, schedule(), resume=checkpoints[stopped_after - 1])
     assert history == expected
     assert torch.equal(weights(resumed), weights(undisturbed))
 
@@ -126,7 +127,7 @@ def through_a_file(checkpoint: dict[str, Any]) -> dict[str, Any]:
     return dict(torch.load(buffer, weights_only=True))
 
 
-def scripted_task(validation_losses: list[float], **metrics: list[float]) -> Task:
+def scripted_learner(validation_losses: list[float], **metrics: list[float]) -> Learner:
     """A model that counts its steps, with validation figures written in advance."""
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(model.weight)
@@ -135,7 +136,7 @@ def scripted_task(validation_losses: list[float], **metrics: list[float]) -> Tas
     def validate() -> dict[str, float]:
         return {"validation_loss": next(losses), **{name: values.pop(0) for name, values in metrics.items()}}
 
-    return Task(
+    return Learner(
         model=model,
         optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
         n_images=4,
@@ -146,25 +147,30 @@ def scripted_task(validation_losses: list[float], **metrics: list[float]) -> Tas
 
 
 def test_weights_of_the_best_epoch_are_kept() -> None:
-    task = scripted_task([3.0, 1.0, 2.0])
-    fit(task, fitting(batch_size=4))
-    assert task.model.weight.item() == 2.0
+    learner = scripted_learner([3.0, 1.0, 2.0])
+    fit(learner, schedule(batch_size=4))
+    assert learner.model.weight.item() == 2.0
 
 
 def test_an_accuracy_is_maximised() -> None:
-    task = scripted_task([1.0, 2.0, 3.0], validation_accuracy=[0.5, 0.6, 0.9])
-    fit(task, fitting(batch_size=4, best_by="validation_accuracy"))
-    assert task.model.weight.item() == 3.0
+    learner = scripted_learner([1.0, 2.0, 3.0], validation_accuracy=[0.5, 0.6, 0.9])
+    fit(learner, schedule(batch_size=4, best_by="validation_accuracy"))
+    assert learner.model.weight.item() == 3.0
 
 
 def test_training_stops_when_patience_is_exhausted() -> None:
-    history = fit(scripted_task([2.0, 1.0, 3.0, 3.0, 0.1]), fitting(epochs=5, patience_epochs=2))
+    history = fit(scripted_learner([2.0, 1.0, 3.0, 3.0, 0.1]), schedule(epochs=5, patience_epochs=2))
     assert len(history) == 4
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_a_remedy() -> None:
+    with pytest.raises(TrainingError, match=r"epoch 2: validation_loss is nan.*Lower the learning rate"):
+        fit(scripted_learner([1.0, float("nan"), 1.0]), schedule())
 
 
 def test_epoch_fraction_visits_a_share_of_the_images() -> None:
     steps: list[int] = []
-    fit(scripted_task([1.0]), fitting(epochs=1, batch_size=1, epoch_fraction=0.5), on_step=steps.append)
+    fit(scripted_learner([1.0]), schedule(epochs=1, batch_size=1, epoch_fraction=0.5), on_step=steps.append)
     assert steps == [1, 1]
 
 
@@ -172,7 +178,7 @@ def test_training_size_resizes_by_nearest_neighbour(images: Subset, monkeypatch:
     autoencoder, seen = FPAE(), []
     forward = autoencoder.forward
     monkeypatch.setattr(autoencoder, "forward", lambda image: (seen.append(image.clone()), forward(image))[1])
-    task = autoencoder_fit(
+    learner = autoencoder_learner(
         autoencoder,
         images,
         images,
@@ -183,7 +189,7 @@ def test_training_size_resizes_by_nearest_neighbour(images: Subset, monkeypatch:
         precision="fp32",
         training_size_px=128,
     )
-    task.training_step(torch.tensor([0]), torch.Generator())
+    learner.training_step(torch.tensor([0]), torch.Generator())
     expected = functional.interpolate(as_image(images.take(torch.tensor([0]))), size=(128, 128), mode="nearest")
     assert torch.equal(seen[0], expected)
 
@@ -208,7 +214,7 @@ def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> Non
     residuals[np.arange(30), labels.numpy()] += np.float16(0.2)  # class c has energy in channel c
     write_shard(tmp_path, 0, residuals)
     stack = Shards.in_folder(tmp_path)
-    task = cin_fit(
+    learner = cin_learner(
         build_cin(),
         Subset(stack, range(24), CPU),
         labels[:24],
@@ -222,5 +228,5 @@ def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> Non
         batch_size=8,
         precision="fp32",
     )
-    history = fit(task, fitting(epochs=20, batch_size=8))  # batch norm needs its steps
+    history = fit(learner, schedule(epochs=20, batch_size=8))  # batch norm needs its steps
     assert max(epoch["validation_accuracy"] for epoch in history) == 1.0

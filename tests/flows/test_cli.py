@@ -10,6 +10,10 @@ from flows.run import main
 from tests.conftest import PROJECT
 
 
+def no_flow() -> None:
+    pytest.fail("the flow was started")
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"
@@ -29,7 +33,7 @@ def test_outside_a_project_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main() == 1
+    assert main(no_flow) == 1
     assert "no dvc.yaml here. Change to the folder of the project." in capsys.readouterr().err
 
 
@@ -44,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_faulty_parameter_file_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (project / "params.yaml").read_text()
     (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: none"))
-    assert main(Path("mine.yaml")) == 1
+    assert main(no_flow, Path("mine.yaml")) == 1
     assert 'error: mine.yaml: seed = "none": allowed: a whole number' in capsys.readouterr().err
     assert (project / "params.yaml").read_text() == before
 
@@ -57,6 +61,6 @@ def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(run, "_show_results", lambda: None)
     before = (project / "params.yaml").read_text()
     (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: 7"))
-    assert main(Path("mine.yaml")) == 0
+    assert main(no_flow, Path("mine.yaml")) == 0
     assert "seed: 7" in (project / "params.yaml").read_text()
     assert (project / "params.yaml.previous").read_text() == before

@@ -1,0 +1,112 @@
+"""Stages that are stopped half-way do not do again what they have done."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from coronet_core.models import FPAE, build_cin
+from coronet_core.shards import Shards
+from coronet_core.weights import save_weights
+from tasks import build_split, explain, materialize_residuals
+from tasks.params import PhantomPatients, PhantomSource
+from tasks.params_file import read_params
+from tasks.paths import CIN_WEIGHTS, EXPLANATION_MAPS, PREDICTIONS, RESIDUALS, autoencoder_weights
+from tasks.stage import StageContext
+from tasks.tracking import StageRun
+from tests.conftest import PROJECT
+
+
+class Stopped(BaseException):
+    """Stands for a kill: no handler of errors sees it."""
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
+    """A project with a split of 12 phantoms and untrained networks."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    params = read_params(PROJECT / "params.yaml")
+    source = PhantomSource(
+        kind="phantom", patients=PhantomPatients(healthy=4, pneumonia=4, covid19=4), images_per_patient_max=1
+    )
+    params = replace(
+        params,
+        data=replace(params.data, sources=[source], shard_images=5),
+        residuals=replace(params.residuals, shard_images=5),
+        explain=replace(params.explain, images_per_class=1, batch_size=2, iterations=2),
+    )
+    context = StageContext(name="stage", params=params, tracking=StageRun("stage", {}))
+    build_split.run(context)
+    for label in ("healthy", "pneumonia"):
+        save_weights(FPAE(), autoencoder_weights(label))
+    save_weights(build_cin(), CIN_WEIGHTS)
+    return context
+
+
+def stopping_at(call: int, function: Callable[..., object]) -> tuple[Callable[..., object], list[int]]:
+    """Return `function`, stopped at its call number `call`, and a list of the calls that came through."""
+    calls: list[int] = []
+
+    def counted(*arguments: object) -> object:
+        if len(calls) == call:
+            raise Stopped
+        calls.append(len(calls))
+        return function(*arguments)
+
+    return counted, calls
+
+
+def test_residual_shards_that_are_finished_are_kept(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = materialize_residuals._residuals
+    stopped, _ = stopping_at(2, original)
+    monkeypatch.setattr(materialize_residuals, "_residuals", stopped)
+    with pytest.raises(Stopped):
+        materialize_residuals.run(context)
+    assert not RESIDUALS.exists()
+    counted, calls = stopping_at(99, original)
+    monkeypatch.setattr(materialize_residuals, "_residuals", counted)
+    materialize_residuals.run(context)
+    assert len(calls) == 1  # of 3 shards, 2 were there
+    resumed = Shards.in_folder(RESIDUALS).take(np.arange(12))
+    materialize_residuals.run(context)
+    np.testing.assert_array_equal(Shards.in_folder(RESIDUALS).take(np.arange(12)), resumed)
+
+
+def test_other_weights_make_all_residuals_anew(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = materialize_residuals._residuals
+    stopped, _ = stopping_at(2, original)
+    monkeypatch.setattr(materialize_residuals, "_residuals", stopped)
+    with pytest.raises(Stopped):
+        materialize_residuals.run(context)
+    save_weights(FPAE(), autoencoder_weights("healthy"))
+    counted, calls = stopping_at(99, original)
+    monkeypatch.setattr(materialize_residuals, "_residuals", counted)
+    materialize_residuals.run(context)
+    assert len(calls) == 3
+
+
+def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions = {"image_id": list("abc"), "stack_row": [0, 5, 11], "label": ["healthy", "pneumonia", "covid19"]}
+    PREDICTIONS.parent.mkdir(exist_ok=True)
+    pd.DataFrame(predictions | {"predicted": ["healthy", "covid19", "covid19"]}).to_parquet(PREDICTIONS)
+    original = explain._maps
+    stopped, _ = stopping_at(1, original)
+    monkeypatch.setattr(explain, "_maps", stopped)
+    with pytest.raises(Stopped):
+        explain.run(context)
+    assert not EXPLANATION_MAPS.exists()
+    counted, calls = stopping_at(99, original)
+    monkeypatch.setattr(explain, "_maps", counted)
+    explain.run(context)
+    in_twos = torch.from_numpy(np.load(EXPLANATION_MAPS))
+    assert len(calls) == 1
+    alone = replace(context.params, explain=replace(context.params.explain, batch_size=1))
+    explain.run(replace(context, params=alone))
+    torch.testing.assert_close(torch.from_numpy(np.load(EXPLANATION_MAPS)), in_twos, atol=1e-4, rtol=0)
