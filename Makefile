@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test check mlflow prefect clean
+.PHONY: run test check mlflow prefect picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
@@ -29,6 +29,10 @@ mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
 
 prefect: $(INSTALLED)  ## Prefect's page at http://127.0.0.1:4200
 	$(BIN)/prefect server start --host 127.0.0.1 --port 4200
+
+picture:  ## the README's picture, from the demo's report; needs Chromium
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$(mktemp -d)" \
+	  --window-size=1000,1500 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 
 clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back
 	rm -rf data/split data/residuals models reports dvc_plots .coronet
