@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo
 
 from coronet_core.errors import CoroNetError
@@ -39,6 +40,11 @@ def stale_stages(names: Iterable[str]) -> list[str]:
 
     A stage behind a stale one may turn out to be stale or not: that depends on what the first one makes.
     """
-    with Repo(".") as repo:
-        changed = repo.status()
+    try:
+        with Repo(".") as repo:
+            changed = repo.status()
+    except LockError as error:
+        raise CoroNetError(f"DVC is at work in another process ({error}). Wait for it, then try again.") from error
+    except DvcException as error:
+        raise CoroNetError(f"DVC cannot tell what is stale: {error}.") from error
     return [name for name in names if name in changed]

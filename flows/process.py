@@ -1,5 +1,6 @@
 """A stage as a subprocess of its own process group, its output passed on line by line."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 ERROR_PREFIX = "error: "
 SKIPPED_SUFFIX = "didn't change, skipping"
@@ -80,6 +83,17 @@ def end_all() -> None:
     """End all stages that run now, with all that they started."""
     for process in list(_running):
         end_process_group(process)
+
+
+def end_descendants() -> None:
+    """End every process below this one: stages, and Prefect's temporary server."""
+    descendants = psutil.Process().children(recursive=True)
+    for process in descendants:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(descendants, GRACE_S)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def end_process_group(process: "subprocess.Popen[str]") -> None:

@@ -1,13 +1,16 @@
 """What `coronet run` and `python -m flows.retrain` do: check, run what is stale, show the figures."""
 
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from coronet_core.errors import CoroNetError
 from flows.graph import read_graph, stale_stages
+from flows.process import end_descendants
 from flows.summary import print_tables
 from tasks.files import write_whole
 from tasks.params_file import PARAMS_FILE, read_params
@@ -31,17 +34,22 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
             _install_params(params_file)
         read_params()
         if stale_stages(stage.name for stage in read_graph()):
+            signal.signal(signal.SIGINT, _stop)
             _require_completed(run_flow())
         else:
             print("All stages are up to date: nothing to do.")
     except CoroNetError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on where it was.", file=sys.stderr)
-        return 130
     _show_results()
     return 0
+
+
+def _stop(*_: object) -> NoReturn:
+    """End at once. The terminal's Ctrl-C reaches Prefect's temporary server too, without which Prefect would wait."""
+    end_descendants()
+    print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _require_project() -> None:

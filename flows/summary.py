@@ -16,7 +16,9 @@ def print_tables(metrics_file: Path) -> None:
     """Print the tables of a run's `metrics.json`."""
     metrics = json.loads(metrics_file.read_text(encoding="utf-8"))
     console = Console()
-    console.print(_table("Table 2: overall (%)", OVERALL.values(), {"": [_percent(metrics[key]) for key in OVERALL]}))
+    cells = [_percent(metrics[key]) for key in OVERALL]
+    cells[0] += f" {_interval(metrics['accuracy_interval'])}"
+    console.print(_table("Table 2: overall (%), accuracy with interval", OVERALL.values(), {"": cells}))
     for number, key, title in ((3, "sensitivity", "sensitivity"), (4, "ppv", "positive predictive value")):
         cells = [f"{_percent(metrics[key][label])} {_interval(metrics[f'{key}_interval'][label])}" for label in CLASSES]
         console.print(_table(f"Table {number}: {title} (%), with interval", DISPLAY_NAMES.values(), {"": cells}))

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from coronet_core.data.record import Record
 from coronet_core.data.sources import image_folder, phantom
 from coronet_core.data.split import assign_splits
 from coronet_core.errors import DataError
-from tasks.files import digest, publish_folder, write_json
+from tasks.files import digest, write_json
 from tasks.params import DataParams, ImageFolderSource, Source
 from tasks.paths import IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
-from tasks.resume import discard, resume_folder
+from tasks.resume import discard, finish, resume_folder
 from tasks.stage import StageContext
 
 MAX_NAMED = 3
@@ -28,18 +29,22 @@ def run(context: StageContext) -> None:
     # Without a key of one's own, whoever can guess patient ids can recompute their pseudonyms.
     key = os.environ.get("CORONET_PSEUDONYM_KEY", "coronet")
     records = [record for source in data.sources for record in _records(source, data, seed)]
-    work = digest(data.image_size_px, data.shard_images, key, [(r.image_id, r.patient_id, r.version) for r in records])
+    known = [[getattr(record, field.name) for field in fields(record) if field.name != "read"] for record in records]
+    work = digest(data.image_size_px, data.shard_images, key, known)
     resume = resume_folder(context.name, work)
     folder = resume / SPLIT.name
     with Progress("reading images", len(records), "images") as bar:
         rows = read_images(
             records, data.image_size_px, data.shard_images, key, folder / IMAGES.name, resume / "blocks", bar.advance
         )
-    _check_rejects(rows, data.max_rejected_fraction)
+    try:
+        _check_rejects(rows, data.max_rejected_fraction)
+    except DataError:
+        discard(resume)  # a file that is repaired must be read again
+        raise
     _split(records, rows, data, seed)
     write_manifest(rows, folder / MANIFEST.name)
-    publish_folder(folder, SPLIT)
-    discard(resume)
+    finish(resume, folder, SPLIT)
     _tell(context, _report(rows))
 
 

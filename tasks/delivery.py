@@ -34,6 +34,10 @@ BATCH = 100
 """Params or tags that MLflow takes in one call."""
 
 
+class RunRefusedError(Exception):
+    """MLflow will never take this run, whatever is tried."""
+
+
 def tracking_uri() -> str:
     """Return where runs are tracked."""
     return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
@@ -49,6 +53,11 @@ def deliver(record: RunRecord) -> bool:
                 record.set_sent(place + 1)
     except Timeout:  # another process is delivering this record
         return True
+    except RunRefusedError as error:
+        if record.is_ended:
+            say(f"MLflow refuses the run ({error}); its record is dropped.")
+            record.delete()
+        return True
     except Exception as error:  # noqa: BLE001  # whatever a client library raises, it must not stop a stage
         reason = " ".join(str(error).split())[:200]
         say(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
@@ -63,7 +72,7 @@ def deliver_leftovers() -> None:
     for record in all_records():
         record.close_if_abandoned()
         if record.is_ended and not deliver(record):
-            return
+            return  # the server is down: nor would it take the others
 
 
 def _send_or_drop(record: RunRecord, event: Event) -> None:
@@ -75,7 +84,10 @@ def _send_or_drop(record: RunRecord, event: Event) -> None:
     except MlflowException as error:
         if error.error_code not in REFUSALS:
             raise
-        say(f"MLflow refuses a record of kind {event['kind']} ({' '.join(str(error).split())[:200]}); it is left out.")
+        reason = " ".join(str(error).split())[:200]
+        if event["kind"] == "start":
+            raise RunRefusedError(reason) from error
+        say(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")
 
 
 def _send(record: RunRecord, event: Event) -> None:
@@ -127,11 +139,13 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
     experiment = client.get_experiment_by_name(name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
-    run = client.create_run(experiment_id, event["time_ms"], tags, run_name=event["name"])
-    record.set_run_id(run.info.run_id)
+    run_id = record.run_id  # there, if the connection failed after the run had been created
+    if run_id is None:
+        run_id = client.create_run(experiment_id, event["time_ms"], tags, run_name=event["name"]).info.run_id
+        record.set_run_id(run_id)
     params = [Param(key, text) for key, text in event["params"].items()]
     for start in range(0, len(params), BATCH):
-        client.log_batch(run.info.run_id, params=params[start : start + BATCH])
+        client.log_batch(run_id, params=params[start : start + BATCH])
 
 
 def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str) -> None:

@@ -15,7 +15,7 @@ from coronet_core.models.coronet import CoroNet
 from coronet_core.seeds import derive_seed
 from coronet_core.shards import Shards, as_image
 from tasks.cin import load_cin
-from tasks.files import digest, publish_folder, write_array
+from tasks.files import digest, write_array
 from tasks.params import ExplainParams
 from tasks.paths import (
     CIN_WEIGHTS,
@@ -28,7 +28,7 @@ from tasks.paths import (
     autoencoder_weights,
 )
 from tasks.progress import Progress, say
-from tasks.resume import discard, resume_folder
+from tasks.resume import finish, resume_folder
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.tfen import load_tfen
 
@@ -57,8 +57,7 @@ def run(context: StageContext) -> None:
     folder.mkdir(exist_ok=True)
     np.save(folder / EXPLANATION_MAPS.name, np.concatenate(parts))
     chosen.to_parquet(folder / EXPLANATION_INDEX.name, index=False)
-    publish_folder(folder, EXPLANATIONS)
-    discard(resume)
+    finish(resume, folder, EXPLANATIONS)
     context.tracking.artifact(EXPLANATION_MAPS)
     context.tracking.artifact(EXPLANATION_INDEX)
     say(f"{len(chosen)} maps")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
+from coronet_core.training.loop import best_epoch
 
 mpl.use("Agg")
 
@@ -30,19 +31,22 @@ class Drawing:
     alt: str
 
 
-def training_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing:
-    """Draw the losses of each network by epoch, the chosen epoch marked."""
+def training_curves(histories: Mapping[str, tuple[pd.DataFrame, str]]) -> Drawing:
+    """Draw the losses of each network by epoch, the chosen epoch marked.
+
+    `histories` holds, by name, a network's epochs and the column by which its best epoch was chosen.
+    """
     figure = Figure(figsize=(3.6 * len(histories), 3.0), layout="constrained")
     described = []
-    for axes, (name, history) in zip(figure.subplots(1, len(histories)), histories.items(), strict=True):
-        best = int(history["validation_loss"].to_numpy().argmin())
+    for axes, (name, (history, best_by)) in zip(figure.subplots(1, len(histories)), histories.items(), strict=True):
+        best = best_epoch([float(value) for value in history[best_by]], best_by)
         axes.plot(history["epoch"], history["training_loss"], label="training", color="#444444")
         axes.plot(history["epoch"], history["validation_loss"], label="validation", color="#2a6fb0")
-        axes.axvline(history["epoch"][best], color="#2a6fb0", linewidth=0.8, linestyle=":")
+        axes.axvline(best, color="#2a6fb0", linewidth=0.8, linestyle=":")
         axes.set(title=name, xlabel="epoch", ylabel="loss", yscale="log")
         axes.legend(frameon=False, fontsize=8)
-        described.append(f"{name}: lowest validation loss {history['validation_loss'][best]:.4g} at epoch {best + 1}")
-    return _drawing(figure, "Training and validation loss by epoch. " + "; ".join(described) + ".")
+        described.append(f"{name}: epoch {best}, chosen by {best_by.replace('_', ' ')}")
+    return _drawing(figure, "Training and validation loss by epoch. Weights kept, " + "; ".join(described) + ".")
 
 
 def confusion(matrix: NDArray[np.int64]) -> Drawing:
@@ -61,18 +65,20 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
     return _drawing(figure, f"Confusion matrix, rows truth, columns prediction: {matrix.tolist()}.")
 
 
-def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float]) -> Drawing:
+def roc_curves(curves: Mapping[ClassName, pd.DataFrame]) -> Drawing:
     """Draw the ROC of each class against the rest."""
     figure = Figure(figsize=(4.6, 3.8), layout="constrained")
     axes = figure.subplots()
+    described = []
     for label, curve in curves.items():
-        text = f"{DISPLAY_NAMES[label]}, area {areas[label]:.3f}"
+        area = float(np.trapezoid(curve["sensitivity"], curve["false_positive_rate"]))
+        text = f"{DISPLAY_NAMES[label]}, area {area:.3f}"
+        described.append(text)
         axes.plot(curve["false_positive_rate"], curve["sensitivity"], label=text, color=COLOURS[label])
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
     axes.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01))
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    described = ", ".join(f"{DISPLAY_NAMES[label]} {areas[label]:.3f}" for label in curves)
-    return _drawing(figure, f"ROC of each class against the rest. Areas: {described}.")
+    return _drawing(figure, "ROC of each class against the rest: " + "; ".join(described) + ".")
 
 
 def reconstructions(pictures: NDArray[np.float32], residuals: NDArray[np.float32]) -> Drawing:

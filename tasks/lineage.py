@@ -1,5 +1,6 @@
 """DVC's digests of a stage's dependencies and outputs: what a run was made from, and what it made."""
 
+from sqlite3 import Error as SQLiteError
 from typing import Any
 
 
@@ -18,5 +19,5 @@ def dvc_hashes(stage: str) -> dict[str, str]:
             return {
                 str(entry): entry.get_hash().value for entry in entries if entry.hash_name == "md5" and entry.exists
             }
-    except DvcException:
+    except (DvcException, OSError, SQLiteError):  # lineage is told to MLflow; it must not fail a finished stage
         return {}

@@ -9,11 +9,11 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.models.tfen import TFEN
 from coronet_core.residuals import residuals_of
 from coronet_core.shards import Shards, as_image, write_shard
-from tasks.files import digest, publish_folder, write_array
+from tasks.files import digest, write_array
 from tasks.params import ResidualParams
 from tasks.paths import IMAGES, MANIFEST, RESIDUAL_INDEX, RESIDUALS, autoencoder_weights
 from tasks.progress import Progress, say
-from tasks.resume import discard, resume_folder
+from tasks.resume import finish, resume_folder
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.tfen import load_tfen
 
@@ -46,8 +46,7 @@ def run(context: StageContext) -> None:
     index = manifest[["image_id", "patient_id", "label", "split"]].copy()
     index[ENERGY_COLUMNS] = np.concatenate(energies)
     index.to_parquet(folder / RESIDUAL_INDEX.name)
-    publish_folder(folder, RESIDUALS)
-    discard(resume)
+    finish(resume, folder, RESIDUALS)
     _tell(context, index)
 
 

@@ -1,25 +1,51 @@
 """The schema of `params.yaml`: every key, its type, meaning and range. No defaults: the YAML is the one list."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, with_config
 
 from coronet_core.attribution.perturbation import TotalVariation
-from coronet_core.classes import ClassName
+from coronet_core.classes import CLASSES, ClassName
 from coronet_core.models.fpae import COARSEST_STRIDE, Latent
 from coronet_core.precision import Precision
 from tasks.ranges import Allowed, above, between, number, whole
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 
-Name = Annotated[str, Allowed("text that is not empty", bool)]
+PRETRAINED_NAMES = ("imagenet", "none")
+
+
+def _has_one_group(pattern: str) -> bool:
+    try:
+        return re.compile(pattern).groups == 1
+    except re.error:
+        return False
+
+
+def _stays_inside(path: str) -> bool:
+    return bool(path) and not Path(path).is_absolute() and ".." not in Path(path).parts
+
+
+Folder = Annotated[str, Allowed("a folder that exists", lambda path: Path(path).is_dir())]
+InnerPath = Annotated[str, Allowed("a relative path without ..", _stays_inside)]
+Pattern = Annotated[str, Allowed("a regular expression with one group", _has_one_group)]
+Pretrained = Annotated[
+    str,
+    Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
+]
 Fraction = Annotated[float, between(0, 1)]
 Epochs = Annotated[int, whole(1, 10_000)]
 Patience = Annotated[int, whole(1, 10_000)]
 BatchSize = Annotated[int, whole(1, 4096)]
 LearningRate = Annotated[float, above(0, 1)]
 WeightDecay = Annotated[float, number(0, 1)]
+ClassWeights = Annotated[
+    list[Annotated[float, above(0, 1e6)]],
+    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
+]
 SidePx = Annotated[int, whole(64, 2048, multiple_of=COARSEST_STRIDE)]
 ShardImages = Annotated[int, whole(1, 100_000)]
 
@@ -50,11 +76,11 @@ class ImageFolderSource:
     """Class folders of image files."""
 
     kind: Literal["image_folder"]
-    folder: Name
+    folder: InnerPath
     """Relative to data.root."""
-    labels_csv: Name | None
+    labels_csv: InnerPath | None
     """Relative to the folder; null takes the classes from the folders' names."""
-    patient_id_pattern: Name | None
+    patient_id_pattern: Pattern | None
     """Regular expression whose first group is the patient in a file's name."""
 
 
@@ -66,7 +92,7 @@ Source = Annotated[PhantomSource | ImageFolderSource, Field(discriminator="kind"
 class DataParams:
     """What images there are and how patients are split (stage build_split)."""
 
-    root: Name
+    root: Folder
     """Folder of the raw images; DVC watches it."""
     sources: Annotated[list[Source], Field(min_length=1)]
     image_size_px: SidePx
@@ -115,9 +141,9 @@ class ResidualParams:
 class CinParams:
     """Training of the CIN (stage train_cin)."""
 
-    pretrained: Name
-    """`imagenet`, `none`, or the path of a ResNet-18 state dict."""
-    class_weights: Literal["inverse_frequency", "equal"] | list[Annotated[float, above(0, 1e6)]]
+    pretrained: Pretrained
+    """`imagenet`, `none`, or the path of a ResNet-18 state dict. DVC does not watch that file."""
+    class_weights: Literal["inverse_frequency", "equal"] | ClassWeights
     """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
     horizontal_flip: list[ClassName]
     """Classes whose residuals are flipped left to right at random."""

@@ -16,6 +16,7 @@ from coronet_core.shards import Shards, as_image
 from tasks import figures
 from tasks.files import write_text
 from tasks.paper import PAPER
+from tasks.params import Params
 from tasks.paths import (
     CIN_HISTORY,
     EXPLANATION_INDEX,
@@ -45,7 +46,8 @@ def run(context: StageContext) -> None:
         "metrics": metrics,
         "split": json.loads(SPLIT_REPORT.read_text(encoding="utf-8")),
         "confidence": context.params.evaluate.confidence,
-        "figures": _figures(metrics),
+        "auc_of": context.params.evaluate.auc_of,
+        "figures": _figures(metrics, context.params),
         "params": flattened(asdict(context.params)),
         "code": code_version(),
     }
@@ -66,17 +68,17 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f}"
 
 
-def _figures(metrics: dict[str, Any]) -> dict[str, figures.Drawing]:
+def _figures(metrics: dict[str, Any], params: Params) -> dict[str, figures.Drawing]:
     histories = {
-        "AE_H": pd.read_csv(autoencoder_history("healthy")),
-        "AE_P": pd.read_csv(autoencoder_history("pneumonia")),
-        "CIN": pd.read_csv(CIN_HISTORY),
+        "AE_H": (pd.read_csv(autoencoder_history("healthy")), params.autoencoder.best_by),
+        "AE_P": (pd.read_csv(autoencoder_history("pneumonia")), params.autoencoder.best_by),
+        "CIN": (pd.read_csv(CIN_HISTORY), params.cin.best_by),
     }
     curves = {label: pd.read_csv(roc_plot(label)) for label in CLASSES}
     return {
         "training": figures.training_curves(histories),
         "confusion": figures.confusion(np.array(metrics["confusion_matrix"])),
-        "roc": figures.roc_curves(curves, metrics["roc_auc"]),
+        "roc": figures.roc_curves(curves),
         "reconstructions": _reconstructions(),
         "attribution": _attribution(),
     }

@@ -1,7 +1,7 @@
 """What a killed stage leaves for the next run of it: finished epochs and shards, outside DVC's outs.
 
 DVC deletes a stage's outs before it runs the stage, so what is to survive a kill lies in `.coronet/resume/<stage>`.
-It counts only for the same work: another digest of params and inputs empties it.
+It counts only for the same work: another digest of params, inputs or code empties it.
 """
 
 import shutil
@@ -10,19 +10,38 @@ from typing import Any
 
 import torch
 
+import coronet_core
 from coronet_core.training.loop import EpochEnd
-from tasks.files import write_text, write_whole
+from tasks.files import digest, publish_folder, write_text, write_whole
 from tasks.paths import STATE
+
+STAMP = "work"
 
 
 def resume_folder(stage: str, work: str) -> Path:
     """Return the folder where `stage` keeps what it has finished of the work whose digest is `work`."""
     folder = STATE / "resume" / stage
-    stamp = folder / "work"
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != work:
+    stamp, content = folder / STAMP, digest(work, *_code())
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != content:
         discard(folder)
-        write_text(stamp, work)
+        write_text(stamp, content)
     return folder
+
+
+def _code() -> list[Path]:
+    """All code of the stages: work that was begun by other code is not gone on with."""
+    packages = (Path(coronet_core.__file__).parent, Path(__file__).parent)
+    return sorted(path for package in packages for path in package.rglob("*.py"))
+
+
+def finish(folder: Path, outs: Path, target: Path) -> None:
+    """Publish the folder `outs` of finished work as `target` and forget how it was made.
+
+    The stamp goes first: killed in between, the next run starts anew instead of trusting what has moved away.
+    """
+    (folder / STAMP).unlink()
+    publish_folder(outs, target)
+    discard(folder)
 
 
 def discard(folder: Path) -> None:
@@ -35,10 +54,10 @@ def save_checkpoint(folder: Path, end: EpochEnd) -> None:
     write_whole(folder / "checkpoint.pt", lambda partial: torch.save(end.checkpoint(), partial))
 
 
-def load_checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """Return the last checkpoint, or None if there is none."""
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Return the last checkpoint, its tensors on the CPU, or None if there is none."""
     path = folder / "checkpoint.pt"
     if not path.is_file():
         return None
-    checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return checkpoint

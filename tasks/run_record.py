@@ -53,6 +53,8 @@ class RunRecord:
 
         Stages replace their files and never rewrite them, so a hard link keeps the old content without copying it.
         """
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{path}: artifacts are files below the project's folder")
         kept = self.kept(str(path))
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from coronet_core.cores import usable_cores
+from coronet_core.errors import ParamsError
 from tasks.params import Params
 from tasks.tracking import StageRun
 
@@ -22,6 +24,8 @@ class StageContext:
     def device(self) -> torch.device:
         """Where the networks run."""
         wanted = self.params.device
+        if wanted == "cuda" and not torch.cuda.is_available():
+            raise ParamsError("device = cuda: torch finds no GPU here. Set device to auto or cpu.")
         if wanted == "auto":
             wanted = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(wanted)
@@ -34,4 +38,4 @@ def use_cpu_threads(share: int) -> None:
     the stage alone, never on what happens to run beside it: `dvc repro` and the flow train the same weights.
     """
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // share))
+        torch.set_num_threads(max(1, usable_cores() // share))

@@ -17,7 +17,7 @@ SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_ac
 def train(context: StageContext, learner: Learner, schedule: Schedule, work: str, weights: Path, history: Path) -> None:
     """Train `learner`, going on from the last epoch that an earlier run of the same `work` finished."""
     folder = resume_folder(context.name, work)
-    checkpoint = load_checkpoint(folder, learner.device)
+    checkpoint = load_checkpoint(folder)
     n_done = 0
     if checkpoint is not None:
         n_done = len(checkpoint["history"])

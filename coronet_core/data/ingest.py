@@ -1,6 +1,5 @@
 """Reading all images of a data set into uint8 shards, in blocks that a killed run need not read again."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from coronet_core.callbacks import ignore
+from coronet_core.cores import usable_cores
 from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.manifest import pseudonym, read_rows, write_manifest
 from coronet_core.data.record import Record
@@ -34,7 +34,7 @@ def read_images(
     """
     blocks.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without holding the interpreter
+    with ThreadPoolExecutor(usable_cores()) as pool:  # Pillow decodes and resizes without holding the interpreter
         for shard, start in enumerate(range(0, len(records), shard_images)):
             members = records[start : start + shard_images]
             block = blocks / f"block-{shard:05d}.parquet"

@@ -35,7 +35,7 @@ SCHEMA: Final = pa.schema(
 
 
 def pseudonym(patient_id: str, key: str) -> str:
-    """Return a pseudonym of `patient_id`: the same under the same key, not reversible without it."""
+    """Return a pseudonym of `patient_id`: the same under the same key. Who has the key can recompute it from the id."""
     return hmac.new(key.encode(), patient_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 

@@ -16,7 +16,7 @@ class Record:
     image_id: str
     """Unique over all sources: the source's name and the image's place in it."""
     patient_id: str
-    """As the source gives it; the same id in two sources is the same patient. Never written to disk."""
+    """As the source gives it; the same id in two sources is the same patient. Written to disk as a pseudonym."""
     label: ClassName
     source: str
     read: Callable[[], bytes]

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from coronet_core.classes import SPLITS, ClassName, SplitName
+from coronet_core.classes import CLASSES, SPLITS, ClassName, SplitName
 from coronet_core.errors import DataError
 
 
@@ -22,9 +22,15 @@ def assign_splits(
     depends on `seed` and their ids alone, and dealt out by their share of the group's images: `test_fraction` of
     all to test, `validation_fraction` of the rest to validation. The order of the images does not matter.
 
-    Raises DataError when a class has too few patients to be in all three splits.
+    Raises DataError when a class has no images, or too few patients to be in all three splits.
     """
     class_sizes = Counter(labels)
+    for label in CLASSES:
+        if label not in class_sizes:
+            raise DataError(
+                f"class {label} has no images. Add some: a folder called {label}, rows with this label in the labels "
+                "CSV, or patients of the phantom."
+            )
     labels_of: dict[str, Counter[ClassName]] = defaultdict(Counter)
     for patient, label in zip(patients, labels, strict=True):
         labels_of[patient][label] += 1

@@ -10,6 +10,7 @@ from coronet_core.classes import CLASSES
 from coronet_core.errors import WeightsError
 
 CLASSIFIER_PREFIX = "fc."
+STEP_COUNTER_SUFFIX = ".num_batches_tracked"
 
 
 def build_cin() -> nn.Module:
@@ -29,7 +30,7 @@ def imagenet_backbone() -> dict[str, Tensor]:
     """
     weights = ResNet18_Weights.IMAGENET1K_V1
     try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True))
+        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except (URLError, OSError) as error:
         raise WeightsError(
             f"cin.pretrained: imagenet: the weights could not be downloaded ({error}). Fetch {weights.url} on a "
@@ -42,8 +43,7 @@ def load_backbone(cin: nn.Module, backbone: Mapping[str, Tensor], origin: str) -
 
     `origin` names the file in the error. Raises WeightsError when keys or shapes are not a ResNet-18's.
     """
-    own = {key: value for key, value in cin.state_dict().items() if not key.startswith(CLASSIFIER_PREFIX)}
-    given = {key: value for key, value in backbone.items() if not key.startswith(CLASSIFIER_PREFIX)}
+    own, given = _transferable(cin.state_dict()), _transferable(backbone)
     wrong = sorted(own.keys() ^ given.keys()) or [key for key in own if own[key].shape != given[key].shape]
     if wrong:
         raise WeightsError(
@@ -51,3 +51,9 @@ def load_backbone(cin: nn.Module, backbone: Mapping[str, Tensor], origin: str) -
             f"(first: {wrong[0]}). Give a state dict of torchvision's resnet18."
         )
     cin.load_state_dict(given, strict=False)
+
+
+def _transferable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All but the classifier and batch norm's step counters, which older files (ImageNet's too) do not have."""
+    layers = {key: value for key, value in state.items() if not key.startswith(CLASSIFIER_PREFIX)}
+    return {key: value for key, value in layers.items() if not key.endswith(STEP_COUNTER_SUFFIX)}

@@ -20,7 +20,7 @@ def inverse_frequency_weights(labels: Tensor) -> Tensor:
 
 def random_flips(x: Tensor, may_flip: Tensor, dim: int, rng: torch.Generator) -> Tensor:
     """Flip each row of `x` (B, ...) along `dim` with probability 1/2 where `may_flip` (B,) bool allows it."""
-    coin = torch.randint(2, (len(x),), generator=rng).bool().to(x.device)
+    coin = torch.randint(2, (len(x),), generator=rng, pin_memory=x.is_cuda).to(x.device, non_blocking=True).bool()
     chosen = (coin & may_flip).view(-1, *[1] * (x.dim() - 1))  # (B, 1, 1, 1)
     return torch.where(chosen, x.flip(dim), x)
 

@@ -88,8 +88,8 @@ def fit(
         epoch = len(state.history) + 1
         metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
         _require_finite(metrics)
-        is_best = not state.history or _score(metrics, schedule) < _score(state.history[state.best_epoch - 1], schedule)
         state.history.append(metrics)
+        is_best = epoch == best_epoch([past[schedule.best_by] for past in state.history], schedule.best_by)
         if is_best:
             state.best_epoch = epoch
             state.best_weights = {key: value.clone() for key, value in learner.model.state_dict().items()}
@@ -133,9 +133,13 @@ def _batches(learner: Learner, schedule: Schedule, rng: torch.Generator) -> Sequ
     return batches(order, schedule.batch_size)
 
 
-def _score(metrics: EpochMetrics, schedule: Schedule) -> float:
-    value = metrics[schedule.best_by]
-    return -value if schedule.best_by.endswith("accuracy") else value
+def best_epoch(values: Sequence[float], column: str) -> int:
+    """Return the epoch, counting from 1, with the lowest of `values`, or the highest if `column` is an accuracy.
+
+    The earliest of equals is the best.
+    """
+    best = max(values) if column.endswith("accuracy") else min(values)
+    return values.index(best) + 1
 
 
 def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:

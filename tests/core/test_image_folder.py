@@ -66,8 +66,8 @@ def test_reading_gives_the_bytes_of_the_file(folder: Path) -> None:
             r"the label 'flu'; a class is one of healthy, pneumonia, covid19",
         ),
         (["file,age", "healthy/P0_healthy.png,old"], r"age 'old' is not a number of years"),
-        (["file", "healthy/P0_healthy.png"], r"class pneumonia has no images. Add rows with the label pneumonia"),
-        (["file", *["healthy/P0_healthy.png"] * 2], r"lists healthy/P0_healthy\.png more than once"),
+        (["file", "healthy/P0_healthy.png", "./healthy/P0_healthy.png "], r"lists healthy/P0_healthy\.png more than"),
+        (["file", "../P0_healthy.png"], r"\.\./P0_healthy\.png is outside .*relative to that folder"),
     ],
 )
 def test_faults_of_the_csv_are_named_with_a_remedy(folder: Path, lines: list[str], message: str) -> None:
@@ -86,11 +86,15 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         records(tmp_path / "gone", None, None)
 
 
-def test_an_empty_class_is_an_error(folder: Path) -> None:
-    for path in (folder / "covid19").iterdir():
-        path.unlink()
-    with pytest.raises(DataError, match=r"class covid19 has no images\. Put them into a folder called covid19"):
+def test_a_link_to_a_folder_is_an_error(folder: Path) -> None:
+    (folder / "healthy" / "more").symlink_to(folder.parent)
+    with pytest.raises(DataError, match=r"more: a link to a folder.*Set data\.root to the real folder"):
         records(folder, None, None)
+
+
+def test_patient_ids_are_stripped(folder: Path) -> None:
+    write_csv(folder, "file,patient_id", "healthy/P0_healthy.png,7", "healthy/P1_healthy.png,7 ")
+    assert {r.patient_id for r in records(folder, "labels.csv", None)} == {"7"}
 
 
 def test_an_image_outside_the_class_folders_is_an_error(folder: Path) -> None:

@@ -81,7 +81,13 @@ def test_a_class_whose_patients_all_belong_to_others_too_is_split_or_refused_wit
 
 def test_a_class_that_misses_a_split_is_an_error() -> None:
     images: Images = [(f"{label}-{i}", label) for label in ("healthy", "covid19") for i in range(9)]
-    in_train = [patient for (patient, _), name in zip(images, split(images), strict=True) if name == "train"]
-    images += [(patient, "pneumonia") for patient in in_train]
+    whole = images + [(f"p{i}", "pneumonia") for i in range(9)]
+    in_train = [patient for (patient, _), name in zip(whole, split(whole), strict=True) if name == "train"]
+    images += [(patient, "pneumonia") for patient in in_train if not patient.startswith("p")]
     with pytest.raises(DataError, match=r"class pneumonia: none of its \d+ patients.*into test.*another seed"):
         split(images)
+
+
+def test_a_class_without_images_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"class pneumonia has no images\. Add some"):
+        split([(f"{label}-{i}", label) for label in ("healthy", "covid19") for i in range(5)])

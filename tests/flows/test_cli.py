@@ -40,6 +40,7 @@ def test_outside_a_project_it_says_so(
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "data" / "raw").mkdir(parents=True)
     (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -60,7 +60,7 @@ class Project:
             check=False,
         )
 
-    def start(self, *module_and_arguments: str) -> "subprocess.Popen[str]":
+    def start(self, *module_and_arguments: str, start_new_session: bool = False) -> "subprocess.Popen[str]":
         """Start `python -m ...` in the project."""
         return subprocess.Popen(
             [sys.executable, "-m", *module_and_arguments],
@@ -69,6 +69,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=start_new_session,
         )
 
     def set_params(self, changes: dict[str, dict[str, Any]]) -> None:

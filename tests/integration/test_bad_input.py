@@ -1,5 +1,6 @@
 """Bad input: one line that names the thing and the remedy, an exit code, and no half-written outs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 from PIL import Image
 
 from coronet_core.classes import CLASSES
+from coronet_core.data.manifest import read_manifest
 from coronet_core.data.sources import phantom
+from tasks.paths import MANIFEST
 from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.integration
@@ -36,7 +39,7 @@ def unreadable_image(project: Project) -> str:
 def empty_class(project: Project) -> str:
     for path in (images(project) / "covid19").iterdir():
         path.unlink()
-    return "class covid19 has no images. Put them into a folder called covid19."
+    return "class covid19 has no images. Add some: a folder called covid19, rows with this label"
 
 
 def missing_file(project: Project) -> str:
@@ -88,3 +91,30 @@ def test_accepted_rejects_are_in_the_manifest(project: Project) -> None:
     finished = project.run("tasks", "build_split")
     assert finished.returncode == 0, finished.stdout
     assert '"not an image": 1' in (project.folder / "reports" / "split.json").read_text()
+
+
+def test_a_repaired_file_is_read_again(project: Project) -> None:
+    path = images(project) / "healthy" / "2.png"
+    good, status = path.read_bytes(), path.stat()
+    path.write_bytes(bytes(len(good)))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert project.run("tasks", "build_split").returncode == 1
+    path.write_bytes(good)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # nothing that a listing shows has changed
+    finished = project.run("tasks", "build_split")
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_labels_corrected_after_a_failed_build_are_those_of_the_manifest(project: Project) -> None:
+    source = {"kind": "image_folder", "folder": "xray", "labels_csv": "labels.csv", "patient_id_pattern": None}
+    project.set_params({"data": {"sources": [source]}})
+    rows = {f"{label}/{number}.png": label for label in CLASSES for number in range(4)}
+    faulty = rows | {"covid19/0.png": "healthy", "covid19/1.png": "healthy"}
+    for labels, code in ((faulty, 1), (rows, 0)):
+        lines = "".join(f"{file},{label}\n" for file, label in labels.items())
+        (images(project) / "labels.csv").write_text(f"file,label\n{lines}")
+        assert project.run("tasks", "build_split").returncode == code
+    manifest = read_manifest(project.folder / MANIFEST)
+    assert dict(zip(manifest["image_id"], manifest["label"], strict=True)) == {
+        f"xray/{file}": label for file, label in rows.items()
+    }

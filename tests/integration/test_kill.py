@@ -67,6 +67,19 @@ def test_a_killed_flow_leaves_no_stage_and_the_next_one_goes_on(
     assert weights(project) == undisturbed
 
 
+def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project]) -> None:
+    project = new_project()
+    with project.start("flows.retrain", start_new_session=True) as flow:
+        wait_for_epoch(flow)
+        children = psutil.Process(flow.pid).children(recursive=True)
+        os.killpg(flow.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
+        output, _ = flow.communicate(timeout=30)
+    assert flow.returncode == 130
+    assert "Stopped. The same command goes on where it was." in output
+    assert "Traceback" not in output
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+
+
 def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
     new_project: Callable[[], Project], undisturbed: list[bytes]
 ) -> None:

@@ -30,6 +30,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
     """A project with a split of 12 phantoms and untrained networks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    Path("data/raw").mkdir(parents=True)
     params = read_params(PROJECT / "params.yaml")
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=4, pneumonia=4, covid19=4), images_per_patient_max=1

@@ -97,6 +97,25 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(capsys: pytest.CaptureFix
     assert runs()["explain"].data.metrics == {"good": 2.0}
 
 
+def test_a_run_that_mlflow_refuses_does_not_hold_up_others(capsys: pytest.CaptureFixture[str]) -> None:
+    track("evaluate")
+    client = MlflowClient(store())
+    experiment = client.get_experiment_by_name("coronet")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    track("explain")
+    assert "MLflow refuses the run" in capsys.readouterr().out
+    assert list(all_records()) == []
+
+
+def test_artifacts_outside_the_project_are_refused(tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("here")
+    with StageRun("explain", {}) as run, pytest.raises(ValueError, match="below the project's folder"):
+        run.artifact(precious)
+    assert precious.read_text() == "here"
+
+
 KILLED = """
 import sys, time
 from tasks.tracking import StageRun

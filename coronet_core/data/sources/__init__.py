@@ -1,1 +1,1 @@
-"""One module a source. Each has `records(...)`, which lists what it holds without reading a pixel."""
+"""One module a source. Each has `records(...)`, which lists what it holds."""

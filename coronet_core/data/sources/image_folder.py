@@ -5,6 +5,7 @@ lists the images: column `file` (relative to the folder) is required; `label`, `
 `source` and `licence` are read if they are there; other columns are passed over.
 """
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -26,22 +27,23 @@ def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None
     `patient_id_pattern` is a regular expression whose first group is the patient in the file name; it serves images
     whose CSV has no `patient_id`. Without either, every image is a patient of its own.
 
-    Raises DataError for a missing folder or CSV, a row without a file or a known label, an empty class.
+    Raises DataError for a missing folder or CSV, a link to a folder, a row without a file or a known label.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
+    _refuse_links(folder)
     rows = _rows_of_csv(folder, labels_csv) if labels_csv is not None else _rows_of_folders(folder)
-    found = [_record(folder, row, patient_id_pattern) for row in sorted(rows, key=lambda row: str(row["file"]))]
-    for label in CLASSES:
-        if not any(record.label == label for record in found):
-            raise DataError(f"{folder}: class {label} has no images. {_remedy_for_empty_class(labels_csv, label)}")
-    return found
+    return [_record(folder, row, patient_id_pattern) for row in sorted(rows, key=lambda row: str(row["file"]))]
 
 
-def _remedy_for_empty_class(labels_csv: str | None, label: ClassName) -> str:
-    if labels_csv is None:
-        return f"Put them into a folder called {label}."
-    return f"Add rows with the label {label} to {labels_csv}."
+def _refuse_links(folder: Path) -> None:
+    """DVC does not look behind a link to a folder: images that changed there would go unnoticed."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink() and path.is_dir():
+            raise DataError(
+                f"{path}: a link to a folder, in which DVC would not notice changes. Set data.root to the real folder, "
+                "or copy the images."
+            )
 
 
 def _rows_of_folders(folder: Path) -> list[dict[str, Any]]:
@@ -54,13 +56,17 @@ def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataError(f"{path}: no such labels CSV. Write it, or set labels_csv to null to use the folders' names.")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False).map(str.strip)
     except ValueError as error:  # pandas' parser errors are ValueErrors, and so are bad encodings
         raise DataError(f"{path}: not a readable CSV ({str(error).strip()}). Save it as UTF-8 with commas.") from error
     if "file" not in table:
         raise DataError(
             f"{path}: no column called file (found: {', '.join(map(str, table))}). Name each image's path in it."
         )
+    table["file"] = table["file"].map(os.path.normpath)  # a/b.png and ./a/b.png are one image
+    outside = [name for name in table["file"] if Path(name).is_absolute() or name.startswith("..")]
+    if outside:
+        raise DataError(f"{path}: {outside[0]} is outside {folder}. Name files relative to that folder.")
     missing = [name for name in table["file"] if not (folder / name).is_file()]
     if missing:
         more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
@@ -93,7 +99,7 @@ def _record(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) -
 
 
 def _label(folder: Path, row: dict[str, Any]) -> ClassName:
-    names = [row["label"].strip()] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
+    names = [row["label"]] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
     for name in names:
         for label in CLASSES:
             if name.lower() == label:
@@ -108,7 +114,7 @@ def _patient(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) 
     if patient_id_pattern is None:
         return f"{folder.name}/{row['file']}"
     match = re.search(patient_id_pattern, Path(row["file"]).name)
-    if match is None:
+    if match is None or not match.group(1):
         raise DataError(
             f"{row['file']}: patient_id_pattern {patient_id_pattern!r} finds no patient in this file name. "
             "Correct the pattern, or rename or remove the file."
