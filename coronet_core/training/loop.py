@@ -143,7 +143,7 @@ def best_epoch(values: Sequence[float], column: str) -> int:
 
 
 def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
-    return patience_epochs is not None and len(state.history) - state.best_epoch >= patience_epochs > 0
+    return patience_epochs is not None and len(state.history) - state.best_epoch >= patience_epochs
 
 
 def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:

@@ -50,15 +50,9 @@ class Project:
 
     def run(self, *module_and_arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run `python -m ...` in the project; standard error is part of the output."""
-        return subprocess.run(
-            [sys.executable, "-m", *module_and_arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        with self.start(*module_and_arguments) as process:
+            output, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def start(self, *module_and_arguments: str, start_new_session: bool = False) -> "subprocess.Popen[str]":
         """Start `python -m ...` in the project."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -62,33 +64,44 @@ def stopping_at(call: int, function: Callable[..., object]) -> tuple[Callable[..
     return counted, calls
 
 
-def test_residual_shards_that_are_finished_are_kept(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = materialize_residuals._residuals
-    stopped, _ = stopping_at(2, original)
-    monkeypatch.setattr(materialize_residuals, "_residuals", stopped)
+def stop_and_run_again(
+    stage: ModuleType,
+    part: str,
+    context: StageContext,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_at: int,
+    in_between: Callable[[], object],
+) -> int:
+    """Stop `stage` at the call number `stop_at` of its function `part`, run it again, and return the calls of that."""
+    original = getattr(stage, part)
+    stopped, _ = stopping_at(stop_at, original)
+    monkeypatch.setattr(stage, part, stopped)
     with pytest.raises(Stopped):
-        materialize_residuals.run(context)
-    assert not RESIDUALS.exists()
+        stage.run(context)
+    in_between()
     counted, calls = stopping_at(99, original)
-    monkeypatch.setattr(materialize_residuals, "_residuals", counted)
-    materialize_residuals.run(context)
-    assert len(calls) == 1  # of 3 shards, 2 were there
+    monkeypatch.setattr(stage, part, counted)
+    stage.run(context)
+    return len(calls)
+
+
+def require_missing(path: Path) -> None:
+    """A stage that was stopped has published nothing."""
+    assert not path.exists()
+
+
+def test_residual_shards_that_are_finished_are_kept(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing_published = partial(require_missing, RESIDUALS)
+    calls = stop_and_run_again(materialize_residuals, "_residuals", context, monkeypatch, 2, nothing_published)
+    assert calls == 1  # of 3 shards, 2 were there
     resumed = Shards.in_folder(RESIDUALS).take(np.arange(12))
     materialize_residuals.run(context)
     np.testing.assert_array_equal(Shards.in_folder(RESIDUALS).take(np.arange(12)), resumed)
 
 
 def test_other_weights_make_all_residuals_anew(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = materialize_residuals._residuals
-    stopped, _ = stopping_at(2, original)
-    monkeypatch.setattr(materialize_residuals, "_residuals", stopped)
-    with pytest.raises(Stopped):
-        materialize_residuals.run(context)
-    save_weights(FPAE(), autoencoder_weights("healthy"))
-    counted, calls = stopping_at(99, original)
-    monkeypatch.setattr(materialize_residuals, "_residuals", counted)
-    materialize_residuals.run(context)
-    assert len(calls) == 3
+    other_weights = partial(save_weights, FPAE(), autoencoder_weights("healthy"))
+    assert stop_and_run_again(materialize_residuals, "_residuals", context, monkeypatch, 2, other_weights) == 3
 
 
 def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
@@ -97,17 +110,9 @@ def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
     predictions = {"image_id": list("abc"), "stack_row": [0, 5, 11], "label": ["healthy", "pneumonia", "covid19"]}
     PREDICTIONS.parent.mkdir(exist_ok=True)
     pd.DataFrame(predictions | {"predicted": ["healthy", "covid19", "covid19"]}).to_parquet(PREDICTIONS)
-    original = explain._maps
-    stopped, _ = stopping_at(1, original)
-    monkeypatch.setattr(explain, "_maps", stopped)
-    with pytest.raises(Stopped):
-        explain.run(context)
-    assert not EXPLANATION_MAPS.exists()
-    counted, calls = stopping_at(99, original)
-    monkeypatch.setattr(explain, "_maps", counted)
-    explain.run(context)
+    nothing_published = partial(require_missing, EXPLANATION_MAPS)
+    assert stop_and_run_again(explain, "_maps", context, monkeypatch, 1, nothing_published) == 1
     in_twos = torch.from_numpy(np.load(EXPLANATION_MAPS))
-    assert len(calls) == 1
     alone = replace(context.params, explain=replace(context.params.explain, batch_size=1))
     explain.run(replace(context, params=alone))
     torch.testing.assert_close(torch.from_numpy(np.load(EXPLANATION_MAPS)), in_twos, atol=1e-4, rtol=0)
