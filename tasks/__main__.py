@@ -5,8 +5,8 @@ import importlib
 import sys
 from dataclasses import asdict
 
-from coronet_core.errors import CoroNetError
 from tasks.delivery import deliver_leftovers
+from tasks.edge import exit_code
 from tasks.orphans import die_with_parent
 from tasks.params_file import read_params
 from tasks.paths import MANIFEST
@@ -36,12 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         allowed = " or ".join(ITEMS.get(options.stage, ("no item",)))
         parser.error(f"{options.stage} takes {allowed}, not {options.item or 'none'}")
     die_with_parent()
-    try:
-        run_stage(options.stage, options.item)
-    except CoroNetError as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: run_stage(options.stage, options.item))
 
 
 def run_stage(stage: str, item: str | None) -> None:

@@ -27,7 +27,7 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
     try:
         params = TypeAdapter(Params).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        faults = [*(_described(detail) for detail in error.errors()), *faults]
+        faults = [*(_described(detail, values) for detail in error.errors()), *faults]
     if faults:
         raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
     return params
@@ -43,23 +43,34 @@ def _parse(path: Path) -> Any:
         raise ParamsError(f"{path}: not valid YAML ({reason}). Correct it, or restore it with git.") from error
 
 
-def _described(detail: ErrorDetails) -> str:
-    # Pydantic puts the branch of a union into the place; only keys and list positions name a place in the file.
-    known = _known_keys()
-    is_unknown_key = detail["type"] == "unexpected_keyword_argument"
-    place = [part for part in detail["loc"][:-1] if isinstance(part, int) or part in known]
-    place += [part for part in detail["loc"][-1:] if is_unknown_key or isinstance(part, int) or part in known]
-    key = ".".join(str(part) for part in place) or "the file"
+def _described(detail: ErrorDetails, values: Any) -> str:
+    key = ".".join(_place(detail, values)) or "the file"
     match detail["type"]:
         case "missing":
             return f"{key}: missing. Add it; the presets in params/ show every key."
         case "unexpected_keyword_argument":
-            close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+            name = str(detail["loc"][-1])
+            close = difflib.get_close_matches(name, _known_keys() - {name}, n=1)
             hint = f" Did you mean {close[0]}?" if close else " Remove it."
             return f"{key} = {_shown(detail['input'])}: unknown key.{hint}"
+        case "union_tag_invalid" | "union_tag_not_found":
+            discriminator = detail["ctx"]["discriminator"].strip("'")
+            given = detail["input"].get(discriminator)
+            allowed = detail["ctx"].get("expected_tags", "one of the kinds that the presets in params/ show")
+            return f"{key}.{discriminator} = {_shown(given)}: allowed: {allowed}"
         case _:
             allowed = detail["msg"].replace("Input should be", "allowed:")
             return f"{key} = {_shown(detail['input'])}: {allowed}"
+
+
+def _place(detail: ErrorDetails, values: Any) -> Iterator[str]:
+    """Yield the keys and list positions that lead to a fault. Pydantic names branches of a union among them."""
+    for part in detail["loc"]:
+        is_there = part in values if isinstance(values, dict) else isinstance(values, list) and isinstance(part, int)
+        if is_there:
+            values = values[part]
+        if is_there or (detail["type"] == "missing" and part == detail["loc"][-1]):
+            yield str(part)
 
 
 def _shown(value: Any) -> str:

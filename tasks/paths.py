@@ -28,6 +28,8 @@ MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
 
 STATE: Final = Path(".coronet")
 """What belongs to no stage's outs: checkpoints to resume from, records that MLflow has not received yet."""
+IMAGE_NAMES: Final = STATE / "image_names.csv"
+"""What each image_id is called in its source. It may name patients: it never leaves this machine."""
 
 
 def autoencoder_weights(label: ClassName) -> Path:

@@ -1,93 +1,142 @@
 """Reading all images of a data set into uint8 shards, in blocks that a killed run need not read again."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from coronet_core.callbacks import ignore
 from coronet_core.cores import usable_cores
+from coronet_core.data.aspect import Aspect, box_in_square
+from coronet_core.data.ids import Ids
 from coronet_core.data.image import DecodedImage, decode
-from coronet_core.data.manifest import pseudonym, read_rows, write_manifest
+from coronet_core.data.manifest import as_table, read_rows, write_manifest
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
-from coronet_core.shards import write_shard
+from coronet_core.shards import Shards, write_shard
 
-Row = dict[str, Any]
+IN_FLIGHT_PER_CORE = 4
+"""Images that wait decoded for those before them; bounds memory whatever the length of a block."""
 
 
 def read_images(
     records: list[Record],
     image_size_px: int,
-    shard_images: int,
-    pseudonym_key: str,
+    aspect: Aspect,
+    block_images: int,
+    ids: Ids,
     images: Path,
     blocks: Path,
     on_image: Callable[[int], object] = ignore,
-) -> list[Row]:
+) -> pd.DataFrame:
     """Decode `records` and return their manifest rows, in order, without splits.
 
-    Each `shard_images` records make one shard in the folder `images` and one block of rows in the folder `blocks`;
+    Each `block_images` records make one shard in the folder `images` and one block of rows in the folder `blocks`;
     a block that is there is taken as it is. Images that cannot be read become rows with `rejected_because`.
     """
     blocks.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
-    with ThreadPoolExecutor(usable_cores()) as pool:  # Pillow decodes and resizes without holding the interpreter
-        for shard, start in enumerate(range(0, len(records), shard_images)):
-            members = records[start : start + shard_images]
-            block = blocks / f"block-{shard:05d}.parquet"
+    with ThreadPoolExecutor(usable_cores()) as pool:  # decoders and resizing run without holding the interpreter
+        for number, start in enumerate(range(0, len(records), block_images)):
+            members = records[start : start + block_images]
+            block = blocks / f"block-{number:05d}.parquet"
             if block.is_file():
                 on_image(len(members))
             else:
-                decoded = []
-                for image in pool.map(lambda record: _decoded(record, image_size_px), members):
-                    decoded.append(image)
-                    on_image(1)
-                _write_block(members, decoded, shard, pseudonym_key, images, block)
-            rows += read_rows(block)
-    return rows
+                decoded = _decoded_in_order(pool, members, image_size_px, aspect)
+                _write_block(members, decoded, number, (image_size_px, aspect), ids, images, block, on_image)
+    return pd.concat([read_rows(block) for block in sorted(blocks.glob("block-*.parquet"))], ignore_index=True)
 
 
-def _decoded(record: Record, image_size_px: int) -> DecodedImage | str:
-    """Return the image, or why it is rejected."""
+def places_in_stack(manifest: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the row of the decoded stack that holds each image of a manifest just read; -1 if it could not be read."""
+    is_read = manifest["rejected_because"].isna().to_numpy()
+    return np.where(is_read, np.cumsum(is_read) - 1, -1)
+
+
+def write_accepted(
+    manifest: pd.DataFrame, places: NDArray[np.int64], decoded: Shards, shard_images: int, images: Path
+) -> None:
+    """Write the accepted images of `manifest` as the shards of the folder `images`, and fill `shard` and `row`."""
+    shutil.rmtree(images, ignore_errors=True)  # what a killed run has left
+    accepted = np.flatnonzero(manifest["rejected_because"].isna())
+    manifest[["shard", "row"]] = pd.NA
+    for shard, start in enumerate(range(0, len(accepted), shard_images)):
+        members = accepted[start : start + shard_images]
+        write_shard(images, shard, decoded.take(places[members]))
+        manifest.loc[manifest.index[members], "shard"] = shard
+        manifest.loc[manifest.index[members], "row"] = np.arange(len(members))
+
+
+def known_rows(records: list[Record], ids: Ids) -> pd.DataFrame:
+    """Return the manifest rows of `records` that are not read: what their labels say."""
+    return as_table([_known(record, ids) for record in records])
+
+
+def _decoded_in_order(
+    pool: ThreadPoolExecutor, records: list[Record], image_size_px: int, aspect: Aspect
+) -> Iterator[DecodedImage | str]:
+    """Yield each image, or why it is rejected; a few at a time are being decoded."""
+    waiting: deque[Future[DecodedImage | str]] = deque()
+    coming = iter(records)
+    for record in islice(coming, IN_FLIGHT_PER_CORE * usable_cores()):
+        waiting.append(pool.submit(_decoded, record, image_size_px, aspect))
+    while waiting:
+        yield waiting.popleft().result()
+        for record in islice(coming, 1):
+            waiting.append(pool.submit(_decoded, record, image_size_px, aspect))
+
+
+def _decoded(record: Record, image_size_px: int, aspect: Aspect) -> DecodedImage | str:
     try:
-        return decode(record.read(), image_size_px)
+        return decode(record.read(), image_size_px, aspect)
     except DataError as error:
         return str(error)
     except OSError as error:
-        return f"cannot be opened ({error.strerror or error})"
+        return f"cannot be opened ({error.strerror or type(error).__name__})"
 
 
 def _write_block(
     members: list[Record],
-    decoded: list[DecodedImage | str],
+    decoded: Iterator[DecodedImage | str],
     shard: int,
-    pseudonym_key: str,
+    square: tuple[int, Aspect],
+    ids: Ids,
     images: Path,
     block: Path,
+    on_image: Callable[[int], object],
 ) -> None:
-    accepted: list[DecodedImage] = []
-    rows = []
+    image_size_px, aspect = square
+    stack = np.empty((len(members), image_size_px, image_size_px), dtype=np.uint8)
+    rows, n_accepted = [], 0
     for record, image in zip(members, decoded, strict=True):
+        row = _known(record, ids)
         if isinstance(image, str):
-            rows.append(_known(record, pseudonym_key) | {"rejected_because": image})
+            row |= {"rejected_because": image}
         else:
-            rows.append(_known(record, pseudonym_key) | _seen(image) | {"shard": shard, "row": len(accepted)})
-            accepted.append(image)
-    if accepted:
-        write_shard(images, shard, np.stack([image.pixels for image in accepted]))
+            stack[n_accepted] = image.pixels
+            row |= _seen(image, record, aspect)
+            n_accepted += 1
+        rows.append(row)
+        on_image(1)
+    if n_accepted:
+        write_shard(images, shard, stack[:n_accepted])
     partial = block.with_suffix(".partial")  # the shard first: a block of rows says that its shard is whole
-    write_manifest(rows, partial)
+    write_manifest(as_table(rows), partial)
     partial.replace(block)
 
 
-def _known(record: Record, pseudonym_key: str) -> Row:
+def _known(record: Record, ids: Ids) -> dict[str, object]:
     return {
-        "image_id": record.image_id,
-        "patient_id": pseudonym(record.patient_id, pseudonym_key),
+        "image_id": ids.image(record),
+        "patient_id": ids.patient(record.patient_id),
         "label": record.label,
+        "published_part": record.published_part,
         "source": record.source,
         "view": record.view,
         "sex": record.sex,
@@ -97,10 +146,18 @@ def _known(record: Record, pseudonym_key: str) -> Row:
     }
 
 
-def _seen(image: DecodedImage) -> Row:
+def _seen(image: DecodedImage, record: Record, aspect: Aspect) -> dict[str, object]:
+    radiograph = image.radiograph
+    width_px, height_px = radiograph.width_px, radiograph.height_px
     return {
+        "view": record.view or radiograph.view,
+        "sex": record.sex or radiograph.sex,
+        "age": radiograph.age if record.age is None else record.age,
         "sha256": image.sha256,
+        "pixel_sha256": image.pixel_sha256,
         "perceptual_hash": image.perceptual_hash,
-        "width_px": image.width_px,
-        "height_px": image.height_px,
+        "size_bytes": image.size_bytes,
+        "width_px": width_px,
+        "height_px": height_px,
+        "opacity_boxes": [list(box_in_square(box, width_px, height_px, aspect)) for box in record.opacity_boxes],
     }

@@ -7,8 +7,13 @@ import pytest
 from PIL import Image
 
 from coronet_core.classes import CLASSES
-from coronet_core.data.sources.image_folder import records
+from coronet_core.data.record import Record
+from coronet_core.data.sources import image_folder
 from coronet_core.errors import DataError
+
+
+def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> list[Record]:
+    return image_folder.records(folder, labels_csv, patient_id_pattern).records
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_reading_gives_the_bytes_of_the_file(folder: Path) -> None:
     ("lines", "message"),
     [
         (["file", "healthy/gone.png"], r"names files that do not exist: healthy/gone\.png.*delete their rows"),
-        (["path", "healthy/P0_healthy.png"], r"no column called file \(found: path\)"),
+        (["path", "healthy/P0_healthy.png"], r"no column file \(found: path\)\. Name each image"),
         (
             ["file,label", "healthy/P0_healthy.png,flu"],
             r"the label 'flu'; a class is one of healthy, pneumonia, covid19",
@@ -77,7 +82,7 @@ def test_faults_of_the_csv_are_named_with_a_remedy(folder: Path, lines: list[str
 
 
 def test_a_missing_csv_is_an_error(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"labels\.csv: no such labels CSV"):
+    with pytest.raises(DataError, match=r"labels\.csv: no such table"):
         records(folder, "labels.csv", None)
 
 

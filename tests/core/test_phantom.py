@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from coronet_core.classes import CLASSES
+from coronet_core.data.aspect import Aspect
 from coronet_core.data.image import decode
+from coronet_core.data.near_duplicates import near_duplicates
 from coronet_core.data.sources import phantom
 
 PATIENTS = {"healthy": 3, "pneumonia": 3, "covid19": 2}
 
 
 def test_the_same_seed_draws_the_same_bytes() -> None:
-    first, again = (phantom.records(PATIENTS, 2, 64, seed=4) for _ in range(2))
+    first, again = (phantom.records(PATIENTS, 2, 64, seed=4).records for _ in range(2))
     assert [record.read() for record in first] == [record.read() for record in again]
 
 
@@ -46,6 +48,15 @@ def test_boxes_hold_what_is_brighter_than_the_healthy_lung(label: str) -> None:
 
 
 def test_records_can_be_read_and_decoded() -> None:
-    records = phantom.records(PATIENTS, 2, 64, seed=4)
+    records = phantom.records(PATIENTS, 2, 64, seed=4).records
     assert {record.label for record in records} == set(CLASSES)
-    assert decode(records[0].read(), 64).width_px == 96
+    assert decode(records[0].read(), 64, Aspect.STRETCH).radiograph.width_px == 96
+
+
+def test_patients_do_not_look_like_one_another() -> None:
+    """Duplicates are left out of a data set: the demo must not consist of them."""
+    records = phantom.records({"healthy": 30, "pneumonia": 30, "covid19": 15}, 2, 64, seed=2020).records
+    images = [decode(record.read(), 64, Aspect.STRETCH) for record in records]
+    stack = np.stack([image.pixels for image in images])
+    pairs = near_duplicates([image.perceptual_hash for image in images], lambda positions: stack[positions])
+    assert all(records[first].patient_id == records[second].patient_id for first, second in pairs)

@@ -1,21 +1,26 @@
 """Patients apart, classes in proportion, the same for the same seed."""
 
 from collections import Counter, defaultdict
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.classes import CLASSES, SPLITS, ClassName
-from coronet_core.data.split import assign_splits
+from coronet_core.classes import CLASSES, SPLITS, ClassName, SplitName
+from coronet_core.data.split import assign_splits, fractions_of
 from coronet_core.errors import DataError
 
 Images = list[tuple[str, ClassName]]
 
 
-def split(images: Images, seed: int = 1) -> list[str]:
+def split(images: Images, seed: int = 1, previous: dict[str, SplitName] | None = None) -> list[SplitName]:
     patients, labels = zip(*images, strict=True)
-    return assign_splits(patients, labels, test_fraction=0.2, validation_fraction=0.2, seed=seed)
+    return assign_splits(patients, labels, fractions_of(0.2, 0.2), seed, previous)
+
+
+def by_patient(images: Images, splits: list[SplitName]) -> dict[str, SplitName]:
+    return {patient: name for (patient, _), name in zip(images, splits, strict=True)}
 
 
 @st.composite
@@ -38,12 +43,10 @@ def test_no_patient_is_in_two_splits(images: Images, seed: int) -> None:
 
 
 @given(data_sets(), st.randoms())
-def test_the_order_of_the_images_does_not_matter(images: Images, random: object) -> None:
+def test_the_order_of_the_images_does_not_matter(images: Images, random: Random) -> None:
     shuffled = list(images)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    before = {image[0]: name for image, name in zip(images, split(images), strict=True)}
-    after = {image[0]: name for image, name in zip(shuffled, split(shuffled), strict=True)}
-    assert before == after
+    random.shuffle(shuffled)
+    assert by_patient(images, split(images)) == by_patient(shuffled, split(shuffled))
 
 
 @given(st.tuples(*[st.integers(3, 40)] * 3))
@@ -51,6 +54,49 @@ def test_every_class_is_in_every_split(sizes: tuple[int, int, int]) -> None:
     images: Images = [(f"{label}-{i}", label) for label, n in zip(CLASSES, sizes, strict=True) for i in range(n)]
     found = set(zip((label for _, label in images), split(images), strict=True))
     assert found == {(label, name) for label in CLASSES for name in SPLITS}
+
+
+@given(data_sets(), data_sets(), st.integers(0, 2**31 - 1))
+def test_old_patients_stay_when_images_are_added(images: Images, more: Images, seed: int) -> None:
+    """Some of the added images are of old patients, under their old label or another one; others of new patients."""
+    before = by_patient(images, split(images, seed))
+    old = {patient for patient, _ in images}
+    renamed = [(patient if i % 2 else f"new-{patient}", label) for i, (patient, label) in enumerate(more)]
+    after = by_patient(images + renamed, split(images + renamed, seed, before))
+    assert {patient: after[patient] for patient in old} == before
+
+
+@given(data_sets(), st.randoms())
+def test_new_patients_are_dealt_in_the_same_way_in_whatever_order_they_come(images: Images, random: Random) -> None:
+    before = by_patient(images, split(images))
+    added: Images = images + [(f"new-{patient}", label) for patient, label in images]
+    shuffled = list(added)
+    random.shuffle(shuffled)
+    assert by_patient(added, split(added, 1, before)) == by_patient(shuffled, split(shuffled, 1, before))
+
+
+def test_new_patients_go_where_they_are_missing() -> None:
+    images: Images = [(f"{label}-{i}", label) for label in CLASSES for i in range(100)]
+    all_trained_on: dict[str, SplitName] = {f"{label}-{i}": "train" for label in CLASSES for i in range(60)}
+    counts = Counter(zip((label for _, label in images), split(images, 1, all_trained_on), strict=True))
+    for label in CLASSES:
+        assert [counts[label, name] for name in SPLITS] == [64, 16, 20]
+
+
+def test_one_patient_of_a_class_for_each_split_whatever_the_others_hold() -> None:
+    images: Images = [(f"{label}-{i}", label) for label in CLASSES for i in range(5)]
+    previous: dict[str, SplitName] = {f"{label}-{i}": "test" for label in CLASSES for i in range(3)}
+    found = {(label, name) for (_, label), name in zip(images, split(images, 1, previous), strict=True)}
+    assert found == {(label, name) for label in CLASSES for name in SPLITS}
+
+
+def test_without_a_test_fraction_nobody_is_tested_on() -> None:
+    images: Images = [(f"{label}-{i}", label) for label in CLASSES for i in range(10)]
+    patients, labels = zip(*images, strict=True)
+    assert Counter(assign_splits(patients, labels, {"validation": 0.2, "train": 0.8}, 1)) == {
+        "train": 24,
+        "validation": 6,
+    }
 
 
 def test_fractions_are_met_in_each_class() -> None:

@@ -27,7 +27,8 @@ def stage(name: str) -> dict[str, Any]:
 
 
 def declared(name: str, *kinds: str) -> list[str]:
-    return [entry for kind in kinds for entry in stage(name).get(kind, [])]
+    entries = [entry for kind in kinds for entry in stage(name).get(kind, [])]
+    return [path for entry in entries for path in (entry if isinstance(entry, dict) else [entry])]
 
 
 def test_stages_are_those_that_can_be_run() -> None:

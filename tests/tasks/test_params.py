@@ -50,7 +50,14 @@ def test_presets_hold(preset: Path) -> None:
 
 
 def test_presets_are_those_of_the_documentation() -> None:
-    assert [path.stem for path in PRESETS] == ["params", "image_folder", "paper", "reference"]
+    assert [path.stem for path in PRESETS] == [
+        "params",
+        "covidx_2020-03-28",
+        "covidx_2020-04-15",
+        "image_folder",
+        "paper",
+        "reference",
+    ]
 
 
 def test_reference_reproduces_the_released_code() -> None:
@@ -71,7 +78,15 @@ def test_reference_reproduces_the_released_code() -> None:
         ({"cin__learning_rate": ...}, "cin.learning_rate: missing. Add it; the presets in params/ show every key."),
         ({"cin__learning_rte": 1}, "cin.learning_rte = 1: unknown key. Did you mean learning_rate?"),
         ({"data__image_size_px": 60}, "data.image_size_px = 60: allowed: a multiple of 8 from 64 to 2048"),
-        ({"data__test_fraction": 1.0}, "data.test_fraction = 1.0: allowed: a number above 0 and below 1"),
+        (
+            {"data__split__test_fraction": 1.0},
+            "data.split.test_fraction = 1.0: allowed: a number above 0 and below 1",
+        ),
+        ({"data__split": {"by": "chance"}}, "data.split.by = \"chance\": allowed: 'patients', 'test_patients', 'publ"),
+        ({"data__split": {"test_fraction": 0.1}}, "data.split.by = null: allowed: one of the kinds that the presets"),
+        ({"data__split__leaks": "keep"}, 'data.split.leaks = "keep": unknown key.'),
+        ({"data__aspect": "squeeze"}, "data.aspect = \"squeeze\": allowed: 'stretch', 'crop' or 'pad'"),
+        ({"data__sources": [{"kind": "pacs"}]}, 'data.sources.0.kind = "pacs": allowed: '),
         ({"autoencoder__latent": "fine"}, "autoencoder.latent = \"fine\": allowed: 'pyramid' or 'coarsest'"),
         ({"cin__class_weights": [1.0, 2.0]}, "cin.class_weights = [1.0, 2.0]: allowed: "),
         (
@@ -128,5 +143,5 @@ def test_every_key_is_used() -> None:
             used |= {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
     sections = [value for value in vars(schema).values() if isinstance(value, type) and is_dataclass(value)]
     by_name = {"healthy", "pneumonia", "covid19"}  # patients of the phantom, read by the class's name
-    unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind"}
+    unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind", "by"}
     assert unused == set()

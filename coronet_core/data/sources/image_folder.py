@@ -7,21 +7,23 @@ lists the images: column `file` (relative to the folder) is required; `label`, `
 
 import os
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data.record import Record
+from coronet_core.data.record import Listing, Record, file_version
+from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm"})
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".jp2", ".dcm", ".dicom"}
+)
 MAX_NAMED = 3
 
 
-def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> list[Record]:
+def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> Listing:
     """List the images of `folder`, sorted by name.
 
     `patient_id_pattern` is a regular expression whose first group is the patient in the file name; it serves images
@@ -33,7 +35,8 @@ def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None
         raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
     _refuse_links(folder)
     rows = _rows_of_csv(folder, labels_csv) if labels_csv is not None else _rows_of_folders(folder)
-    return [_record(folder, row, patient_id_pattern) for row in sorted(rows, key=lambda row: str(row["file"]))]
+    rows.sort(key=lambda row: str(row["file"]))
+    return Listing(records=[_record(folder, row, patient_id_pattern) for row in rows])
 
 
 def _refuse_links(folder: Path) -> None:
@@ -53,44 +56,36 @@ def _rows_of_folders(folder: Path) -> list[dict[str, Any]]:
 
 def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
     path = folder / labels_csv
-    if not path.is_file():
-        raise DataError(f"{path}: no such labels CSV. Write it, or set labels_csv to null to use the folders' names.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False).map(str.strip)
-    except ValueError as error:  # pandas' parser errors are ValueErrors, and so are bad encodings
-        raise DataError(f"{path}: not a readable CSV ({str(error).strip()}). Save it as UTF-8 with commas.") from error
-    if "file" not in table:
-        raise DataError(
-            f"{path}: no column called file (found: {', '.join(map(str, table))}). Name each image's path in it."
-        )
-    table["file"] = table["file"].map(os.path.normpath)  # a/b.png and ./a/b.png are one image
-    outside = [name for name in table["file"] if Path(name).is_absolute() or name.startswith("..")]
+    remedy = "Name each image's path in the column file, or set labels_csv to null to use the folders' names."
+    rows = read_table(path, ["file"], remedy=remedy)
+    for row in rows:
+        row["file"] = os.path.normpath(row["file"])  # a/b.png and ./a/b.png are one image
+    files = [row["file"] for row in rows]
+    outside = [name for name in files if Path(name).is_absolute() or name.startswith("..")]
     if outside:
         raise DataError(f"{path}: {outside[0]} is outside {folder}. Name files relative to that folder.")
-    missing = [name for name in table["file"] if not (folder / name).is_file()]
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
         raise DataError(
             f"{path}: names files that do not exist: {', '.join(missing[:MAX_NAMED])}{more}. "
             f"Put them under {folder}, or delete their rows."
         )
-    doubled = table["file"][table["file"].duplicated()]
-    if len(doubled):
-        raise DataError(f"{path}: lists {doubled.iloc[0]} more than once. Delete the rows that are too many.")
-    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]  # its keys are the columns
+    doubled = [file for file, n in Counter(files).items() if n > 1]
+    if doubled:
+        raise DataError(f"{path}: lists {doubled[0]} more than once. Delete the rows that are too many.")
     return rows
 
 
 def _record(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) -> Record:
     file = folder / row["file"]
-    status = file.stat()
     return Record(
-        image_id=f"{folder.name}/{row['file']}",
+        name=f"{folder.name}/{row['file']}",
         patient_id=_patient(folder, row, patient_id_pattern),
         label=_label(folder, row),
         source=row.get("source") or folder.name,
         read=partial(file.read_bytes),
-        version=f"{status.st_size}/{status.st_mtime_ns}",
+        version=file_version(file),
         view=row.get("view") or None,
         sex=row.get("sex") or None,
         age=_age(folder, row),

@@ -16,26 +16,26 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
 from coronet_core.classes import ClassName
-from coronet_core.data.record import Box, Record
+from coronet_core.data.record import Box, Listing, Record
 from coronet_core.seeds import derive_seed
 
 Canvas = NDArray[np.float64]  # (side, side), 0 air to 1 bone
 MARKERS = ("L", "R", "PORTABLE", "AP", "SUPINE", "2")
 MARKED_SHARE = 0.7
+MAX_TILT_DEG = 5.0
+"""Twice the standard deviation of how far patients lean."""
 LICENCE = "CC0-1.0"
 OVERSAMPLING = 1.5
 """Phantoms are drawn larger than they are used, as X-rays are: reading them exercises the resizing too."""
 AERATION: dict[ClassName, tuple[float, float]] = {
     "healthy": (0.46, 0.52),
     "pneumonia": (0.34, 0.42),
-    "covid19": (0.38, 0.48),
+    "covid19": (0.38, 0.46),
 }
 """How much darker than the body the lungs are: full breaths are dark, splinted and wet lungs are grey."""
 
 
-def records(
-    patients: Mapping[ClassName, int], images_per_patient_max: int, image_size_px: int, seed: int
-) -> list[Record]:
+def records(patients: Mapping[ClassName, int], images_per_patient_max: int, image_size_px: int, seed: int) -> Listing:
     """List the phantoms of `patients[label]` patients of each class, 1 to `images_per_patient_max` images each."""
     side_px = int(image_size_px * OVERSAMPLING)
     found = []
@@ -49,7 +49,7 @@ def records(
                 identity = (seed, label, patient, image, side_px)
                 found.append(
                     Record(
-                        image_id=f"phantom/{label}/{number:04d}-{image}",
+                        name=f"{label}/{number:04d}-{image}",
                         patient_id=patient,
                         label=label,
                         source="phantom",
@@ -62,7 +62,7 @@ def records(
                         opacity_boxes=draw(*identity)[1],
                     )
                 )
-    return found
+    return Listing(records=found)
 
 
 def _encoded(seed: int, label: ClassName, patient: str, image: int, side_px: int) -> bytes:
@@ -87,19 +87,21 @@ class _Chest:
         self._anatomy = anatomy
         self._exposure = exposure
         self._side_px = side_px
-        self._scale = exposure.uniform(0.88, 1.06)
-        self._shift = exposure.uniform(-0.05, 0.05, size=2)
+        scale, shift = exposure.uniform(0.86, 1.08), exposure.uniform(-0.07, 0.07, size=2)
+        tilt = np.deg2rad(exposure.normal(0, MAX_TILT_DEG / 2))
         steps = (np.arange(side_px) + 0.5) / side_px * 2 - 1
-        self._x = (steps[None, :] - self._shift[0]) / self._scale  # body coordinates, -1 to 1 across the image
-        self._y = (steps[:, None] - self._shift[1]) / self._scale
-        self._width = anatomy.uniform(0.9, 1.1)
-        self._lung_height = anatomy.uniform(0.55, 0.66)
+        across, down = (steps[None, :] - shift[0]) / scale, (steps[:, None] - shift[1]) / scale
+        self._x = across * np.cos(tilt) + down * np.sin(tilt)  # body coordinates, -1 to 1 across the image
+        self._y = down * np.cos(tilt) - across * np.sin(tilt)
+        self._width = anatomy.uniform(0.86, 1.12)
+        self._lung_height = anatomy.uniform(0.52, 0.68)
 
     def draw(self, label: ClassName) -> tuple[NDArray[np.uint8], tuple[Box, ...]]:
         body = self._ellipse(0, 0.25, 0.92 * self._width, 1.25, softness=0.04)
         lungs = self._lungs()
         aeration = self._anatomy.uniform(*AERATION[label])
-        chest = 0.62 * body - aeration * lungs * (1 + 0.15 * self._texture(0.05))
+        vessels = 0.06 * self._texture(0.05) + 0.045 * self._texture(0.015)
+        chest = 0.62 * body - lungs * (aeration + vessels)
         chest += 0.06 * self._ribs() * body + 0.16 * self._spine_and_heart()
         opacities = self._opacities(label)
         for opacity, strength in opacities:
@@ -113,23 +115,28 @@ class _Chest:
 
     def _texture(self, grain: float) -> Canvas:
         """Band-limited noise of unit variance; `grain` is its scale as a fraction of the image."""
-        noise = gaussian_filter(self._anatomy.standard_normal(self._x.shape[1:] * 2), grain * self._side_px)
+        noise = gaussian_filter(self._anatomy.standard_normal(self._x.shape), grain * self._side_px)
         return np.asarray(noise / noise.std())
 
     def _lungs(self) -> Canvas:
-        right = self._ellipse(-0.42 * self._width, 0.0, 0.33 * self._width, self._lung_height, softness=0.06)
-        left = self._ellipse(0.42 * self._width, 0.0, 0.31 * self._width, self._lung_height, softness=0.06)
-        dome = 1 / (1 + np.exp((self._y - 0.42 - 0.12 * (np.abs(self._x) - 0.4) ** 2) / 0.03))
-        return np.asarray(np.maximum(right, left) * dome)
+        right, left = self._anatomy.uniform([0.29, 0.27], [0.36, 0.34]) * self._width  # half widths
+        lungs = np.maximum(
+            self._ellipse(-0.42 * self._width, 0.0, right, self._lung_height, softness=0.06),
+            self._ellipse(0.42 * self._width, 0.0, left, self._lung_height, softness=0.06),
+        )
+        base, slope = self._anatomy.uniform(0.36, 0.46), self._anatomy.uniform(-0.08, 0.08)
+        dome = 1 / (1 + np.exp((self._y - base - slope * self._x - 0.12 * (np.abs(self._x) - 0.4) ** 2) / 0.03))
+        return np.asarray(lungs * dome)
 
     def _ribs(self) -> Canvas:
-        spacing = self._anatomy.uniform(0.17, 0.21)
-        phase = (self._y + 0.35 * (np.abs(self._x) - 0.15) ** 2) / spacing
+        spacing, start, bend = self._anatomy.uniform([0.15, 0.0, 0.25], [0.22, 1.0, 0.5])
+        phase = start + (self._y + bend * (np.abs(self._x) - 0.15) ** 2) / spacing
         return np.asarray(np.clip(np.cos(2 * np.pi * phase), 0, 1))
 
     def _spine_and_heart(self) -> Canvas:
-        spine = np.exp(-((self._x / 0.11) ** 2)) * np.ones_like(self._y)
-        heart = self._ellipse(0.14, 0.28, self._anatomy.uniform(0.26, 0.36), 0.26, softness=0.08)
+        bend, side = self._anatomy.uniform(-0.04, 0.04), self._anatomy.uniform(0.08, 0.20)
+        spine = np.exp(-(((self._x - bend * np.cos(3 * self._y)) / self._anatomy.uniform(0.09, 0.13)) ** 2))
+        heart = self._ellipse(side, self._anatomy.uniform(0.2, 0.32), self._anatomy.uniform(0.22, 0.38), 0.26, 0.08)
         return np.asarray(np.maximum(spine, 1.4 * heart))
 
     def _opacities(self, label: ClassName) -> list[tuple[Canvas, float]]:
@@ -138,10 +145,10 @@ class _Chest:
             return []
         if label == "pneumonia":
             side = self._anatomy.choice([-1, 1])
-            return [self._opacity(side * 0.40, self._anatomy.uniform(-0.25, 0.25), (0.22, 0.30), (0.48, 0.62), 0.18)]
+            return [self._opacity(side * 0.40, self._anatomy.uniform(-0.25, 0.25), (0.22, 0.30), (0.56, 0.70), 0.18)]
         n_patches = int(self._anatomy.integers(2, 4))
         return [
-            self._opacity(side * 0.52, self._anatomy.uniform(-0.10, 0.36), (0.11, 0.17), (0.16, 0.24), 0.30)
+            self._opacity(side * 0.52, self._anatomy.uniform(-0.10, 0.36), (0.11, 0.17), (0.24, 0.34), 0.25)
             for side in (-1, 1)
             for _ in range(n_patches)
         ]

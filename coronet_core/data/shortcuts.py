@@ -1,0 +1,100 @@
+"""How well things that are no lungs predict the label: source, projection, image border, file size.
+
+DeGrave et al. 2021 showed that networks learn such shortcuts where data sets offer them. Here a cheap classifier sees
+nothing but one of them. What it predicts, a network can predict without looking at the lungs.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
+from coronet_core.cores import usable_cores
+from coronet_core.shards import Shards
+
+FOLDS: Final = 5
+MIN_FOLDS: Final = 2
+BORDER_CELLS: Final = 16
+"""The image is cut into this many cells a side; the outermost of them are its border."""
+IMAGES_AT_ONCE: Final = 1024
+TELLING_AUC: Final = 0.8
+"""ROC-AUC from which on a class counts as recognisable; 0.5 is chance."""
+
+
+def features(images: pd.DataFrame, stack: Shards | None) -> dict[str, NDArray[np.float64]]:
+    """Return what each shortcut's classifier sees of `images`, (n, k); without a `stack` what needs no pixels.
+
+    `stack` holds the images in the order of the table.
+    """
+    seen = {name: pd.factorize(images[name])[0].astype(np.float64)[:, None] for name in ("source", "view")}
+    if stack is None:
+        return seen
+    size, width, height = (images[name].to_numpy(np.float64) for name in ("size_bytes", "width_px", "height_px"))
+    seen["border"] = _borders(stack)
+    seen["file_size"] = np.stack([size, width, height, size / (width * height)], axis=1)
+    return seen
+
+
+def _borders(stack: Shards) -> NDArray[np.float64]:
+    is_border = np.ones((BORDER_CELLS, BORDER_CELLS), dtype=bool)
+    is_border[1:-1, 1:-1] = False
+    borders = []
+    for start in range(0, len(stack), IMAGES_AT_ONCE):
+        rows = np.arange(start, min(start + IMAGES_AT_ONCE, len(stack)), dtype=np.int64)
+        for image in stack.take(rows):
+            cells = Image.fromarray(image).resize((BORDER_CELLS, BORDER_CELLS), Image.Resampling.BOX)
+            borders.append(np.asarray(cells)[is_border])
+    return np.array(borders, dtype=np.float64)
+
+
+def recognisability(seen: NDArray[np.float64], images: pd.DataFrame, seed: int) -> dict[str, float] | None:
+    """Return for each class the cross-validated ROC-AUC, against the rest, of a classifier that sees `seen` (n, k).
+
+    Patients are kept apart in the folds. None if a class has too few patients to cross-validate.
+    """
+    labels, patients = images["label"].to_numpy(), images["patient_group"].to_numpy()
+    rarest = images.groupby("label")["patient_group"].nunique().reindex(CLASSES, fill_value=0).min()
+    n_folds = min(FOLDS, int(rarest))
+    if n_folds < MIN_FOLDS:
+        return None
+    probability = np.zeros((len(labels), len(CLASSES)))
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    for train, test in folds.split(seen, labels, patients):
+        model: Any = RandomForestClassifier(
+            n_estimators=50,
+            max_depth=8,
+            min_samples_leaf=5,
+            class_weight="balanced_subsample",
+            random_state=seed,
+            n_jobs=usable_cores(),
+        )
+        model.fit(seen[train], labels[train])
+        columns = [CLASSES.index(label) for label in model.classes_]
+        probability[np.ix_(test, columns)] = model.predict_proba(seen[test])
+    return {label: float(roc_auc_score(labels == label, probability[:, i])) for i, label in enumerate(CLASSES)}
+
+
+def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str]:
+    """Return a plain sentence for each shortcut that tells a class."""
+    words = {"source": "its source", "view": "its view", "border": "the image border", "file_size": "the file's size"}
+    told = {
+        name: [label for label in CLASSES if by_class is not None and by_class[label] >= TELLING_AUC]
+        for name, by_class in shortcuts.items()
+    }
+    return [
+        f"By {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can score on "
+        "it without looking at the lungs."
+        for name, labels in told.items()
+        if labels
+    ]
+
+
+def _listed(by_class: dict[str, float], labels: list[ClassName]) -> str:
+    *others, last = [f"{DISPLAY_NAMES[label]} (ROC-AUC {by_class[label]:.2f})" for label in labels]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,0 +1,82 @@
+"""Source `rsna`: the RSNA Pneumonia Detection Challenge of 2018, 26,684 images of NIH's ChestX-ray8.
+
+The challenge's ids are images, not patients. Its mapping to NIH's images tells the patients; without it every image
+is a patient of its own, and a patient's images may end up in different splits.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from coronet_core.classes import ClassName
+from coronet_core.data.record import Box, Listing, Record, file_version
+from coronet_core.data.sources.nih import patients_of_rsna
+from coronet_core.data.sources.tables import read_table
+from coronet_core.errors import DataError
+
+SOURCE = "rsna"
+SIDE_PX = 1024
+"""Width and height of all images of the challenge, to which its boxes refer."""
+REMEDY = "Fetch the challenge's data with `coronet data fetch rsna`, or name its folder in params.yaml."
+
+CountedBy = Literal["image", "box"]
+
+
+def records(
+    folder: Path,
+    images: str,
+    class_info_csv: str,
+    labels_csv: str,
+    nih_map_csv: str | None,
+    classes: Mapping[str, ClassName],
+    counted_by: CountedBy,
+) -> Listing:
+    """List the images whose detailed class is one of `classes`.
+
+    `counted_by` box lists an image once for each of its boxes, as COVIDx did in March 2020: 3,500 images of
+    pneumonia again. Raises DataError for missing or foreign tables, or if the two tables contradict each other.
+    """
+    info = read_table(folder / class_info_csv, ["patientid", "class"], remedy=REMEDY)
+    labels = read_table(folder / labels_csv, ["patientid", "x", "y", "width", "height", "target"], remedy=REMEDY)
+    class_of = {row["patientid"]: row["class"] for row in info}
+    boxes: dict[str, list[Box]] = defaultdict(list)
+    for row in labels:
+        if row["target"] == "1":
+            boxes[row["patientid"]].append(_box(row))
+    _refuse_contradictions(class_of, boxes, folder / labels_csv)
+    files = {path.stem: path for path in sorted((folder / images).glob("*")) if path.is_file()}
+    patients = {} if nih_map_csv is None else patients_of_rsna(folder / nih_map_csv)
+    listing = Listing(records=[], passed_over=Counter())
+    for image, name in class_of.items():
+        if name not in classes:
+            listing.passed_over[f"class {name}"] += 1
+            continue
+        file = files.get(image, folder / images / f"{image}.dcm")
+        record = Record(
+            source=SOURCE,
+            name=image,
+            patient_id=patients.get(image, f"rsna-{image}"),
+            label=classes[name],
+            read=partial(file.read_bytes),
+            version=file_version(file),
+            opacity_boxes=tuple(boxes[image]),
+        )
+        n_listed = max(1, len(boxes[image])) if counted_by == "box" else 1
+        listing.records.extend([record] * n_listed)
+    return listing
+
+
+def _box(row: dict[str, str]) -> Box:
+    left, top, width, height = (float(row[key]) / SIDE_PX for key in ("x", "y", "width", "height"))
+    return left, top, left + width, top + height
+
+
+def _refuse_contradictions(class_of: Mapping[str, str], boxes: Mapping[str, list[Box]], path: Path) -> None:
+    opaque = {image for image, name in class_of.items() if name == "Lung Opacity"}
+    if wrong := sorted(opaque.symmetric_difference(boxes)):
+        raise DataError(
+            f"{path}: {len(wrong)} images have a Target that their detailed class contradicts ({wrong[0]} is the "
+            f"first). The two tables are not of the same release. {REMEDY}"
+        )

@@ -1,0 +1,70 @@
+"""The RSNA challenge's tables."""
+
+from pathlib import Path
+
+import pytest
+
+from coronet_core.data.record import Listing
+from coronet_core.data.sources import rsna
+from coronet_core.errors import DataError
+
+CLASSES = {"Normal": "healthy", "Lung Opacity": "pneumonia"}
+INFO = "patientId,class\nn,Normal\nn2,Normal\no,Lung Opacity\no,Lung Opacity\nx,No Lung Opacity / Not Normal\n"
+LABELS = "patientId,x,y,width,height,Target\nn,,,,,0\nn2,,,,,0\no,256,128,512,256,1\no,0,0,1024,1024,1\nx,,,,,0\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "info.csv").write_text(INFO)
+    (tmp_path / "labels.csv").write_text(LABELS)
+    (tmp_path / "map.csv").write_text("rsna_patientId,nih_image,nih_patient\nn,1_0.png,00000001\no,1_1.png,00000001\n")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "n.dcm").write_bytes(b"dicom")
+    (tmp_path / "images" / "o.png").write_bytes(b"converted")
+    return tmp_path
+
+
+def listing(folder: Path, nih_map: str | None = None, counted_by: rsna.CountedBy = "image") -> Listing:
+    return rsna.records(folder, "images", "info.csv", "labels.csv", nih_map, CLASSES, counted_by)
+
+
+def test_an_image_is_listed_once_with_all_its_boxes(folder: Path) -> None:
+    found = listing(folder)
+    assert [(record.name, record.label) for record in found.records] == [
+        ("n", "healthy"),
+        ("n2", "healthy"),
+        ("o", "pneumonia"),
+    ]
+    assert found.records[2].opacity_boxes == ((0.25, 0.125, 0.75, 0.375), (0.0, 0.0, 1.0, 1.0))
+    assert found.passed_over == {"class No Lung Opacity / Not Normal": 1}
+
+
+def test_counted_by_box_it_is_listed_for_each(folder: Path) -> None:
+    assert [record.name for record in listing(folder, counted_by="box").records] == ["n", "n2", "o", "o"]
+
+
+def test_the_map_tells_the_patients(folder: Path) -> None:
+    assert [record.patient_id for record in listing(folder).records] == ["rsna-n", "rsna-n2", "rsna-o"]
+    assert [r.patient_id for r in listing(folder, "map.csv").records] == ["nih-00000001", "rsna-n2", "nih-00000001"]
+
+
+def test_images_are_found_in_whatever_format_they_are(folder: Path) -> None:
+    first, missing, second = listing(folder).records
+    assert (first.read(), second.read()) == (b"dicom", b"converted")
+    assert missing.version == "missing"
+
+
+def test_tables_that_contradict_each_other_are_an_error(folder: Path) -> None:
+    (folder / "labels.csv").write_text(LABELS.replace("n,,,,,0", "n,1,1,9,9,1"))
+    with pytest.raises(
+        DataError, match=r"1 images have a Target that their detailed class contradicts \(n is the first"
+    ):
+        listing(folder)
+
+
+def test_missing_tables_are_errors_with_a_remedy(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.csv: no such table\. It is RSNA's mapping.*set nih_map_csv to null"):
+        listing(folder, "gone.csv")
+    (folder / "info.csv").unlink()
+    with pytest.raises(DataError, match=r"info\.csv: no such table\. Fetch the challenge's data with"):
+        listing(folder)

@@ -1,0 +1,194 @@
+"""The stage `build_split` on files: what it keeps, what it leaves out, what it never writes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from coronet_core.classes import CLASSES
+from coronet_core.data.aspect import Aspect
+from coronet_core.data.image import decode
+from coronet_core.data.manifest import read_manifest, read_rows
+from coronet_core.data.sources import phantom
+from coronet_core.errors import DataError
+from coronet_core.shards import Shards
+from tasks import build_split
+from tasks.params import ImageFolderSource, SplitByPatients
+from tasks.params_file import read_params
+from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT_REPORT
+from tasks.stage import StageContext
+from tasks.tracking import StageRun
+from tests.conftest import PROJECT
+from tests.core.test_dicom import SECRETS, dicom, saved
+
+RAW = Path("data/raw/xray")
+
+
+def add_patients(numbers: range, suffix: str = ".png") -> None:
+    for label in CLASSES:
+        (RAW / label).mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            pixels, _ = phantom.draw(1, label, f"{label}-{number}", 0, 96)
+            Image.fromarray(pixels).save(RAW / label / f"P{number:03d}{label}_0{suffix}")
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """A function that builds the split of a project with eight patients of each class, and returns its report."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    add_patients(range(8))
+    params = read_params(PROJECT / "params.yaml")
+    source = ImageFolderSource(
+        kind="image_folder", folder="xray", labels_csv=None, patient_id_pattern=r"^(P\d+[a-z0-9]+)_"
+    )
+    split = SplitByPatients(by="patients", test_fraction=0.25, validation_fraction=0.25)
+    data = replace(params.data, root="data/raw", sources=[source], split=split, shard_images=7)
+
+    def run(**changes: Any) -> dict[str, Any]:
+        with StageRun("build_split", {}) as tracking:
+            changed = replace(params, data=replace(data, **changes))
+            build_split.run(StageContext(name="build_split", params=changed, tracking=tracking))
+        report: dict[str, Any] = json.loads(SPLIT_REPORT.read_text())
+        return report
+
+    return run
+
+
+def splits_of_patients() -> dict[str, str]:
+    manifest = read_manifest(MANIFEST)
+    return dict(zip(manifest["patient_id"], manifest["split"], strict=True))
+
+
+def file_of() -> dict[str, Path]:
+    names = pd.read_csv(IMAGE_NAMES)
+    return {image_id: Path("data/raw") / name for image_id, name in zip(names["image_id"], names["name"], strict=True)}
+
+
+def test_rows_of_the_manifest_lead_to_the_pixels_of_their_files(build: Callable[..., Any]) -> None:
+    shutil.copy(RAW / "healthy/P001healthy_0.png", RAW / "healthy/P000healthy_copy.png")  # a duplicate listed early
+    build()
+    manifest, stack, files = read_manifest(MANIFEST), Shards.in_folder(IMAGES), file_of()
+    assert len(manifest) == len(stack) == 24
+    for place, image_id in manifest["image_id"].items():
+        expected = decode(files[image_id].read_bytes(), 64, Aspect.STRETCH).pixels
+        np.testing.assert_array_equal(stack.take(np.array([place]))[0], expected)
+
+
+def test_old_patients_keep_their_split_when_images_are_added(build: Callable[..., Any]) -> None:
+    build()
+    before = splits_of_patients()
+    add_patients(range(8, 30))
+    report = build()
+    after = splits_of_patients()
+    assert {patient: after[patient] for patient in before} == before
+    assert len(after) == 90
+    assert report["images"]["test"]["covid19"] == pytest.approx(7.5, abs=1)
+
+
+def test_another_rule_deals_all_patients_anew(build: Callable[..., Any]) -> None:
+    build()
+    before = splits_of_patients()
+    other = SplitByPatients(by="patients", test_fraction=0.5, validation_fraction=0.25)
+    build(split=other)
+    assert splits_of_patients() != before
+
+
+def test_a_duplicate_that_connects_old_patients_moves_them_to_where_most_was_seen(build: Callable[..., Any]) -> None:
+    build(duplicates="keep")
+    before, files = splits_of_patients(), file_of()
+    manifest = read_manifest(MANIFEST)
+    healthy = manifest[manifest["label"] == "healthy"]
+    trained, tested = (healthy[healthy["split"] == split].iloc[0] for split in ("train", "test"))
+    shutil.copy(
+        files[tested["image_id"]], files[trained["image_id"]].with_name(f"{files[trained['image_id']].stem[:-2]}_1.png")
+    )
+    report = build(duplicates="keep")
+    after = splits_of_patients()
+    assert (before[tested["patient_id"]], after[tested["patient_id"]]) == ("test", "train")
+    assert report["patients_in_two_splits"] == 0
+    assert report["duplicates"] | {"contradicting_images": []} == {
+        "bytes": 1, "pixels": 0, "near": 0, "across_sources": 0, "across_patients": 1,
+        "contradicting_labels": 0, "contradicting_images": [], "kept": 1,
+    }  # fmt: skip
+    assert any("1 images show what another image shows, and were kept" in text for text in report["warnings"])
+
+
+def test_contradicting_labels_are_left_out_and_said(build: Callable[..., Any]) -> None:
+    shutil.copy(RAW / "healthy/P001healthy_0.png", RAW / "pneumonia/P100_0.png")
+    report = build()
+    assert report["rejected"] == {"duplicates with contradicting labels": 2}
+    assert len(report["duplicates"]["contradicting_images"]) == 2
+    assert any("some labels must be wrong" in text for text in report["warnings"])
+
+
+def test_kinds_of_rejects_are_counted_and_named_in_the_manifest(build: Callable[..., Any]) -> None:
+    good = (RAW / "healthy/P001healthy_0.png").read_bytes()
+    faults = {"truncated": good[:-3000], "empty": b"", "text": b"no image", "flat": b"P5 9 9 255\n" + bytes(81)}
+    for name, content in faults.items():
+        (RAW / "healthy" / f"P9{name}_0.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"4 of 28 images cannot be read .*; and 1 more\)\. \.coronet/image_names\.csv"):
+        build()
+    report = build(max_rejected_fraction=0.2)
+    assert report["rejected"] == {
+        "truncated or damaged image": 1, "empty file": 1, "not an image": 1, "zero variance": 1,
+    }  # fmt: skip
+    assert read_rows(MANIFEST)["rejected_because"].notna().sum() == 4
+
+
+def test_when_nothing_can_be_read_it_says_so(build: Callable[..., Any]) -> None:
+    for path in RAW.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="24 of 24 images cannot be read"):
+        build(max_rejected_fraction=1.0)
+
+
+def test_what_a_dicom_says_of_the_patient_is_written_nowhere(
+    build: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, label in enumerate(CLASSES):
+        pixels, _ = phantom.draw(2, label, f"dicom-{number}", 0, 128)
+        content = saved(dicom(pixels, PatientAge="061Y", PatientSex="F", ViewPosition="AP"))
+        (RAW / label / f"P{number}d_{SECRETS['PatientID']}.dcm").write_bytes(content)
+        (RAW / label / f"P{number}e_{SECRETS['PatientID']}.dcm").write_bytes(content[:-4000])
+    build(max_rejected_fraction=0.2)
+    said = "".join(capfd.readouterr())
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and "data/raw" not in str(path)]
+    private = {tmp_path / IMAGE_NAMES}  # file names, for the person who has to repair a file; it stays on the machine
+    for secret in SECRETS.values():
+        assert secret not in said
+        assert [path for path in written if path not in private and secret.encode() in path.read_bytes()] == []
+    seen = read_manifest(MANIFEST)["view"].value_counts()
+    assert seen["AP"] == 3
+    assert read_rows(MANIFEST)["rejected_because"].dropna().unique().tolist() == [
+        "truncated or damaged DICOM (ValueError)"
+    ]
+
+
+def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    real = decode
+
+    def counting(content: bytes, image_size_px: int, aspect: Aspect) -> Any:
+        if len(read) == 17 and stopping:
+            raise KeyboardInterrupt
+        read.append(1)
+        return real(content, image_size_px, aspect)
+
+    monkeypatch.setattr("coronet_core.data.ingest.decode", counting)
+    monkeypatch.setattr("coronet_core.data.ingest.usable_cores", lambda: 1)
+    stopping = True
+    with pytest.raises(KeyboardInterrupt):
+        build()
+    assert not MANIFEST.exists()
+    read.clear()
+    stopping = False
+    build()
+    assert len(read) == 24 - 14  # two blocks of seven were whole
