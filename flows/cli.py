@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.data_cli import data_app
+
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
@@ -16,9 +18,7 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def coronet() -> None:
-    """Take subcommands even while there is only one."""
+app.add_typer(data_app, name="data")
 
 
 @app.command()

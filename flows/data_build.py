@@ -1,0 +1,25 @@
+"""What `coronet data build` does."""
+
+from pathlib import Path
+
+from coronet_core.errors import CoroNetError
+from flows.process import run_stage_process, stage_environment
+from flows.project import prepare
+from tasks import labels_only
+from tasks.params_file import PARAMS_FILE, read_params
+
+STAGE = "build_split"
+
+
+def build_split(params_file: Path | None) -> None:
+    """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
+    prepare(params_file)
+    result = run_stage_process(STAGE, stage_environment(), print)
+    if not result.succeeded:
+        raise CoroNetError(result.reason)
+
+
+def build_labels_only(params_file: Path | None, out: Path) -> None:
+    """Preview the split from the label files alone; DVC and the data set stay as they are."""
+    labels_only.build(read_params(params_file or PARAMS_FILE), out)
+    print(f"Written to {out}: manifest.parquet, split.json")

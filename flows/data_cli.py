@@ -1,0 +1,51 @@
+"""The commands `coronet data ...`: fetch what is public, build the split."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data_app = typer.Typer(help="Fetch public data sets and build the split.", no_args_is_help=True)
+
+
+class PublicDataset(StrEnum):
+    """What can be fetched."""
+
+    COVID_CHESTXRAY = "covid-chestxray"
+    RSNA = "rsna"
+    COVIDX = "covidx"
+
+
+@data_app.command()
+def fetch(
+    name: PublicDataset,
+    root: Annotated[Path, typer.Option("--to", help="Folder of the raw images: data.root.")] = Path("data/raw"),
+    archive: Annotated[
+        Path | None, typer.Option("--from", help="A zip that was downloaded by hand.", exists=True, dir_okay=False)
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="Day whose state is wanted (covid-chestxray): 2020-03-29.")] = None,
+) -> None:
+    """Download a data set and check it; an interrupted download goes on. Kaggle asks for a token of your own."""
+    from tasks.edge import exit_code  # late: `coronet --help` must not wait for pandas
+    from tasks.fetch import fetch as fetch_dataset
+
+    raise typer.Exit(exit_code(lambda: fetch_dataset(name.value, root, archive, as_of)))
+
+
+@data_app.command()
+def build(
+    params: Annotated[
+        Path | None, typer.Option(help="A parameter file that becomes params.yaml first; not with --labels-only.")
+    ] = None,
+    *,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="From the label files alone: counts, leaks, repeated images.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder that --labels-only writes to.")] = Path("reports/labels_only"),
+) -> None:
+    """Build the split: the stage build_split or, with --labels-only, a preview that needs no image."""
+    from flows.data_build import build_labels_only, build_split
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(lambda: build_labels_only(params, out) if labels_only else build_split(params)))

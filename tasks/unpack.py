@@ -1,0 +1,37 @@
+"""Archives unpacked file by file: whole files only, and what is there is not unpacked again."""
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from coronet_core.errors import DataError
+from tasks.files import write_whole
+from tasks.progress import Progress
+
+
+def unpack(archive: Path, folder: Path, place: Callable[[PurePosixPath], PurePosixPath | None]) -> int:
+    """Unpack into `folder` the members that `place` gives a relative path there; returns their number.
+
+    A member of which a file of the same size is there is passed over. Each file's checksum is compared on the way.
+    Raises DataError for what is no archive or a damaged one.
+    """
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = [(member, place(PurePosixPath(member.filename))) for member in content.infolist()]
+            wanted = [(member, folder / path) for member, path in members if path is not None and not member.is_dir()]
+            with Progress("unpacking", len(wanted), "files") as bar:
+                for member, target in wanted:
+                    if not (target.is_file() and target.stat().st_size == member.file_size):
+                        write_whole(target, partial(_extract, content, member))
+                    bar.advance()
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"{archive}: not a whole zip archive ({error}). Delete it and fetch it again.") from error
+    return len(wanted)
+
+
+def _extract(content: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    with content.open(member) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
