@@ -47,8 +47,11 @@ def near_duplicates(hashes: list[str], images_at: Callable[[NDArray[np.int64]], 
 def candidates(hashes: NDArray[np.uint64]) -> Pairs:
     """Return all pairs (m, 2), first position below second, whose hashes differ in at most `MAX_DISTANCE` bits."""
     found = [np.empty((0, 2), dtype=np.int64)]
-    for bits in np.array_split(np.arange(HASH_BITS, dtype=np.uint64), MAX_DISTANCE + 1):
-        band = (hashes >> bits[0]) & np.uint64(2 ** len(bits) - 1)
+    n_bands = MAX_DISTANCE + 1
+    for first in range(
+        n_bands
+    ):  # every seventh bit: all chests agree in the coarsest frequencies, which are neighbours
+        band = hashes & np.uint64(sum(1 << bit for bit in range(first, HASH_BITS, n_bands)))
         order = np.argsort(band, kind="stable")
         ends = np.flatnonzero(np.diff(band[order])) + 1
         for bucket in np.split(order, ends):

@@ -1,0 +1,221 @@
+"""Speed and memory of reading a data set: `python -m benchmarks.ingest`.
+
+Speed: our path (decode, refuse, hash, shard) against a plain loop (open, grey, resize, keep), in turns in one run, for
+each kind of file. Memory: the largest anonymous memory of a process that reads N images, finds their duplicates and
+writes their shards. One table, and `benchmarks/ingest.json`.
+"""
+
+import json
+import multiprocessing
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+
+from coronet_core.cores import usable_cores
+from coronet_core.data.aspect import Aspect
+from coronet_core.data.duplicates import mark_duplicates
+from coronet_core.data.ids import Ids
+from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
+from coronet_core.data.record import Record
+from coronet_core.data.sources import phantom
+from coronet_core.shards import Shards
+
+SIDE_PX = 224
+BLOCK_IMAGES = 2048
+ROUNDS = 5
+IMAGES_A_ROUND = 192
+SPEED_SIDE_PX = 1024
+DISTINCT = 24
+MEMORY_IMAGES = (1_000, 4_000, 16_000)
+MEMORY_SIDE_PX = 256
+SAMPLE_S = 0.02
+RESULTS = Path(__file__).with_name("ingest.json")
+
+
+def chests(n: int, side_px: int) -> list[NDArray[np.uint8]]:
+    """Draw `n` phantoms of `side_px` squared."""
+    return [phantom.draw(9, "healthy", f"benchmark-{i}", 0, side_px)[0] for i in range(n)]
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str) -> bytes:
+    """Encode an image as PNG, JPEG, or as a DICOM that holds the JPEG, as RSNA's are."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG" if kind == "PNG" else "JPEG", quality=92)
+    return dicom(buffer.getvalue(), pixels.shape) if kind == "DICOM" else buffer.getvalue()
+
+
+def dicom(jpeg: bytes, shape: tuple[int, ...]) -> bytes:
+    """Wrap a JPEG as RSNA's files are."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+    meta.MediaStorageSOPClassUID = pydicom.uid.ComputedRadiographyImageStorage
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    header = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    header.Rows, header.Columns = shape
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.BitsAllocated = header.BitsStored = 8
+    header.HighBit, header.PixelRepresentation = 7, 0
+    header.PixelData = encapsulate([jpeg])
+    header["PixelData"].VR = "OB"
+    buffer = BytesIO()
+    header.save_as(buffer)
+    return buffer.getvalue()
+
+
+def plain_loop(files: list[Path]) -> NDArray[np.uint8]:
+    """What a script does: open, grey, resize, keep; one after the other."""
+    images = []
+    for file in files:
+        if file.suffix == ".dcm":
+            image = Image.fromarray(pydicom.dcmread(file).pixel_array)
+        else:
+            image = Image.open(file).convert("L")
+        images.append(np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)))
+    return np.stack(images)
+
+
+def records_of(files: list[Path]) -> list[Record]:
+    """List files as a source would."""
+    return [
+        Record(
+            source="benchmark",
+            name=f"{number}/{file.name}",
+            patient_id=str(number),
+            label="healthy",
+            read=partial(file.read_bytes),
+            version="",
+        )
+        for number, file in enumerate(files)
+    ]
+
+
+def our_path(files: list[Path], folder: Path) -> None:
+    """Read `files` as the stage does."""
+    read_images(
+        records_of(files), SIDE_PX, Aspect.STRETCH, BLOCK_IMAGES, Ids("key"), folder / "decoded", folder / "blocks"
+    )
+    shutil.rmtree(folder)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long `action` takes."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def speed(folder: Path) -> list[dict[str, float | str]]:
+    """Measure both ways in turns, for each kind of file; medians over rounds."""
+    results: list[dict[str, float | str]] = []
+    drawn = chests(DISTINCT, SPEED_SIDE_PX)
+    for kind, suffix in (("DICOM", ".dcm"), ("PNG", ".png"), ("JPEG", ".jpg")):
+        files = [folder / f"{number}{suffix}" for number in range(DISTINCT)]
+        for file, pixels in zip(files, drawn, strict=True):
+            file.write_bytes(encoded(pixels, kind))
+        many = (files * (IMAGES_A_ROUND // DISTINCT + 1))[:IMAGES_A_ROUND]
+        plain, ours = [], []
+        for _ in range(ROUNDS):
+            plain.append(seconds(partial(plain_loop, many)))
+            ours.append(seconds(partial(our_path, many, folder / "work")))
+        ratio = statistics.median(p / o for p, o in zip(plain, ours, strict=True))
+        rate = IMAGES_A_ROUND / statistics.median(ours)
+        results.append(
+            {
+                "files": f"{kind}, {SPEED_SIDE_PX} px",
+                "plain_images_per_s": IMAGES_A_ROUND / statistics.median(plain),
+                "images_per_s": rate,
+                "images_per_s_per_core": rate / usable_cores(),
+                "times_as_fast": ratio,
+                "times_as_fast_per_core": ratio / usable_cores(),
+            }
+        )
+    return results
+
+
+def anonymous_memory_mb() -> float:
+    """Return the memory of this process that no file backs, in MiB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
+
+
+def whole_path_memory(folder: Path, n_images: int, answer: "multiprocessing.Queue[dict[str, float]]") -> None:
+    """Read, find duplicates and write shards, in a process of its own; answers its memory before and at most."""
+    before, largest, done = anonymous_memory_mb(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SAMPLE_S):
+            largest[0] = max(largest[0], anonymous_memory_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    files = sorted(folder.glob("*.jpg"))[:n_images]
+    work = folder / f"work-{n_images}"
+    begin = time.perf_counter()
+    manifest = read_images(
+        records_of(files), SIDE_PX, Aspect.STRETCH, BLOCK_IMAGES, Ids("key"), work / "decoded", work / "blocks"
+    )
+    stack, places = Shards.in_folder(work / "decoded"), places_in_stack(manifest)
+    mark_duplicates(manifest, lambda positions: stack.take(places[positions]))
+    write_accepted(manifest, places, stack, BLOCK_IMAGES, work / "images")
+    took = time.perf_counter() - begin
+    done.set()
+    watcher.join()
+    shutil.rmtree(work)
+    answer.put(
+        {"images": n_images, "before_mb": before, "largest_mb": largest[0], "ms_per_image": 1000 * took / n_images}
+    )
+
+
+def memory(folder: Path) -> list[dict[str, float]]:
+    """Measure each number of distinct images in a fresh process."""
+    rng = np.random.default_rng(0)
+    base = [chest.astype(np.int16) for chest in chests(40, MEMORY_SIDE_PX)]
+    for number in range(max(MEMORY_IMAGES)):
+        first, second = rng.choice(len(base), 2, replace=False)
+        shift = rng.integers(-40, 40, size=2)
+        mixed = (base[first] + np.roll(base[second], shift, (0, 1))) // 2
+        Image.fromarray(mixed.astype(np.uint8)).save(folder / f"{number:06d}.jpg", quality=80)
+    results = []
+    context = multiprocessing.get_context("spawn")
+    for n_images in MEMORY_IMAGES:
+        answer: multiprocessing.Queue[dict[str, float]] = context.Queue()
+        process = context.Process(target=whole_path_memory, args=(folder, n_images, answer))
+        process.start()
+        results.append(answer.get())
+        process.join()
+    return results
+
+
+def main() -> None:
+    """Measure, print, write."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "speed").mkdir()
+        (Path(folder) / "memory").mkdir()
+        results = {
+            "cores": usable_cores(),
+            "speed": speed(Path(folder) / "speed"),
+            "memory": memory(Path(folder) / "memory"),
+        }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    for name in ("speed", "memory"):
+        rows = results[name]
+        print("\n" + "  ".join(rows[0]))
+        for row in rows:
+            print("  ".join(value if isinstance(value, str) else f"{value:.2f}" for value in row.values()))
+
+
+if __name__ == "__main__":
+    main()
