@@ -1,8 +1,8 @@
 """Speed and memory of reading a data set: `python -m benchmarks.ingest`.
 
 Speed: our path (decode, refuse, hash, shard) against a plain loop (open, grey, resize, keep), in turns in one run, for
-each kind of file. Memory: the largest anonymous memory of a process that reads N images, finds their duplicates and
-writes their shards. One table, and `benchmarks/ingest.json`.
+each kind of file. Memory: the largest anonymous memory of a process that reads N images, finds their duplicates, writes
+their shards and audits them. Two tables, and `benchmarks/ingest.json`.
 """
 
 import json
@@ -12,7 +12,9 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -24,8 +26,10 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
+from coronet_core.classes import CLASSES
 from coronet_core.cores import usable_cores
 from coronet_core.data.aspect import Aspect
+from coronet_core.data.audit import audit, findings
 from coronet_core.data.duplicates import mark_duplicates
 from coronet_core.data.ids import Ids
 from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
@@ -34,7 +38,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.shards import Shards
 
 SIDE_PX = 224
-BLOCK_IMAGES = 2048
+BLOCK_IMAGES = 512
 ROUNDS = 5
 IMAGES_A_ROUND = 192
 SPEED_SIDE_PX = 1024
@@ -94,7 +98,7 @@ def records_of(files: list[Path]) -> list[Record]:
             source="benchmark",
             name=f"{number}/{file.name}",
             patient_id=str(number),
-            label="healthy",
+            label=CLASSES[number % len(CLASSES)],
             read=partial(file.read_bytes),
             version="",
         )
@@ -151,8 +155,8 @@ def anonymous_memory_mb() -> float:
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
-def whole_path_memory(folder: Path, n_images: int, answer: "multiprocessing.Queue[dict[str, float]]") -> None:
-    """Read, find duplicates and write shards, in a process of its own; answers its memory before and at most."""
+def whole_path_memory(folder: Path, n_images: int) -> dict[str, float]:
+    """Read, find duplicates, write shards and audit; returns this process's memory before and at most."""
     before, largest, done = anonymous_memory_mb(), [0.0], threading.Event()
 
     def watch() -> None:
@@ -170,13 +174,13 @@ def whole_path_memory(folder: Path, n_images: int, answer: "multiprocessing.Queu
     stack, places = Shards.in_folder(work / "decoded"), places_in_stack(manifest)
     mark_duplicates(manifest, lambda positions: stack.take(places[positions]))
     write_accepted(manifest, places, stack, BLOCK_IMAGES, work / "images")
+    manifest["split"] = "train"
+    audit(manifest, findings(manifest), Counter(), Shards.in_folder(work / "images"), seed=1)
     took = time.perf_counter() - begin
     done.set()
     watcher.join()
     shutil.rmtree(work)
-    answer.put(
-        {"images": n_images, "before_mb": before, "largest_mb": largest[0], "ms_per_image": 1000 * took / n_images}
-    )
+    return {"images": n_images, "before_mb": before, "largest_mb": largest[0], "ms_per_image": 1000 * took / n_images}
 
 
 def memory(folder: Path) -> list[dict[str, float]]:
@@ -189,13 +193,9 @@ def memory(folder: Path) -> list[dict[str, float]]:
         mixed = (base[first] + np.roll(base[second], shift, (0, 1))) // 2
         Image.fromarray(mixed.astype(np.uint8)).save(folder / f"{number:06d}.jpg", quality=80)
     results = []
-    context = multiprocessing.get_context("spawn")
     for n_images in MEMORY_IMAGES:
-        answer: multiprocessing.Queue[dict[str, float]] = context.Queue()
-        process = context.Process(target=whole_path_memory, args=(folder, n_images, answer))
-        process.start()
-        results.append(answer.get())
-        process.join()
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            results.append(process.submit(whole_path_memory, folder, n_images).result())
     return results
 
 

@@ -9,6 +9,7 @@ from tasks import labels_only
 from tasks.params_file import PARAMS_FILE, read_params
 
 STAGE = "build_split"
+LABELS_ONLY = Path("reports/labels_only")
 
 
 def build_split(params_file: Path | None) -> None:
@@ -19,7 +20,8 @@ def build_split(params_file: Path | None) -> None:
         raise CoroNetError(result.reason)
 
 
-def build_labels_only(params_file: Path | None, out: Path) -> None:
+def build_labels_only(params_file: Path | None, out: Path | None) -> None:
     """Preview the split from the label files alone; DVC and the data set stay as they are."""
-    labels_only.build(read_params(params_file or PARAMS_FILE), out)
-    print(f"Written to {out}: manifest.parquet, split.json")
+    folder = out or LABELS_ONLY
+    labels_only.build(read_params(params_file or PARAMS_FILE), folder)
+    print(f"Written to {folder}: manifest.parquet, split.json")

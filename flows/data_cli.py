@@ -42,10 +42,14 @@ def build(
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="From the label files alone: counts, leaks, repeated images.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder that --labels-only writes to.")] = Path("reports/labels_only"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that --labels-only writes to; reports/labels_only by itself.")
+    ] = None,
 ) -> None:
     """Build the split: the stage build_split or, with --labels-only, a preview that needs no image."""
     from flows.data_build import build_labels_only, build_split
     from tasks.edge import exit_code
 
+    if out is not None and not labels_only:
+        raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
     raise typer.Exit(exit_code(lambda: build_labels_only(params, out) if labels_only else build_split(params)))

@@ -1,7 +1,6 @@
 """Stage `build_split`: raw sources in; manifest, uint8 image shards and `reports/split.json` out."""
 
-from dataclasses import fields
-from pathlib import Path
+import math
 from typing import Any
 
 import pandas as pd
@@ -9,20 +8,18 @@ import pandas as pd
 from coronet_core.classes import SPLITS
 from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
-from coronet_core.data.ids import Ids
-from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
-from coronet_core.data.manifest import previous_splits, write_manifest
+from coronet_core.data.ingest import forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.manifest import write_manifest
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks.files import digest, write_json, write_whole
 from tasks.paper import PAPER
-from tasks.params import DataParams
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
-from tasks.resume import discard, finish, resume_folder
+from tasks.resume import finish, restore_former, resume_folder
 from tasks.sources import ids_of, list_images
-from tasks.split_rules import apply_rules, split_rule
+from tasks.split_rules import apply_rules, notes_of, previous_splits
 from tasks.stage import StageContext
 
 MAX_NAMED = 3
@@ -32,48 +29,40 @@ def run(context: StageContext) -> None:
     """Read all images, reject what cannot be read, find duplicates, split by patient, and write the manifest."""
     data, seed = context.params.data, context.params.seed
     ids, listing = ids_of(data), list_images(data, seed)
-    _write_names(listing.records, ids)
-    resume = resume_folder(context.name, _work(listing.records, data, ids))
-    decoded, folder = resume / "decoded", resume / SPLIT.name
-    manifest = _read(listing.records, data, ids, decoded, resume / "blocks")
+    notes = notes_of(data, seed, ids)
+    restore_former(context.name, SPLIT)
+    previous = previous_splits(MANIFEST, notes)
+    resume = resume_folder(context.name, digest(data.shard_images))
+    decoded, blocks, split = resume / "decoded", resume / "blocks", resume / SPLIT.name
+    if found_blocks := len(list(blocks.glob("*.parquet"))):
+        say(f"resuming with {found_blocks} blocks of {data.shard_images} images")
+    with Progress("reading images", len(listing.records), "images") as bar:
+        manifest = read_images(
+            listing.records, data.image_size_px, data.aspect, data.shard_images, ids, decoded, blocks, bar.advance
+        )
+    _write_names(listing.records, manifest)
     try:
         _check_rejects(manifest, data.max_rejected_fraction)
     except DataError:
-        discard(resume)  # a file that is repaired must be read again
+        forget_rejects(decoded, blocks)
         raise
     say("looking for duplicates and leaks")
     stack = Shards.in_folder(decoded)
     places = places_in_stack(manifest)
-    rule = split_rule(data, seed)
-    previous = previous_splits(MANIFEST, rule)
     found = apply_rules(manifest, data, seed, lambda positions: stack.take(places[positions]), previous)
-    write_accepted(manifest, places, stack, data.shard_images, folder / IMAGES.name)
-    write_manifest(manifest, folder / MANIFEST.name, rule)
-    finish(resume, folder, SPLIT)
-    report = audit(manifest, found, listing.passed_over, Shards.in_folder(IMAGES), seed)
+    write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
+    write_manifest(manifest, split / MANIFEST.name, notes)
+    report = audit(manifest, found, listing.passed_over, Shards.in_folder(split / IMAGES.name), seed)
     write_json(SPLIT_REPORT, report)
+    finish(resume, split, SPLIT)
     tell(report)
     _track(context, report)
 
 
-def _work(records: list[Record], data: DataParams, ids: Ids) -> str:
-    """Return the digest of what decides the decoded images and their rows; how they are split does not."""
-    known = [[getattr(record, field.name) for field in fields(record) if field.name != "read"] for record in records]
-    return digest(data.image_size_px, data.aspect, data.shard_images, ids, known)
-
-
-def _read(records: list[Record], data: DataParams, ids: Ids, decoded: Path, blocks: Path) -> pd.DataFrame:
-    with Progress("reading images", len(records), "images") as bar:
-        return read_images(
-            records, data.image_size_px, data.aspect, data.shard_images, ids, decoded, blocks, bar.advance
-        )
-
-
-def _write_names(records: list[Record], ids: Ids) -> None:
+def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
     """Write which image of its source each image_id is, for the person who has to repair it."""
-    names = pd.DataFrame(
-        {"image_id": ids.image(record), "source": record.source, "name": record.name} for record in records
-    )
+    names = manifest[["image_id", "source", "rejected_because"]].copy()
+    names.insert(2, "name", [record.name for record in records])
     write_whole(IMAGE_NAMES, lambda partial: names.to_csv(partial, index=False))
 
 
@@ -83,7 +72,8 @@ def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None
     if share > max_rejected_fraction or len(rejects) == len(manifest):
         named = "; ".join(f"{row.image_id}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
         more = f"; and {len(rejects) - MAX_NAMED} more" if len(rejects) > MAX_NAMED else ""
-        accept = f", or accept them with data.max_rejected_fraction = {share:.2g} or more" if share < 1 else ""
+        enough = math.ceil(share * 1000) / 1000
+        accept = f", or accept them with data.max_rejected_fraction = {enough} or more" if share < 1 else ""
         raise DataError(
             f"{len(rejects)} of {len(manifest)} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
             f"they are: repair or remove them{accept}."
@@ -96,6 +86,9 @@ def tell(report: dict[str, Any]) -> None:
         say(f"{split}: " + ", ".join(f"{n} {label}" for label, n in report["images"][split].items()))
     if report["table_1"] == PAPER["images"]:
         say("training with validation, and test: exactly the paper's Table 1")
+    if "leaks" in report:
+        by_class = ", ".join(f"{n} with {label} images in both" for label, n in report["leaks"]["by_class"].items())
+        say(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
     for reason, n in report["rejected"].items():
         say(f"left out: {n} {reason}")
     for warning in report["warnings"]:

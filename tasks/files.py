@@ -43,12 +43,14 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     write_whole(path, save)
 
 
-def publish_folder(finished: Path, target: Path) -> None:
-    """Move the folder `finished` to `target`, in place of what is there."""
-    if target.exists():
-        shutil.rmtree(target)
+def publish_folder(finished: Path, target: Path, aside: Path) -> None:
+    """Move the folder `finished` to `target`; what is there waits in `aside` until that is done."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        target.replace(aside)
     finished.replace(target)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def digest(*parts: object) -> str:

@@ -11,13 +11,13 @@ import pandas as pd
 
 from coronet_core.data.audit import Counts, audit
 from coronet_core.data.ingest import known_rows
-from coronet_core.data.manifest import previous_splits, write_manifest
+from coronet_core.data.manifest import write_manifest
 from coronet_core.errors import ParamsError
 from tasks.build_split import tell
 from tasks.files import write_json, write_whole
 from tasks.params import Params, PhantomSource
 from tasks.sources import ids_of, list_images
-from tasks.split_rules import apply_rules, split_rule
+from tasks.split_rules import apply_rules
 
 
 def build(params: Params, folder: Path) -> Counts:
@@ -29,12 +29,10 @@ def build(params: Params, folder: Path) -> Counts:
     manifest = known_rows(listing.records, ids_of(data))
     names = pd.Series([f"{record.source}/{record.name}" for record in listing.records], index=manifest.index)
     manifest["sha256"] = names.map(lambda name: hashlib.sha256(name.encode()).hexdigest())  # stands for the bytes
-    nobody = previous_splits(folder / "none", "")
-    found = apply_rules(manifest, data, params.seed, None, nobody)
+    found = apply_rules(manifest, data, params.seed)
     report = audit(manifest, found, listing.passed_over, None, params.seed)
     manifest["sha256"] = None
-    rule = split_rule(data, params.seed)
-    write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial, rule))
+    write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial))
     write_json(folder / "split.json", report)
     tell(report)
     return report

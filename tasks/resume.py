@@ -16,6 +16,7 @@ from tasks.files import digest, publish_folder, write_text, write_whole
 from tasks.paths import STATE
 
 STAMP = "work"
+FORMER = "former"
 
 
 def resume_folder(stage: str, work: str) -> Path:
@@ -40,8 +41,16 @@ def finish(folder: Path, outs: Path, target: Path) -> None:
     The stamp goes first: killed in between, the next run starts anew instead of trusting what has moved away.
     """
     (folder / STAMP).unlink()
-    publish_folder(outs, target)
+    publish_folder(outs, target, folder / FORMER)
     discard(folder)
+
+
+def restore_former(stage: str, target: Path) -> None:
+    """Bring back the `target` of a stage that was killed while it put another one in its place."""
+    former = STATE / "resume" / stage / FORMER
+    if former.exists() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        former.replace(target)
 
 
 def discard(folder: Path) -> None:

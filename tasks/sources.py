@@ -23,16 +23,19 @@ from tasks.params import (
     SplitByPublishedList,
     SplitByTestPatients,
 )
+from tasks.progress import say
 
+KEY_VARIABLE = "CORONET_PSEUDONYM_KEY"
 DEFAULT_KEY = "coronet"
 
 
 def ids_of(data: DataParams) -> Ids:
-    """Return how images and patients are called in what is written.
-
-    Without a key of one's own in CORONET_PSEUDONYM_KEY, whoever can guess patient ids can recompute their hashes.
-    """
-    return Ids(os.environ.get("CORONET_PSEUDONYM_KEY", DEFAULT_KEY) if data.ids == "hashed" else None)
+    """Return how images and patients are called in what is written; says so if the key of the hashes is no secret."""
+    key = os.environ.get(KEY_VARIABLE) or DEFAULT_KEY
+    are_real = not all(isinstance(source, PhantomSource) for source in data.sources)
+    if data.ids == "hashed" and key == DEFAULT_KEY and are_real:
+        say(f"{KEY_VARIABLE} is not set: who can guess a patient's id can recompute its hash")
+    return Ids(key, as_given=data.ids == "as_given")
 
 
 def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Listing:
@@ -63,7 +66,7 @@ def _listing(source: Source, data: DataParams, seed: int) -> Listing:
             patients: dict[ClassName, int] = {label: getattr(source.patients, label) for label in CLASSES}
             return phantom.records(patients, source.images_per_patient_max, data.image_size_px, seed)
         case ImageFolderSource():
-            return image_folder.records(root / source.folder, source.labels_csv, source.patient_id_pattern)
+            return image_folder.records(root, source.folder, source.labels_csv, source.patient_id_pattern)
         case CovidChestXraySource():
             return covid_chestxray.records(
                 root / source.folder,

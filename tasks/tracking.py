@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from coronet_core.errors import DataError
 from tasks.delivery import deliver
 from tasks.lineage import dvc_hashes
 from tasks.run_record import RunRecord
@@ -73,7 +74,7 @@ class StageRun:
         if error is None:
             self.tags({f"dvc.{path}": md5 for path, md5 in dvc_hashes(self._name).items()})
         elif isinstance(error, Exception):
-            self.tags({"error": str(error)[:500]})
+            self.tags({"error": type(error).__name__ if isinstance(error, DataError) else str(error)[:500]})
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
         self.deliver()
 

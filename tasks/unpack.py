@@ -15,8 +15,8 @@ from tasks.progress import Progress
 def unpack(archive: Path, folder: Path, place: Callable[[PurePosixPath], PurePosixPath | None]) -> int:
     """Unpack into `folder` the members that `place` gives a relative path there; returns their number.
 
-    A member of which a file of the same size is there is passed over. Each file's checksum is compared on the way.
-    Raises DataError for what is no archive or a damaged one.
+    A member of which the same file is there is passed over. Each file's checksum is compared on the way. Raises
+    DataError for what is no archive, a damaged one, or a folder that cannot be written to.
     """
     try:
         with zipfile.ZipFile(archive) as content:
@@ -24,12 +24,22 @@ def unpack(archive: Path, folder: Path, place: Callable[[PurePosixPath], PurePos
             wanted = [(member, folder / path) for member, path in members if path is not None and not member.is_dir()]
             with Progress("unpacking", len(wanted), "files") as bar:
                 for member, target in wanted:
-                    if not (target.is_file() and target.stat().st_size == member.file_size):
+                    if not _is_there(member, target):
                         write_whole(target, partial(_extract, content, member))
                     bar.advance()
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{archive}: not a whole zip archive ({error}). Delete it and fetch it again.") from error
+    except OSError as error:
+        raise DataError(
+            f"{archive}: cannot be unpacked into {folder} ({error}). Make room there, try again."
+        ) from error
     return len(wanted)
+
+
+def _is_there(member: zipfile.ZipInfo, target: Path) -> bool:
+    if not target.is_file() or target.stat().st_size != member.file_size:
+        return False
+    return zlib.crc32(target.read_bytes()) == member.CRC
 
 
 def _extract(content: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

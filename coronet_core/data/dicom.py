@@ -1,4 +1,4 @@
-"""Reading DICOM files as radiographs. Of the header, view, sex and age come out; names and ids never do."""
+"""Reading DICOM files as radiographs. Of the header, view, sex, age and the patient's id come out, no name."""
 
 import io
 import re
@@ -17,6 +17,10 @@ from coronet_core.data.polarity import is_negative
 from coronet_core.data.radiograph import MAX_PIXELS, Radiograph, eight_bit
 from coronet_core.data.raster import refuse_colour
 from coronet_core.errors import DataError
+
+# Values that break the standard's rules are common. Warnings would quote them, names included.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+warnings.filterwarnings("ignore", module="pydicom")
 
 PREAMBLE_BYTES = 128
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -41,24 +45,23 @@ def read_dicom(content: bytes) -> Radiograph:
     Raises DataError with the reason if it cannot be read, holds several frames, or is a colour photograph. The reason
     quotes no value of the header.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # values that break the standard's rules; warnings would quote them
-        try:
-            header = pydicom.dcmread(io.BytesIO(content), force=True)
-            _check_size(header)
-            grey = _grey(header)
-        except DataError:
-            raise
-        except Exception as error:  # pydicom and its handlers raise whatever they please, often with header values
-            raise DataError(f"truncated or damaged DICOM ({type(error).__name__})") from error
-        return Radiograph(
-            grey=grey,
-            width_px=int(header.Columns),
-            height_px=int(header.Rows),
-            view=_text(header, "ViewPosition"),
-            sex=_text(header, "PatientSex"),
-            age=_age(_text(header, "PatientAge")),
-        )
+    try:
+        header = pydicom.dcmread(io.BytesIO(content), force=True)
+        _check_size(header)
+        grey = _grey(header)
+    except DataError:
+        raise
+    except Exception as error:  # pydicom and its handlers raise whatever they please, often with header values
+        raise DataError(f"truncated or damaged DICOM ({type(error).__name__})") from error
+    return Radiograph(
+        grey=grey,
+        width_px=int(header.Columns),
+        height_px=int(header.Rows),
+        view=_text(header, "ViewPosition"),
+        sex=_text(header, "PatientSex"),
+        age=_age(_text(header, "PatientAge")),
+        patient_id=_text(header, "PatientID"),
+    )
 
 
 def _check_size(header: pydicom.Dataset) -> None:
@@ -84,8 +87,8 @@ def _grey(header: pydicom.Dataset) -> Image.Image:
         refuse_colour(colour)
         return colour.convert("L")
     shown = apply_voi_lut(apply_rescale(values, header), header)
-    is_screen_ready = header.BitsStored == BITS_OF_A_SCREEN and np.array_equal(shown, values)
-    grey = Image.fromarray(values) if is_screen_ready else eight_bit(shown)
+    is_screen_ready = header.BitsStored == BITS_OF_A_SCREEN and np.array_equal(shown, values) and values.min() >= 0
+    grey = Image.fromarray(values.astype(np.uint8)) if is_screen_ready else eight_bit(shown)
     if kind != "MONOCHROME1":
         return grey
     inverted = ImageOps.invert(grey)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from coronet_core.data.aspect import Aspect, to_square
 from coronet_core.data.dicom import is_dicom, read_dicom
@@ -13,6 +14,7 @@ from coronet_core.data.radiograph import Radiograph
 from coronet_core.data.raster import read_raster
 from coronet_core.errors import DataError
 
+PROBE = (64, 64)
 MIN_CONTRAST = 1.0
 """Standard deviation in grey levels below which an image shows nothing; JPEG noise on one grey stays below it."""
 
@@ -37,10 +39,10 @@ def decode(content: bytes, image_size_px: int, aspect: Aspect) -> DecodedImage:
     if not content:
         raise DataError("empty file")
     radiograph = read_dicom(content) if is_dicom(content) else read_raster(content, image_size_px)
+    if np.asarray(radiograph.grey.resize(PROBE, Image.Resampling.BOX)).std() < MIN_CONTRAST:
+        raise DataError("zero variance (one grey all over)")
     square = to_square(radiograph.grey, image_size_px, aspect)
     pixels = np.asarray(square, dtype=np.uint8)
-    if pixels.std() < MIN_CONTRAST:
-        raise DataError("zero variance (one grey all over)")
     return DecodedImage(
         pixels=pixels,
         radiograph=radiograph,

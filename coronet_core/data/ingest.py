@@ -1,9 +1,11 @@
 """Reading all images of a data set into uint8 shards, in blocks that a killed run need not read again."""
 
+import hashlib
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.manifest import as_table, read_rows, write_manifest
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
-from coronet_core.shards import Shards, write_shard
+from coronet_core.shards import Shards, shard_path, write_shard
 
 IN_FLIGHT_PER_CORE = 4
 """Images that wait decoded for those before them; bounds memory whatever the length of a block."""
@@ -37,20 +39,45 @@ def read_images(
 ) -> pd.DataFrame:
     """Decode `records` and return their manifest rows, in order, without splits.
 
-    Each `block_images` records make one shard in the folder `images` and one block of rows in the folder `blocks`;
-    a block that is there is taken as it is. Images that cannot be read become rows with `rejected_because`.
+    Each `block_images` records make one shard in the folder `images` and one block of rows in the folder `blocks`; a
+    block of the same records, unchanged, that is there is taken as it is. Images that cannot be read become rows with
+    `rejected_because`.
     """
     blocks.mkdir(parents=True, exist_ok=True)
+    read = []
     with ThreadPoolExecutor(usable_cores()) as pool:  # decoders and resizing run without holding the interpreter
         for number, start in enumerate(range(0, len(records), block_images)):
             members = records[start : start + block_images]
-            block = blocks / f"block-{number:05d}.parquet"
+            block = blocks / f"{number:05d}-{_digest(members, image_size_px, aspect, ids)}.parquet"
             if block.is_file():
                 on_image(len(members))
             else:
+                forget_block(number, images, blocks)
                 decoded = _decoded_in_order(pool, members, image_size_px, aspect)
                 _write_block(members, decoded, number, (image_size_px, aspect), ids, images, block, on_image)
-    return pd.concat([read_rows(block) for block in sorted(blocks.glob("block-*.parquet"))], ignore_index=True)
+            read.append(block)
+    for block in set(blocks.glob("*.parquet")) - set(read):
+        forget_block(int(block.name[:5]), images, blocks)
+    return pd.concat([read_rows(block) for block in read], ignore_index=True)
+
+
+def forget_block(number: int, images: Path, blocks: Path) -> None:
+    """Delete what was read as block `number`."""
+    for path in (*blocks.glob(f"{number:05d}-*"), shard_path(images, number)):
+        path.unlink(missing_ok=True)
+
+
+def forget_rejects(images: Path, blocks: Path) -> None:
+    """Delete the blocks with images that could not be read: once repaired, they must be read again."""
+    for block in blocks.glob("*.parquet"):
+        if read_rows(block)["rejected_because"].notna().any():
+            forget_block(int(block.name[:5]), images, blocks)
+
+
+def _digest(records: list[Record], image_size_px: int, aspect: Aspect, ids: Ids) -> str:
+    """Return the digest of all that decides a block."""
+    known = [[getattr(record, field.name) for field in fields(record) if field.name != "read"] for record in records]
+    return hashlib.sha256(repr((image_size_px, str(aspect), ids, known)).encode()).hexdigest()[:16]
 
 
 def places_in_stack(manifest: pd.DataFrame) -> NDArray[np.int64]:
@@ -120,7 +147,7 @@ def _write_block(
             row |= {"rejected_because": image}
         else:
             stack[n_accepted] = image.pixels
-            row |= _seen(image, record, aspect)
+            row |= _seen(image, record, ids, aspect)
             n_accepted += 1
         rows.append(row)
         on_image(1)
@@ -134,7 +161,7 @@ def _write_block(
 def _known(record: Record, ids: Ids) -> dict[str, object]:
     return {
         "image_id": ids.image(record),
-        "patient_id": ids.patient(record.patient_id),
+        "patient_id": ids.patient(record),
         "label": record.label,
         "published_part": record.published_part,
         "source": record.source,
@@ -146,10 +173,11 @@ def _known(record: Record, ids: Ids) -> dict[str, object]:
     }
 
 
-def _seen(image: DecodedImage, record: Record, aspect: Aspect) -> dict[str, object]:
+def _seen(image: DecodedImage, record: Record, ids: Ids, aspect: Aspect) -> dict[str, object]:
     radiograph = image.radiograph
     width_px, height_px = radiograph.width_px, radiograph.height_px
     return {
+        "patient_id": ids.patient(record, radiograph.patient_id),
         "view": record.view or radiograph.view,
         "sex": record.sex or radiograph.sex,
         "age": radiograph.age if record.age is None else record.age,

@@ -1,5 +1,6 @@
 """The manifest: one row an image, rejected ones included. Whatever is known of an image is found here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,6 @@ SCHEMA: Final = pa.schema(
         ("rejected_because", pa.string()),
     ]
 )
-SPLIT_RULE: Final = b"split_rule"
 
 
 def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -47,19 +47,22 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return _to_pandas(pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
-def write_manifest(manifest: pd.DataFrame, path: Path, split_rule: str = "") -> None:
-    """Write `manifest` by `SCHEMA`, with the rule by which it is split: a digest, or nothing."""
+def write_manifest(manifest: pd.DataFrame, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write `manifest` by `SCHEMA`, with `notes` on how it was made."""
     table = pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata({SPLIT_RULE: split_rule}), path)
+    pq.write_table(table.replace_schema_metadata(dict(notes or {})), path)
 
 
-def previous_splits(path: Path, split_rule: str) -> pd.DataFrame:
-    """Return `patient_id` and `split` of the patients in an earlier manifest; none if it follows another rule."""
-    columns = ["patient_id", "split"]
-    if not path.is_file() or (pq.read_schema(path).metadata or {}).get(SPLIT_RULE) != split_rule.encode():
-        return pd.DataFrame(columns=columns, dtype=str)
-    rows: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
-    return rows.dropna().drop_duplicates()
+def read_notes(path: Path) -> dict[str, str]:
+    """Return the notes that were written with a manifest. Raises DataError if it is damaged."""
+    try:
+        notes = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(
+            f"{path}: a damaged manifest. Get it back with `dvc checkout {path.parent}` or, to deal all patients anew, "
+            f"delete {path.parent}."
+        ) from error
+    return {key.decode(): value.decode() for key, value in notes.items()}
 
 
 def read_rows(path: Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from coronet_core.classes import CLASSES
@@ -27,14 +28,29 @@ class Leaks(StrEnum):
 
 
 def read_ids(path: Path) -> set[str]:
-    """Read a list of image ids, one a line."""
+    """Read a list of image ids: one a line, or an NPY file of strings, as COVID-Net publishes them."""
     if not path.is_file():
         raise DataError(f"{path}: no such list of image ids. Put it there, or correct data.split.test_images.")
-    return set(path.read_text(encoding="utf-8").split())
+    try:
+        if path.suffix == ".npy":
+            return {str(name) for name in np.load(path, allow_pickle=False)}
+        return set(path.read_text(encoding="utf-8").split())
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not a list of image ids ({error}). Write one id a line.") from error
 
 
 def with_test_patients(records: list[Record], patients: Collection[str], images: Collection[str]) -> list[Record]:
-    """Return `records` with their published part: test for those of `patients` and those named in `images`."""
+    """Return `records` with their published part: test for those of `patients` and those named in `images`.
+
+    Raises DataError when one of them is in no source.
+    """
+    known = {record.patient_id for record in records} | {record.name for record in records}
+    if unknown := sorted({*patients, *images} - known):
+        raise DataError(
+            f"{len(unknown)} of the published test patients and images are in no source, such as "
+            f"{', '.join(unknown[:MAX_NAMED])}. Name patients as the sources do (cohen-8), correct "
+            "data.split.test_patients and test_images, or add the source."
+        )
     return [
         replace(
             record,

@@ -1,6 +1,6 @@
 """A radiograph as a file holds it: upright, grey, 8 bit, with what the file says of patient and projection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ MAX_PIXELS = 80_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Radiograph:
-    """An image that could be read. Names and ids that the file may hold are left behind."""
+    """An image that could be read, and what its header says."""
 
     grey: Image.Image  # mode L; air is dark
     width_px: int  # as stored
@@ -20,6 +20,7 @@ class Radiograph:
     view: str | None = None
     sex: str | None = None
     age: float | None = None  # years
+    patient_id: str | None = field(default=None, repr=False)  # never to be written but as a keyed hash
 
 
 def eight_bit(values: NDArray[np.generic]) -> Image.Image:

@@ -1,6 +1,7 @@
 """Reading PNG, JPEG, TIFF and other files that Pillow knows as radiographs."""
 
 import io
+import struct
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -8,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from coronet_core.data.radiograph import MAX_PIXELS, Radiograph, eight_bit
 from coronet_core.errors import DataError
 
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 PROBE_PX = 128
 LUMINANCE_STEP = 16
 MAX_CHROMA = 24
@@ -24,20 +26,33 @@ def read_raster(content: bytes, needed_px: int) -> Radiograph:
     Raises DataError with the reason if it cannot be read, holds several frames, or is a colour photograph.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width_px, height_px = image.size
-            if width_px * height_px > MAX_PIXELS:
-                raise DataError("decompression bomb")
-            if (frames := getattr(image, "n_frames", 1)) > 1:
-                raise DataError(f"multi-frame ({frames} frames)")
+            _refuse_by_header(image)
             image.draft(None, (2 * needed_px, 2 * needed_px))
-            return Radiograph(grey=_grey(ImageOps.exif_transpose(image)), width_px=width_px, height_px=height_px)
+            return Radiograph(grey=_grey(_upright(image)), width_px=width_px, height_px=height_px)
+    except DataError:
+        raise
     except UnidentifiedImageError as error:
         raise DataError("not an image") from error
     except Image.DecompressionBombError as error:
         raise DataError("decompression bomb") from error
-    except (OSError, SyntaxError, ValueError, MemoryError) as error:  # each is what some Pillow decoder raises
-        raise DataError(f"truncated or damaged image ({error})") from error
+    except Exception as error:  # Pillow's decoders raise whatever they please
+        raise DataError(f"truncated or damaged image ({error or type(error).__name__})") from error
+
+
+def _refuse_by_header(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError("decompression bomb")
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise DataError(f"multi-frame ({frames} frames)")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except (struct.error, SyntaxError, ValueError, TypeError):  # a damaged EXIF block; the pixels may be sound
+        return image
 
 
 def _grey(image: Image.Image) -> Image.Image:

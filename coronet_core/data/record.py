@@ -21,8 +21,9 @@ class Record:
     """Where the image comes from, such as rsna; not where its list comes from."""
     name: str
     """The image's own name in its source: the path of its file there, or the id that the source gives it."""
-    patient_id: str
-    """As the source gives it; the same id in two sources is the same patient. Written to disk as a pseudonym."""
+    patient_id: str | None
+    """As the source gives it; the same id in two sources is the same patient. None if the source does not know: then
+    the DICOM header tells, or the image counts as a patient of its own."""
     label: ClassName
     read: Callable[[], bytes]
     """Returns the encoded image; raises OSError when it cannot be read."""

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 import pydicom
 import pytest
@@ -87,7 +88,6 @@ def test_jpeg_baseline_is_read() -> None:
 
 
 def test_lossless_jpeg_is_read() -> None:
-    gdcm = pytest.importorskip("gdcm")
     source, target = Path("plain.dcm"), Path("lossless.dcm")
     source.write_bytes(saved(dicom()))
     reader = gdcm.ImageReader()
@@ -141,6 +141,13 @@ def test_monochrome1_comes_out_with_air_dark() -> None:
 
 def test_monochrome1_of_pixels_with_air_dark_is_not_turned_into_a_negative() -> None:
     content = saved(dicom(PIXELS, PhotometricInterpretation="MONOCHROME1"))
+    np.testing.assert_array_equal(pixels(content), PIXELS)
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_eight_bits_in_sixteen_are_read(kind: str) -> None:
+    stored = 255 - PIXELS if kind == "MONOCHROME1" else PIXELS
+    content = saved(dicom(stored.astype(np.uint16), 8, PhotometricInterpretation=kind))
     np.testing.assert_array_equal(pixels(content), PIXELS)
 
 

@@ -1,10 +1,14 @@
 """Decoding what sources hold, and naming what cannot be decoded."""
 
+import contextlib
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -105,6 +109,32 @@ ANIMATED = encoded(Image.fromarray(GRADIENT), "GIF", save_all=True, append_image
 def test_what_cannot_be_used_is_named(content: bytes, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         decode(content, 64, Aspect.STRETCH)
+
+
+@pytest.mark.parametrize("aspect", list(Aspect))
+def test_one_grey_is_refused_whatever_becomes_of_its_shape(aspect: Aspect) -> None:
+    with pytest.raises(DataError, match="zero variance"):
+        decode(encoded(Image.new("L", (200, 100), 90)), 64, aspect)
+
+
+def test_a_damaged_exif_block_does_not_matter() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    content = encoded(Image.fromarray(GRADIENT), "JPEG", exif=exif, quality=95)
+    place = content.index(b"Exif") + 16
+    damaged = content[:place] + b"\x12\x01\x07\x07\xff\xff" + content[place + 6 :]
+    assert difference_from_grey(decode(damaged, 64, Aspect.STRETCH)) <= 8
+
+
+@given(st.sampled_from(["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"]), st.integers(0, 2**32), st.integers(1, 12))
+def test_whatever_is_in_a_file_it_is_read_or_refused(kind: str, seed: int, n_bytes: int) -> None:
+    content = bytearray(encoded(Image.fromarray(GRADIENT), kind))
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, min(len(content), 400), n_bytes):
+        content[place] = rng.integers(256)
+    with warnings.catch_warnings(), contextlib.suppress(DataError):
+        warnings.simplefilter("ignore")  # Pillow warns of much that it reads nevertheless
+        decode(bytes(content), 64, Aspect.STRETCH)
 
 
 def test_tinted_films_and_red_arrows_are_no_photographs() -> None:

@@ -13,7 +13,7 @@ from coronet_core.errors import DataError
 
 
 def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> list[Record]:
-    return image_folder.records(folder, labels_csv, patient_id_pattern).records
+    return image_folder.records(folder.parent, folder.name, labels_csv, patient_id_pattern).records
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def every_image(folder: Path, suffix: str = "") -> list[str]:
 def test_without_a_csv_the_folder_is_the_class_and_every_image_a_patient(folder: Path) -> None:
     found = records(folder, None, None)
     assert [(r.label, r.source) for r in found] == [(label, "xray") for label in sorted(CLASSES) for _ in range(2)]
-    assert len({r.patient_id for r in found}) == 6
+    assert {r.patient_id for r in found} == {None}
 
 
 def test_a_pattern_finds_the_patient_in_the_file_name(folder: Path) -> None:
@@ -111,3 +111,25 @@ def test_an_image_outside_the_class_folders_is_an_error(folder: Path) -> None:
 def test_a_pattern_that_finds_nothing_is_an_error(folder: Path) -> None:
     with pytest.raises(DataError, match="finds no patient in this file name"):
         records(folder, None, r"^(Q\d)_")
+
+
+def test_folders_of_the_same_name_are_told_apart(folder: Path) -> None:
+    found = [image_folder.records(folder.parents[1], f"{folder.parent.name}/{folder.name}", None, None).records[0]]
+    assert found[0].name.startswith(f"{folder.parent.name}/xray/covid19/")
+    assert found[0].source == f"{folder.parent.name}/xray"
+
+
+def test_dicom_files_without_a_suffix_are_listed_and_other_files_counted(folder: Path) -> None:
+    (folder / "healthy" / "IM0001").write_bytes(bytes(128) + b"DICM")
+    (folder / "healthy" / "README").write_text("no image")
+    (folder / "healthy" / "notes.txt").write_text("no image")
+    found = image_folder.records(folder.parent, "xray", None, None)
+    assert "xray/healthy/IM0001" in {record.name for record in found.records}
+    assert found.passed_over == {"not an image": 2}
+
+
+def test_images_that_the_csv_does_not_list_are_counted(folder: Path) -> None:
+    write_csv(folder, "file", "healthy/P0_healthy.png")
+    found = image_folder.records(folder.parent, "xray", "labels.csv", None)
+    assert len(found.records) == 1
+    assert found.passed_over == {"image that the labels CSV does not list": 5}

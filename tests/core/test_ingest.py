@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 from coronet_core.data.aspect import Aspect
 from coronet_core.data.ids import Ids
-from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
-from coronet_core.data.manifest import as_table, previous_splits, read_manifest, write_manifest
+from coronet_core.data.ingest import forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.manifest import as_table, read_manifest, read_notes, write_manifest
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
+from tests.core.test_dicom import dicom, saved
 
 IDS = Ids("key")
 
@@ -119,7 +121,7 @@ def test_no_more_images_are_decoded_than_are_waited_for(
 def test_patients_and_images_are_keyed_hashes(data_set: list[Record], tmp_path: Path) -> None:
     record = replace(data_set[0], name="MRN-4711.dcm", patient_id="MRN-4711", copy=2)
     row = read([record], tmp_path).iloc[0]
-    assert row["patient_id"] == IDS.patient("MRN-4711") != Ids("another key").patient("MRN-4711")
+    assert row["patient_id"] == IDS.patient(record) != Ids("another key").patient(record)
     assert row["image_id"] == IDS.image(record)
     assert "4711" not in row["image_id"] + row["patient_id"]
     assert row["image_id"].startswith("phantom/")
@@ -127,7 +129,7 @@ def test_patients_and_images_are_keyed_hashes(data_set: list[Record], tmp_path: 
 
 
 def test_ids_are_as_given_if_that_is_asked_for(data_set: list[Record], tmp_path: Path) -> None:
-    row = read(data_set[:1], tmp_path, ids=Ids(None)).iloc[0]
+    row = read(data_set[:1], tmp_path, ids=Ids("key", as_given=True)).iloc[0]
     assert (row["patient_id"], row["image_id"]) == (data_set[0].patient_id, f"phantom/{data_set[0].name}")
 
 
@@ -141,10 +143,52 @@ def test_a_column_that_is_not_in_the_manifest_is_an_error() -> None:
         as_table([{"shoe_size": 43}])
 
 
-def test_previous_splits_count_under_the_same_rule_only(tmp_path: Path) -> None:
-    rows = as_table([{"patient_id": "a", "split": "test"}, {"patient_id": "b", "rejected_because": "empty file"}])
-    path = tmp_path / "manifest.parquet"
-    assert len(previous_splits(path, "rule")) == 0
-    write_manifest(rows, path, "rule")
-    assert previous_splits(path, "rule").to_numpy().tolist() == [["a", "test"]]
-    assert len(previous_splits(path, "another rule")) == 0
+def test_notes_come_back_with_the_manifest(tmp_path: Path) -> None:
+    write_manifest(as_table([{"patient_id": "a"}]), tmp_path / "manifest.parquet", {"split_rule": "x"})
+    assert read_notes(tmp_path / "manifest.parquet") == {"split_rule": "x"}
+
+
+def test_a_damaged_manifest_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "manifest.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(DataError, match=r"a damaged manifest\. Get it back with `dvc checkout"):
+        read_notes(tmp_path / "manifest.parquet")
+
+
+def test_only_the_block_of_a_changed_image_is_read_again(data_set: list[Record], tmp_path: Path) -> None:
+    read(data_set, tmp_path)
+    changed = [replace(record, read=unreadable) for record in data_set]
+    changed[4] = replace(changed[4], version="repaired", read=data_set[4].read)
+    rows = read(changed, tmp_path)
+    assert rows["rejected_because"].notna().tolist() == [False, False, False, True, False, True, False, False]
+    assert places_in_stack(rows).max() == len(Shards.in_folder(tmp_path / "decoded")) - 1
+
+
+def test_blocks_that_are_no_longer_needed_are_deleted(data_set: list[Record], tmp_path: Path) -> None:
+    read(data_set, tmp_path)
+    rows = read(data_set[:4], tmp_path)
+    assert len(rows) == len(Shards.in_folder(tmp_path / "decoded")) == 4
+
+
+def test_blocks_with_rejects_can_be_forgotten(data_set: list[Record], tmp_path: Path) -> None:
+    faulty = [replace(data_set[0], read=unreadable), *data_set[1:]]
+    read(faulty, tmp_path)
+    forget_rejects(tmp_path / "decoded", tmp_path / "blocks")
+    repaired = [data_set[0], *(replace(record, read=unreadable) for record in data_set[1:])]
+    rows = read(repaired, tmp_path)
+    assert rows["rejected_because"].isna().tolist() == [True, False, False, True, True, True, True, True]
+
+
+def test_a_dicom_header_tells_the_patient_whom_the_source_does_not_know(tmp_path: Path) -> None:
+    pixels = phantom.draw(1, "healthy", "p", 0, 96)[0]
+    record = Record(source="s", name="a", patient_id=None, label="healthy", read=lambda: b"", version="")
+    one, again, other = (
+        replace(record, name=name, read=partial(bytes, saved(dicom(pixels, PatientID=patient))))
+        for name, patient in (("a", "MRN-1"), ("b", "MRN-1"), ("c", "MRN-2"))
+    )
+    known = replace(other, name="d", patient_id="anna")
+    for ids in (IDS, Ids("key", as_given=True)):
+        patients = read([one, again, other, known], tmp_path / str(ids.as_given), ids=ids)["patient_id"].tolist()
+        assert patients[0] == patients[1]
+        assert len(set(patients)) == 3
+        assert not any("MRN" in patient for patient in patients)
+    assert patients[3] == "anna"

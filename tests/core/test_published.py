@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -66,3 +67,18 @@ def test_a_missing_list_of_ids_is_an_error(tmp_path: Path) -> None:
         DataError, match=r"no such list of image ids\. Put it there, or correct data\.split\.test_images"
     ):
         read_ids(tmp_path / "gone.txt")
+
+
+def test_published_patients_whom_no_source_has_are_an_error() -> None:
+    records = [Record(source="s", name="1", patient_id="cohen-8", label="healthy", read=bytes, version="")]
+    with pytest.raises(DataError, match=r"2 of the published .* such as 31, 8\. Name patients as the sources do"):
+        with_test_patients(records, ["8", "31"], {"1"})
+
+
+def test_ids_are_read_from_text_and_from_arrays_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("a\nb\n")
+    np.save(tmp_path / "ids.npy", np.array(["a", "b"]))
+    np.save(tmp_path / "pickled.npy", np.array(["a", None], dtype=object), allow_pickle=True)
+    assert read_ids(tmp_path / "ids.txt") == read_ids(tmp_path / "ids.npy") == {"a", "b"}
+    with pytest.raises(DataError, match="not a list of image ids"):
+        read_ids(tmp_path / "pickled.npy")

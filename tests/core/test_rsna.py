@@ -11,13 +11,14 @@ from coronet_core.errors import DataError
 CLASSES = {"Normal": "healthy", "Lung Opacity": "pneumonia"}
 INFO = "patientId,class\nn,Normal\nn2,Normal\no,Lung Opacity\no,Lung Opacity\nx,No Lung Opacity / Not Normal\n"
 LABELS = "patientId,x,y,width,height,Target\nn,,,,,0\nn2,,,,,0\no,256,128,512,256,1\no,0,0,1024,1024,1\nx,,,,,0\n"
+MAP = "rsna_patientId,nih_image,nih_patient\nn,1_0.png,1\nn2,2_0.png,2\no,1_1.png,1\nx,3_0.png,3\n"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "info.csv").write_text(INFO)
     (tmp_path / "labels.csv").write_text(LABELS)
-    (tmp_path / "map.csv").write_text("rsna_patientId,nih_image,nih_patient\nn,1_0.png,00000001\no,1_1.png,00000001\n")
+    (tmp_path / "map.csv").write_text(MAP)
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "n.dcm").write_bytes(b"dicom")
     (tmp_path / "images" / "o.png").write_bytes(b"converted")
@@ -45,7 +46,19 @@ def test_counted_by_box_it_is_listed_for_each(folder: Path) -> None:
 
 def test_the_map_tells_the_patients(folder: Path) -> None:
     assert [record.patient_id for record in listing(folder).records] == ["rsna-n", "rsna-n2", "rsna-o"]
-    assert [r.patient_id for r in listing(folder, "map.csv").records] == ["nih-00000001", "rsna-n2", "nih-00000001"]
+    assert [r.patient_id for r in listing(folder, "map.csv").records] == ["nih-1", "nih-2", "nih-1"]
+
+
+def test_a_map_that_lacks_an_image_is_an_error(folder: Path) -> None:
+    (folder / "map.csv").write_text(MAP.replace("n2,", "n2.dcm,"))
+    with pytest.raises(DataError, match=r"map\.csv: lacks 1 of RSNA's images, such as n2\."):
+        listing(folder, "map.csv")
+
+
+def test_a_target_without_its_box_is_an_error(folder: Path) -> None:
+    (folder / "labels.csv").write_text(LABELS.replace("o,0,0,1024,1024,1", "o,,,,,1"))
+    with pytest.raises(DataError, match=r"labels\.csv: image o has a Target of 1 and no box"):
+        listing(folder)
 
 
 def test_images_are_found_in_whatever_format_they_are(folder: Path) -> None:

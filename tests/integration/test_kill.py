@@ -8,9 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+from coronet_core.data.manifest import read_manifest
+from coronet_core.shards import Shards
+from tasks.paths import IMAGES, MANIFEST
 from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.integration
@@ -94,3 +98,29 @@ def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
     assert finished.returncode == 0, finished.stdout
     assert re.search(r"resuming after epoch [23] of 4", finished.stdout)
     assert weights(project) == undisturbed
+
+
+def test_a_killed_build_of_the_split_goes_on_where_it_was(new_project: Callable[[], Project]) -> None:
+    killed, undisturbed = new_project(), new_project()
+    source = {
+        "kind": "phantom",
+        "patients": {"healthy": 60, "pneumonia": 60, "covid19": 60},
+        "images_per_patient_max": 1,
+    }
+    for project in (killed, undisturbed):
+        project.set_params({"data": {"sources": [source], "shard_images": 10}})
+    blocks = killed.folder / ".coronet" / "resume" / "build_split" / "blocks"
+    with killed.start("tasks", "build_split") as process:
+        while len(list(blocks.glob("*.parquet"))) < 4 and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    assert not (killed.folder / MANIFEST).exists()
+    finished, whole = (project.run("tasks", "build_split") for project in (killed, undisturbed))
+    assert finished.returncode == whole.returncode == 0, finished.stdout
+    assert re.search(r"resuming with ([4-9]|1\d) blocks of 10 images", finished.stdout)
+    assert "resuming" not in whole.stdout
+    assert read_manifest(killed.folder / MANIFEST).equals(read_manifest(undisturbed.folder / MANIFEST))
+    first, second = (Shards.in_folder(project.folder / IMAGES) for project in (killed, undisturbed))
+    rows = np.arange(len(first), dtype=np.int64)
+    np.testing.assert_array_equal(first.take(rows), second.take(rows))

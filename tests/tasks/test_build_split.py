@@ -16,13 +16,14 @@ from coronet_core.classes import CLASSES
 from coronet_core.data.aspect import Aspect
 from coronet_core.data.image import decode
 from coronet_core.data.manifest import read_manifest, read_rows
+from coronet_core.data.published import Leaks
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks import build_split
-from tasks.params import ImageFolderSource, SplitByPatients
+from tasks.params import ImageFolderSource, SplitByPatients, SplitByTestPatients
 from tasks.params_file import read_params
-from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT_REPORT
+from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.stage import StageContext
 from tasks.tracking import StageRun
 from tests.conftest import PROJECT
@@ -93,12 +94,66 @@ def test_old_patients_keep_their_split_when_images_are_added(build: Callable[...
     assert report["images"]["test"]["covid19"] == pytest.approx(7.5, abs=1)
 
 
-def test_another_rule_deals_all_patients_anew(build: Callable[..., Any]) -> None:
+def test_another_rule_deals_all_patients_anew_and_says_so(
+    build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     build()
     before = splits_of_patients()
     other = SplitByPatients(by="patients", test_fraction=0.5, validation_fraction=0.25)
     build(split=other)
     assert splits_of_patients() != before
+    assert "data.split has changed: all patients are dealt anew" in capsys.readouterr().out
+
+
+def test_another_key_is_refused_before_patients_move(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build()
+    monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "another")
+    with pytest.raises(DataError, match=r"written with another CORONET_PSEUDONYM_KEY .* delete data/split"):
+        build()
+
+
+def test_old_patients_stay_when_their_images_turn_out_to_be_copies_of_new_ones(build: Callable[..., Any]) -> None:
+    build()
+    before = read_manifest(MANIFEST).set_index("sha256")["split"]
+    for path in sorted(RAW.rglob("*.png")):
+        shutil.copy(
+            path, path.with_name(f"P000a{path.name.lower()}")
+        )  # listed first: the old ones are the duplicates now
+    report = build()
+    assert report["rejected"] == {"duplicate": 24}
+    assert read_manifest(MANIFEST).set_index("sha256")["split"].to_dict() == before.to_dict()
+
+
+def test_a_stop_while_the_split_is_published_loses_nobody(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build()
+    before = splits_of_patients()
+    add_patients(range(8, 12))
+    replace_path = Path.replace
+
+    def stopping(self: Path, target: Path) -> Path:
+        if target == SPLIT:
+            raise KeyboardInterrupt
+        return replace_path(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            build()
+    assert not SPLIT.exists()
+    build()
+    after = splits_of_patients()
+    assert {patient: after[patient] for patient in before} == before
+
+
+def test_what_is_wrong_with_a_file_is_not_told_to_mlflow(build: Callable[..., Any], tmp_path: Path) -> None:
+    (RAW / "healthy" / "DOE_JANE.png").write_bytes(b"")
+    with pytest.raises(DataError, match="finds no patient in this file name"):
+        build()
+    assert b"DOE_JANE" not in (tmp_path / "mlflow.db").read_bytes()
 
 
 def test_a_duplicate_that_connects_old_patients_moves_them_to_where_most_was_seen(build: Callable[..., Any]) -> None:
@@ -172,6 +227,23 @@ def test_what_a_dicom_says_of_the_patient_is_written_nowhere(
     ]
 
 
+def test_the_fraction_that_the_error_names_is_enough(build: Callable[..., Any]) -> None:
+    for number in range(4):
+        (RAW / "healthy" / f"P9{number}_0.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        build()
+    fraction = float(str(caught.value).split("max_rejected_fraction = ")[1].split()[0])
+    build(max_rejected_fraction=fraction)
+
+
+def test_a_published_test_part_without_a_class_is_an_error(build: Callable[..., Any]) -> None:
+    published = SplitByTestPatients(
+        by="test_patients", test_patients=["P001healthy"], test_images=[], leaks=Leaks.REFUSE, validation_fraction=0.2
+    )
+    with pytest.raises(DataError, match="class pneumonia has no image in the published test part"):
+        build(split=published)
+
+
 def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     real = decode
@@ -192,3 +264,18 @@ def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], mo
     stopping = False
     build()
     assert len(read) == 24 - 14  # two blocks of seven were whole
+
+
+def test_real_public_sets_share_images_and_give_their_labels_away(build: Callable[..., Any], shared: Path) -> None:
+    """DarkCovidNet's X-rays and a sample of COVID-19 Radiography and Kermany: 6,895 images."""
+    sources = [
+        ImageFolderSource(kind="image_folder", folder=folder, labels_csv="labels.csv", patient_id_pattern=None)
+        for folder in ("xray", "large")
+    ]
+    report = build(root=str(shared / "data"), sources=sources, image_size_px=224, shard_images=2048)
+    assert report["duplicates"]["bytes"] == 21
+    assert report["duplicates"]["near"] == pytest.approx(119, abs=3)
+    assert report["duplicates"]["across_sources"] == pytest.approx(75, abs=3)
+    assert report["patients_in_two_splits"] == 0
+    assert report["shortcuts"]["source"]["pneumonia"] > 0.95
+    assert any(text.startswith("By its source alone, non-COVID Pneumonia") for text in report["warnings"])

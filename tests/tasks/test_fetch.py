@@ -68,6 +68,11 @@ def test_a_day_before_the_collection_is_an_error(collection: Path) -> None:
         fetch_dataset("covid-chestxray", Path("raw"), None, "2019-01-01", str(collection))
 
 
+def test_what_is_no_day_is_an_error(collection: Path) -> None:
+    with pytest.raises(DataError, match="--as-of 2020-13-45: not a day"):
+        fetch_dataset("covid-chestxray", Path("raw"), None, "2020-13-45", str(collection))
+
+
 def test_listed_images_that_are_missing_are_an_error(collection: Path) -> None:
     (collection / "images" / "a.png").unlink()
     git(collection, "commit", "-qam", "lost", day="2020-07-01")
@@ -138,6 +143,9 @@ def test_what_kaggle_delivers_is_unpacked_and_the_archive_deleted(
     assert said.startswith("competitions download -c rsna-pneumonia-detection-challenge -p .coronet/fetch/rsna")
     assert (Path("raw") / "rsna/stage_2_train_images/o.dcm").is_file()
     assert not list(Path(".coronet").rglob("*.zip"))
+    (tmp_path / "arguments").unlink()
+    fetch_dataset("rsna", Path("raw"), None, None)
+    assert not (tmp_path / "arguments").exists()  # nothing is missing: nothing is downloaded
 
 
 def test_an_interrupted_unpacking_goes_on(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
 def test_a_published_folder_replaces_the_old_one(tmp_path: Path) -> None:
     for name in ("new", "target"):
         write_text(tmp_path / name / f"{name}.txt", name)
-    publish_folder(tmp_path / "new", tmp_path / "target")
+    publish_folder(tmp_path / "new", tmp_path / "target", tmp_path / "aside")
+    assert not (tmp_path / "aside").exists()
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["new.txt"]
 
 

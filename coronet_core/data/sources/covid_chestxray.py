@@ -15,6 +15,7 @@ from coronet_core.data.sources.tables import read_table, years
 from coronet_core.errors import DataError
 
 SOURCE = "covid-chestxray"
+RADIOGRAPH = "X-ray"
 REMEDY = "Fetch the collection with `coronet data fetch covid-chestxray`, or name its folder in params.yaml."
 
 
@@ -35,8 +36,9 @@ def records(
     listing = Listing(records=[], passed_over=Counter())
     for row in rows:
         finding = row["finding"] if row["finding"] in findings else row["finding"].rsplit("/", 1)[-1]
-        if row.get("modality", "X-ray") not in modalities:
-            listing.passed_over[f"modality {row['modality'] or 'unknown'}"] += 1
+        modality = row.get("modality", RADIOGRAPH)  # the first tables of 2020 held nothing else
+        if modality not in modalities:
+            listing.passed_over[f"modality {modality or 'unknown'}"] += 1
         elif row["view"] not in views:
             listing.passed_over[f"view {row['view'] or 'unknown'}"] += 1
         elif finding not in findings:
@@ -45,8 +47,9 @@ def records(
             listing.records.append(_record(folder / images / row["filename"], row, findings[finding]))
     if not listing.records:
         raise DataError(
-            f"{path}: none of its {len(rows)} rows has one of the views {', '.join(views)} and of the findings "
-            f"{', '.join(findings)}. Correct these rules of the source in params.yaml."
+            f"{path}: none of its {len(rows)} rows has one of the modalities {', '.join(modalities)}, of the "
+            f"views {', '.join(views)} and of the findings {', '.join(findings)}. Correct these rules in "
+            "params.yaml."
         )
     return listing
 

@@ -52,26 +52,26 @@ def records(
 
     Raises DataError for a missing list, a line that is none, or lists without any of `labels`.
     """
-    patients = {} if nih_map_csv is None else patients_of_rsna(folder / nih_map_csv)
+    lines = [(part, line) for part in get_args(PublishedPart) for line in read_list(folder / lists[part])]
+    of_rsna = [line.patient for _, line in lines if line.source == rsna.SOURCE]
+    patients = {} if nih_map_csv is None else patients_of_rsna(folder / nih_map_csv, of_rsna)
     listing = Listing(records=[], passed_over=Counter())
-    for part in get_args(PublishedPart):
-        for line in read_list(folder / lists[part]):
-            if line.label not in labels:
-                listing.passed_over[f"label {line.label}"] += 1
-                continue
-            file = folder / images[part] / line.file
-            name = Path(line.file).stem if line.source == rsna.SOURCE else line.file
-            listing.records.append(
-                Record(
-                    source=line.source,
-                    name=name,
-                    patient_id=_patient(line, patients),
-                    label=labels[line.label],
-                    read=partial(file.read_bytes),
-                    version=file_version(file),
-                    published_part=part,
-                )
+    for part, line in lines:
+        if line.label not in labels:
+            listing.passed_over[f"label {line.label}"] += 1
+            continue
+        file = folder / images[part] / line.file
+        listing.records.append(
+            Record(
+                source=line.source,
+                name=Path(line.file).stem if line.source == rsna.SOURCE else line.file,
+                patient_id=_patient(line, patients),
+                label=labels[line.label],
+                read=partial(file.read_bytes),
+                version=file_version(file),
+                published_part=part,
             )
+        )
     if not listing.records:
         found = ", ".join(sorted(listing.passed_over)) or "nothing"
         raise DataError(f"{folder}: the lists hold none of the labels {', '.join(labels)} (found: {found}).")

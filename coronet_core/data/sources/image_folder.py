@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coronet_core.classes import CLASSES, ClassName
+from coronet_core.data.dicom import is_dicom
 from coronet_core.data.record import Listing, Record, file_version
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
@@ -20,23 +21,41 @@ from coronet_core.errors import DataError
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".jp2", ".dcm", ".dicom"}
 )
+BEGINNING_BYTES = 132
 MAX_NAMED = 3
 
 
-def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> Listing:
-    """List the images of `folder`, sorted by name.
+def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: str | None) -> Listing:
+    """List the images of the folder `name` in `root`, sorted by name.
 
     `patient_id_pattern` is a regular expression whose first group is the patient in the file name; it serves images
-    whose CSV has no `patient_id`. Without either, every image is a patient of its own.
+    whose CSV has no `patient_id`. Without either, DICOM headers tell, and any other image is a patient of its own.
+    Files that are no images, or that the CSV does not list, are passed over.
 
     Raises DataError for a missing folder or CSV, a link to a folder, a row without a file or a known label.
     """
+    folder = root / name
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
     _refuse_links(folder)
-    rows = _rows_of_csv(folder, labels_csv) if labels_csv is not None else _rows_of_folders(folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    images = {path.relative_to(folder).as_posix() for path in files if _is_image(path)}
+    if labels_csv is None:
+        rows: list[dict[str, Any]] = [{"file": file} for file in images]
+        passed_over = Counter({"not an image": len(files) - len(images)})
+    else:
+        rows = _rows_of_csv(folder, labels_csv)
+        passed_over = Counter({"image that the labels CSV does not list": len(images - {row["file"] for row in rows})})
     rows.sort(key=lambda row: str(row["file"]))
-    return Listing(records=[_record(folder, row, patient_id_pattern) for row in rows])
+    return Listing(records=[_record(root, name, row, patient_id_pattern) for row in rows], passed_over=+passed_over)
+
+
+def _is_image(path: Path) -> bool:
+    """Say whether a file is listed as an image: by its suffix or, as DICOM files often have none, by its beginning."""
+    if path.suffix:
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    with path.open("rb") as file:
+        return is_dicom(file.read(BEGINNING_BYTES))
 
 
 def _refuse_links(folder: Path) -> None:
@@ -47,11 +66,6 @@ def _refuse_links(folder: Path) -> None:
                 f"{path}: a link to a folder, in which DVC would not notice changes. Set data.root to the real folder, "
                 "or copy the images."
             )
-
-
-def _rows_of_folders(folder: Path) -> list[dict[str, Any]]:
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    return [{"file": path.relative_to(folder).as_posix()} for path in files]
 
 
 def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
@@ -77,13 +91,14 @@ def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _record(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) -> Record:
+def _record(root: Path, name: str, row: dict[str, Any], patient_id_pattern: str | None) -> Record:
+    folder = root / name
     file = folder / row["file"]
     return Record(
-        name=f"{folder.name}/{row['file']}",
-        patient_id=_patient(folder, row, patient_id_pattern),
+        name=f"{name}/{row['file']}",
+        patient_id=_patient(row, patient_id_pattern),
         label=_label(folder, row),
-        source=row.get("source") or folder.name,
+        source=row.get("source") or name,
         read=partial(file.read_bytes),
         version=file_version(file),
         view=row.get("view") or None,
@@ -103,11 +118,11 @@ def _label(folder: Path, row: dict[str, Any]) -> ClassName:
     raise DataError(f"{folder / row['file']}: {found}; a class is one of {', '.join(CLASSES)}. Correct or remove it.")
 
 
-def _patient(folder: Path, row: dict[str, Any], patient_id_pattern: str | None) -> str:
+def _patient(row: dict[str, Any], patient_id_pattern: str | None) -> str | None:
     if row.get("patient_id"):
         return str(row["patient_id"])  # as given: the same id in two folders is the same patient
     if patient_id_pattern is None:
-        return f"{folder.name}/{row['file']}"
+        return None
     match = re.search(patient_id_pattern, Path(row["file"]).name)
     if match is None or not match.group(1):
         raise DataError(

@@ -44,10 +44,10 @@ def records(
     boxes: dict[str, list[Box]] = defaultdict(list)
     for row in labels:
         if row["target"] == "1":
-            boxes[row["patientid"]].append(_box(row))
+            boxes[row["patientid"]].append(_box(row, folder / labels_csv))
     _refuse_contradictions(class_of, boxes, folder / labels_csv)
     files = {path.stem: path for path in sorted((folder / images).glob("*")) if path.is_file()}
-    patients = {} if nih_map_csv is None else patients_of_rsna(folder / nih_map_csv)
+    patients = {} if nih_map_csv is None else patients_of_rsna(folder / nih_map_csv, class_of)
     listing = Listing(records=[], passed_over=Counter())
     for image, name in class_of.items():
         if name not in classes:
@@ -68,8 +68,11 @@ def records(
     return listing
 
 
-def _box(row: dict[str, str]) -> Box:
-    left, top, width, height = (float(row[key]) / SIDE_PX for key in ("x", "y", "width", "height"))
+def _box(row: dict[str, str], path: Path) -> Box:
+    try:
+        left, top, width, height = (float(row[key]) / SIDE_PX for key in ("x", "y", "width", "height"))
+    except ValueError as error:
+        raise DataError(f"{path}: image {row['patientid']} has a Target of 1 and no box. {REMEDY}") from error
     return left, top, left + width, top + height
 
 

@@ -18,7 +18,7 @@ def read_table(path: Path, columns: list[str], *, remedy: str) -> list[dict[str,
     if not path.is_file():
         raise DataError(f"{path}: no such table. {remedy}")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False).map(str.strip)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False).map(str.strip)
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors, and so are bad encodings
         reason = str(error).strip()
         raise DataError(f"{path}: not a readable CSV ({reason}). Save it as UTF-8 with commas.") from error
