@@ -51,8 +51,8 @@ def make_project(folder: Path) -> None:
         written = []
         for label, n_images in IMAGES.items():
             (raw / label).mkdir(parents=True)
-            for start in range(0, n_images, CHUNK):
-                written.append(pool.submit(write_chunk, raw, label, start, min(start + CHUNK, n_images)))
+            starts = range(0, n_images, CHUNK)
+            written += [pool.submit(write_chunk, raw, label, start, min(start + CHUNK, n_images)) for start in starts]
         for chunk in written:
             chunk.result()
     yaml = YAML()

@@ -22,7 +22,7 @@ THUMBNAIL_PX = 64
 FINE_SIGMA_PX = 4.0
 """Structure coarser than this, in pixels of the thumbnail, is taken out before images are compared."""
 IMAGES_AT_ONCE = 64
-PAIRS_AT_ONCE = 4096
+PAIRS_AT_ONCE = 1024
 CELLS_AT_ONCE = 4_000_000
 
 Pairs = NDArray[np.int64]  # (m, 2)
@@ -35,41 +35,34 @@ def near_duplicates(hashes: list[str], images_at: Callable[[NDArray[np.int64]], 
     `images_at` returns the images at given positions; only those of proposed pairs are asked for.
     """
     proposed = candidates(np.array([int(text, 16) for text in hashes], dtype=np.uint64))
-    positions, places = _renumbered(proposed)
-    thumbnails = _thumbnails(positions, images_at)
     shows_the_same = [np.empty(0, dtype=bool)]
-    for start in range(0, len(places), PAIRS_AT_ONCE):
-        members, numbers = _renumbered(places[start : start + PAIRS_AT_ONCE])
-        fine = np.stack([fine_structure(thumbnail) for thumbnail in thumbnails[members]])
-        first, second = numbers.T
+    for start in range(0, len(proposed), PAIRS_AT_ONCE):
+        pairs = proposed[start : start + PAIRS_AT_ONCE]
+        members, places = np.unique(pairs, return_inverse=True)
+        fine = _fine_structures(members, images_at)
+        first, second = places.reshape(pairs.shape).T
         shows_the_same.append((fine[first] * fine[second]).sum(1) >= MIN_CORRELATION)
     same: Pairs = proposed[np.concatenate(shows_the_same)]
     return same
 
 
-def _renumbered(pairs: Pairs) -> tuple[NDArray[np.int64], Pairs]:
-    """Return the distinct things in `pairs` (m, 2), and the pairs as places in these."""
-    things, places = np.unique(pairs, return_inverse=True)
-    return things, places.reshape(pairs.shape)
-
-
-def _thumbnails(positions: NDArray[np.int64], images_at: Callable[[NDArray[np.int64]], Images]) -> Images:
-    """Return the images at `positions` as (n, THUMBNAIL_PX, THUMBNAIL_PX); only a few are held at their full size."""
-    small = np.empty((len(positions), THUMBNAIL_PX, THUMBNAIL_PX), dtype=np.uint8)
+def _fine_structures(
+    positions: NDArray[np.int64], images_at: Callable[[NDArray[np.int64]], Images]
+) -> NDArray[np.float32]:
+    """Return the fine structure of the images at `positions`, of which few at a time are held at their full size."""
+    fine = np.empty((len(positions), THUMBNAIL_PX**2), dtype=np.float32)
     for start in range(0, len(positions), IMAGES_AT_ONCE):
         for number, image in enumerate(images_at(positions[start : start + IMAGES_AT_ONCE]), start):
-            thumbnail = Image.fromarray(image).resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
-            small[number] = np.asarray(thumbnail)
-    return small
+            fine[number] = fine_structure(image)
+    return fine
 
 
 def candidates(hashes: NDArray[np.uint64]) -> Pairs:
     """Return all pairs (m, 2), first position below second, whose hashes differ in at most `MAX_DISTANCE` bits."""
     found = [np.empty((0, 2), dtype=np.int64)]
     n_bands = MAX_DISTANCE + 1
-    for first in range(
-        n_bands
-    ):  # every seventh bit: all chests agree in the coarsest frequencies, which are neighbours
+    for first in range(n_bands):
+        # Every seventh bit: all chests agree in the coarsest frequencies, which are neighbours.
         band = hashes & np.uint64(sum(1 << bit for bit in range(first, HASH_BITS, n_bands)))
         order = np.argsort(band, kind="stable")
         ends = np.flatnonzero(np.diff(band[order])) + 1
@@ -88,12 +81,13 @@ def _close_pairs(hashes: NDArray[np.uint64], bucket: NDArray[np.int64]) -> Itera
         yield np.sort(np.stack([rows[first[later]], bucket[second[later]]], axis=1), axis=1)
 
 
-def fine_structure(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the fine structure of a square thumbnail as a vector of zero mean and unit length (THUMBNAIL_PX ** 2,).
+def fine_structure(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the fine structure of an image (H, W) as a vector of zero mean and unit length (THUMBNAIL_PX ** 2,).
 
     Grey values are replaced by their ranks first: brightness and contrast then make no difference.
     """
-    ranks = rankdata(thumbnail).reshape(thumbnail.shape)
+    thumbnail = Image.fromarray(image).resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+    ranks = rankdata(np.asarray(thumbnail)).reshape(THUMBNAIL_PX, THUMBNAIL_PX)
     fine = (ranks - gaussian_filter(ranks, FINE_SIGMA_PX)).ravel()
     fine -= fine.mean()
     return np.asarray(fine / (np.linalg.norm(fine) or 1.0), dtype=np.float32)
