@@ -38,7 +38,7 @@ def overall(confusion: ConfusionMatrix) -> Overall:
     """Return Table 2. Raises DataError for an empty confusion matrix."""
     support = confusion.sum(axis=1)
     if support.sum() == 0:
-        raise DataError("no test images: nothing to evaluate. Raise data.test_fraction or add images.")
+        raise DataError("no test images: nothing to evaluate. Raise data.split.test_fraction or add images.")
     recall = _ratio(confusion.diagonal(), support)
     precision = _ratio(confusion.diagonal(), confusion.sum(axis=0))
     f1_score = _ratio(2 * precision * recall, precision + recall)
