@@ -14,8 +14,9 @@ from coronet_core.data.ingest import known_rows
 from coronet_core.data.manifest import write_manifest
 from coronet_core.errors import ParamsError
 from tasks.build_split import tell
+from tasks.data_params import PhantomSource
 from tasks.files import write_json, write_whole
-from tasks.params import Params, PhantomSource
+from tasks.params import Params
 from tasks.sources import ids_of, list_images
 from tasks.split_rules import apply_rules
 

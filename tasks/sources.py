@@ -12,7 +12,7 @@ from coronet_core.data.published import read_ids, require_parts, with_test_patie
 from coronet_core.data.record import Listing, Record
 from coronet_core.data.sources import covid_chestxray, covidx_lists, image_folder, phantom, rsna
 from coronet_core.errors import DataError
-from tasks.params import (
+from tasks.data_params import (
     CovidChestXraySource,
     CovidxListsSource,
     DataParams,

@@ -17,8 +17,8 @@ from coronet_core.data.near_duplicates import Images
 from coronet_core.data.published import treat_leaks
 from coronet_core.data.split import assign_splits, fractions_of
 from coronet_core.errors import DataError
+from tasks.data_params import DataParams, SplitByPatients
 from tasks.files import digest
-from tasks.params import DataParams, SplitByPatients
 from tasks.progress import say
 
 RULE: Final = "split_rule"

@@ -21,7 +21,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks import build_split
-from tasks.params import ImageFolderSource, SplitByPatients, SplitByTestPatients
+from tasks.data_params import ImageFolderSource, SplitByPatients, SplitByTestPatients
 from tasks.params_file import read_params
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.stage import StageContext

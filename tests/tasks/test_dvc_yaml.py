@@ -15,7 +15,8 @@ from tests.conftest import PROJECT
 DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())
 UNDECLARED = {
     # What a stage is given and how it tells of its work; none of it changes what the stage makes.
-    "tasks.params", "tasks.params_file", "tasks.ranges", "tasks.paths", "tasks.files", "tasks.resume",
+    "tasks.params", "tasks.data_params", "tasks.values", "tasks.params_file",
+    "tasks.ranges", "tasks.paths", "tasks.files", "tasks.resume",
     "tasks.progress", "tasks.tracking", "tasks.delivery", "tasks.lineage", "tasks.run_record",
     "coronet_core.errors", "coronet_core.callbacks",
 }  # fmt: skip

@@ -13,8 +13,9 @@ from coronet_core.data.published import Leaks
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError, ParamsError
+from tasks.data_params import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
 from tasks.labels_only import build
-from tasks.params import ByPart, CovidChestXraySource, CovidxListsSource, Params, SplitByPublishedList
+from tasks.params import Params
 from tasks.params_file import read_params
 from tests.conftest import PROJECT
 

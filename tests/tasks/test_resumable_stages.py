@@ -15,7 +15,7 @@ from coronet_core.models import FPAE, build_cin
 from coronet_core.shards import Shards
 from coronet_core.weights import save_weights
 from tasks import build_split, explain, materialize_residuals
-from tasks.params import PhantomPatients, PhantomSource
+from tasks.data_params import PhantomPatients, PhantomSource
 from tasks.params_file import read_params
 from tasks.paths import CIN_WEIGHTS, EXPLANATION_MAPS, PREDICTIONS, RESIDUALS, autoencoder_weights
 from tasks.stage import StageContext
