@@ -1,16 +1,24 @@
-"""The trained CIN, as the stages behind training take it: from its file, frozen, on a device."""
+"""The trained networks behind the autoencoders, as stages take them: from their files, frozen, on a device."""
 
 import torch
 
+from coronet_core.cin_input import CinInput
 from coronet_core.models.cin import build_cin
+from coronet_core.models.coronet import CoroNet
 from coronet_core.residuals import freeze
 from coronet_core.weights import load_weights
 from tasks.paths import CIN_WEIGHTS
+from tasks.tfen import load_tfen
 
 
-def load_cin(device: torch.device) -> torch.nn.Module:
-    """Load the CIN."""
-    cin = build_cin()
+def load_cin(kind: CinInput, device: torch.device) -> torch.nn.Module:
+    """Load the CIN that was trained on inputs of this `kind`, the parameter cin.input."""
+    cin = build_cin(kind)
     load_weights(cin, CIN_WEIGHTS)
     freeze(cin, device)
     return cin
+
+
+def load_coronet(kind: CinInput, device: torch.device) -> CoroNet:
+    """Load the whole network, image in and probabilities out."""
+    return CoroNet(load_tfen(device), load_cin(kind, device), kind)

@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics import ConfusionMatrix, confusion_matrix, overall, ppv, sensitivity, wilson_interval
-from coronet_core.shards import batches
-from tasks.cin import load_cin
-from tasks.data import class_indices, read_residual_index, residuals_of_split
+from tasks.cin_data import class_indices, read_residual_index
 from tasks.files import write_json, write_whole
 from tasks.params import EvaluateParams
 from tasks.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, roc_plot
-from tasks.progress import Progress, say
+from tasks.prediction import logits_of_split
+from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
 
 Probabilities = NDArray[np.float64]
@@ -31,7 +29,7 @@ def run(context: StageContext) -> None:
     index = read_residual_index()
     index = index[index["split"] == "test"]
     truth = class_indices(index).numpy()
-    probabilities = _probabilities(context)
+    probabilities = logits_of_split(context, "test").softmax(dim=1).numpy()
     predicted = probabilities.argmax(axis=1)
     confusion = confusion_matrix(truth, predicted)
     metrics = _tables(confusion, context.params.evaluate.confidence)
@@ -46,21 +44,6 @@ def run(context: StageContext) -> None:
     say(
         f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {metrics['roc_auc']['macro']:.4f}, {len(truth)} test images"
     )
-
-
-@torch.inference_mode()
-def _probabilities(context: StageContext) -> Probabilities:
-    """Return the class probabilities (n, 3) of the test images, in the order of the index."""
-    cin = load_cin(context.device)
-    residuals, _ = residuals_of_split("test", context.device)
-    everything = torch.arange(len(residuals), device=context.device)
-    parts = []
-    with Progress(context.name, len(residuals), "images") as bar:
-        for positions in batches(everything, context.params.evaluate.batch_size):
-            batch = residuals.take(positions).float().contiguous(memory_format=torch.channels_last)  # (B, 3, H, W)
-            parts.append(cin(batch).double().softmax(dim=1).cpu())
-            bar.advance(len(positions))
-    return torch.cat(parts).numpy()
 
 
 def _tables(confusion: ConfusionMatrix, confidence: float) -> dict[str, Any]:

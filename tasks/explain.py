@@ -14,7 +14,7 @@ from coronet_core.classes import CLASSES
 from coronet_core.models.coronet import CoroNet
 from coronet_core.seeds import derive_seed
 from coronet_core.shards import Shards, as_image
-from tasks.cin import load_cin
+from tasks.cin import load_coronet
 from tasks.files import digest, write_array
 from tasks.params import ExplainParams
 from tasks.paths import (
@@ -30,14 +30,13 @@ from tasks.paths import (
 from tasks.progress import Progress, say
 from tasks.resume import finish, resume_folder
 from tasks.stage import StageContext, use_cpu_threads
-from tasks.tfen import load_tfen
 
 
 def run(context: StageContext) -> None:
     """Explain the prediction of some test images of each class: maps (n, H, W) float32 and an index of them."""
     use_cpu_threads(share=1)
     params, seed = context.params.explain, derive_seed(context.params.seed, "explain")
-    coronet = CoroNet(load_tfen(context.device), load_cin(context.device))
+    coronet = load_coronet(context.params.cin.input, context.device)
     chosen = _chosen(pd.read_parquet(PREDICTIONS), params.images_per_class, seed)
     weights = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), CIN_WEIGHTS]
     resume = resume_folder(context.name, digest(params, seed, PREDICTIONS, MANIFEST, *weights))

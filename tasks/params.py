@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import with_config
 
 from coronet_core.attribution.perturbation import TotalVariation
+from coronet_core.cin_input import CinInput
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.models.fpae import Latent
 from coronet_core.precision import Precision
@@ -68,6 +69,8 @@ class ResidualParams:
 class CinParams:
     """Training of the CIN (stage train_cin)."""
 
+    input: CinInput
+    """What it reads: the residual tensor (paper) or, for comparison, part of it, the image alone, or both."""
     pretrained: Pretrained
     """`imagenet`, `none`, or the path of a ResNet-18 state dict. DVC does not watch that file."""
     class_weights: Literal["inverse_frequency", "equal"] | ClassWeights

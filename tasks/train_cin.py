@@ -10,10 +10,10 @@ from coronet_core.seeds import derive_seed
 from coronet_core.training.cin import cin_learner, inverse_frequency_weights
 from coronet_core.training.loop import Schedule
 from coronet_core.weights import read_weights
-from tasks.data import residuals_of_split
+from tasks.cin_data import cin_inputs_of_split
 from tasks.files import digest
 from tasks.params import CinParams
-from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, RESIDUAL_INDEX
+from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.training_stage import train
 
@@ -24,10 +24,10 @@ def run(context: StageContext) -> None:
     params, device = context.params.cin, context.device
     seed = derive_seed(context.params.seed, "cin")
     torch.manual_seed(seed)  # initial weights
-    training, training_labels = residuals_of_split("train", device)
-    validation, validation_labels = residuals_of_split("validation", device)
+    training, training_labels = cin_inputs_of_split("train", params.input, device)
+    validation, validation_labels = cin_inputs_of_split("validation", params.input, device)
     learner = cin_learner(
-        _initial_cin(params.pretrained),
+        _initial_cin(params),
         training,
         training_labels,
         validation,
@@ -48,16 +48,16 @@ def run(context: StageContext) -> None:
         patience_epochs=params.patience_epochs,
         seed=seed,
     )
-    work = digest(params, seed, RESIDUAL_INDEX)
+    work = digest(params, seed, MANIFEST, RESIDUAL_INDEX)
     train(context, learner, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
 
 
-def _initial_cin(pretrained: str) -> torch.nn.Module:
-    cin = build_cin()
-    if pretrained == "imagenet":
+def _initial_cin(params: CinParams) -> torch.nn.Module:
+    cin = build_cin(params.input)
+    if params.pretrained == "imagenet":
         load_backbone(cin, imagenet_backbone(), "imagenet")
-    elif pretrained != "none":
-        load_backbone(cin, read_weights(Path(pretrained)), pretrained)
+    elif params.pretrained != "none":
+        load_backbone(cin, read_weights(Path(params.pretrained)), params.pretrained)
     return cin
 
 

@@ -3,23 +3,33 @@
 from collections.abc import Mapping
 from urllib.error import URLError
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18
 
+from coronet_core.cin_input import PLANES, CinInput
 from coronet_core.classes import CLASSES
 from coronet_core.errors import WeightsError
 
+FIRST_LAYER = "conv1.weight"
+COLOURS = 3
 CLASSIFIER_PREFIX = "fc."
 STEP_COUNTER_SUFFIX = ".num_batches_tracked"
 
 
-def build_cin() -> nn.Module:
+def build_cin(kind: CinInput = "residual_tensor") -> nn.Module:
     """Return an untrained CIN, 11,178,051 parameters: residual tensor (B, 3, H, W) in, logits (B, 3) out.
 
     Residuals enter as they are. ImageNet's mean and deviation describe photographs, and the paper names no
-    normalisation; the batch norm behind the first convolution takes up the scale.
+    normalisation; the batch norm behind the first convolution takes up the scale. Another
+    `kind` of input may have four channels.
     """
     cin: nn.Module = resnet18(weights=None, num_classes=len(CLASSES))
+    n_channels = len(PLANES[kind])
+    if n_channels != COLOURS:
+        first = nn.Conv2d(n_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(first.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
+        cin.conv1 = first
     return cin
 
 
@@ -41,9 +51,13 @@ def imagenet_backbone() -> dict[str, Tensor]:
 def load_backbone(cin: nn.Module, backbone: Mapping[str, Tensor], origin: str) -> None:
     """Copy `backbone` into `cin`, all layers but the classifier, which keeps its initial weights.
 
+    A CIN with a fourth input channel starts with the mean of the three that the backbone knows.
+
     `origin` names the file in the error. Raises WeightsError when keys or shapes are not a ResNet-18's.
     """
     own, given = _transferable(cin.state_dict()), _transferable(backbone)
+    if FIRST_LAYER in given and given[FIRST_LAYER].shape[1] == COLOURS < own[FIRST_LAYER].shape[1]:
+        given[FIRST_LAYER] = torch.cat([given[FIRST_LAYER], given[FIRST_LAYER].mean(1, keepdim=True)], dim=1)
     wrong = sorted(own.keys() ^ given.keys()) or [key for key in own if own[key].shape != given[key].shape]
     if wrong:
         raise WeightsError(

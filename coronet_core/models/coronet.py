@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from coronet_core.cin_input import CinInput, cin_input
 from coronet_core.models.tfen import TFEN
 
 
@@ -19,12 +20,13 @@ class CoroNetOutput(NamedTuple):
 class CoroNet(nn.Module):
     """TFEN and CIN, 11,285,369 parameters (the paper's "11.8M" counts the same network)."""
 
-    def __init__(self, tfen: TFEN, cin: nn.Module) -> None:
+    def __init__(self, tfen: TFEN, cin: nn.Module, kind: CinInput = "residual_tensor") -> None:
         super().__init__()
         self.tfen = tfen
         self.cin = cin
+        self.kind = kind
 
     def forward(self, image: Tensor) -> CoroNetOutput:
         """Classify `image`, (B, 1, H, W) float in [0, 1]. Gradients flow to the image: attribution needs them."""
         residual = self.tfen(image)  # (B, 3, H, W)
-        return CoroNetOutput(self.cin(residual).float().softmax(dim=1), residual)
+        return CoroNetOutput(self.cin(cin_input(self.kind, image, residual)).float().softmax(dim=1), residual)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES
 from coronet_core.precision import Precision, autocast
-from coronet_core.shards import Subset, batches
+from coronet_core.shards import batches
 from coronet_core.training.loop import EpochMetrics, Learner
 
 
@@ -27,9 +28,9 @@ def random_flips(x: Tensor, may_flip: Tensor, dim: int, rng: torch.Generator) ->
 
 def cin_learner(
     cin: nn.Module,
-    training: Subset,
+    training: CinInputs,
     training_labels: Tensor,
-    validation: Subset,
+    validation: CinInputs,
     validation_labels: Tensor,
     *,
     learning_rate: float,
@@ -42,7 +43,7 @@ def cin_learner(
 ) -> Learner:
     """Return what `fit` needs to train `cin` by class-weighted cross-entropy with Adam.
 
-    `training` and `validation` hold residual tensors (n, 3, H, W), the labels class indices (n,) int64.
+    `training` and `validation` give residual tensors (n, 3, H, W), the labels class indices (n,) int64.
     `horizontal_flip` and `vertical_flip` name the class indices whose residuals are flipped at random. Residuals
     are flipped, not images: the autoencoders are not flip-equivariant, and the paper augments the CIN alone.
     """
@@ -55,7 +56,6 @@ def cin_learner(
     flippable = {dim: _membership(chosen).to(device) for dim, chosen in ((3, horizontal_flip), (2, vertical_flip))}
 
     def logits_of(residuals: Tensor) -> Tensor:
-        residuals = residuals.float().contiguous(memory_format=torch.channels_last)  # (B, 3, H, W)
         with autocast(device, precision):
             logits: Tensor = cin(residuals)
         return logits.float()  # (B, 3)

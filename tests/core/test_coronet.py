@@ -1,14 +1,18 @@
 """The residual tensor, the CIN and the whole network."""
 
+from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models import ResNet18_Weights
 
+from coronet_core.cin_input import CinInput, CinInputs, cin_input
 from coronet_core.errors import WeightsError
 from coronet_core.models import FPAE, TFEN, CoroNet, build_cin, residual_tensor
 from coronet_core.models.cin import imagenet_backbone, load_backbone
+from coronet_core.shards import Shards, Subset, write_shard
 
 
 @pytest.fixture
@@ -72,3 +76,42 @@ def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch: pytest.M
     ) as caught:
         imagenet_backbone()
     assert ResNet18_Weights.IMAGENET1K_V1.url in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("residual_tensor", [1.0, 2.0, 3.0]),
+        ("healthy_residual", [1.0, 1.0, 1.0]),
+        ("pneumonia_residual", [2.0, 2.0, 2.0]),
+        ("image", [0.0, 0.0, 0.0]),
+        ("residual_tensor_and_image", [1.0, 2.0, 3.0, 0.0]),
+    ],
+)
+def test_a_cin_reads_the_channels_of_its_kind(kind: CinInput, expected: list[float]) -> None:
+    image, residual = torch.zeros(2, 1, 64, 64), torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1).expand(2, 3, 64, 64)
+    channels = cin_input(kind, image, residual)
+    assert channels[0, :, 0, 0].tolist() == expected
+    assert build_cin(kind)(channels).shape == (2, 3)
+
+
+def test_a_fourth_channel_starts_as_the_mean_of_the_backbones_three() -> None:
+    cin, donor = build_cin("residual_tensor_and_image"), build_cin().state_dict()
+    load_backbone(cin, donor, "donor")
+    torch.testing.assert_close(cin.state_dict()["conv1.weight"][:, 3], donor["conv1.weight"].mean(dim=1))
+
+
+@pytest.mark.parametrize("kind", ["residual_tensor", "image", "residual_tensor_and_image"])
+def test_inputs_from_the_stacks_are_those_of_the_whole_network(kind: CinInput, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8)).astype(np.uint8)
+    residuals = np.random.default_rng(1).random((4, 3, 8, 8)).astype(np.float16)
+    write_shard(tmp_path / "images", 0, images)
+    write_shard(tmp_path / "residuals", 0, residuals)
+    subsets = [
+        Subset(Shards.in_folder(tmp_path / name), [3, 1], torch.device("cpu")) for name in ("images", "residuals")
+    ]
+    taken = CinInputs(kind, *subsets).take(torch.tensor([1]))
+    expected = cin_input(
+        kind, torch.from_numpy(images[1:2, None] / 255).float(), torch.from_numpy(residuals[1:2]).float()
+    )
+    torch.testing.assert_close(taken, expected)

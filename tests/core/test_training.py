@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coronet_core.cin_input import CinInputs
 from coronet_core.errors import TrainingError
 from coronet_core.models import FPAE, build_cin
 from coronet_core.shards import Shards, Subset, as_image, write_shard
@@ -212,13 +213,18 @@ def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> Non
     labels = torch.arange(30) % 3
     residuals = np.random.default_rng(0).random((30, 3, 64, 64)).astype(np.float16) * 0.05
     residuals[np.arange(30), labels.numpy()] += np.float16(0.2)  # class c has energy in channel c
-    write_shard(tmp_path, 0, residuals)
-    stack = Shards.in_folder(tmp_path)
+    write_shard(tmp_path / "residuals", 0, residuals)
+    write_shard(tmp_path / "images", 0, np.zeros((30, 64, 64), dtype=np.uint8))
+
+    def inputs(rows: range) -> CinInputs:
+        subsets = [Subset(Shards.in_folder(tmp_path / name), rows, CPU) for name in ("images", "residuals")]
+        return CinInputs("residual_tensor", *subsets)
+
     learner = cin_learner(
         build_cin(),
-        Subset(stack, range(24), CPU),
+        inputs(range(24)),
         labels[:24],
-        Subset(stack, range(24, 30), CPU),
+        inputs(range(24, 30)),
         labels[24:],
         learning_rate=0.001,
         weight_decay=0.0,

@@ -1,0 +1,30 @@
+"""The inputs of a split, as the CIN takes them, and the index of the residual tensors they are made from."""
+
+import pandas as pd
+import torch
+
+from coronet_core.cin_input import CinInput, CinInputs
+from coronet_core.classes import CLASSES, SplitName
+from coronet_core.errors import DataError
+from coronet_core.shards import Shards, Subset
+from tasks.paths import IMAGES, RESIDUAL_INDEX, RESIDUALS
+
+
+def read_residual_index() -> pd.DataFrame:
+    """Read the index of the residual tensors: one row an image, in the order of the residual stack."""
+    if not RESIDUAL_INDEX.is_file():
+        raise DataError(f"{RESIDUAL_INDEX}: not there. Run the stage materialize_residuals first (`coronet run`).")
+    return pd.read_parquet(RESIDUAL_INDEX)
+
+
+def cin_inputs_of_split(split: SplitName, kind: CinInput, device: torch.device) -> tuple[CinInputs, torch.Tensor]:
+    """Return what the CIN reads of one split's images, (n, C, H, W), and their class indices (n,) int64."""
+    index = read_residual_index()
+    chosen = index[index["split"] == split]
+    images, residuals = (Subset(Shards.in_folder(folder), chosen.index, device) for folder in (IMAGES, RESIDUALS))
+    return CinInputs(kind, images, residuals), class_indices(chosen)
+
+
+def class_indices(table: pd.DataFrame) -> torch.Tensor:
+    """Return the column `label` as class indices (n,) int64."""
+    return torch.tensor([CLASSES.index(label) for label in table["label"]], dtype=torch.int64)
