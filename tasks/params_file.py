@@ -101,4 +101,10 @@ def _contradictions(values: Any) -> Iterator[str]:
         if mask > image:
             yield f"explain.mask_size_px = {mask}: allowed: at most data.image_size_px ({image})"
     except (KeyError, TypeError):
-        return
+        pass
+    try:
+        fold, folds = values["data"]["split"]["fold"], values["data"]["split"]["folds"]
+        if fold > folds:
+            yield f"data.split.fold = {fold}: allowed: a whole number from 1 to data.split.folds ({folds})"
+    except (KeyError, TypeError):
+        pass
