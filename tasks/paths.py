@@ -25,6 +25,8 @@ EXPLANATION_MAPS: Final = EXPLANATIONS / "maps.npy"
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
 REPORT: Final = Path("reports/report.html")
 MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
+FIGURES: Final = Path("reports/figures")
+"""The figures of the report as files, each named as the report calls it."""
 
 STATE: Final = Path(".coronet")
 """What belongs to no stage's outs: checkpoints to resume from, records that MLflow has not received yet."""

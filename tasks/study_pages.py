@@ -57,9 +57,10 @@ def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
 
 
 def _differences(summary: dict[str, Any], measure: str) -> Drawing:
-    rows = []
-    for variant in summary["variants"].values():
-        if found := variant.get("differences", {}).get(measure):
-            rows.append(ForestRow(variant["title"], found["difference"], found["interval"]))
+    rows = [
+        ForestRow(variant["title"], found["difference"], found["interval"])
+        for variant in summary["variants"].values()
+        if (found := variant.get("differences", {}).get(measure))
+    ]
     name = ABLATION_MEASURES[measure]
     return forest(name, rows, "CoroNet minus variant", 0, "no difference")
