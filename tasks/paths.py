@@ -14,15 +14,17 @@ RESIDUALS: Final = Path("data/residuals")
 RESIDUAL_INDEX: Final = RESIDUALS / "index.parquet"
 
 CIN_WEIGHTS: Final = Path("models/cin.safetensors")
+CALIBRATION: Final = Path("models/calibration.json")
 CIN_HISTORY: Final = Path("reports/history/cin.csv")
 
 METRICS: Final = Path("reports/metrics.json")
 PREDICTIONS: Final = Path("reports/predictions.parquet")
 PLOTS: Final = Path("reports/plots")
 CONFUSION_PLOT: Final = PLOTS / "confusion.csv"
+RELIABILITY_PLOT: Final = PLOTS / "reliability.csv"
 EXPLANATIONS: Final = Path("reports/explanations")
-EXPLANATION_MAPS: Final = EXPLANATIONS / "maps.npy"
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
+EXPLANATION_MEASURES: Final = Path("reports/explanations.json")
 REPORT: Final = Path("reports/report.html")
 MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
 FIGURES: Final = Path("reports/figures")
@@ -39,9 +41,19 @@ def autoencoder_weights(label: ClassName) -> Path:
     return Path(f"models/autoencoder_{label}.safetensors")
 
 
+def explanation_maps(method: str) -> Path:
+    """Maps (n, H, W) float32 of one method, in the order of the index of explanations."""
+    return EXPLANATIONS / f"maps_{method}.npy"
+
+
 def roc_plot(label: ClassName) -> Path:
     """Points of the ROC of one class against the rest."""
     return PLOTS / f"roc_{label}.csv"
+
+
+def precision_recall_plot(label: ClassName) -> Path:
+    """Points of the precision-recall curve of one class against the rest."""
+    return PLOTS / f"pr_{label}.csv"
 
 
 def autoencoder_history(label: ClassName) -> Path:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from tasks.figures.attribution import METHOD_NAMES
 from tasks.figures.drawing import Drawing
 from tasks.files import publish_folder
 from tasks.pages import write_page
 from tasks.paper import PAPER
-from tasks.paths import FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
+from tasks.paths import EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
 from tasks.progress import say
 from tasks.provenance import provenance
 from tasks.report_figures import report_figures
@@ -22,6 +23,9 @@ SECTIONS: Final = {
     "training": "Training",
     "residuals": "What the autoencoders miss",
     "results": "Results on the test split",
+    "subgroups": "Whom it serves less well",
+    "calibration": "Whether its probabilities can be trusted",
+    "explanations": "Where the network looks",
     "provenance": "How it was made",
 }
 """Headings by anchor; `templates/sections` has a file for each."""
@@ -31,12 +35,17 @@ def run(context: StageContext) -> None:
     """Draw the figures and fill the templates."""
     context.tracking.deliver()  # now, so that the page can name its own run
     metrics = json.loads(METRICS.read_text(encoding="utf-8"))
-    drawings = report_figures(metrics, context.params)
+    split = json.loads(SPLIT_REPORT.read_text(encoding="utf-8"))
+    explanations = json.loads(EXPLANATION_MEASURES.read_text(encoding="utf-8"))
+    drawings = report_figures(metrics, explanations, context.params)
     content: dict[str, Any] = {
         "paper": PAPER,
         "sections": SECTIONS,
         "metrics": metrics,
-        "split": json.loads(SPLIT_REPORT.read_text(encoding="utf-8")),
+        "split": split,
+        "explanations": explanations,
+        "methods": METHOD_NAMES,
+        "warnings": [*split["warnings"], *metrics["warnings"]],
         "evaluate": context.params.evaluate,
         "interval_name": f"{100 * context.params.evaluate.confidence:.0f}% interval",
         "figures": drawings,

@@ -1,9 +1,11 @@
 """Images, what the autoencoders make of them, and what they miss: the authors' figure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.classes import CLASSES, DISPLAY_NAMES
+from coronet_core.classes import DISPLAY_NAMES, ClassName
 from tasks.figures.drawing import Drawing, drawn, picture_grid, styled
 
 TITLES = ("X", "F_H(X)", "F_P(X)", "|X − F_H|, eq. (5)", "|X − F_P|, eq. (6)", "|2X − F_H − F_P|, eq. (7)")
@@ -12,15 +14,17 @@ BRIGHTEST_QUANTILE = 0.995
 
 
 @styled
-def reconstructions(pictures: NDArray[np.float32], residuals: NDArray[np.float32]) -> Drawing:
-    """Draw an image of each class, what both autoencoders make of it, and the three residual channels.
+def reconstructions(
+    labels: Sequence[ClassName], pictures: NDArray[np.float32], residuals: NDArray[np.float32]
+) -> Drawing:
+    """Draw an image of each class in `labels`, what both autoencoders make of it, and the three residual channels.
 
     `pictures` are (class, [X, F_H(X), F_P(X)], H, W) in [0, 1], `residuals` (class, channel, H, W).
     """
-    figure, grid = picture_grid(9.6, 4.9, len(CLASSES), len(TITLES))
+    figure, grid = picture_grid(9.6, 0.4 + 1.5 * len(labels), len(labels), len(TITLES))
     brightest = float(np.quantile(residuals, BRIGHTEST_QUANTILE))
     described = []
-    for row, label, three, channels in zip(grid, CLASSES, pictures, residuals, strict=True):
+    for row, label, three, channels in zip(grid, labels, pictures, residuals, strict=True):
         for axes, picture in zip(row[:3], three, strict=True):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
         for axes, channel in zip(row[3:], channels, strict=True):

@@ -20,6 +20,7 @@ sys.meta_path.insert(0, Nowhere())
 import coronet_core.attribution.perturbation
 import coronet_core.metrics
 import coronet_core.models
+import coronet_core.out_of_distribution
 import coronet_core.residuals
 import coronet_core.shards
 import coronet_core.training
