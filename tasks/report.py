@@ -51,6 +51,7 @@ def run(context: StageContext) -> None:
         "figures": drawings,
         "params": flattened(asdict(context.params)),
         "made": provenance(context),
+        "worst_group": _worst_group(metrics["subgroups"]),
     }
     write_page(REPORT, "report.html.j2", content)
     write_page(MODEL_CARD, "model_card.md.j2", content)
@@ -58,6 +59,17 @@ def run(context: StageContext) -> None:
     for path in (REPORT, MODEL_CARD, *sorted(FIGURES.iterdir())):
         context.tracking.artifact(path)
     say(f"report: {REPORT}")
+
+
+def _worst_group(subgroups: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any] | None:
+    """Return the group of the lowest accuracy among those that are not small, if there is one."""
+    large = [
+        {"name": f"{grouping.replace('_', ' ')} {name}", **figures}
+        for grouping, groups in subgroups.items()
+        for name, figures in groups.items()
+        if not figures["is_small"]
+    ]
+    return min(large, key=lambda group: group["accuracy"], default=None)
 
 
 def _write_figures(drawings: Mapping[str, Drawing]) -> None:
