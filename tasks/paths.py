@@ -21,8 +21,8 @@ PREDICTIONS: Final = Path("reports/predictions.parquet")
 PLOTS: Final = Path("reports/plots")
 CONFUSION_PLOT: Final = PLOTS / "confusion.csv"
 EXPLANATIONS: Final = Path("reports/explanations")
-EXPLANATION_MAPS: Final = EXPLANATIONS / "maps.npy"
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
+EXPLANATION_MEASURES: Final = Path("reports/explanations.json")
 REPORT: Final = Path("reports/report.html")
 MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
 
@@ -35,6 +35,11 @@ IMAGE_NAMES: Final = STATE / "image_names.csv"
 def autoencoder_weights(label: ClassName) -> Path:
     """Weights of the autoencoder of one class."""
     return Path(f"models/autoencoder_{label}.safetensors")
+
+
+def explanation_maps(method: str) -> Path:
+    """Maps (n, H, W) float32 of one method, in the order of the index of explanations."""
+    return EXPLANATIONS / f"maps_{method}.npy"
 
 
 def roc_plot(label: ClassName) -> Path:

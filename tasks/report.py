@@ -20,7 +20,6 @@ from tasks.params import Params
 from tasks.paths import (
     CIN_HISTORY,
     EXPLANATION_INDEX,
-    EXPLANATION_MAPS,
     IMAGES,
     MANIFEST,
     METRICS,
@@ -28,6 +27,7 @@ from tasks.paths import (
     REPORT,
     SPLIT_REPORT,
     autoencoder_history,
+    explanation_maps,
     roc_plot,
 )
 from tasks.progress import say
@@ -100,4 +100,4 @@ def _attribution() -> figures.Drawing:
     index = pd.read_parquet(EXPLANATION_INDEX)
     rows = index["stack_row"].to_numpy(dtype=np.int64)
     images = Shards.in_folder(IMAGES).take(rows)
-    return figures.attribution_maps(images, np.load(EXPLANATION_MAPS), index)
+    return figures.attribution_maps(images, np.load(explanation_maps("perturbation")), index)
