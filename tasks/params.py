@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import with_config
 
-from coronet_core.attribution.perturbation import TotalVariation
 from coronet_core.cin_input import CinInput
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.models.fpae import Latent
 from coronet_core.precision import Precision
 from tasks.data_params import DataParams
+from tasks.explain_params import ExplainParams
 from tasks.ranges import Allowed, above, between, number, whole
 from tasks.values import STRICT, ShardImages, SidePx
 
@@ -116,26 +116,6 @@ class EvaluateParams:
     """At which the sensitivity to COVID-19 is given."""
     small_group_images: Annotated[int, whole(1, 100_000)]
     """Groups by source, view, sex or age with fewer images are marked as too small to judge."""
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, kw_only=True)
-class ExplainParams:
-    """Meaningful perturbations, paper sec. 3.4 (stage explain)."""
-
-    images_per_class: Annotated[int, whole(1, 1000)]
-    batch_size: BatchSize
-    """Images explained at once; changes memory and speed, not the maps."""
-    mask_size_px: Annotated[int, whole(2, 512)]
-    mask_blur_radius_px: Annotated[float, number(0, 100)]
-    null_blur_radius_px: Annotated[float, above(0, 100)]
-    l1_weight: Annotated[float, number(0, 1000)]
-    tv_weight: Annotated[float, number(0, 1000)]
-    tv_beta: Annotated[float, number(1, 10)]
-    tv_norm: TotalVariation
-    learning_rate: LearningRate
-    iterations: Annotated[int, whole(1, 100_000)]
-    jitter_px: Annotated[int, whole(0, 32)]
 
 
 @with_config(STRICT)
