@@ -18,6 +18,7 @@ STAGES = {
     "train_autoencoder": ["autoencoder"],
     "materialize_residuals": ["residuals"],
     "train_cin": ["cin"],
+    "calibrate": ["calibrate"],
     "evaluate": ["evaluate"],
     "explain": ["explain"],
     "report": [],

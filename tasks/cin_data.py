@@ -1,20 +1,13 @@
-"""The inputs of a split, as the CIN takes them, and the index of the residual tensors they are made from."""
+"""The inputs of a split, as the CIN takes them."""
 
 import pandas as pd
 import torch
 
 from coronet_core.cin_input import CinInput, CinInputs
 from coronet_core.classes import CLASSES, SplitName
-from coronet_core.errors import DataError
 from coronet_core.shards import Shards, Subset
-from tasks.paths import IMAGES, RESIDUAL_INDEX, RESIDUALS
-
-
-def read_residual_index() -> pd.DataFrame:
-    """Read the index of the residual tensors: one row an image, in the order of the residual stack."""
-    if not RESIDUAL_INDEX.is_file():
-        raise DataError(f"{RESIDUAL_INDEX}: not there. Run the stage materialize_residuals first (`coronet run`).")
-    return pd.read_parquet(RESIDUAL_INDEX)
+from tasks.paths import IMAGES, RESIDUALS
+from tasks.residual_index import read_residual_index
 
 
 def cin_inputs_of_split(split: SplitName, kind: CinInput, device: torch.device) -> tuple[CinInputs, torch.Tensor]:

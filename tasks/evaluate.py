@@ -1,112 +1,81 @@
 """Stage `evaluate`: the CIN on the test split. Predictions, Tables 2 to 5 with intervals, and plots."""
 
-import math
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
-from coronet_core.metrics import ConfusionMatrix, confusion_matrix, overall, ppv, sensitivity, wilson_interval
-from tasks.cin_data import class_indices, read_residual_index
-from tasks.files import write_json, write_whole
-from tasks.params import EvaluateParams
-from tasks.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, roc_plot
-from tasks.prediction import logits_of_split
+from coronet_core.seeds import derive_seed
+from tasks.calibration import read_calibration
+from tasks.curves import write_curves
+from tasks.files import nulls_for_nan, write_json, write_whole
+from tasks.paths import METRICS, PREDICTIONS
+from tasks.prediction import SplitPredictions, predict_split
+from tasks.prediction_table import prediction_table
 from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
+from tasks.subgroups import subgroups
+from tasks.tables import areas_and_intervals, tables
+from tasks.trust import abstention_figures, calibration_figures, operating_points, out_of_distribution_figures
 
-Probabilities = NDArray[np.float64]
+NOT_FOR_MLFLOW = ("subgroups",)
+"""Their names are the data's, and MLflow does not take every character."""
 
 
 def run(context: StageContext) -> None:
     """Predict every test image and write what it comes to."""
     use_cpu_threads(share=1)
-    index = read_residual_index()
-    index = index[index["split"] == "test"]
-    truth = class_indices(index).numpy()
-    probabilities = logits_of_split(context, "test").softmax(dim=1).numpy()
-    predicted = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(truth, predicted)
-    metrics = _tables(confusion, context.params.evaluate.confidence)
-    metrics |= _areas(truth, probabilities, context.params.evaluate)
-    metrics["reconstruction_error"] = _reconstruction_errors(index)
-    _write_predictions(index, probabilities, predicted)
-    _write_plots(truth, predicted, probabilities)
+    params, seed = context.params.evaluate, derive_seed(context.params.seed, "evaluate")
+    calibration = read_calibration()
+    test = predict_split(context, "test")
+    metrics = nulls_for_nan(
+        {
+            **tables(test, params.confidence),
+            **areas_and_intervals(test, params, seed),
+            "operating_points": operating_points(test, calibration, params, seed),
+            "calibration": calibration_figures(test, calibration),
+            "abstention": abstention_figures(test, calibration, params.confidence),
+            "out_of_distribution": out_of_distribution_figures(test, calibration, params.confidence),
+            "reconstruction_error": _reconstruction_errors(test.images),
+            "subgroups": subgroups(test, params),
+            "warnings": [*_warnings(test), *calibration.warnings],
+        }
+    )
+    write_whole(PREDICTIONS, partial(prediction_table(test, calibration).to_parquet, index=False))
+    write_curves(test, calibration.temperature)
     write_json(METRICS, metrics)
-    context.tracking.metrics(_numbers(metrics))
+    context.tracking.metrics(_numbers({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
     for path in (METRICS, PREDICTIONS):
         context.tracking.artifact(path)
-    say(
-        f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {metrics['roc_auc']['macro']:.4f}, {len(truth)} test images"
-    )
+    for warning in metrics["warnings"]:
+        say(f"warning: {warning}")
+    area = metrics["roc_auc"]["macro"]
+    shown = "undefined" if area is None else f"{area:.4f}"
+    say(f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {shown}, {metrics['images']} test images")
 
 
-def _tables(confusion: ConfusionMatrix, confidence: float) -> dict[str, Any]:
-    """Return Tables 2 to 5, every proportion with its Wilson interval."""
-    n_right, n_all = int(confusion.trace()), int(confusion.sum())
-    hits = confusion.diagonal()
-    columns = {
-        "sensitivity": (sensitivity(confusion), confusion.sum(axis=1)),
-        "ppv": (ppv(confusion), confusion.sum(axis=0)),
-    }
-    tables: dict[str, Any] = {
-        **asdict(overall(confusion)),
-        "accuracy_interval": wilson_interval(n_right, n_all, confidence),
-        "images": n_all,
-        "confusion_matrix": confusion.tolist(),
-    }
-    for name, (values, totals) in columns.items():
-        tables[name] = {label: None if math.isnan(value) else value for label, value in values.items()}
-        tables[f"{name}_interval"] = {
-            label: wilson_interval(int(hit), int(total), confidence)
-            for label, hit, total in zip(CLASSES, hits, totals, strict=True)
-        }
-    return tables
-
-
-def _areas(truth: NDArray[np.int64], probabilities: Probabilities, params: EvaluateParams) -> dict[str, Any]:
-    """Return the areas under ROC and precision-recall curves, each class against the rest and their mean."""
-    scores = probabilities
-    if params.auc_of == "predictions":
-        scores = np.eye(len(CLASSES))[probabilities.argmax(axis=1)]
-    areas: dict[str, Any] = {}
-    for name, area in (("roc_auc", roc_auc_score), ("pr_auc", average_precision_score)):
-        by_class = {label: float(area(truth == i, scores[:, i])) for i, label in enumerate(CLASSES)}
-        areas[name] = {**by_class, "macro": float(np.mean(list(by_class.values())))}
-    return areas
-
-
-def _reconstruction_errors(index: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _reconstruction_errors(images: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Return the mean |X - F_c| of each autoencoder c over the test images of each class."""
     return {
         f"autoencoder_{autoencoder}": {
-            label: float(index.loc[index["label"] == label, f"residual_{autoencoder}"].mean()) for label in CLASSES
+            label: float(images.loc[images["label"] == label, f"residual_{autoencoder}"].mean()) for label in CLASSES
         }
         for autoencoder in ("healthy", "pneumonia")
     }
 
 
-def _write_predictions(index: pd.DataFrame, probabilities: Probabilities, predicted: NDArray[np.int64]) -> None:
-    table = index[["image_id", "patient_id", "label"]].reset_index(names="stack_row")
-    table["predicted"] = [CLASSES[i] for i in predicted]
-    for i, label in enumerate(CLASSES):
-        table[f"probability_{label}"] = probabilities[:, i]
-    write_whole(PREDICTIONS, partial(table.to_parquet, index=False))
-
-
-def _write_plots(truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: Probabilities) -> None:
-    names = [DISPLAY_NAMES[label] for label in CLASSES]
-    confusions = pd.DataFrame({"truth": [names[i] for i in truth], "predicted": [names[i] for i in predicted]})
-    write_whole(CONFUSION_PLOT, partial(confusions.to_csv, index=False))
-    for i, label in enumerate(CLASSES):
-        false_positive_rate, true_positive_rate, _ = roc_curve(truth == i, probabilities[:, i])
-        curve = pd.DataFrame({"false_positive_rate": false_positive_rate, "sensitivity": true_positive_rate})
-        write_whole(roc_plot(label), partial(curve.to_csv, index=False))
+def _warnings(test: SplitPredictions) -> list[str]:
+    there = set(test.images["label"])
+    sentences = [
+        f"No test image of {DISPLAY_NAMES[label]}: it has no sensitivity and no areas under curves, and means over "
+        "classes are over the others. Raise data.split.test_fraction or add images of it."
+        for label in CLASSES
+        if label not in there
+    ]
+    if len(there) == 1:
+        sentences.append("All test images are of one class: there are no areas under curves, nothing to tell apart.")
+    return sentences
 
 
 def _numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -71,6 +71,8 @@ def roc_curves(curves: Mapping[ClassName, pd.DataFrame]) -> Drawing:
     axes = figure.subplots()
     described = []
     for label, curve in curves.items():
+        if curve.empty:
+            continue  # no test image of the class, or of any other
         area = float(np.trapezoid(curve["sensitivity"], curve["false_positive_rate"]))
         text = f"{DISPLAY_NAMES[label]}, area {area:.3f}"
         described.append(text)
@@ -81,15 +83,17 @@ def roc_curves(curves: Mapping[ClassName, pd.DataFrame]) -> Drawing:
     return _drawing(figure, "ROC of each class against the rest: " + "; ".join(described) + ".")
 
 
-def reconstructions(pictures: NDArray[np.float32], residuals: NDArray[np.float32]) -> Drawing:
-    """Draw an image of each class, what both autoencoders make of it, and the three residual channels.
+def reconstructions(
+    labels: Sequence[ClassName], pictures: NDArray[np.float32], residuals: NDArray[np.float32]
+) -> Drawing:
+    """Draw an image of each class in `labels`, what both autoencoders make of it, and the three residual channels.
 
     `pictures` are (class, [X, F_H(X), F_P(X)], H, W) in [0, 1], `residuals` (class, channel, H, W).
     """
     figure = Figure(figsize=(11, 5.6), layout="constrained")
-    grid = figure.subplots(len(CLASSES), 6)
+    grid = figure.subplots(len(labels), 6, squeeze=False)
     brightest = float(np.quantile(residuals, 0.995))
-    for row, label in enumerate(CLASSES):
+    for row, label in enumerate(labels):
         for axes, picture in zip(grid[row][:3], pictures[row], strict=True):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
         for axes, picture in zip(grid[row][3:], residuals[row], strict=True):

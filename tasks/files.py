@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole. NaN is refused: it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def nulls_for_nan(value: Any) -> Any:
+    """Return nested dicts and lists with None where they have NaN: what is undefined, as JSON says it."""
+    if isinstance(value, dict):
+        return {key: nulls_for_nan(nested) for key, nested in value.items()}
+    if isinstance(value, list | tuple):
+        return [nulls_for_nan(nested) for nested in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -13,12 +13,10 @@ from tasks.files import digest, write_array
 from tasks.params import ResidualParams
 from tasks.paths import IMAGES, MANIFEST, RESIDUAL_INDEX, RESIDUALS, autoencoder_weights
 from tasks.progress import Progress, say
+from tasks.residual_index import ENERGY_COLUMNS
 from tasks.resume import finish, resume_folder
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.tfen import load_tfen
-
-ENERGY_COLUMNS = ["residual_healthy", "residual_pneumonia", "residual_both"]
-"""Mean of each channel of the residual tensor over the image."""
 
 
 def run(context: StageContext) -> None:

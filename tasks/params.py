@@ -89,6 +89,19 @@ class CinParams:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
+class CalibrateParams:
+    """What the validation split settles for the test split (stage calibrate)."""
+
+    miscoverage: Annotated[float, between(0, 0.5)]
+    """Share of prediction sets that may miss the truth; a smaller share leaves more images unanswered."""
+    sensitivity_floor: Annotated[float, above(0, 1)]
+    """Share of the validation split's COVID-19 images that the threshold for COVID-19 must reach."""
+    energy_percentile: Annotated[float, between(50, 100)]
+    """Of the validation images' distances; an image that is further out counts as out of distribution."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateParams:
     """Figures on the test split (stage evaluate)."""
 
@@ -97,6 +110,12 @@ class EvaluateParams:
     """Of the intervals, 0.95 for 95%."""
     auc_of: Literal["probabilities", "predictions"]
     """The released code took areas under curves of hard predictions."""
+    bootstrap_replicates: Annotated[int, whole(100, 100_000)]
+    """Draws of the test split's patients from which intervals are taken."""
+    specificities: list[Annotated[float, between(0, 1)]]
+    """At which the sensitivity to COVID-19 is given."""
+    small_group_images: Annotated[int, whole(1, 100_000)]
+    """Groups by source, view, sex or age with fewer images are marked as too small to judge."""
 
 
 @with_config(STRICT)
@@ -132,5 +151,6 @@ class Params:
     autoencoder: AutoencoderParams
     residuals: ResidualParams
     cin: CinParams
+    calibrate: CalibrateParams
     evaluate: EvaluateParams
     explain: ExplainParams

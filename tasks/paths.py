@@ -14,12 +14,14 @@ RESIDUALS: Final = Path("data/residuals")
 RESIDUAL_INDEX: Final = RESIDUALS / "index.parquet"
 
 CIN_WEIGHTS: Final = Path("models/cin.safetensors")
+CALIBRATION: Final = Path("models/calibration.json")
 CIN_HISTORY: Final = Path("reports/history/cin.csv")
 
 METRICS: Final = Path("reports/metrics.json")
 PREDICTIONS: Final = Path("reports/predictions.parquet")
 PLOTS: Final = Path("reports/plots")
 CONFUSION_PLOT: Final = PLOTS / "confusion.csv"
+RELIABILITY_PLOT: Final = PLOTS / "reliability.csv"
 EXPLANATIONS: Final = Path("reports/explanations")
 EXPLANATION_MAPS: Final = EXPLANATIONS / "maps.npy"
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
@@ -40,6 +42,11 @@ def autoencoder_weights(label: ClassName) -> Path:
 def roc_plot(label: ClassName) -> Path:
     """Points of the ROC of one class against the rest."""
     return PLOTS / f"roc_{label}.csv"
+
+
+def precision_recall_plot(label: ClassName) -> Path:
+    """Points of the precision-recall curve of one class against the rest."""
+    return PLOTS / f"pr_{label}.csv"
 
 
 def autoencoder_history(label: ClassName) -> Path:

@@ -55,6 +55,7 @@ def run(context: StageContext) -> None:
         loader=PackageLoader("tasks"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True
     )
     templates.filters["percent"] = percent
+    templates.filters["area"] = area
     templates.filters["percents"] = lambda interval: f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
     write_text(REPORT, templates.get_template("report.html.j2").render(content))
     write_text(MODEL_CARD, templates.get_template("model_card.md.j2").render(content))
@@ -66,6 +67,11 @@ def run(context: StageContext) -> None:
 def percent(share: float | None) -> str:
     """Return a share as the tables print it, with two decimals; a dash where it is undefined."""
     return "–" if share is None else f"{100 * share:.2f}"
+
+
+def area(value: float | None) -> str:
+    """Return an area under a curve with three decimals; a dash where it is undefined."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _figures(metrics: dict[str, Any], params: Params) -> dict[str, figures.Drawing]:
@@ -88,12 +94,13 @@ def _figures(metrics: dict[str, Any], params: Params) -> dict[str, figures.Drawi
 def _reconstructions() -> figures.Drawing:
     manifest = read_manifest(MANIFEST)
     test = manifest[manifest["split"] == "test"]
-    rows = np.array([test.index[test["label"] == label][0] for label in CLASSES], dtype=np.int64)
-    image = as_image(torch.from_numpy(Shards.in_folder(IMAGES).take(rows)))  # (3, 1, H, W)
+    shown = [label for label in CLASSES if (test["label"] == label).any()]
+    rows = np.array([test.index[test["label"] == label][0] for label in shown], dtype=np.int64)
+    image = as_image(torch.from_numpy(Shards.in_folder(IMAGES).take(rows)))  # (classes, 1, H, W)
     tfen = load_tfen(torch.device("cpu"))
     healthy, pneumonia = tfen.healthy(image).reconstruction, tfen.pneumonia(image).reconstruction
     stacked = torch.cat([image, healthy, pneumonia], dim=1).numpy()  # (3 classes, 3 pictures, H, W)
-    return figures.reconstructions(stacked, residual_tensor(image, healthy, pneumonia).numpy())
+    return figures.reconstructions(shown, stacked, residual_tensor(image, healthy, pneumonia).numpy())
 
 
 def _attribution() -> figures.Drawing:

@@ -1,19 +1,16 @@
 """What a data set contains and what is wrong with it, in figures and plain sentences."""
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
 from coronet_core.classes import CLASSES, SPLITS
 from coronet_core.data import shortcuts
 from coronet_core.data.duplicates import KINDS, contradictions
+from coronet_core.data.grouping import groupings
 from coronet_core.data.published import leaking, leaks_by_class
 from coronet_core.shards import Shards
-
-UNKNOWN: Final = "unknown"
-AGE_GROUPS: Final = {"0-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 200}
-"""Name of each group and the age, in years, below which it ends."""
 
 Counts = dict[str, Any]
 
@@ -77,10 +74,7 @@ def audit(manifest: pd.DataFrame, found: Counts, passed_over: Counter[str], stac
         **found,
         "duplicates": found["duplicates"] | {"kept": int(accepted["duplicate_of"].notna().sum())},
         "sources": accepted["source"].value_counts().to_dict(),
-        "by_source": _by_class_and(accepted, accepted["source"]),
-        "by_view": _by_class_and(accepted, accepted["view"]),
-        "by_sex": _by_class_and(accepted, accepted["sex"]),
-        "by_age_group": _by_class_and(accepted, _age_groups(accepted["age"])),
+        **{f"by_{name}": _by_class_and(accepted, groups) for name, groups in groupings(accepted).items()},
         "shortcuts": telling,
     }
     return report | {"warnings": _warnings(report)}
@@ -91,14 +85,8 @@ def _by_class(images: pd.DataFrame) -> dict[str, int]:
     return {label: int(counts.get(label, 0)) for label in CLASSES}
 
 
-def _by_class_and(images: pd.DataFrame, values: pd.Series) -> dict[str, dict[str, int]]:
-    return {str(value): _by_class(members) for value, members in images.groupby(values.fillna(UNKNOWN))}
-
-
-def _age_groups(ages: pd.Series) -> pd.Series:
-    edges = [0, *AGE_GROUPS.values()]
-    groups = pd.cut(ages, edges, right=False, labels=list(AGE_GROUPS))
-    return groups.astype(object)
+def _by_class_and(images: pd.DataFrame, groups: "pd.Series[str]") -> dict[str, dict[str, int]]:
+    return {str(value): _by_class(members) for value, members in images.groupby(groups)}
 
 
 def _warnings(report: Counts) -> list[str]:

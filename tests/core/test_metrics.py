@@ -1,13 +1,32 @@
-"""Tables 2 to 5 and Wilson's interval."""
+"""Tables 2 to 5, what else follows from a confusion matrix, and Wilson's interval."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support, precision_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    precision_score,
+    recall_score,
+)
 
 from coronet_core.errors import DataError
-from coronet_core.metrics import confusion_matrix, overall, ppv, sensitivity, wilson_interval
+from coronet_core.metrics import (
+    balanced_accuracy,
+    cohen_kappa,
+    confusion_matrix,
+    matthews_correlation,
+    overall,
+    ppv,
+    sensitivity,
+    specificity,
+    wilson_interval,
+)
+from coronet_core.metrics.confusion import overall_figures, weighted_confusions
 
 TABLE_5 = np.array([[845, 39, 1], [86, 972, 0], [1, 0, 9]])
 
@@ -55,6 +74,64 @@ def test_figures_by_class_are_those_of_scikit_learn(pairs: list[tuple[int, int]]
     for figure, score in ((sensitivity, recall_score), (ppv, precision_score)):
         expected = score(truth, predicted, labels=[0, 1, 2], average=None, zero_division=np.nan)
         np.testing.assert_allclose(list(figure(confusion).values()), expected)
+
+
+def test_table_5_by_hand() -> None:
+    assert balanced_accuracy(TABLE_5) == pytest.approx((845 / 885 + 972 / 1058 + 9 / 10) / 3)
+    by_chance = (885 * 932 + 1058 * 1011 + 10 * 10) / 1953**2
+    assert cohen_kappa(TABLE_5) == pytest.approx((1826 / 1953 - by_chance) / (1 - by_chance))
+    healthy, pneumonia, covid19 = specificity(TABLE_5).values()
+    assert healthy == pytest.approx(981 / 1068)  # 86 + 1 of the others are taken for healthy
+    assert pneumonia == pytest.approx(856 / 895)
+    assert covid19 == pytest.approx(1942 / 1943)
+
+
+@given(classes)
+def test_specificity_is_the_sensitivity_to_the_rest(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = np.array(pairs).T
+    figures = specificity(confusion_matrix(truth, predicted))
+    expected = [
+        recall_score(truth != i, predicted != i, zero_division=np.nan) if (truth != i).any() else np.nan
+        for i in range(3)
+    ]
+    np.testing.assert_allclose(list(figures.values()), expected)
+
+
+weighted = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=40)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # scikit-learn's, about classes that are missing
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@given(weighted)
+def test_weighted_figures_are_those_of_scikit_learn(images: list[tuple[int, int, int]]) -> None:
+    truth, predicted, weight = np.array([*images, (0, 1, 1)]).T  # an image that counts, at least
+    (confusion,) = weighted_confusions(truth, predicted, weight[None].astype(float))
+    is_there = weight > 0
+    kept = (truth[is_there], predicted[is_there])
+    weights = weight[is_there]
+    assert balanced_accuracy(confusion) == pytest.approx(balanced_accuracy_score(*kept, sample_weight=weights))
+    if len(np.unique(np.concatenate(kept))) > 1:
+        assert cohen_kappa(confusion) == pytest.approx(cohen_kappa_score(*kept, sample_weight=weights))
+    if len(np.unique(kept[0])) > 1:
+        assert matthews_correlation(confusion) == pytest.approx(matthews_corrcoef(*kept, sample_weight=weights))
+    else:
+        assert np.isnan(matthews_correlation(confusion))
+
+
+def test_agreement_without_a_choice_is_undefined() -> None:
+    alone = np.array([[5, 0, 0], [0, 0, 0], [0, 0, 0]])
+    assert np.isnan(cohen_kappa(alone))
+    assert np.isnan(matthews_correlation(alone))
+    always_healthy = np.array([[5, 0, 0], [3, 0, 0], [1, 0, 0]])
+    assert (cohen_kappa(always_healthy), matthews_correlation(always_healthy)) == (0, 0)
+
+
+def test_a_stack_of_matrices_gives_what_each_of_them_gives() -> None:
+    stack = np.random.default_rng(0).integers(0, 9, (2, 5, 3, 3))
+    for figure in (balanced_accuracy, cohen_kappa, matthews_correlation):
+        each = [[figure(matrix) for matrix in row] for row in stack]
+        np.testing.assert_allclose(figure(stack), each)
+    np.testing.assert_allclose(overall_figures(stack)["f1_score"][1, 4], overall(stack[1, 4]).f1_score)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ STAGES = [
     "train_autoencoder@pneumonia",
     "materialize_residuals",
     "train_cin",
+    "calibrate",
     "evaluate",
     "explain",
     "report",

@@ -47,6 +47,7 @@ def test_stages_are_those_that_can_be_run() -> None:
         ),
         ("materialize_residuals", [paths.RESIDUALS]),
         ("train_cin", [paths.CIN_WEIGHTS, paths.CIN_HISTORY]),
+        ("calibrate", [paths.CALIBRATION]),
         ("evaluate", [paths.PREDICTIONS, paths.PLOTS, paths.METRICS]),
         ("explain", [paths.EXPLANATIONS]),
         ("report", [paths.REPORT, paths.MODEL_CARD]),
@@ -62,7 +63,9 @@ def test_plots_are_paths_of_the_code() -> None:
         for name, plot in entry.items():
             files |= set(plot["y"]) if isinstance(plot["y"], dict) else {name}
     histories = [paths.CIN_HISTORY, *(paths.autoencoder_history(label) for label in ITEMS["train_autoencoder"])]
-    assert files == {str(path) for path in [*histories, paths.CONFUSION_PLOT, *map(paths.roc_plot, CLASSES)]}
+    curves = [plot(label) for plot in (paths.roc_plot, paths.precision_recall_plot) for label in CLASSES]
+    plots = [paths.CONFUSION_PLOT, *curves, paths.RELIABILITY_PLOT]
+    assert files == {str(path) for path in [*histories, *plots]}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -1,0 +1,81 @@
+"""Stage `calibrate`: the CIN on the validation split; temperature, prediction sets and thresholds for test images."""
+
+import math
+from dataclasses import asdict
+
+from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
+from coronet_core.metrics.abstention import conformal_quantile
+from coronet_core.metrics.calibration import calibration_errors, fit_temperature, is_at_the_end
+from coronet_core.metrics.operating_points import threshold_for
+from coronet_core.out_of_distribution import EnergyReference
+from tasks.calibration import Calibration, write_calibration
+from tasks.params import CalibrateParams
+from tasks.paths import CALIBRATION
+from tasks.prediction import SplitPredictions, predict_split
+from tasks.progress import say
+from tasks.stage import StageContext, use_cpu_threads
+
+COVID19 = CLASSES.index("covid19")
+
+
+def run(context: StageContext) -> None:
+    """Settle on validation images what is applied to test images unchanged."""
+    use_cpu_threads(share=1)
+    calibration = calibrated(predict_split(context, "validation"), context.params.calibrate)
+    write_calibration(calibration)
+    context.tracking.metrics(
+        {"temperature": calibration.temperature}
+        | {f"before.{name}": value for name, value in asdict(calibration.before).items()}
+        | {f"after.{name}": value for name, value in asdict(calibration.after).items()}
+    )
+    context.tracking.artifact(CALIBRATION)
+    for warning in calibration.warnings:
+        say(f"warning: {warning}")
+    say(
+        f"temperature {calibration.temperature:.3f}, ECE {calibration.before.ece:.4f} before and "
+        f"{calibration.after.ece:.4f} after, {sum(calibration.images.values())} validation images"
+    )
+
+
+def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibration:
+    """Return what the `validation` split settles."""
+    truth, logits = validation.truth, validation.logits
+    temperature = fit_temperature(logits, truth)
+    quantile = conformal_quantile(validation.probabilities(temperature), truth, params.miscoverage)
+    images: dict[ClassName, int] = {label: int((truth == i).sum()) for i, label in enumerate(CLASSES)}
+    return Calibration(
+        images=images,
+        temperature=temperature,
+        before=calibration_errors(logits, truth),
+        after=calibration_errors(logits, truth, temperature),
+        miscoverage=params.miscoverage,
+        conformal_quantile=None if math.isinf(quantile) else quantile,
+        sensitivity_floor=params.sensitivity_floor,
+        covid19_threshold=threshold_for(
+            validation.probabilities()[:, COVID19], truth == COVID19, params.sensitivity_floor
+        ),
+        energies=EnergyReference.from_energies(validation.energies, params.energy_percentile),
+        warnings=_warnings(images, temperature, quantile, params),
+    )
+
+
+def _warnings(images: dict[ClassName, int], temperature: float, quantile: float, params: CalibrateParams) -> list[str]:
+    n = sum(images.values())
+    sentences = [
+        f"No validation image of {DISPLAY_NAMES[label]}: probabilities and prediction sets promise nothing for it"
+        + (", and there is no threshold that reaches calibrate.sensitivity_floor." if label == "covid19" else ".")
+        for label, count in images.items()
+        if count == 0
+    ]
+    if is_at_the_end(temperature):
+        sentences.append(
+            f"The temperature ends at {temperature:.2f}, where its range does: the {n} validation images are told "
+            "all right or no better than by chance, and do not say how sure the CIN may be."
+        )
+    if math.isinf(quantile):
+        needed = math.ceil(1 / params.miscoverage - 1)
+        sentences.append(
+            f"{n} validation images are too few for prediction sets that miss {params.miscoverage:.0%}: every set "
+            f"holds every class and no image is answered. Take {needed} or more, or raise calibrate.miscoverage."
+        )
+    return sentences
