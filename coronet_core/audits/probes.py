@@ -48,7 +48,8 @@ def noise(xray: Tensor, rng: Generator) -> Tensor:
     white = torch.fft.rfft2(torch.randn(xray.shape, generator=rng))
     field = torch.fft.irfft2(white * amplitude, s=(height, width))  # (n, 1, H, W)
     lowest, highest = field.amin((2, 3), keepdim=True), field.amax((2, 3), keepdim=True)
-    return (field - lowest) / (highest - lowest)
+    stretched: Tensor = (field - lowest) / (highest - lowest)
+    return stretched
 
 
 def shapes(xray: Tensor, rng: Generator) -> Tensor:

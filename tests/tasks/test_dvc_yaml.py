@@ -49,6 +49,7 @@ def test_stages_are_those_that_can_be_run() -> None:
         ("train_cin", [paths.CIN_WEIGHTS, paths.CIN_HISTORY]),
         ("calibrate", [paths.CALIBRATION]),
         ("evaluate", [paths.PREDICTIONS, paths.PLOTS, paths.METRICS]),
+        ("audit", [paths.AUDIT]),
         ("explain", [paths.EXPLANATIONS]),
         ("report", [paths.REPORT, paths.MODEL_CARD]),
     ],
