@@ -63,6 +63,7 @@ class AuditImages:
 def read_audit_images(context: StageContext) -> AuditImages:
     """Read the split. Raises DataError if there is nothing to audit."""
     params, evaluate, seed = context.params.audit, context.params.evaluate, derive_seed(context.params.seed, "audit")
+    left, top, right, bottom = params.lungs_box
     manifest = read_manifest(MANIFEST)
     train, test = manifest[manifest["split"] == "train"], manifest[manifest["split"] == "test"]
     if len(test) == 0:
@@ -78,7 +79,7 @@ def read_audit_images(context: StageContext) -> AuditImages:
         train=train,
         test=test,
         sample=sample,
-        regions=Regions(params.lungs_box, params.border_fraction),
+        regions=Regions((left, top, right, bottom), params.border_fraction),
         batch_size=params.batch_size,
         n_probes=min(params.probe_images, len(test)),
         device=context.device,

@@ -21,6 +21,9 @@ Pretrained = Annotated[
     str,
     Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
 ]
+SIDES = 4
+"""Of a box."""
+
 Epochs = Annotated[int, whole(1, 10_000)]
 Patience = Annotated[int, whole(1, 10_000)]
 BatchSize = Annotated[int, whole(1, 4096)]
@@ -126,10 +129,10 @@ class AuditParams:
 
     batch_size: BatchSize
     lungs_box: Annotated[
-        tuple[Fraction, Fraction, Fraction, Fraction],
+        list[Fraction],
         Allowed(
             "left, top, right, bottom as fractions from 0 to 1, left below right and top below bottom",
-            lambda box: box[0] < box[2] and box[1] < box[3],
+            lambda box: len(box) == SIDES and box[0] < box[2] and box[1] < box[3],
         ),
     ]
     """The box that is filled to hide the lungs."""
