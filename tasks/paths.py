@@ -22,6 +22,7 @@ PREDICTIONS: Final = Path("reports/predictions.parquet")
 PLOTS: Final = Path("reports/plots")
 CONFUSION_PLOT: Final = PLOTS / "confusion.csv"
 RELIABILITY_PLOT: Final = PLOTS / "reliability.csv"
+AUDIT: Final = Path("reports/audit.json")
 EXPLANATIONS: Final = Path("reports/explanations")
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
 EXPLANATION_MEASURES: Final = Path("reports/explanations.json")

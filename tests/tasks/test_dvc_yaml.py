@@ -49,8 +49,9 @@ def test_stages_are_those_that_can_be_run() -> None:
         ("train_cin", [paths.CIN_WEIGHTS, paths.CIN_HISTORY]),
         ("calibrate", [paths.CALIBRATION]),
         ("evaluate", [paths.PREDICTIONS, paths.PLOTS, paths.METRICS]),
+        ("audit", [paths.AUDIT]),
         ("explain", [paths.EXPLANATIONS, paths.EXPLANATION_MEASURES]),
-        ("report", [paths.REPORT, paths.MODEL_CARD]),
+        ("report", [paths.REPORT, paths.MODEL_CARD, paths.FIGURES]),
     ],
 )
 def test_outs_are_the_paths_of_the_code(name: str, outs: list[Path]) -> None:
