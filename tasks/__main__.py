@@ -20,6 +20,7 @@ STAGES = {
     "train_cin": ["cin"],
     "calibrate": ["calibrate"],
     "evaluate": ["evaluate"],
+    "audit": ["audit"],
     "explain": ["explain"],
     "report": [],
 }

@@ -1,31 +1,33 @@
-"""Stage `explain`: attribution maps of chosen test images, by meaningful perturbations (paper sec. 3.4)."""
+"""Stage `explain`: attribution maps of chosen test images (paper sec. 3.4) by several methods, and their measures."""
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
-from coronet_core.classes import CLASSES
-from coronet_core.models.coronet import CoroNet
+from coronet_core.attribution.deletion import Curves
+from coronet_core.data.manifest import read_manifest
 from coronet_core.seeds import derive_seed
-from coronet_core.shards import Shards, as_image
+from coronet_core.shards import Shards
 from tasks.cin import load_coronet
-from tasks.files import digest, write_array
-from tasks.params import ExplainParams
+from tasks.explanation_choice import choose
+from tasks.explanation_measures import repeated_and_random, table_by_method
+from tasks.explanation_methods import CONTROLS
+from tasks.explanation_runs import make_curves, make_maps, randomise, repeat, total_passes
+from tasks.explanation_work import ExplanationWork
+from tasks.files import digest, write_json
 from tasks.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
-    EXPLANATION_MAPS,
+    EXPLANATION_MEASURES,
     EXPLANATIONS,
     IMAGES,
     MANIFEST,
     PREDICTIONS,
     autoencoder_weights,
+    explanation_maps,
 )
 from tasks.progress import Progress, say
 from tasks.resume import finish, resume_folder
@@ -33,57 +35,67 @@ from tasks.stage import StageContext, use_cpu_threads
 
 
 def run(context: StageContext) -> None:
-    """Explain the prediction of some test images of each class: maps (n, H, W) float32 and an index of them."""
+    """Explain the predictions of some test images; write the maps by method, an index of them, and their measures."""
     use_cpu_threads(share=1)
     params, seed = context.params.explain, derive_seed(context.params.seed, "explain")
     coronet = load_coronet(context.params.cin.input, context.device)
-    chosen = _chosen(pd.read_parquet(PREDICTIONS), params.images_per_class, seed)
+    chosen = choose(pd.read_parquet(PREDICTIONS), read_manifest(MANIFEST), params, seed)
+    images = Shards.in_folder(IMAGES).take(chosen["stack_row"].to_numpy(dtype=np.int64))
     weights = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), CIN_WEIGHTS]
-    resume = resume_folder(context.name, digest(params, seed, PREDICTIONS, MANIFEST, *weights))
-    parts = []
-    n_batches = -(-len(chosen) // params.batch_size)
-    with Progress(context.name, n_batches * params.iterations, "iterations") as bar:
-        for batch in range(n_batches):
-            finished = resume / f"maps-{batch:05d}.npy"
-            if finished.is_file():
-                bar.advance(params.iterations)
-            else:
-                members = chosen.iloc[batch * params.batch_size : (batch + 1) * params.batch_size]
-                maps = _maps(coronet, members, params, seed, context.device, bar.advance)
-                write_array(finished, maps)
-            parts.append(np.load(finished))
+    resume = resume_folder(
+        context.name, digest(params, seed, context.params.cin.input, PREDICTIONS, MANIFEST, *weights)
+    )
+    with Progress(context.name, total_passes(len(chosen), params, images.shape[1:]), "passes") as bar:
+        work = ExplanationWork(chosen, images, params.batch_size, context.device, resume, bar)
+        made = {name: make_maps(work, name, coronet, params, seed) for name in (*params.methods, *CONTROLS)}
+        maps = {method: one.salience for method, one in made.items()}
+        curves = {method: make_curves(work, method, maps[method], coronet, params) for method in maps}
+        repeated = repeat(work, coronet, maps["perturbation"], params, seed)
+        random = randomise(work, coronet, maps, params, seed)
+    table = table_by_method(chosen, maps, curves, params.measures)
+    for method in table:
+        table[method] |= repeated_and_random(method, repeated, random, params.measures.confidence)
+        table[method]["seconds_per_image"] = made[method].seconds
+    _write(resume, chosen, maps, table, curves)
+    _track(context, table)
+    pointing = table["perturbation"]["pointing_accuracy"]
+    told = "" if pointing is None else f", pointing accuracy {pointing:.2f}"
+    say(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_told_area(table)}{told}")
+
+
+def _told_area(table: dict[str, dict[str, Any]]) -> str:
+    ours, random = (table[method]["deletion_auc"] for method in ("perturbation", "random"))
+    return f"deletion AUC {ours:.3f} (random maps {random:.3f})"
+
+
+def _write(
+    resume: Path,
+    chosen: pd.DataFrame,
+    maps: dict[str, Tensor],
+    table: dict[str, dict[str, Any]],
+    curves: dict[str, Curves],
+) -> None:
+    """Write all outs. The folder moves into place last: until then the next run finds what this one has finished."""
     folder = resume / EXPLANATIONS.name
     folder.mkdir(exist_ok=True)
-    np.save(folder / EXPLANATION_MAPS.name, np.concatenate(parts))
+    for method, salience in maps.items():
+        np.save(folder / explanation_maps(method).name, salience.squeeze(1).numpy())
     chosen.to_parquet(folder / EXPLANATION_INDEX.name, index=False)
+    means = {
+        method: {name: curve.mean(dim=0).tolist() for name, curve in both._asdict().items()}
+        for method, both in curves.items()
+    }
+    write_json(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
     finish(resume, folder, EXPLANATIONS)
-    context.tracking.artifact(EXPLANATION_MAPS)
-    context.tracking.artifact(EXPLANATION_INDEX)
-    say(f"{len(chosen)} maps")
 
 
-def _maps(
-    coronet: CoroNet,
-    members: pd.DataFrame,
-    params: ExplainParams,
-    seed: int,
-    device: torch.device,
-    on_iteration: Callable[[], object],
-) -> NDArray[np.float32]:
-    """Return the maps (n, H, W) of the images in the rows `members` of the predictions."""
-    stored = Shards.in_folder(IMAGES).take(members["stack_row"].to_numpy(dtype=np.int64))
-    image = as_image(torch.from_numpy(stored).to(device))  # (n, 1, H, W)
-    target = torch.tensor([CLASSES.index(label) for label in members["predicted"]], device=device)
-    settings = {field.name: getattr(params, field.name) for field in fields(Perturbation) if field.name != "seed"}
-    maps = perturbation_maps(
-        lambda x: coronet(x).probabilities, image, target, Perturbation(**settings, seed=seed), on_iteration
-    )
-    return maps.squeeze(1).cpu().numpy()  # (n, H, W)
-
-
-def _chosen(predictions: pd.DataFrame, images_per_class: int, seed: int) -> pd.DataFrame:
-    """Choose test images of each class at random, the same for the same seed and whatever else is in the split."""
-    order = predictions["image_id"].map(lambda image_id: hashlib.sha256(f"{seed}/{image_id}".encode()).hexdigest())
-    shuffled = predictions.iloc[np.argsort(order.to_numpy())]
-    parts = [shuffled[shuffled["label"] == label].head(images_per_class) for label in CLASSES]
-    return pd.concat(parts, ignore_index=True)
+def _track(context: StageContext, table: dict[str, dict[str, Any]]) -> None:
+    for path in (EXPLANATION_MEASURES, EXPLANATION_INDEX, *(explanation_maps(method) for method in table)):
+        context.tracking.artifact(path)
+    numbers = {
+        f"{method}.{name}": float(value)
+        for method, measures in table.items()
+        for name, value in measures.items()
+        if isinstance(value, int | float)
+    }
+    context.tracking.metrics(numbers)

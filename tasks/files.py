@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Arrays = dict[str, NDArray[Any]]
+
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in place in one step."""
@@ -51,6 +53,22 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
             np.save(file, array)
 
     write_whole(path, save)
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write named `arrays` as an NPZ file, whole."""
+
+    def save(partial: Path) -> None:
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    write_whole(path, save)
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Read the arrays of an NPZ file."""
+    with np.load(path) as file:
+        return dict(file)
 
 
 def publish_folder(finished: Path, target: Path, aside: Path) -> None:

@@ -1,21 +1,51 @@
-"""DVC's digests of a stage's dependencies and outputs: what a run was made from, and what it made."""
+"""What a run was made from, and what it made: DVC's digests, versions of the libraries, the commit's date."""
 
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
 from sqlite3 import Error as SQLiteError
-from typing import Any
+from typing import Any, Final
+
+LIBRARIES: Final = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "mlflow", "prefect", "dvc")
 
 
 def dvc_hashes(stage: str) -> dict[str, str]:
     """Return path -> md5 of all deps and outs of `stage` as they are now; empty where DVC knows no such stage.
 
-    They are the digests that DVC writes into `dvc.lock` when the stage has ended. DVC is imported late: it is slow.
+    They are the digests that DVC writes into `dvc.lock` when the stage has ended.
     """
+    return _hashes([stage], "deps", "outs")
+
+
+def dvc_hashes_of_deps(*stages: str) -> dict[str, str]:
+    """Return path -> md5 of all deps of `stages` as they are now: what a stage that still runs can say for sure."""
+    return _hashes(stages, "deps")
+
+
+def library_versions() -> dict[str, str]:
+    """Return name -> version of Python and of the libraries that decide what a run computes."""
+    return {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def commit_date() -> str | None:
+    """Return when the code's commit was made, in ISO 8601; None without git."""
+    command = ["git", "show", "--no-patch", "--format=%cI", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
+        return None
+
+
+def _hashes(stages: Iterable[str], *kinds: str) -> dict[str, str]:
+    """DVC is imported late: it is slow."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(".") as repo:
-            found: list[Any] = repo.stage.load_all(name=stage)  # a pipeline's run has no stage of its name
-            entries = [entry for one in found for entry in (*one.deps, *one.outs)]
+            found: list[Any] = [one for name in stages for one in repo.stage.load_all(name=name)]  # a pipeline has none
+            entries = [entry for one in found for kind in kinds for entry in getattr(one, kind)]
             return {
                 str(entry): entry.get_hash().value for entry in entries if entry.hash_name == "md5" and entry.exists
             }

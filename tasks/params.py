@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import with_config
 
-from coronet_core.attribution.perturbation import TotalVariation
 from coronet_core.cin_input import CinInput
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.models.fpae import Latent
 from coronet_core.precision import Precision
 from tasks.data_params import DataParams
+from tasks.explain_params import ExplainParams
 from tasks.ranges import Allowed, above, between, number, whole
 from tasks.values import STRICT, ShardImages, SidePx
 
@@ -21,11 +21,15 @@ Pretrained = Annotated[
     str,
     Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
 ]
+SIDES = 4
+"""Of a box."""
+
 Epochs = Annotated[int, whole(1, 10_000)]
 Patience = Annotated[int, whole(1, 10_000)]
 BatchSize = Annotated[int, whole(1, 4096)]
 LearningRate = Annotated[float, above(0, 1)]
 WeightDecay = Annotated[float, number(0, 1)]
+Fraction = Annotated[float, number(0, 1)]
 ClassWeights = Annotated[
     list[Annotated[float, above(0, 1e6)]],
     Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
@@ -120,22 +124,28 @@ class EvaluateParams:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
-class ExplainParams:
-    """Meaningful perturbations, paper sec. 3.4 (stage explain)."""
+class AuditParams:
+    """What the network reads: accuracy with parts of the images hidden, and images that are none (stage audit)."""
 
-    images_per_class: Annotated[int, whole(1, 1000)]
     batch_size: BatchSize
-    """Images explained at once; changes memory and speed, not the maps."""
-    mask_size_px: Annotated[int, whole(2, 512)]
-    mask_blur_radius_px: Annotated[float, number(0, 100)]
-    null_blur_radius_px: Annotated[float, above(0, 100)]
-    l1_weight: Annotated[float, number(0, 1000)]
-    tv_weight: Annotated[float, number(0, 1000)]
-    tv_beta: Annotated[float, number(1, 10)]
-    tv_norm: TotalVariation
-    learning_rate: LearningRate
-    iterations: Annotated[int, whole(1, 100_000)]
-    jitter_px: Annotated[int, whole(0, 32)]
+    lungs_box: Annotated[
+        list[Fraction],
+        Allowed(
+            "left, top, right, bottom as fractions from 0 to 1, left below right and top below bottom",
+            lambda box: len(box) == SIDES and box[0] < box[2] and box[1] < box[3],
+        ),
+    ]
+    """The box that is filled to hide the lungs."""
+    border_fraction: Annotated[float, between(0, 0.5)]
+    """Width of the outer frame that is filled, or that alone is left, as a fraction of the image's sides."""
+    probe_images: Annotated[int, whole(1, 100_000)]
+    """Test images at most of which probes of each kind are made, images that are no upright chest X-ray."""
+    max_retained_skill: Annotated[float, number(0, 1)]
+    """Share of the skill on whole images that may be left without the lungs, or on the border alone."""
+    max_source_skill: Annotated[float, number(0, 1)]
+    """Share of that skill that may be had from the name of the source, without any image."""
+    min_kept_skill: Annotated[float, number(0, 1)]
+    """Share of that skill that must be left with borders and text hidden."""
 
 
 @with_config(STRICT)
@@ -153,4 +163,5 @@ class Params:
     cin: CinParams
     calibrate: CalibrateParams
     evaluate: EvaluateParams
+    audit: AuditParams
     explain: ExplainParams

@@ -1,5 +1,6 @@
 """Reading `params.yaml`: all that is wrong with it is said at once, before anything runs."""
 
+import contextlib
 import difflib
 import json
 import textwrap
@@ -96,15 +97,15 @@ def _dataclasses_in(annotation: Any) -> Iterator[type]:
 
 def _contradictions(values: Any) -> Iterator[str]:
     """Yield faults that no single key has; what is missing or of a wrong type is named elsewhere."""
-    try:
-        mask, image = values["explain"]["mask_size_px"], values["data"]["image_size_px"]
+    with contextlib.suppress(KeyError, TypeError):
+        mask, image = values["explain"]["perturbation"]["mask_size_px"], values["data"]["image_size_px"]
         if mask > image:
-            yield f"explain.mask_size_px = {mask}: allowed: at most data.image_size_px ({image})"
-    except (KeyError, TypeError):
-        pass
-    try:
+            yield f"explain.perturbation.mask_size_px = {mask}: allowed: at most data.image_size_px ({image})"
+    with contextlib.suppress(KeyError, TypeError):
+        stride, window = (values["explain"]["occlusion"][key] for key in ("stride_px", "window_px"))
+        if stride > window:
+            yield f"explain.occlusion.stride_px = {stride}: allowed: at most explain.occlusion.window_px ({window})"
+    with contextlib.suppress(KeyError, TypeError):
         fold, folds = values["data"]["split"]["fold"], values["data"]["split"]["folds"]
         if fold > folds:
             yield f"data.split.fold = {fold}: allowed: a whole number from 1 to data.split.folds ({folds})"
-    except (KeyError, TypeError):
-        pass

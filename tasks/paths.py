@@ -22,11 +22,14 @@ PREDICTIONS: Final = Path("reports/predictions.parquet")
 PLOTS: Final = Path("reports/plots")
 CONFUSION_PLOT: Final = PLOTS / "confusion.csv"
 RELIABILITY_PLOT: Final = PLOTS / "reliability.csv"
+AUDIT: Final = Path("reports/audit.json")
 EXPLANATIONS: Final = Path("reports/explanations")
-EXPLANATION_MAPS: Final = EXPLANATIONS / "maps.npy"
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
+EXPLANATION_MEASURES: Final = Path("reports/explanations.json")
 REPORT: Final = Path("reports/report.html")
 MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
+FIGURES: Final = Path("reports/figures")
+"""The figures of the report as files, each named as the report calls it."""
 
 ABLATIONS_TABLE: Final = Path("reports/ablations.json")
 ABLATIONS_PAGE: Final = Path("reports/ablations.html")
@@ -50,6 +53,11 @@ def cross_validation_summary(unit: FoldUnit) -> Path:
 def cross_validation_page(unit: FoldUnit) -> Path:
     """The same to read."""
     return cross_validation_summary(unit).with_suffix(".html")
+
+
+def explanation_maps(method: str) -> Path:
+    """Maps (n, H, W) float32 of one method, in the order of the index of explanations."""
+    return EXPLANATIONS / f"maps_{method}.npy"
 
 
 def roc_plot(label: ClassName) -> Path:

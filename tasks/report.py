@@ -1,110 +1,81 @@
-"""Stage `report`: all reports in; one self-contained HTML page and the model card out."""
+"""Stage `report`: all reports in; one self-contained HTML page, its figures and the model card out."""
 
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
-import pandas as pd
-import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from coronet_core.classes import CLASSES, DISPLAY_NAMES
-from coronet_core.data.manifest import read_manifest
-from coronet_core.models.tfen import residual_tensor
-from coronet_core.shards import Shards, as_image
-from tasks import figures
-from tasks.files import write_text
+from tasks.figures.attribution import METHOD_NAMES
+from tasks.figures.drawing import Drawing
+from tasks.files import publish_folder
+from tasks.pages import write_page
 from tasks.paper import PAPER
-from tasks.params import Params
-from tasks.paths import (
-    CIN_HISTORY,
-    EXPLANATION_INDEX,
-    EXPLANATION_MAPS,
-    IMAGES,
-    MANIFEST,
-    METRICS,
-    MODEL_CARD,
-    REPORT,
-    SPLIT_REPORT,
-    autoencoder_history,
-    roc_plot,
-)
+from tasks.paths import EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
 from tasks.progress import say
+from tasks.provenance import provenance
+from tasks.report_figures import report_figures
 from tasks.stage import StageContext
-from tasks.tfen import load_tfen
-from tasks.tracking import code_version, flattened
+from tasks.tracking import flattened
+
+SECTIONS: Final = {
+    "data": "Data",
+    "training": "Training",
+    "residuals": "What the autoencoders miss",
+    "results": "Results on the test split",
+    "subgroups": "Whom it serves less well",
+    "calibration": "Whether its probabilities can be trusted",
+    "explanations": "Where the network looks",
+    "provenance": "How it was made",
+}
+"""Headings by anchor; `templates/sections` has a file for each."""
 
 
 def run(context: StageContext) -> None:
     """Draw the figures and fill the templates."""
+    context.tracking.deliver()  # now, so that the page can name its own run
     metrics = json.loads(METRICS.read_text(encoding="utf-8"))
-    content = {
-        "classes": CLASSES,
-        "names": DISPLAY_NAMES,
+    split = json.loads(SPLIT_REPORT.read_text(encoding="utf-8"))
+    explanations = json.loads(EXPLANATION_MEASURES.read_text(encoding="utf-8"))
+    drawings = report_figures(metrics, explanations, context.params)
+    content: dict[str, Any] = {
         "paper": PAPER,
+        "sections": SECTIONS,
         "metrics": metrics,
-        "split": json.loads(SPLIT_REPORT.read_text(encoding="utf-8")),
-        "confidence": context.params.evaluate.confidence,
-        "auc_of": context.params.evaluate.auc_of,
-        "figures": _figures(metrics, context.params),
+        "split": split,
+        "explanations": explanations,
+        "methods": METHOD_NAMES,
+        "warnings": [*split["warnings"], *metrics["warnings"]],
+        "evaluate": context.params.evaluate,
+        "interval_name": f"{100 * context.params.evaluate.confidence:.0f}% interval",
+        "figures": drawings,
         "params": flattened(asdict(context.params)),
-        "code": code_version(),
+        "made": provenance(context),
+        "worst_group": _worst_group(metrics["subgroups"]),
     }
-    templates = Environment(
-        loader=PackageLoader("tasks"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True
-    )
-    templates.filters["percent"] = percent
-    templates.filters["area"] = area
-    templates.filters["percents"] = lambda interval: f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
-    write_text(REPORT, templates.get_template("report.html.j2").render(content))
-    write_text(MODEL_CARD, templates.get_template("model_card.md.j2").render(content))
-    for path in (REPORT, MODEL_CARD):
+    write_page(REPORT, "report.html.j2", content)
+    write_page(MODEL_CARD, "model_card.md.j2", content)
+    _write_figures(drawings)
+    for path in (REPORT, MODEL_CARD, *sorted(FIGURES.iterdir())):
         context.tracking.artifact(path)
     say(f"report: {REPORT}")
 
 
-def percent(share: float | None) -> str:
-    """Return a share as the tables print it, with two decimals; a dash where it is undefined."""
-    return "–" if share is None else f"{100 * share:.2f}"
+def _worst_group(subgroups: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any] | None:
+    """Return the group of the lowest accuracy among those that are not small, if there is one."""
+    large = [
+        {"name": f"{grouping.replace('_', ' ')} {name}", **figures}
+        for grouping, groups in subgroups.items()
+        for name, figures in groups.items()
+        if not figures["is_small"]
+    ]
+    return min(large, key=lambda group: group["accuracy"], default=None)
 
 
-def area(value: float | None) -> str:
-    """Return an area under a curve with three decimals; a dash where it is undefined."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _figures(metrics: dict[str, Any], params: Params) -> dict[str, figures.Drawing]:
-    histories = {
-        "AE_H": (pd.read_csv(autoencoder_history("healthy")), params.autoencoder.best_by),
-        "AE_P": (pd.read_csv(autoencoder_history("pneumonia")), params.autoencoder.best_by),
-        "CIN": (pd.read_csv(CIN_HISTORY), params.cin.best_by),
-    }
-    curves = {label: pd.read_csv(roc_plot(label)) for label in CLASSES}
-    return {
-        "training": figures.training_curves(histories),
-        "confusion": figures.confusion(np.array(metrics["confusion_matrix"])),
-        "roc": figures.roc_curves(curves),
-        "reconstructions": _reconstructions(),
-        "attribution": _attribution(),
-    }
-
-
-@torch.inference_mode()
-def _reconstructions() -> figures.Drawing:
-    manifest = read_manifest(MANIFEST)
-    test = manifest[manifest["split"] == "test"]
-    shown = [label for label in CLASSES if (test["label"] == label).any()]
-    rows = np.array([test.index[test["label"] == label][0] for label in shown], dtype=np.int64)
-    image = as_image(torch.from_numpy(Shards.in_folder(IMAGES).take(rows)))  # (classes, 1, H, W)
-    tfen = load_tfen(torch.device("cpu"))
-    healthy, pneumonia = tfen.healthy(image).reconstruction, tfen.pneumonia(image).reconstruction
-    stacked = torch.cat([image, healthy, pneumonia], dim=1).numpy()  # (3 classes, 3 pictures, H, W)
-    return figures.reconstructions(shown, stacked, residual_tensor(image, healthy, pneumonia).numpy())
-
-
-def _attribution() -> figures.Drawing:
-    index = pd.read_parquet(EXPLANATION_INDEX)
-    rows = index["stack_row"].to_numpy(dtype=np.int64)
-    images = Shards.in_folder(IMAGES).take(rows)
-    return figures.attribution_maps(images, np.load(EXPLANATION_MAPS), index)
+def _write_figures(drawings: Mapping[str, Drawing]) -> None:
+    partial = STATE / "figures"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, drawing in drawings.items():
+        (partial / f"{name}.png").write_bytes(drawing.png)
+    publish_folder(partial, FIGURES, STATE / "figures.former")

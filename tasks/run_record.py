@@ -111,6 +111,12 @@ class RunRecord:
         path = RUN_IDS / self.key
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
+    @property
+    def parent_run_id(self) -> str | None:
+        """MLflow's id of the run that this one is nested under, if there is one and MLflow has received it."""
+        parent = next((event["parent"] for event in self.events() if event["kind"] == "start"), None)
+        return None if parent is None else RunRecord(parent).run_id
+
     def set_run_id(self, run_id: str) -> None:
         """Note MLflow's id of the run; kept when the record is gone, for runs nested under this one."""
         write_text(RUN_IDS / self.key, run_id)

@@ -45,6 +45,11 @@ class StageRun:
         """MLflow's id of the run, None as long as no server has received it."""
         return self._record.run_id
 
+    @property
+    def parent_run_id(self) -> str | None:
+        """MLflow's id of the run that this one is nested under, None if there is none or no server has received it."""
+        return self._record.parent_run_id
+
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""
         self._record.append("metrics", values=dict(values), step=step)

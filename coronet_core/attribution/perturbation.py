@@ -8,7 +8,8 @@ and yet lowers the probability of c as far as possible:
 `up` brings the mask to the image's size (nearest neighbour, then an optional Gaussian blur), `blur` is a Gaussian
 blur, and the image is shifted by a few pixels in each iteration so that the mask cannot fit single pixels. The map
 that is shown is 1 - up(m): high where blurring hurts the class. X is perturbed, not its residual tensor: the
-perturbed image passes both autoencoders and the CIN.
+perturbed image passes both autoencoders and the CIN. Its networks should be frozen (`coronet_core.residuals.freeze`):
+gradients of their weights would be thrown away, and cost as much as the mask's own.
 
 Images of a batch share the initial mask and the shifts, and each keeps its own mask and its own sum of losses, so a
 batch gives each image the map that it would get alone.
@@ -21,8 +22,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.functional import gaussian_blur
 
+from coronet_core.attribution.blur import blur, upsampling_matrix
 from coronet_core.callbacks import ignore
 from coronet_core.seeds import generator
 
@@ -64,12 +65,14 @@ def perturbation_maps(
     size = (settings.mask_size_px, settings.mask_size_px)
     start = torch.rand(1, 1, *size, generator=rng).to(image.device)  # (1, 1, S, S)
     mask = start.expand(len(image), -1, -1, -1).clone().requires_grad_()  # (B, 1, S, S)
+    rows, columns = _upsampling(image, settings)  # (H, S), (W, S)
     null = blur(image, settings.null_blur_radius_px)  # (B, 1, H, W)
+    detail = image - null  # what the blur takes away, and a mask of 1 gives back
     optimizer = torch.optim.Adam([mask], lr=settings.learning_rate)
     for _ in range(settings.iterations):
         shift = torch.randint(0, settings.jitter_px + 1, (2,), generator=rng).tolist()
-        full = upsampled(mask, image, settings.mask_blur_radius_px)  # (B, 1, H, W)
-        perturbed = full * shifted(image, *shift) + (1 - full) * shifted(null, *shift)
+        full = rows @ mask @ columns.T  # (B, 1, H, W)
+        perturbed = torch.addcmul(shifted(null, *shift), full, shifted(detail, *shift))
         evidence = probabilities(perturbed).gather(1, target[:, None]).sum()
         sparsity = settings.l1_weight * (1 - mask).abs().sum()
         smoothness = settings.tv_weight * total_variation(mask, settings.tv_beta, settings.tv_norm).sum()
@@ -78,22 +81,17 @@ def perturbation_maps(
         with torch.no_grad():
             mask.clamp_(0, 1)
         on_iteration()
-    return 1 - upsampled(mask.detach(), image, settings.mask_blur_radius_px)
+    return (1 - rows @ mask.detach() @ columns.T).clamp(0, 1)  # rounding alone leaves [0, 1]
 
 
-def blur(image: Tensor, radius_px: float) -> Tensor:
-    """Blur (B, C, H, W) by a Gaussian of standard deviation `radius_px`, cut off where the image is too small."""
-    if radius_px == 0:
-        return image
-    largest = min(image.shape[-2:]) * 2 - 1  # reflection padding reaches no further than the image
-    kernel_size = min(2 * int(4 * radius_px + 0.5) + 1, largest)
-    blurred: Tensor = gaussian_blur(image, [kernel_size, kernel_size], [radius_px, radius_px])
-    return blurred
-
-
-def upsampled(mask: Tensor, image: Tensor, blur_radius_px: float) -> Tensor:
-    """Bring a mask (B, 1, S, S) to the size of `image`, (B, 1, H, W)."""
-    return blur(functional.interpolate(mask, size=image.shape[-2:], mode="nearest"), blur_radius_px)
+def _upsampling(image: Tensor, settings: Perturbation) -> tuple[Tensor, Tensor]:
+    """Return the matrices (H, S) and (W, S) that bring a mask to the size of `image`, blurred."""
+    height, width = image.shape[-2:]
+    rows, columns = (
+        upsampling_matrix(settings.mask_size_px, length, min(height, width), settings.mask_blur_radius_px)
+        for length in (height, width)
+    )
+    return rows.to(image.device), columns.to(image.device)
 
 
 def shifted(image: Tensor, down_px: int, right_px: int) -> Tensor:

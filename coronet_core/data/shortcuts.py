@@ -66,18 +66,29 @@ def recognisability(seen: NDArray[np.float64], images: pd.DataFrame, seed: int) 
     probability = np.zeros((len(labels), len(CLASSES)))
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     for train, test in folds.split(seen, labels, patients):
-        model: Any = RandomForestClassifier(
-            n_estimators=50,
-            max_depth=8,
-            min_samples_leaf=5,
-            class_weight="balanced_subsample",
-            random_state=seed,
-            n_jobs=usable_cores(),
-        )
-        model.fit(seen[train], labels[train])
-        columns = [CLASSES.index(label) for label in model.classes_]
-        probability[np.ix_(test, columns)] = model.predict_proba(seen[test])
+        probability[test] = predicted(seen[train], labels[train], seen[test], seed)
     return {label: float(roc_auc_score(labels == label, probability[:, i])) for i, label in enumerate(CLASSES)}
+
+
+def predicted(
+    seen: NDArray[np.float64], labels: NDArray[Any], seen_later: NDArray[np.float64], seed: int
+) -> NDArray[np.float64]:
+    """Return the probabilities (m, 3) of images of which a cheap classifier sees `seen_later` (m, k).
+
+    It learns from `seen` (n, k) of images with `labels` (n,). A class that is not among them gets probability 0.
+    """
+    model: Any = RandomForestClassifier(
+        n_estimators=50,
+        max_depth=8,
+        min_samples_leaf=5,
+        class_weight="balanced_subsample",
+        random_state=seed,
+        n_jobs=usable_cores(),
+    )
+    model.fit(seen, labels)
+    probability = np.zeros((len(seen_later), len(CLASSES)))
+    probability[:, [CLASSES.index(label) for label in model.classes_]] = model.predict_proba(seen_later)
+    return probability
 
 
 def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str]:

@@ -18,6 +18,10 @@ class Nowhere:
 
 sys.meta_path.insert(0, Nowhere())
 import coronet_core.attribution.perturbation
+import coronet_core.audits.detection
+import coronet_core.audits.probes
+import coronet_core.audits.verdict
+import coronet_core.audits.views
 import coronet_core.metrics
 import coronet_core.models
 import coronet_core.out_of_distribution

@@ -28,7 +28,11 @@ TINY: dict[str, dict[str, Any]] = {
     "autoencoder": {"epochs": 4, "batch_size": 2},
     "residuals": {"shard_images": 10},
     "cin": {"epochs": 2},
-    "explain": {"iterations": 2, "mask_size_px": 8},
+    "explain": {
+        "boxed_images": 1,
+        "perturbation": {"iterations": 2, "mask_size_px": 8},
+        "measures": {"deletion_steps": 2, "randomisation_images": 1},
+    },
 }
 SOURCES = ("coronet_core", "tasks", "flows", "params", "data", ".dvc", "dvc.yaml", "params.yaml", "pyproject.toml")
 SOURCES_OF_STATE = (".gitignore", ".dvcignore")
@@ -75,6 +79,8 @@ class Project:
             for key, value in keys.items():
                 if value is ...:
                     del values[section][key]
+                elif section == "explain" and isinstance(value, dict):
+                    values[section][key].update(value)
                 else:
                     values[section][key] = value
         with path.open("w") as file:

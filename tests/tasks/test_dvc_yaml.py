@@ -15,7 +15,7 @@ from tests.conftest import PROJECT
 DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())
 UNDECLARED = {
     # What a stage is given and how it tells of its work; none of it changes what the stage makes.
-    "tasks.params", "tasks.data_params", "tasks.values", "tasks.params_file",
+    "tasks.params", "tasks.data_params", "tasks.explain_params", "tasks.values", "tasks.params_file",
     "tasks.ranges", "tasks.paths", "tasks.files", "tasks.resume",
     "tasks.progress", "tasks.tracking", "tasks.delivery", "tasks.lineage", "tasks.run_record",
     "coronet_core.errors", "coronet_core.callbacks",
@@ -49,8 +49,9 @@ def test_stages_are_those_that_can_be_run() -> None:
         ("train_cin", [paths.CIN_WEIGHTS, paths.CIN_HISTORY]),
         ("calibrate", [paths.CALIBRATION]),
         ("evaluate", [paths.PREDICTIONS, paths.PLOTS, paths.METRICS]),
-        ("explain", [paths.EXPLANATIONS]),
-        ("report", [paths.REPORT, paths.MODEL_CARD]),
+        ("audit", [paths.AUDIT]),
+        ("explain", [paths.EXPLANATIONS, paths.EXPLANATION_MEASURES]),
+        ("report", [paths.REPORT, paths.MODEL_CARD, paths.FIGURES]),
     ],
 )
 def test_outs_are_the_paths_of_the_code(name: str, outs: list[Path]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from coronet_core.errors import ParamsError
-from tasks import data_params, params
+from tasks import data_params, explain_params, params
 from tasks.params_file import read_params
 from tests.conftest import PROJECT
 
@@ -66,7 +66,7 @@ def test_reference_reproduces_the_released_code() -> None:
     assert reference.autoencoder.batch_size * 32 * reference.autoencoder.epoch_fraction == 1
     assert {reference.autoencoder.precision, reference.residuals.precision, reference.cin.precision} == {"fp32"}
     assert reference.cin.class_weights == [2.0, 2.0, 250.0]
-    assert reference.explain.tv_norm == "anisotropic"
+    assert reference.explain.perturbation.tv_norm == "anisotropic"
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,23 @@ def test_reference_reproduces_the_released_code() -> None:
             {"cin__pretrained": "gone.pth"},
             'cin.pretrained = "gone.pth": allowed: imagenet, none, or a file that exists',
         ),
-        ({"explain__mask_size_px": 65}, "explain.mask_size_px = 65: allowed: at most data.image_size_px (64)"),
+        (
+            {"explain__perturbation__mask_size_px": 65},
+            "explain.perturbation.mask_size_px = 65: allowed: at most data.image_size_px (64)",
+        ),
+        (
+            {"explain__occlusion__stride_px": 17},
+            "explain.occlusion.stride_px = 17: allowed: at most explain.occlusion.window_px (16)",
+        ),
+        ({"explain__methods": ["grad_cam"]}, 'explain.methods = ["grad_cam"]: allowed: perturbation and any of'),
         ({"data__root": "gone"}, 'data.root = "gone": allowed: a folder that exists'),
         (
             {"data__sources": [folder(folder="../x")]},
             'data.sources.0.folder = "../x": allowed: a relative path without',
         ),
         ({"data__sources": [folder(patient_id_pattern="^P(")]}, "data.sources.0.patient_id_pattern = "),
+        ({"calibrate__miscoverage": 0.5}, "calibrate.miscoverage = 0.5: allowed: a number above 0 and below 0.5"),
+        ({"evaluate__specificities": [0.9, 1.0]}, "evaluate.specificities.1 = 1.0: allowed: a number above 0 and"),
         ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
         ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
     ],
@@ -124,7 +134,14 @@ def test_a_fault_names_file_key_value_and_what_is_allowed(tmp_path: Path, change
 
 
 def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
-    path = changed(tmp_path, seed=-1, device="tpu", cin__epochs=0, residuals__batch_size=..., explain__mask_size_px=99)
+    path = changed(
+        tmp_path,
+        seed=-1,
+        device="tpu",
+        cin__epochs=0,
+        residuals__batch_size=...,
+        explain__perturbation__mask_size_px=99,
+    )
     with pytest.raises(ParamsError) as caught:
         read_params(path)
     assert len(str(caught.value).splitlines()) == 5
@@ -151,9 +168,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_every_key_is_used() -> None:
     used = set()
     for path in [*(PROJECT / "tasks").glob("*.py"), *(PROJECT / "coronet_core").rglob("*.py")]:
-        if path.name not in {"params.py", "data_params.py", "params_file.py"}:
+        if path.name not in {"params.py", "data_params.py", "explain_params.py", "params_file.py"}:
             used |= {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-    schema = vars(data_params) | vars(params)
+    schema = vars(data_params) | vars(explain_params) | vars(params)
     sections = [value for value in schema.values() if isinstance(value, type) and is_dataclass(value)]
     by_name = {"healthy", "pneumonia", "covid19"}  # patients of the phantom, read by the class's name
     unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind", "by"}

@@ -1,0 +1,57 @@
+"""Cascading randomisation: what is shuffled, and that the trained network is left alone."""
+
+import pytest
+import torch
+
+from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS, cascade, randomised
+from coronet_core.models import FPAE, build_cin
+from coronet_core.models.coronet import CoroNet
+from coronet_core.models.tfen import TFEN
+
+
+@pytest.fixture(scope="module")
+def coronet() -> CoroNet:
+    torch.manual_seed(0)
+    return CoroNet(TFEN(FPAE(), FPAE()), build_cin()).eval()
+
+
+def changed(coronet: CoroNet, other: torch.nn.Module) -> set[str]:
+    """Names of the weight tensors that differ."""
+    theirs = dict(other.named_parameters())
+    return {name for name, weight in coronet.named_parameters() if not torch.equal(weight, theirs[name])}
+
+
+def test_the_cascade_goes_from_the_output_to_the_input(coronet: CoroNet) -> None:
+    reached = []
+    for level, random in cascade(coronet, CIN_LEVELS, seed=0):
+        reached.append(level)
+        parts = {".".join(name.split(".")[:2]) for name in changed(coronet, random)}
+        assert parts == set(reached)
+    assert tuple(reached) == CIN_LEVELS
+
+
+@pytest.mark.parametrize("autoencoder", AUTOENCODERS)
+def test_an_autoencoder_alone_can_be_random(coronet: CoroNet, autoencoder: str) -> None:
+    names = changed(coronet, randomised(coronet, [autoencoder], seed=0))
+    assert names
+    assert all(name.startswith(autoencoder) for name in names)
+
+
+def test_a_shuffle_keeps_the_values_and_depends_on_seed_and_name_alone(coronet: CoroNet) -> None:
+    alone, among, other = (
+        randomised(coronet, levels, seed).get_submodule("cin.layer4").state_dict()["0.conv1.weight"]
+        for levels, seed in ((["cin.layer4"], 0), (CIN_LEVELS, 0), (CIN_LEVELS, 1))
+    )
+    trained = coronet.get_submodule("cin.layer4").state_dict()["0.conv1.weight"]
+    assert torch.equal(alone, among)
+    assert not torch.equal(alone, other)
+    assert torch.equal(alone.flatten().sort().values, trained.flatten().sort().values)
+    assert abs(torch.corrcoef(torch.stack([alone.flatten(), trained.flatten()]))[0, 1]) < 0.01
+
+
+def test_the_trained_weights_are_left_alone_after_an_error_too(coronet: CoroNet) -> None:
+    before = {name: weight.clone() for name, weight in coronet.state_dict().items()}
+    cascading = cascade(coronet, [*CIN_LEVELS, "cin.layer9"], seed=0)
+    with pytest.raises(AttributeError, match="layer9"):
+        list(cascading)
+    assert all(torch.equal(weight, before[name]) for name, weight in coronet.state_dict().items())
