@@ -3,7 +3,6 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from tasks.study_pages import render_ablations
 
 from coronet_core.errors import CoroNetError
 from flows.variants import Study, Variant, run_variants
@@ -11,6 +10,7 @@ from tasks.ablation import ablation_table, applicable
 from tasks.files import write_json
 from tasks.params_file import read_params
 from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
+from tasks.study_pages import render_ablations
 from tasks.tracking import StageRun
 
 STUDY = "ablation"
@@ -18,15 +18,15 @@ LAST_STAGE = "evaluate"
 
 
 @flow(name="ablate")
-def ablate(parallel: int | None = None) -> State[None]:
-    """Run every ablation that applies and compare it with the run, which must be up to date.
+def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[None]:
+    """Run the ablations that apply, or `only` some, and compare them with the run, which must be up to date.
 
     `parallel` ablations run at once; by itself one on each GPU, or one if there is none.
     """
     params = read_params()
-    ablations, skipped = applicable(params)
-    variants = [Variant(name=name, changes=ablation.changes) for name, ablation in ablations.items()]
     try:
+        ablations, skipped = applicable(params, only or [])
+        variants = [Variant(name=name, changes=ablation.changes) for name, ablation in ablations.items()]
         with StageRun(STUDY, params) as run:
             run.deliver()  # now, so that the variants find their parent
             study = Study(name=STUDY, record=run.key, last_stage=LAST_STAGE, with_results=True)

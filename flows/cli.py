@@ -41,6 +41,7 @@ def run(
 
 @app.command()
 def ablate(
+    only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
     parallel: Annotated[
         int | None, typer.Option(min=1, help="Ablations at once; by itself one on each GPU, or one.")
     ] = None,
@@ -49,7 +50,7 @@ def ablate(
     from flows.studies import ablate as run_ablations
     from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(lambda: run_ablations(parallel)))
+    raise typer.Exit(exit_code(lambda: run_ablations(only or [], parallel)))
 
 
 @app.command()

@@ -13,17 +13,21 @@ from flows.graph import leading_to, read_graph
 from flows.project import prepare
 from flows.run import bring_up_to_date, run_to_end
 from flows.summary import interval, percent
+from tasks.ablation import applicable
 from tasks.cross_validation import SUMMARISED
+from tasks.params_file import read_params
 from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE, cross_validation_page, cross_validation_summary
 
 
-def ablate(parallel: int | None) -> None:
+def ablate(only: list[str], parallel: int | None) -> None:
     """Bring the run and its ablations up to date and print the table. Raises CoroNetError when a stage fails."""
     from flows.ablate import ablate as flow
     from flows.retrain import retrain
 
+    prepare(None)
+    applicable(read_params(), only)  # a wrong name must not wait for the run
     bring_up_to_date(lambda: retrain(return_state=True))
-    run_to_end(lambda: flow(parallel, return_state=True))
+    run_to_end(lambda: flow(only, parallel, return_state=True))
     found = _read(ABLATIONS_TABLE)
     table = Table("", "accuracy", "CoroNet less this", title="Ablations (%), with intervals", title_justify="left")
     for variant in found["variants"].values():

@@ -73,7 +73,8 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
 def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
     """Run all variants, `parallel` at once; by itself one on each GPU, or one if there is none.
 
-    Returns the folder of each. Raises CoroNetError naming those that failed, when the others are done.
+    Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
+    CoroNetError naming those that failed, when the others that run are done.
     """
     gpus = _gpus()
     lanes: SimpleQueue[dict[str, str]] = SimpleQueue()
@@ -81,17 +82,23 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     for lane in range(n_lanes):
         lanes.put({"CUDA_VISIBLE_DEVICES": gpus[lane % len(gpus)]} if gpus else {})
 
-    def run_in_a_lane(variant: Variant) -> "State[Any]":
+    failures: dict[str, str | None] = {}
+
+    def run_in_a_lane(variant: Variant) -> None:
         device = lanes.get()
         try:
-            return run_variant(study, variant, device, return_state=True)
+            if not failures:
+                state: State[Any] = run_variant(study, variant, device, return_state=True)
+                if not state.is_completed():
+                    failures[variant.name] = state.message
         finally:
             lanes.put(device)
 
     with ThreadPoolExecutor(n_lanes) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
-    states = {variant.name: future.result() for variant, future in zip(variants, futures, strict=True)}
-    if failures := {name: state.message for name, state in states.items() if not state.is_completed()}:
+    for future in futures:
+        future.result()
+    if failures:
         raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
     return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
 

@@ -1,12 +1,12 @@
 """What each part of the method contributes: variants of a run beside the run itself, on the same test images."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from coronet_core.errors import DataError
+from coronet_core.errors import DataError, ParamsError
 from coronet_core.metrics.bootstrap import paired_differences
 from coronet_core.metrics.figures import figures_of
 from coronet_core.seeds import derive_seed
@@ -46,12 +46,19 @@ ABLATIONS: Final[dict[str, Ablation]] = {
 }
 
 
-def applicable(params: Params) -> tuple[dict[str, Ablation], dict[str, str]]:
-    """Return the ablations that differ from a run with `params`, and why the others do not apply."""
+def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablation], dict[str, str]]:
+    """Return those of the ablations `names` that differ from a run with `params`, and why the others do not apply.
+
+    No names mean all ablations. Raises ParamsError for a name that is none.
+    """
+    if unknown := set(names) - set(ABLATIONS):
+        raise ParamsError(f"{min(unknown)}: no such ablation. There are {', '.join(ABLATIONS)}.")
     given = flattened(asdict(params))
     apply, skipped = {}, {}
     for name, ablation in ABLATIONS.items():
-        if all(given[key] == str(value) for key, value in ablation.changes.items()):
+        if names and name not in names:
+            skipped[name] = "not asked for"
+        elif all(given[key] == str(value) for key, value in ablation.changes.items()):
             changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
             skipped[name] = f"the run itself has {changes}"
         else:
