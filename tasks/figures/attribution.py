@@ -62,7 +62,7 @@ def attribution_maps(
 ) -> Drawing:
     """Draw each explained image beside itself under its map by each method, with boxes around known opacities.
 
-    `images` are (n, H, W) in [0, 255], `maps` by method (n, H, W), at least 0; `explained` is known of each image. A map
+    `images` are (n, H, W) in [0, 255], `maps` by method (n, H, W), at least 0; `explained` tells of each image. A map
     is shown as a share of its own most salient pixels, as methods have no unit in common.
     """
     n, columns = len(explained), 1 + len(maps)
