@@ -4,14 +4,16 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from tasks.figures.attribution import METHOD_NAMES
 from tasks.figures.drawing import Drawing
+from tasks.figures.masking import VIEW_NAMES
 from tasks.files import publish_folder
 from tasks.pages import write_page
 from tasks.paper import PAPER
-from tasks.paths import EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
+from tasks.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
 from tasks.progress import say
 from tasks.provenance import provenance
 from tasks.report_figures import report_figures
@@ -21,28 +23,29 @@ from tasks.tracking import flattened
 SECTIONS: Final = {
     "data": "Data",
     "training": "Training",
-    "residuals": "What the autoencoders miss",
-    "results": "Results on the test split",
-    "subgroups": "Whom it serves less well",
-    "calibration": "Whether its probabilities can be trusted",
-    "explanations": "Where the network looks",
-    "provenance": "How it was made",
+    "residuals": "Residuals",
+    "results": "Results",
+    "subgroups": "Groups",
+    "calibration": "Calibration",
+    "audit": "Shortcuts",
+    "explanations": "Maps",
+    "provenance": "Origin",
 }
-"""Headings by anchor; `templates/sections` has a file for each."""
+"""Parts of the page and what the table of contents calls them; `templates/sections` has a file for each."""
 
 
 def run(context: StageContext) -> None:
     """Draw the figures and fill the templates."""
     context.tracking.deliver()  # now, so that the page can name its own run
-    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
-    split = json.loads(SPLIT_REPORT.read_text(encoding="utf-8"))
-    explanations = json.loads(EXPLANATION_MEASURES.read_text(encoding="utf-8"))
-    drawings = report_figures(metrics, explanations, context.params)
+    metrics, split, audit, explanations = map(_read, (METRICS, SPLIT_REPORT, AUDIT, EXPLANATION_MEASURES))
+    drawings = report_figures(metrics, audit, explanations, context.params)
     content: dict[str, Any] = {
         "paper": PAPER,
         "sections": SECTIONS,
         "metrics": metrics,
         "split": split,
+        "audit": audit,
+        "views": VIEW_NAMES,
         "explanations": explanations,
         "methods": METHOD_NAMES,
         "warnings": [*split["warnings"], *metrics["warnings"]],
@@ -59,6 +62,11 @@ def run(context: StageContext) -> None:
     for path in (REPORT, MODEL_CARD, *sorted(FIGURES.iterdir())):
         context.tracking.artifact(path)
     say(f"report: {REPORT}")
+
+
+def _read(report: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return content
 
 
 def _worst_group(subgroups: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any] | None:

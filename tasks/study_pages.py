@@ -47,7 +47,7 @@ def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
         "study": summary,
         "sections": FOLD_SECTIONS,
         "measures": FOLD_MEASURES,
-        "percent_name": f"{100 * summary['confidence']:.0f}%",
+        "interval_name": f"{100 * summary['confidence']:.0f}% interval",
         "figures": {
             "folds": fold_dots(values, means),
             "confusion": confusion(np.array(summary["pooled"]["confusion_matrix"])),

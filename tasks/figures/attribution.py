@@ -1,16 +1,16 @@
 """Attribution maps (Figure 2 of the paper), and what the network does without what they call salient."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from coronet_core.classes import DISPLAY_NAMES
+from coronet_core.classes import DISPLAY_NAMES, ClassName
 from tasks.figures.drawing import INK, SOFT, Drawing, drawn, picture_grid, styled
 
 METHOD_NAMES: Final = {
@@ -35,29 +35,47 @@ FULL_QUANTILE: Final = 0.995
 """Of a map's pixels: what is more salient is shown as bright as this."""
 
 
+@dataclass(frozen=True)
+class Explained:
+    """What is known of an explained image."""
+
+    label: ClassName
+    predicted: ClassName
+    probability: float
+    """Of the predicted class."""
+    boxes: Sequence[Sequence[float]]
+    """Around opacities: left, top, right and bottom as fractions of the sides."""
+
+    def __str__(self) -> str:
+        boxes = f", {len(self.boxes)} boxes" if self.boxes else ""
+        return f"{DISPLAY_NAMES[self.label]} predicted as {self.told}{boxes}"
+
+    @property
+    def told(self) -> str:
+        """The prediction with its probability."""
+        return f"{DISPLAY_NAMES[self.predicted]}, {self.probability:.2f}"
+
+
 @styled
 def attribution_maps(
-    images: NDArray[np.uint8], maps: Mapping[str, NDArray[np.float32]], index: pd.DataFrame
+    images: NDArray[np.uint8], maps: Mapping[str, NDArray[np.float32]], explained: Sequence[Explained]
 ) -> Drawing:
     """Draw each explained image beside itself under its map by each method, with boxes around known opacities.
 
-    `images` are (n, H, W) in [0, 255], `maps` by method (n, H, W), at least 0; `index` has a row for each image. A map
+    `images` are (n, H, W) in [0, 255], `maps` by method (n, H, W), at least 0; `explained` tells of each image. A map
     is shown as a share of its own most salient pixels, as methods have no unit in common.
     """
-    figure, grid = picture_grid(1.75 * (1 + len(maps)) + 0.8, 0.35 + 1.95 * len(index), len(index), 1 + len(maps))
-    described = []
-    for place, (row, explained) in enumerate(zip(grid, index.itertuples(), strict=True)):
+    n, columns = len(explained), 1 + len(maps)
+    figure, grid = picture_grid(1.75 * columns + 0.8, 0.35 + 1.95 * n, n, columns)
+    for place, (row, one) in enumerate(zip(grid, explained, strict=True)):
         for axes in row:
             axes.imshow(images[place], cmap="gray", vmin=0, vmax=255)
-            _boxes(axes, explained.opacity_boxes, images.shape[1:])
+            _draw_boxes(axes, one.boxes, images.shape[1:])
         for axes, salience in zip(row[1:], maps.values(), strict=True):
             full = float(np.quantile(salience[place], FULL_QUANTILE))
             shown = axes.imshow(salience[place] / (full or 1), cmap="viridis", vmin=0, vmax=1, alpha=0.55)
-        told = f"{DISPLAY_NAMES[explained.predicted]}, {explained.probability:.2f}"
-        row[0].set_ylabel(f"{DISPLAY_NAMES[explained.label]}", fontsize=8)
-        row[0].set_xlabel(f"predicted: {told}", fontsize=7)
-        n_boxes = f", {len(explained.opacity_boxes)} boxes" if len(explained.opacity_boxes) else ""
-        described.append(f"{DISPLAY_NAMES[explained.label]} predicted as {told}{n_boxes}")
+        row[0].set_ylabel(DISPLAY_NAMES[one.label], fontsize=8)
+        row[0].set_xlabel(f"predicted: {one.told}", fontsize=7)
     for axes, title in zip(grid[0], ("X-ray", *(METHOD_NAMES[name] for name in maps)), strict=True):
         axes.set_title(title, fontsize=8, fontweight="normal")
     bar = figure.colorbar(shown, ax=[row[-1] for row in grid], fraction=0.05, aspect=30, label="salience", extend="max")
@@ -65,7 +83,7 @@ def attribution_maps(
     return drawn(
         figure,
         f"X-rays and their maps by {', '.join(METHOD_NAMES[name] for name in maps)}; truth and prediction with its "
-        f"probability: {'; '.join(described)}.",
+        f"probability: {'; '.join(map(str, explained))}.",
     )
 
 
@@ -94,7 +112,7 @@ def deletion_and_insertion(
     return drawn(figure, f"Probability of the explained class by method; {'; '.join(described)}.")
 
 
-def _boxes(axes: Axes, boxes: Sequence[Sequence[float]], size: tuple[int, ...]) -> None:
+def _draw_boxes(axes: Axes, boxes: Sequence[Sequence[float]], size: tuple[int, ...]) -> None:
     """Draw `boxes`: left, top, right and bottom as fractions of the sides."""
     height, width = size
     for left, top, right, bottom in boxes:

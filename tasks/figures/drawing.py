@@ -4,11 +4,12 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 from coronet_core.classes import ClassName
 
@@ -20,7 +21,8 @@ SOFT: Final = "#6b7585"
 ACCENT: Final = "#1f6aa5"
 PIXELS_PER_INCH: Final = 170
 CSS_PIXELS_PER_INCH: Final = 100
-STYLE: Final = {
+Layout = Literal["constrained", "compressed"]
+STYLE: Final[dict[RcKeyType, Any]] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -58,15 +60,15 @@ class Drawing:
         return "data:image/png;base64," + base64.b64encode(self.png).decode()
 
 
-def panel(width_inches: float, height_inches: float) -> tuple[Figure, Axes]:
-    """Return a figure and its only axes."""
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
+def panel(width_inches: float, height_inches: float, layout: Layout = "constrained") -> tuple[Figure, Axes]:
+    """Return a figure and its only axes. Axes that show a picture need the `compressed` layout."""
+    figure = Figure(figsize=(width_inches, height_inches), layout=layout)
     return figure, figure.subplots()
 
 
 def picture_grid(width_inches: float, height_inches: float, rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure and its axes for pictures, by row and column: without ticks and frames."""
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
+    figure = Figure(figsize=(width_inches, height_inches), layout="compressed")
     grid: list[list[Axes]] = figure.subplots(rows, columns, squeeze=False).tolist()
     for axes in (axes for row in grid for axes in row):
         axes.set(xticks=[], yticks=[])

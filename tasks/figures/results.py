@@ -18,8 +18,8 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
     """Draw Table 5, shaded by the share of each true class."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     names = [DISPLAY_NAMES[label].replace(" ", "\n") for label in CLASSES]
-    figure, axes = panel(4.6, 3.6)
-    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure, axes = panel(3.6, 3.3, "compressed")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         colour = "white" if shares[row, column] > DARK else "black"
         axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=11)
@@ -27,8 +27,7 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set(xlabel="predicted", ylabel="truth")
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="share of the true class")
+    axes.set(xlabel="predicted", ylabel="truth", title="Confusion matrix")
     rows = "; ".join(
         f"{DISPLAY_NAMES[label]}: "
         + ", ".join(f"{count} as {DISPLAY_NAMES[told]}" for told, count in zip(CLASSES, counts, strict=True))
@@ -40,7 +39,7 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
 @styled
 def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float | None]) -> Drawing:
     """Draw the ROC of each class against the rest; `areas` are the areas that the legend tells."""
-    figure, axes = panel(4.6, 3.6)
+    figure, axes = panel(3.6, 3.3)
     for label, curve in curves.items():
         axes.plot(
             curve["false_positive_rate"],
@@ -58,7 +57,7 @@ def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, flo
 @styled
 def precision_recall_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float | None]) -> Drawing:
     """Draw precision over recall of each class against the rest; `areas` are the areas that the legend tells."""
-    figure, axes = panel(4.6, 3.6)
+    figure, axes = panel(3.6, 3.3)
     for label, curve in curves.items():
         axes.plot(
             curve["recall"],

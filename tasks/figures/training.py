@@ -14,7 +14,7 @@ def training_curves(name: str, history: pd.DataFrame, best_by: str) -> Drawing:
     `history` has an epoch a row, `best_by` is its column by which the best epoch was chosen.
     """
     best = best_epoch([float(value) for value in history[best_by]], best_by)
-    figure, axes = panel(3.6, 2.8)
+    figure, axes = panel(3.4, 2.7)
     axes.plot(history["epoch"], history["training_loss"], label="training", color=SOFT, marker=".")
     axes.plot(history["epoch"], history["validation_loss"], label="validation", color=ACCENT, marker=".")
     axes.axvline(best, color=ACCENT, linewidth=0.9, linestyle=":")
