@@ -28,6 +28,8 @@ from tasks.paths import METRICS
 from tasks.tracking import StageRun, numbers_of
 
 SQLITE = "sqlite:///"
+TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")
+"""Figures of a variant that its MLflow run holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             if is_stale:
                 run_stages(stages, folder, run, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
-            run.metrics(numbers_of(json.loads((folder / METRICS).read_text(encoding="utf-8"))))
+            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
     except StagesFailedError as error:
         return Failed(message=str(error))
     if is_stale:
