@@ -57,7 +57,7 @@ def perturbation_maps(
     settings: Perturbation,
     on_iteration: Callable[[], object] = ignore,
 ) -> Tensor:
-    """Return attribution maps (B, 1, H, W) in [0, 1], in the type of `image`, high where the evidence for `target` lies.
+    """Return attribution maps (B, 1, H, W) in [0, 1], of `image`'s type, high where the evidence for `target` lies.
 
     `image` is X, (B, 1, H, W) float in [0, 1]; `target` the class indices (B,) to explain; `probabilities` maps
     images to class probabilities (B, 3) and must let gradients through to the images.
