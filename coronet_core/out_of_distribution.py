@@ -23,6 +23,7 @@ SMALLEST_ENERGY: Final = 1e-8
 """Below float16's smallest number; stands for the zero energy of an image that is rebuilt without any error."""
 PRIOR_IMAGES: Final = 10
 """The covariance is mixed with so many images' worth of 'the energies vary apart': few images say little of it."""
+FOLDS: Final = 10
 LEAST_SPREAD: Final = 0.01
 """Added to the standard deviation of each log energy: 1%, so that a reference of equal images has a distance too."""
 
@@ -38,7 +39,7 @@ class EnergyReference:
     threshold: float
     """Score above which an image counts as out of distribution."""
     percentile: float
-    """The share of the reference images, in percent, whose score is at most the threshold."""
+    """The share of the reference images, in percent, whose distance from the others is at most the threshold."""
     images: int
     """In the reference set."""
 
@@ -50,18 +51,13 @@ class EnergyReference:
         """
         _check(energies)
         logs = _log(energies)
-        n = len(logs)
-        mean = logs.mean(axis=0)
-        scatter = (logs - mean).T @ (logs - mean)  # (3, 3)
-        spread = np.diag(scatter.diagonal() / max(n - 1, 1) + LEAST_SPREAD**2)
-        covariance = (scatter + PRIOR_IMAGES * spread) / (n - 1 + PRIOR_IMAGES)
-        scores = _distances(logs, mean, covariance)
+        mean, covariance = _moments(logs)
         return cls(
             mean=tuple(mean.tolist()),
             covariance=tuple(tuple(row) for row in covariance.tolist()),
-            threshold=float(np.percentile(scores, percentile, method="higher")),
+            threshold=float(np.percentile(_held_out_distances(logs), percentile, method="higher")),
             percentile=percentile,
-            images=n,
+            images=len(logs),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,6 +94,28 @@ def _check(energies: NDArray[np.float64]) -> None:
 
 def _log(energies: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(np.maximum(energies, SMALLEST_ENERGY, dtype=np.float64))
+
+
+def _moments(logs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean (3,) and shrunk covariance (3, 3) of `logs` (n, 3)."""
+    n = len(logs)
+    mean = logs.mean(axis=0)
+    scatter = (logs - mean).T @ (logs - mean)  # (3, 3)
+    spread = np.diag(scatter.diagonal() / max(n - 1, 1) + LEAST_SPREAD**2)
+    return mean, (scatter + PRIOR_IMAGES * spread) / (n - 1 + PRIOR_IMAGES)
+
+
+def _held_out_distances(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance (n,) of each image from the others, a tenth at a time.
+
+    Measured from a mean and covariance that an image has shaped itself, it is too close: the fewer images, the more.
+    """
+    fold_of_image = np.arange(len(logs)) % FOLDS
+    distances = np.zeros(len(logs))  # what it is for a single image
+    for fold in range(min(FOLDS, len(logs)) if len(logs) > 1 else 0):
+        held = fold_of_image == fold
+        distances[held] = _distances(logs[held], *_moments(logs[~held]))
+    return distances
 
 
 def _distances(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coronet_core.classes import SplitName
 from coronet_core.data.manifest import read_manifest
 from coronet_core.errors import DataError, TrainingError
+from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.calibration import probabilities_of
 from coronet_core.shards import batches
 from tasks.cin import load_cin
@@ -18,8 +19,6 @@ from tasks.paths import CIN_WEIGHTS, MANIFEST
 from tasks.progress import Progress
 from tasks.residual_index import ENERGY_COLUMNS, read_residual_index
 from tasks.stage import StageContext
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

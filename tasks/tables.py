@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coronet_core.classes import CLASSES
+from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.bootstrap import Statistics, bootstrap, estimate
 from coronet_core.metrics.confusion import (
     ConfusionMatrix,
@@ -24,8 +24,6 @@ from coronet_core.metrics.figures import figures_of
 from coronet_core.metrics.intervals import Interval, percentile_interval, wilson_interval
 from tasks.params import EvaluateParams
 from tasks.prediction import SplitPredictions
-
-Floats = NDArray[np.float64]
 
 
 def tables(test: SplitPredictions, confidence: float) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from coronet_core.classes import CLASSES
 from coronet_core.metrics.abstention import abstention, prediction_sets
 from coronet_core.metrics.areas import Ranking
-from coronet_core.metrics.bootstrap import Floats, estimate
+from coronet_core.metrics.arrays import Floats
+from coronet_core.metrics.bootstrap import estimate
 from coronet_core.metrics.calibration import calibration_errors, reliability
 from coronet_core.metrics.intervals import Proportion
 from coronet_core.metrics.operating_points import sensitivity_at

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.classes import CLASSES, ClassName
+from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.intervals import Proportion
 
-Floats = NDArray[np.float64]
 Sets = NDArray[np.bool_]
 """Whether each class is in an image's prediction set, (n, 3)."""
 

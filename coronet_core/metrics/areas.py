@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.classes import CLASSES
-
-Floats = NDArray[np.float64]
+from coronet_core.metrics.arrays import Floats, ratio
 
 
 @dataclass(frozen=True)
@@ -64,21 +63,21 @@ def roc_auc(ranking: Ranking, weights: Floats) -> Floats:
     """Return the areas (r,) under the ROC for `weights` (r, n)."""
     tp, fp = ranking.counts(weights)
     area = (np.diff(fp) * (tp[:, 1:] + tp[:, :-1])).sum(axis=1) / 2
-    return _ratio(area, tp[:, -1] * fp[:, -1])
+    return ratio(area, tp[:, -1] * fp[:, -1])
 
 
 def average_precision(ranking: Ranking, weights: Floats) -> Floats:
     """Return the areas (r,) under the precision-recall curve for `weights` (r, n)."""
     tp, fp = ranking.counts(weights)
-    precision = np.nan_to_num(_ratio(tp, tp + fp))
+    precision = np.nan_to_num(ratio(tp, tp + fp))
     area = (np.diff(tp) * precision[:, 1:]).sum(axis=1)
-    return np.where(fp[:, -1] > 0, _ratio(area, tp[:, -1]), np.nan)
+    return np.where(fp[:, -1] > 0, ratio(area, tp[:, -1]), np.nan)
 
 
 def macro(by_class: Floats) -> Floats:
     """Return the mean (...) over those classes of `by_class` (..., 3) that have a value; NaN if none has."""
     is_known = np.isfinite(by_class)
-    return _ratio(np.where(is_known, by_class, 0).sum(axis=-1), is_known.sum(axis=-1))
+    return ratio(np.where(is_known, by_class, 0).sum(axis=-1), is_known.sum(axis=-1))
 
 
 def roc_curve(ranking: Ranking) -> tuple[Floats, Floats]:
@@ -86,15 +85,10 @@ def roc_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     (tp,), (fp,) = ranking.counts(np.ones((1, len(ranking.order))))
     turns = (np.diff(tp, 2) != 0) | (np.diff(fp, 2) != 0)
     is_corner = np.concatenate([[True], turns, [True]])
-    return _ratio(fp, fp[-1])[is_corner], _ratio(tp, tp[-1])[is_corner]
+    return ratio(fp, fp[-1])[is_corner], ratio(tp, tp[-1])[is_corner]
 
 
 def precision_recall_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     """Return recall and precision, each (k,), at every threshold from the highest down."""
     (tp,), (fp,) = ranking.counts(np.ones((1, len(ranking.order))))
-    return _ratio(tp, tp[-1])[1:], _ratio(tp, tp + fp)[1:]
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(numerator / denominator, dtype=np.float64)
+    return ratio(tp, tp[-1])[1:], ratio(tp, tp + fp)[1:]

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.intervals import Interval, percentile_interval
 
-Floats = NDArray[np.float64]
 Statistics = Callable[[Floats], dict[str, Floats]]
 """From weights (r, n) to named values, each (r,), NaN where undefined."""
 

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.errors import DataError
-
-Floats = NDArray[np.float64]
+from coronet_core.metrics.arrays import Floats
 
 BINS: Final = 15
 COLDEST: Final = 0.05

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from coronet_core.classes import CLASSES
 from coronet_core.metrics.areas import average_precision, macro, rankings, roc_auc
-from coronet_core.metrics.bootstrap import Floats, Statistics
+from coronet_core.metrics.arrays import Floats
+from coronet_core.metrics.bootstrap import Statistics
 from coronet_core.metrics.confusion import (
     balanced_accuracy,
     cohen_kappa,

@@ -5,15 +5,15 @@ what would happen: a threshold that reached a sensitivity on validation images, 
 """
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.metrics.areas import Ranking
+from coronet_core.metrics.arrays import Floats, ratio
 
-Floats = NDArray[np.float64]
-
-ROUNDING = 1e-9
+ROUNDING: Final = 1e-9
 """1 - 0.9 is a little less than 0.1: a specificity that is reached exactly must count."""
 
 
@@ -23,11 +23,10 @@ def sensitivity_at(ranking: Ranking, weights: Floats, specificity: float) -> Flo
     NaN without images of the class or of its rest.
     """
     tp, fp = ranking.counts(weights)  # (r, k + 1)
-    positives, negatives = tp[:, -1:], fp[:, -1:]
-    is_specific = fp <= (1 - specificity + ROUNDING) * negatives
+    positives, negatives = tp[:, -1], fp[:, -1]
+    is_specific = fp <= (1 - specificity + ROUNDING) * negatives[:, None]
     best = np.where(is_specific, tp, 0).max(axis=1)
-    is_known = (positives > 0) & (negatives > 0)
-    return np.where(is_known[:, 0], best / np.maximum(positives[:, 0], 1), np.nan)
+    return np.where(negatives > 0, ratio(best, positives), np.nan)
 
 
 def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: float) -> float | None:

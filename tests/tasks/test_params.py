@@ -102,6 +102,8 @@ def test_reference_reproduces_the_released_code() -> None:
             'data.sources.0.folder = "../x": allowed: a relative path without',
         ),
         ({"data__sources": [folder(patient_id_pattern="^P(")]}, "data.sources.0.patient_id_pattern = "),
+        ({"calibrate__miscoverage": 0.5}, "calibrate.miscoverage = 0.5: allowed: a number above 0 and below 0.5"),
+        ({"evaluate__specificities": [0.9, 1.0]}, "evaluate.specificities.1 = 1.0: allowed: a number above 0 and"),
         ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
         ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
     ],

@@ -1,0 +1,199 @@
+"""Stage `evaluate`: figures of the test split, and what is left of them when images are missing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from coronet_core.classes import CLASSES
+from coronet_core.errors import DataError
+from tasks import evaluate
+from tasks.calibrate import calibrated
+from tasks.calibration import write_calibration
+from tasks.params import EvaluateParams
+from tasks.params_file import read_params
+from tasks.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
+from tasks.prediction import SplitPredictions
+from tasks.stage import StageContext
+from tests.conftest import PROJECT
+from tests.tasks.predictions import Told, predictions
+
+Evaluated = Callable[..., dict[str, Any]]
+TEST = predictions(40, 30, 12, seed=1)
+VALIDATION = predictions(60, 60, 20)
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluated:
+    """A function that evaluates a test split, calibrated on a validation split, and returns metrics.json."""
+    monkeypatch.chdir(PROJECT)
+    params = read_params(PROJECT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+
+    def run(test: SplitPredictions = TEST, validation: SplitPredictions = VALIDATION, **changes: Any) -> dict[str, Any]:
+        ours: EvaluateParams = replace(params.evaluate, **({"bootstrap_replicates": 200} | changes))
+        write_calibration(calibrated(validation, params.calibrate))
+        asked = []
+        monkeypatch.setattr(evaluate, "predict_split", lambda _, split: asked.append(split) or test)
+        told = cast("Any", Told())
+        evaluate.run(StageContext(name="evaluate", params=replace(params, evaluate=ours), tracking=told))
+        assert asked == ["test"]
+        assert all(np.isfinite(value) for value in told.numbers.values())
+        metrics: dict[str, Any] = json.loads(METRICS.read_text())
+        return metrics
+
+    return run
+
+
+def test_areas_are_those_of_the_predictions_table(evaluated: Evaluated) -> None:
+    metrics = evaluated()
+    table = pd.read_parquet(PREDICTIONS)
+    assert metrics["images"] == len(table) == 82
+    assert metrics["accuracy"] == (table["label"] == table["predicted"]).mean()
+    for name, area in (("roc_auc", roc_auc_score), ("pr_auc", average_precision_score)):
+        expected = {c: area(table["label"] == c, table[f"probability_{c}"]) for c in CLASSES}
+        assert metrics[name] == pytest.approx(expected | {"macro": np.mean(list(expected.values()))})
+
+
+def test_every_image_is_described_in_the_predictions_table(evaluated: Evaluated) -> None:
+    metrics = evaluated()
+    table = pd.read_parquet(PREDICTIONS)
+    by_class = [f"{name}_{c}" for name in ("logit", "probability", "calibrated") for c in CLASSES]
+    described = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age", "predicted"]
+    assert list(table) == ["stack_row", *described, *by_class, "prediction_set", "abstained", "ood_score"]
+    assert table["stack_row"].tolist() == TEST.images.index.tolist()
+    logits = table[[f"logit_{c}" for c in CLASSES]].to_numpy()
+    for name, temperature in (("probability", 1.0), ("calibrated", metrics["calibration"]["temperature"])):
+        exponents = np.exp(logits / temperature)
+        expected = exponents / exponents.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(table[[f"{name}_{c}" for c in CLASSES]], expected)
+    assert table["abstained"].tolist() == [len(held) != 1 for held in table["prediction_set"]]
+    holds_truth = [label in held for label, held in zip(table["label"], table["prediction_set"], strict=True)]
+    assert metrics["abstention"]["coverage"]["share"] == np.mean(holds_truth)
+    assert metrics["abstention"]["abstained"]["share"] == table["abstained"].mean()
+    threshold = metrics["out_of_distribution"]["threshold"]
+    assert metrics["out_of_distribution"]["all"]["share"] == (table["ood_score"] > threshold).mean()
+
+
+def test_intervals_hold_their_figures_and_come_from_the_seed(evaluated: Evaluated) -> None:
+    metrics = evaluated()
+    for name in ("precision", "recall", "f1_score", "balanced_accuracy", "cohen_kappa", "mcc"):
+        low, high = metrics["intervals"][name]
+        assert low < metrics[name] < high
+    for area in ("roc_auc", "pr_auc"):
+        for key, (low, high) in metrics["intervals"][area].items():
+            assert low <= metrics[area][key] <= high
+    assert evaluated()["intervals"] == metrics["intervals"]
+
+
+def test_groups_add_up_and_missing_values_are_a_group(evaluated: Evaluated) -> None:
+    groups = evaluated(small_group_images=25)["subgroups"]
+    assert list(groups) == ["source", "view", "sex", "age_group"]
+    for members in groups.values():
+        assert sum(group["images"] for group in members.values()) == 82
+        assert sum(group["by_class"]["covid19"] for group in members.values()) == 12
+    assert groups["view"]["unknown"]["images"] == 21
+    assert groups["view"]["unknown"]["is_small"]
+    assert not groups["view"]["PA"]["is_small"]
+    right = TEST.truth == TEST.predicted
+    is_cohen = (TEST.images["source"] == "cohen").to_numpy()
+    assert groups["source"]["cohen"]["accuracy"] == right[is_cohen].mean()
+    areas = [roc_auc_score(TEST.truth[is_cohen] == i, TEST.probabilities()[is_cohen, i]) for i in range(3)]
+    assert groups["source"]["cohen"]["roc_auc_macro"] == pytest.approx(np.mean(areas))
+    low, high = groups["source"]["cohen"]["accuracy_interval"]
+    assert low < groups["source"]["cohen"]["accuracy"] < high
+
+
+def test_the_threshold_of_the_validation_split_is_applied_unchanged(evaluated: Evaluated) -> None:
+    points = evaluated(specificities=[0.9])["operating_points"]
+    at = points["at_validation_threshold"]
+    score, is_covid = TEST.probabilities()[:, 2], TEST.truth == 2
+    assert (VALIDATION.probabilities()[VALIDATION.truth == 2, 2] >= at["threshold"]).mean() == 0.9
+    assert at["sensitivity"] == (score[is_covid] >= at["threshold"]).mean()
+    assert at["specificity"] == (score[~is_covid] < at["threshold"]).mean()
+    assert list(points["at_specificity"]) == ["0.9"]
+    low, high = points["at_specificity"]["0.9"]["sensitivity_interval"]
+    assert low <= points["at_specificity"]["0.9"]["sensitivity"] <= high
+
+
+def test_hard_predictions_have_areas_of_their_own(evaluated: Evaluated) -> None:
+    hard = evaluated(auc_of="predictions")
+    expected = roc_auc_score(TEST.truth == 0, TEST.predicted == 0)
+    assert hard["roc_auc"]["healthy"] == pytest.approx(expected)
+    assert hard["roc_auc"]["healthy"] < evaluated()["roc_auc"]["healthy"]
+
+
+def test_the_reliability_bins_make_up_the_calibration_errors(evaluated: Evaluated) -> None:
+    found = evaluated()["calibration"]
+    assert found["before"]["ece"] != found["after"]["ece"]
+    for name in ("before", "after"):
+        bins = [one for one in found["reliability"][name] if one["images"]]
+        gaps = [one["images"] * abs(one["accuracy"] - one["confidence"]) for one in bins]
+        assert found[name]["ece"] == pytest.approx(sum(gaps) / 82)
+
+
+def test_plots_show_all_classes_and_both_calibrations(evaluated: Evaluated) -> None:
+    evaluated()
+    assert len(pd.read_csv(CONFUSION_PLOT)) == 82
+    for label in CLASSES:
+        roc = pd.read_csv(roc_plot(label)).to_numpy()
+        assert (roc[0].tolist(), roc[-1].tolist()) == ([0, 0], [1, 1])
+        assert pd.read_csv(precision_recall_plot(label))["recall"].iloc[-1] == 1
+    diagram = pd.read_csv(RELIABILITY_PLOT)
+    assert diagram.groupby("probabilities")["images"].sum().to_dict() == {"as_given": 82, "calibrated": 82}
+
+
+def test_a_class_without_test_images_has_no_figures_and_the_others_do(
+    evaluated: Evaluated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = evaluated(predictions(40, 30, 0, seed=1))
+    assert "warning: No test image of COVID-19" in capsys.readouterr().out
+    for name in ("sensitivity", "roc_auc", "pr_auc"):
+        assert metrics[name]["covid19"] is None
+        assert metrics[name]["healthy"] > 0.5
+    assert metrics["intervals"]["roc_auc"]["covid19"] is None
+    assert metrics["roc_auc"]["macro"] == pytest.approx(
+        (metrics["roc_auc"]["healthy"] + metrics["roc_auc"]["pneumonia"]) / 2
+    )
+    assert metrics["operating_points"]["at_specificity"]["0.9"]["sensitivity"] is None
+    assert metrics["operating_points"]["at_validation_threshold"]["specificity"] > 0.5
+    assert metrics["abstention"]["coverage_by_class"]["covid19"]["share"] is None
+    assert pd.read_csv(roc_plot("covid19")).empty
+
+
+def test_a_test_split_of_one_class_has_no_areas_and_says_so(
+    evaluated: Evaluated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = evaluated(predictions(40, 0, 0))
+    assert "All test images are of one class" in capsys.readouterr().out
+    assert set(metrics["roc_auc"].values()) == {None}
+    assert metrics["mcc"] is None
+    assert metrics["accuracy"] > 0.5
+
+
+def test_a_class_without_validation_images_leaves_the_test_figures(evaluated: Evaluated) -> None:
+    metrics = evaluated(TEST, predictions(40, 40, 0))
+    assert set(metrics["operating_points"]["at_validation_threshold"].values()) == {0.9, None}
+    assert any("No validation image of COVID-19" in warning for warning in metrics["warnings"])
+    assert metrics["sensitivity"]["covid19"] is not None
+
+
+def test_too_few_validation_images_leave_nothing_answered(evaluated: Evaluated) -> None:
+    metrics = evaluated(TEST, predictions(3, 3, 2, edge=1))
+    assert metrics["abstention"]["conformal_quantile"] is None
+    assert metrics["abstention"]["abstained"]["share"] == 1
+    assert metrics["abstention"]["answered_right"] == {"share": None, "interval": None, "images": 0}
+
+
+def test_evaluation_waits_for_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    params = read_params(PROJECT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="Run the stage calibrate first"):
+        evaluate.run(StageContext(name="evaluate", params=params, tracking=cast("Any", Told())))
