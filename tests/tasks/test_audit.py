@@ -1,6 +1,7 @@
 """Stage `audit` on phantoms and untrained networks: what it writes, whatever the test split lacks."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from coronet_core.audits.masking import VIEWS
 from coronet_core.audits.probes import PROBES
+from coronet_core.classes import CLASSES
 from coronet_core.data.manifest import read_rows, write_manifest
 from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import CalibrationErrors
@@ -20,6 +22,7 @@ from coronet_core.weights import save_weights
 from tasks import audit, build_split
 from tasks.calibration import Calibration, write_calibration
 from tasks.data_params import PhantomPatients, PhantomSource
+from tasks.params import Params
 from tasks.params_file import read_params
 from tasks.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weights
 from tasks.stage import StageContext
@@ -27,12 +30,10 @@ from tasks.tracking import StageRun
 from tests.conftest import PROJECT
 
 
-@pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
-    """A project with a split of 24 phantoms, untrained networks and a calibration."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    Path("data/raw").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
+    """A project with a split of 24 phantoms, untrained networks and a calibration, and its params."""
+    folder = tmp_path_factory.mktemp("built")
     params = read_params(PROJECT / "params.yaml")
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=8, pneumonia=8, covid19=8), images_per_patient_max=1
@@ -43,28 +44,43 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
         evaluate=replace(params.evaluate, bootstrap_replicates=100),
         audit=replace(params.audit, batch_size=4, probe_images=3),
     )
-    context = StageContext(name="audit", params=params, tracking=StageRun("audit", {}))
-    build_split.run(context)
-    for label in ("healthy", "pneumonia"):
-        save_weights(FPAE(), autoencoder_weights(label))
-    save_weights(build_cin(), CIN_WEIGHTS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        Path("data/raw").mkdir(parents=True)
+        build_split.run(StageContext(name="build_split", params=params, tracking=StageRun("build_split", {})))
+        for label in CLASSES[:2]:
+            save_weights(FPAE(), autoencoder_weights(label))
+        save_weights(build_cin(), CIN_WEIGHTS)
+        write_calibration(calibration())
+    return folder, params
+
+
+def calibration() -> Calibration:
+    """Reference energies; the rest is of no use to an audit."""
     energies = np.exp(np.random.default_rng(0).normal(-3, 0.2, (20, 3)))
     unknown = CalibrationErrors(nll=1.0, brier=1.0, ece=0.1)
-    write_calibration(
-        Calibration(
-            images={"healthy": 1, "pneumonia": 1, "covid19": 1},
-            temperature=1.0,
-            before=unknown,
-            after=unknown,
-            miscoverage=0.1,
-            conformal_quantile=None,
-            sensitivity_floor=0.9,
-            covid19_threshold=None,
-            energies=EnergyReference.from_energies(energies, 95),
-            warnings=[],
-        )
+    return Calibration(
+        images={"healthy": 1, "pneumonia": 1, "covid19": 1},
+        temperature=1.0,
+        before=unknown,
+        after=unknown,
+        miscoverage=0.1,
+        conformal_quantile=None,
+        sensitivity_floor=0.9,
+        covid19_threshold=None,
+        energies=EnergyReference.from_energies(energies, 95),
+        warnings=[],
     )
-    return context
+
+
+@pytest.fixture
+def context(built: tuple[Path, Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
+    """A copy of that project, of the test's own."""
+    folder, params = built
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return StageContext(name="audit", params=params, tracking=StageRun("audit", {}))
 
 
 def audited(context: StageContext) -> dict[str, Any]:

@@ -94,7 +94,10 @@ def test_reference_reproduces_the_released_code() -> None:
             'cin.pretrained = "gone.pth": allowed: imagenet, none, or a file that exists',
         ),
         ({"explain__mask_size_px": 65}, "explain.mask_size_px = 65: allowed: at most data.image_size_px (64)"),
-        ({"audit__lungs_box": [0.9, 0.1, 0.1, 0.9]}, "audit.lungs_box = [0.9, 0.1, 0.1, 0.9]: allowed: left, top, right"),
+        (
+            {"audit__lungs_box": [0.9, 0.1, 0.1, 0.9]},
+            "audit.lungs_box = [0.9, 0.1, 0.1, 0.9]: allowed: left, top, right",
+        ),
         ({"audit__lungs_box": [0.1, 0.1, 0.9]}, "audit.lungs_box = [0.1, 0.1, 0.9]: allowed: left, top, right, bottom"),
         ({"data__root": "gone"}, 'data.root = "gone": allowed: a folder that exists'),
         (
