@@ -28,6 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
     "autoencoder": {"epochs": 4, "batch_size": 2},
     "residuals": {"shard_images": 10},
     "cin": {"epochs": 2},
+    "audit": {"probe_images": 4},
     "explain": {"iterations": 2, "mask_size_px": 8},
 }
 SOURCES = ("coronet_core", "tasks", "flows", "params", "data", ".dvc", "dvc.yaml", "params.yaml", "pyproject.toml")

@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coronet_core.audits.masking import VIEWS
+from coronet_core.audits.detection import Detection
+from coronet_core.audits.masking import VIEWS, View
 from coronet_core.audits.probes import PROBES
+from coronet_core.audits.skill import Sample, ViewFigures, view_figures
 from coronet_core.classes import CLASSES
 from coronet_core.data.manifest import read_rows, write_manifest
 from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import CalibrationErrors
+from coronet_core.metrics.intervals import Proportion
 from coronet_core.models import FPAE, build_cin
 from coronet_core.out_of_distribution import EnergyReference
 from coronet_core.weights import save_weights
@@ -150,3 +153,20 @@ def test_no_test_images_are_an_error(context: StageContext) -> None:
     change_manifest(split=lambda rows: pd.Series("train", index=rows.index))
     with pytest.raises(DataError, match=r"no test images: nothing to audit\. Raise data\.split\.test_fraction"):
         audit.run(context)
+
+
+def test_shortcuts_that_the_data_offer_and_probes_that_go_unnoticed_are_remarked() -> None:
+    truth = np.arange(30) % 3
+    groups = np.array([f"p{i}" for i in truth], dtype=object)
+    sample = Sample(truth=truth, groups=groups, confidence=0.95, replicates=100, seed=1)
+    told, untold = view_figures(np.eye(3)[truth], sample), view_figures(np.full((30, 3), 1 / 3), sample)
+    forest: dict[View, ViewFigures] = {"as_is": told, "lungs_masked": untold, "only_border": told}
+    half = Detection(roc_auc=0.5, roc_auc_interval=None, flagged=Proportion(0.0, None, 3))
+    whole = Detection(roc_auc=1.0, roc_auc_interval=None, flagged=Proportion(1.0, None, 3))
+    assert audit.remarks(forest, {"noise": whole, "sideways": half}) == [
+        (
+            "A simple classifier tells the classes by the border of the images alone (mean ROC-AUC 1.00): the data offer "
+            "this shortcut, whether the network takes it or not."
+        ),
+        "The out-of-distribution score hardly tells these from X-rays (ROC-AUC): sideways (0.50).",
+    ]
