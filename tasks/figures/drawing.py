@@ -19,6 +19,8 @@ LINES: Final[Mapping[ClassName, str]] = {"healthy": "-", "pneumonia": "--", "cov
 INK: Final = "#1d2430"
 SOFT: Final = "#6b7585"
 ACCENT: Final = "#1f6aa5"
+ALT_KEY: Final = "Description"
+"""Under which the PNG itself holds the text that stands for it."""
 PIXELS_PER_INCH: Final = 170
 CSS_PIXELS_PER_INCH: Final = 100
 Layout = Literal["constrained", "compressed"]
@@ -77,8 +79,8 @@ def picture_grid(width_inches: float, height_inches: float, rows: int, columns: 
 
 
 def drawn(figure: Figure, alt: str) -> Drawing:
-    """Return `figure` as a PNG. The same figure gives the same bytes."""
+    """Return `figure` as a PNG that carries its text. The same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
+    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH, metadata={ALT_KEY: alt})
     width_px, height_px = (round(CSS_PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
     return Drawing(buffer.getvalue(), alt, width_px, height_px)
