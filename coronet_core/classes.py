@@ -1,4 +1,4 @@
-"""The three classes of the paper, in the one order that every array, table and file follows, and the three splits."""
+"""The classes of the paper, in the one order that every array, table and file follows; the splits; units of folds."""
 
 from typing import Final, Literal
 
@@ -16,3 +16,6 @@ DISPLAY_NAMES: Final[dict[ClassName, str]] = {
 SplitName = Literal["train", "validation", "test"]
 
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
+
+FoldUnit = Literal["patients", "images"]
+"""What a fold of a cross-validation keeps whole."""

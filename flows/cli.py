@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
 
 if TYPE_CHECKING:
@@ -36,3 +37,39 @@ def run(
         return retrain(return_state=True)
 
     raise typer.Exit(main(run_flow, params))
+
+
+@app.command()
+def ablate(
+    only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Ablations at once; by itself one on each GPU, or one.")
+    ] = None,
+) -> None:
+    """Run the method without each of its parts, and a ResNet-18 on raw images, on the same split; one table."""
+    from flows.studies import ablate as run_ablations
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(lambda: run_ablations(only or [], parallel)))
+
+
+@app.command()
+def cross_validate(
+    folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Folds at once; by itself one on each GPU, or one.")
+    ] = None,
+    until: Annotated[
+        str, typer.Option(help="Last stage of each fold: evaluate, or report for the whole DAG.")
+    ] = "report",
+    *,
+    by_image: Annotated[
+        bool, typer.Option("--by-image", help="Fold images, not patients: only to compare with figures that did so.")
+    ] = False,
+) -> None:
+    """Run the DAG once for each fold of patients; mean, deviation and the confusion matrix of all folds."""
+    from flows.studies import cross_validate as run_folds
+    from tasks.edge import exit_code
+
+    unit: FoldUnit = "images" if by_image else "patients"
+    raise typer.Exit(exit_code(lambda: run_folds(folds, unit, until, parallel)))

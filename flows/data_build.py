@@ -15,7 +15,7 @@ LABELS_ONLY = Path("reports/labels_only")
 def build_split(params_file: Path | None) -> None:
     """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
     prepare(params_file)
-    result = run_stage_process(STAGE, stage_environment(), print)
+    result = run_stage_process(STAGE, Path(), stage_environment(), print)
     if not result.succeeded:
         raise CoroNetError(result.reason)
 

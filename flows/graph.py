@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
@@ -35,14 +36,29 @@ def read_graph() -> list[Stage]:
     return [Stage(name, tuple(upstream[name])) for name in TopologicalSorter(upstream).static_order()]
 
 
-def stale_stages(names: Iterable[str]) -> list[str]:
+def leading_to(last: str, stages: list[Stage]) -> list[Stage]:
+    """Return those of `stages` without which `last` cannot be run, and itself.
+
+    Raises CoroNetError when there is no such stage.
+    """
+    if last not in {stage.name for stage in stages}:
+        raise CoroNetError(f"{last}: no such stage. Stages are {', '.join(stage.name for stage in stages)}.")
+    needed = {last}
+    for stage in reversed(stages):
+        if stage.name in needed:
+            needed |= set(stage.upstream)
+    return [stage for stage in stages if stage.name in needed]
+
+
+def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:
     """Return those of `names` that DVC would run now, because params, code, data or outs differ from `dvc.lock`.
 
-    A stage behind a stale one may turn out to be stale or not: that depends on what the first one makes.
+    `folder` is the project's. A stage behind a stale one may turn out to be stale or not: that depends on what the
+    first one makes.
     """
     try:
-        with Repo(".") as repo:
-            changed = repo.status()
+        with Repo(str(folder)) as repo:
+            changed = {address.rpartition(":")[2] for address in repo.status()}  # a path leads to other folders' stages
     except LockError as error:
         raise CoroNetError(f"DVC is at work in another process ({error}). Wait for it, then try again.") from error
     except DvcException as error:

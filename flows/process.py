@@ -38,14 +38,17 @@ class StageResult:
     """The error in one line; empty if there is none."""
 
 
-def run_stage_process(stage: str, environment: dict[str, str], on_line: Callable[[str], None]) -> StageResult:
-    """Run `stage` through DVC and wait for it.
+def run_stage_process(
+    stage: str, folder: Path, environment: dict[str, str], on_line: Callable[[str], None]
+) -> StageResult:
+    """Run `stage` of the project in `folder` through DVC and wait for it.
 
     `dvc --wait-for-lock repro --single-item` runs the stage only if it is stale, and several such processes work side
     by side on one `dvc.lock`.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.child", "--wait-for-lock", "repro", "--single-item", stage],
+        cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

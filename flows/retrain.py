@@ -1,108 +1,34 @@
-"""The flow `retrain`: every stage of `dvc.yaml` as a Prefect task, side by side where the DAG allows it.
-
-Prefect decides when and where, DVC what is stale: a task runs its stage through `dvc repro --single-item`. Tasks hand
-each other nothing; what a stage makes lies where `dvc.yaml` says.
-"""
+"""The flow `retrain`: every stage of `dvc.yaml`, run as far as it is stale."""
 
 import sys
+from pathlib import Path
 
-from prefect import flow, get_client, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import PrefectFuture
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
-from flows.graph import Stage, read_graph, stale_stages
-from flows.process import end_all, run_stage_process, stage_environment
+from flows.graph import read_graph, stale_stages
+from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
 from tasks.params_file import read_params
-from tasks.tracking import PARENT_VARIABLE, StageRun
+from tasks.tracking import StageRun
 
-UP_TO_DATE = "UpToDate"
 PIPELINE = "pipeline"
-
-Futures = dict[str, PrefectFuture[State[None]]]
-
-
-class StagesFailedError(CoroNetError):
-    """Stages of a flow run failed; names each with its reason."""
-
-
-@task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
-def run_stage(stage: Stage, environment: dict[str, str]) -> State[None]:
-    """Run one stage through DVC; its output becomes the task's log."""
-    result = run_stage_process(stage.name, environment, get_run_logger().info)
-    if not result.succeeded:
-        return Failed(message=result.reason)  # a state, not an exception: the reason is the user's, not a traceback
-    if result.is_up_to_date:
-        return Completed(name=UP_TO_DATE, message="up to date")
-    return Completed(message="done")
 
 
 @flow(name="retrain")
 def retrain() -> State[None]:
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it."""
-    logger = get_run_logger()
     params = read_params()
     stages = read_graph()
     if not stale_stages(stage.name for stage in stages):
-        logger.info("all stages are up to date: nothing to do")
+        get_run_logger().info("all stages are up to date: nothing to do")
         return Completed(name=UP_TO_DATE, message="all stages are up to date")
     try:
         with StageRun(PIPELINE, params) as pipeline:
-            pipeline.deliver()  # now, so that the stages find their parent
-            futures = _run_stages(stages, stage_environment(**{PARENT_VARIABLE: pipeline.key}))
-            runs = _task_runs(futures)
-            pipeline.metrics({_seconds_metric(name): run.total_run_time.total_seconds() for name, run in runs.items()})
-            for line in _summary(runs):
-                logger.info(line)
-            _raise_failures(futures)
+            run_stages(stages, Path(), pipeline)
     except StagesFailedError as error:
         return Failed(message=str(error))
     return Completed(message=f"{len(stages)} stages")
-
-
-def _run_stages(stages: list[Stage], environment: dict[str, str]) -> Futures:
-    """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
-    futures: Futures = {}
-    try:
-        for stage in stages:
-            upstream = [futures[name] for name in stage.upstream]
-            futures[stage.name] = run_stage.submit(stage, environment, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
-        for future in futures.values():
-            future.wait()
-    except BaseException:
-        end_all()
-        raise
-    return futures
-
-
-def _task_runs(futures: Futures) -> dict[str, TaskRun]:
-    with get_client(sync_client=True) as client:
-        return {name: client.read_task_run(future.task_run_id) for name, future in futures.items()}
-
-
-def _seconds_metric(stage: str) -> str:
-    return "seconds." + stage.replace("@", ".")  # MLflow takes no @ in names
-
-
-def _summary(runs: dict[str, TaskRun]) -> list[str]:
-    """Return a line a stage: its state, and when it began and ended, in seconds after the first one."""
-    first = min(run.start_time for run in runs.values() if run.start_time is not None)
-    lines = []
-    for name, run in runs.items():
-        if run.start_time is None or run.end_time is None:
-            lines.append(f"{name:28} not run")
-        else:
-            begin, end = ((moment - first).total_seconds() for moment in (run.start_time, run.end_time))
-            lines.append(f"{name:28} {run.state_name:10} from {begin:6.1f} s to {end:6.1f} s")
-    return lines
-
-
-def _raise_failures(futures: Futures) -> None:
-    failures = {name: future.state.message for name, future in futures.items() if future.state.is_failed()}
-    if failures:
-        raise StagesFailedError("\n".join(f"{name}: {message}" for name, message in failures.items()))
 
 
 if __name__ == "__main__":

@@ -25,17 +25,17 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
     `run_flow` runs the flow `retrain` to its final state; it is not called when there is nothing to do. `params_file`
     becomes the live `params.yaml` first. One line on standard error for each thing that went wrong.
     """
-    if code := exit_code(lambda: _bring_up_to_date(run_flow, params_file)):
+    if code := exit_code(lambda: bring_up_to_date(run_flow, params_file)):
         return code
     _show_results()
     return 0
 
 
-def _bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None) -> None:
+def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> None:
+    """Run the flow `retrain` if any stage is stale. Raises CoroNetError when a stage fails."""
     prepare(params_file)
     if stale_stages(stage.name for stage in read_graph()):
-        signal.signal(signal.SIGINT, _stop)
-        _require_completed(run_flow())
+        run_to_end(run_flow)
     else:
         print("All stages are up to date: nothing to do.")
 
@@ -47,7 +47,10 @@ def _stop(*_: object) -> NoReturn:
     os._exit(130)
 
 
-def _require_completed(state: "State[Any]") -> None:
+def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
+    """Run a flow; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
+    signal.signal(signal.SIGINT, _stop)
+    state = run_flow()
     if not state.is_completed():
         raise CoroNetError(state.message or f"the flow ended as {state.name}")
 

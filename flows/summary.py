@@ -16,11 +16,11 @@ def print_tables(metrics_file: Path) -> None:
     """Print the tables of a run's `metrics.json`."""
     metrics = json.loads(metrics_file.read_text(encoding="utf-8"))
     console = Console()
-    cells = [_percent(metrics[key]) for key in OVERALL]
-    cells[0] += f" {_interval(metrics['accuracy_interval'])}"
+    cells = [percent(metrics[key]) for key in OVERALL]
+    cells[0] += f" {interval(metrics['accuracy_interval'])}"
     console.print(_table("Table 2: overall (%), accuracy with interval", OVERALL.values(), {"": cells}))
     for number, key, title in ((3, "sensitivity", "sensitivity"), (4, "ppv", "positive predictive value")):
-        cells = [f"{_percent(metrics[key][label])} {_interval(metrics[f'{key}_interval'][label])}" for label in CLASSES]
+        cells = [f"{percent(metrics[key][label])} {interval(metrics[f'{key}_interval'][label])}" for label in CLASSES]
         console.print(_table(f"Table {number}: {title} (%), with interval", DISPLAY_NAMES.values(), {"": cells}))
     confusion = dict(zip(DISPLAY_NAMES.values(), metrics["confusion_matrix"], strict=True))
     console.print(_table("Table 5: confusion matrix, rows truth", DISPLAY_NAMES.values(), confusion))
@@ -36,9 +36,11 @@ def _table(title: str, columns: Any, rows: dict[str, list[Any]]) -> Table:
     return table
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share as the tables print it; a dash where it is undefined."""
     return "–" if share is None else f"{100 * share:.2f}"
 
 
-def _interval(interval: list[float]) -> str:
-    return f"({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+def interval(bounds: list[float]) -> str:
+    """Return an interval of a share as the tables print it."""
+    return f"({100 * bounds[0]:.1f}–{100 * bounds[1]:.1f})"

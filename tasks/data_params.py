@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, with_config
 
-from coronet_core.classes import ClassName
+from coronet_core.classes import ClassName, FoldUnit
 from coronet_core.data.aspect import Aspect
 from coronet_core.data.published import Leaks
 from coronet_core.data.sources.rsna import CountedBy
@@ -149,7 +149,23 @@ class SplitByPublishedList:
     validation_fraction: Fraction
 
 
-SplitParams = Annotated[SplitByPatients | SplitByTestPatients | SplitByPublishedList, Field(discriminator="by")]
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class SplitByFolds:
+    """One fold of a cross-validation is the test split; validation is drawn from the others."""
+
+    by: Literal["folds"]
+    folds: Annotated[int, whole(2, 100)]
+    fold: Annotated[int, whole(1, 100)]
+    """Which of the folds, counted from 1, is the test split."""
+    unit: FoldUnit
+    """What stays whole: a patient or, for comparison with published figures that split so, only an image."""
+    validation_fraction: Fraction
+
+
+SplitParams = Annotated[
+    SplitByPatients | SplitByTestPatients | SplitByPublishedList | SplitByFolds, Field(discriminator="by")
+]
 
 
 @with_config(STRICT)

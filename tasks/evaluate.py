@@ -1,7 +1,6 @@
 """Stage `evaluate`: the CIN on the test split. Predictions, Tables 2 to 5 with intervals, and plots."""
 
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.subgroups import subgroups
 from tasks.tables import areas_and_intervals, tables
+from tasks.tracking import numbers_of
 from tasks.trust import abstention_figures, calibration_figures, operating_points, out_of_distribution_figures
 
 NOT_FOR_MLFLOW = ("subgroups",)
@@ -45,7 +45,7 @@ def run(context: StageContext) -> None:
     write_whole(PREDICTIONS, partial(prediction_table(test, calibration).to_parquet, index=False))
     write_curves(test, calibration.temperature)
     write_json(METRICS, metrics)
-    context.tracking.metrics(_numbers({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
+    context.tracking.metrics(numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
     for path in (METRICS, PREDICTIONS):
         context.tracking.artifact(path)
     for warning in metrics["warnings"]:
@@ -76,14 +76,3 @@ def _warnings(test: SplitPredictions) -> list[str]:
     if len(there) == 1:
         sentences.append("All test images are of one class: there are no areas under curves, nothing to tell apart.")
     return sentences
-
-
-def _numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return the numbers of nested metrics under dotted names; lists are for the report, not for MLflow."""
-    numbers: dict[str, float] = {}
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            numbers |= _numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float):
-            numbers[f"{prefix}{name}"] = float(value)
-    return numbers

@@ -105,3 +105,7 @@ def _contradictions(values: Any) -> Iterator[str]:
         stride, window = (values["explain"]["occlusion"][key] for key in ("stride_px", "window_px"))
         if stride > window:
             yield f"explain.occlusion.stride_px = {stride}: allowed: at most explain.occlusion.window_px ({window})"
+    with contextlib.suppress(KeyError, TypeError):
+        fold, folds = values["data"]["split"]["fold"], values["data"]["split"]["folds"]
+        if fold > folds:
+            yield f"data.split.fold = {fold}: allowed: a whole number from 1 to data.split.folds ({folds})"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from coronet_core.classes import ClassName
+from coronet_core.classes import ClassName, FoldUnit
 
 SPLIT: Final = Path("data/split")
 MANIFEST: Final = SPLIT / "manifest.parquet"
@@ -31,6 +31,9 @@ MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
 FIGURES: Final = Path("reports/figures")
 """The figures of the report as files, each named as the report calls it."""
 
+ABLATIONS_TABLE: Final = Path("reports/ablations.json")
+ABLATIONS_PAGE: Final = Path("reports/ablations.html")
+
 STATE: Final = Path(".coronet")
 """What belongs to no stage's outs: checkpoints to resume from, records that MLflow has not received yet."""
 IMAGE_NAMES: Final = STATE / "image_names.csv"
@@ -40,6 +43,16 @@ IMAGE_NAMES: Final = STATE / "image_names.csv"
 def autoencoder_weights(label: ClassName) -> Path:
     """Weights of the autoencoder of one class."""
     return Path(f"models/autoencoder_{label}.safetensors")
+
+
+def cross_validation_summary(unit: FoldUnit) -> Path:
+    """Summary of a cross-validation that keeps this unit whole."""
+    return Path(f"reports/cross_validation_{unit}.json")
+
+
+def cross_validation_page(unit: FoldUnit) -> Path:
+    """The same to read."""
+    return cross_validation_summary(unit).with_suffix(".html")
 
 
 def explanation_maps(method: str) -> Path:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from coronet_core.classes import CLASSES, SPLITS, SplitName
 from coronet_core.data.audit import findings
 from coronet_core.data.duplicates import drop_duplicates, mark_duplicates
+from coronet_core.data.folds import assign_folds
 from coronet_core.data.ids import Ids
 from coronet_core.data.manifest import read_notes, read_rows
 from coronet_core.data.near_duplicates import Images
 from coronet_core.data.published import treat_leaks
 from coronet_core.data.split import assign_splits, fractions_of
 from coronet_core.errors import DataError
-from tasks.data_params import DataParams, SplitByPatients
+from tasks.data_params import DataParams, SplitByFolds, SplitByPatients
 from tasks.files import digest
 from tasks.progress import say
 
@@ -48,6 +49,9 @@ def apply_rules(
         fractions = fractions_of(data.split.test_fraction, data.split.validation_fraction)
         _assign(manifest, everywhere, fractions, seed, previous)
         return found
+    if isinstance(data.split, SplitByFolds):
+        _assign_fold(manifest, data.split, seed)
+        return found
     treat_leaks(manifest, data.split.leaks)
     validation = data.split.validation_fraction
     in_training_part = manifest["published_part"] == "train"
@@ -56,6 +60,20 @@ def apply_rules(
     _require_all_classes(manifest[in_test_part])
     manifest.loc[in_test_part, "split"] = "test"
     return found
+
+
+def _assign_fold(manifest: pd.DataFrame, rule: SplitByFolds, seed: int) -> None:
+    images = manifest[manifest["rejected_because"].isna()]
+    wholes = images["patient_group" if rule.unit == "patients" else "image_id"].tolist()
+    folds = assign_folds(wholes, images["label"].tolist(), rule.folds, seed)
+    splits: list[SplitName] = ["test"] * len(images)
+    others = [place for place, fold in enumerate(folds) if fold != rule.fold]
+    fractions: dict[SplitName, float] = {"validation": rule.validation_fraction, "train": 1 - rule.validation_fraction}
+    labels = images["label"].tolist()
+    dealt = assign_splits([wholes[i] for i in others], [labels[i] for i in others], fractions, seed)
+    for place, split in zip(others, dealt, strict=True):
+        splits[place] = split
+    manifest.loc[images.index, "split"] = splits
 
 
 def _require_all_classes(tested: pd.DataFrame) -> None:

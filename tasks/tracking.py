@@ -27,10 +27,11 @@ SECONDS_AFTER_FAILURE = 60.0
 class StageRun:
     """The run of one stage or pipeline. A context manager: leaving it ends the run."""
 
-    def __init__(self, name: str, params: Any) -> None:
+    def __init__(self, name: str, params: Any, parent: str | None = None) -> None:
+        """`parent` is the key of the run that this one is nested under; by itself what PARENT_VARIABLE says."""
         self._name = name
         self._record = RunRecord.begin(
-            name=name, params=flattened(params), tags=code_version(), parent=os.environ.get(PARENT_VARIABLE)
+            name=name, params=flattened(params), tags=code_version(), parent=parent or os.environ.get(PARENT_VARIABLE)
         )
         self._next_delivery = 0.0
 
@@ -92,6 +93,17 @@ def flattened(value: Any, prefix: str = "") -> dict[str, str]:
         return {prefix: str(value)}
     parts = [flattened(nested, f"{prefix}.{key}" if prefix else str(key)) for key, nested in value.items()]
     return {key: text for part in parts for key, text in part.items()}
+
+
+def numbers_of(nested: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the numbers of nested metrics as MLflow takes them, under dotted names; lists and nulls are left out."""
+    numbers: dict[str, float] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            numbers |= numbers_of(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            numbers[f"{prefix}{name}"] = float(value)
+    return numbers
 
 
 def code_version() -> dict[str, str]:

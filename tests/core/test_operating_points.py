@@ -30,6 +30,11 @@ def test_it_is_the_best_point_of_the_roc(images: list[tuple[bool, int]], twentie
     assert found == pytest.approx(best)
 
 
+def test_a_specificity_that_is_reached_exactly_counts() -> None:
+    score, is_positive = np.arange(11, 0, -1) / 11, np.arange(11) == 1  # one of ten others is above the class's image
+    assert sensitivity_at(Ranking.of(score, is_positive), np.ones((1, 11)), 0.9) == [1.0]
+
+
 def test_without_a_class_or_its_rest_there_is_no_such_point() -> None:
     ranking = Ranking.of(SCORES, IS_POSITIVE)
     weights = np.stack([IS_POSITIVE, ~IS_POSITIVE]).astype(float)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from coronet_core.classes import CLASSES
+from coronet_core.classes import CLASSES, FoldUnit
 from coronet_core.data.aspect import Aspect
 from coronet_core.data.image import decode
 from coronet_core.data.manifest import read_manifest, read_rows
@@ -21,7 +21,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks import build_split
-from tasks.data_params import ImageFolderSource, SplitByPatients, SplitByTestPatients
+from tasks.data_params import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
 from tasks.params_file import read_params
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.stage import StageContext
@@ -242,6 +242,23 @@ def test_a_published_test_part_without_a_class_is_an_error(build: Callable[..., 
     )
     with pytest.raises(DataError, match="class pneumonia has no image in the published test part"):
         build(split=published)
+
+
+@pytest.mark.parametrize("unit", ["patients", "images"])
+def test_folds_test_every_image_once(build: Callable[..., Any], unit: FoldUnit) -> None:
+    for label in CLASSES:
+        for number in range(8):
+            pixels, _ = phantom.draw(1, label, f"{label}-{number}", 1, 96)
+            Image.fromarray(pixels).save(RAW / label / f"P{number:03d}{label}_1.png")
+    tested, leaks = [], []
+    for fold in (1, 2, 3):
+        rule = SplitByFolds(by="folds", folds=3, fold=fold, unit=unit, validation_fraction=0.25)
+        leaks.append(build(split=rule)["patients_in_two_splits"])
+        manifest = read_manifest(MANIFEST)
+        assert set(manifest["split"]) == {"train", "validation", "test"}
+        tested += manifest.loc[manifest["split"] == "test", "image_id"].tolist()
+    assert sorted(tested) == sorted(read_manifest(MANIFEST)["image_id"])
+    assert any(leaks) == (unit == "images")
 
 
 def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,8 @@ def test_groups_add_up_and_missing_values_are_a_group(evaluated: Evaluated) -> N
     right = TEST.truth == TEST.predicted
     is_cohen = (TEST.images["source"] == "cohen").to_numpy()
     assert groups["source"]["cohen"]["accuracy"] == right[is_cohen].mean()
+    areas = [roc_auc_score(TEST.truth[is_cohen] == i, TEST.probabilities()[is_cohen, i]) for i in range(3)]
+    assert groups["source"]["cohen"]["roc_auc_macro"] == pytest.approx(np.mean(areas))
     low, high = groups["source"]["cohen"]["accuracy_interval"]
     assert low < groups["source"]["cohen"]["accuracy"] < high
 
@@ -125,6 +127,15 @@ def test_hard_predictions_have_areas_of_their_own(evaluated: Evaluated) -> None:
     expected = roc_auc_score(TEST.truth == 0, TEST.predicted == 0)
     assert hard["roc_auc"]["healthy"] == pytest.approx(expected)
     assert hard["roc_auc"]["healthy"] < evaluated()["roc_auc"]["healthy"]
+
+
+def test_the_reliability_bins_make_up_the_calibration_errors(evaluated: Evaluated) -> None:
+    found = evaluated()["calibration"]
+    assert found["before"]["ece"] != found["after"]["ece"]
+    for name in ("before", "after"):
+        bins = [one for one in found["reliability"][name] if one["images"]]
+        gaps = [one["images"] * abs(one["accuracy"] - one["confidence"]) for one in bins]
+        assert found[name]["ece"] == pytest.approx(sum(gaps) / 82)
 
 
 def test_plots_show_all_classes_and_both_calibrations(evaluated: Evaluated) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.files import digest, publish_folder, write_json, write_text, write_whole
+from tasks.files import digest, nulls_for_nan, publish_folder, write_json, write_text, write_whole
 from tasks.resume import resume_folder
 
 
@@ -49,3 +49,8 @@ def test_a_resume_folder_counts_for_the_same_work_alone(tmp_path: Path, monkeypa
     write_text(resume_folder("train_cin", "work a") / "checkpoint.pt", "state")
     assert (resume_folder("train_cin", "work a") / "checkpoint.pt").exists()
     assert not (resume_folder("train_cin", "work b") / "checkpoint.pt").exists()
+
+
+def test_nan_becomes_null_wherever_it_is() -> None:
+    value = {"a": float("nan"), "b": [1.5, (float("nan"), 2)], "c": {"d": float("nan"), "e": "nan", "f": True}}
+    assert nulls_for_nan(value) == {"a": None, "b": [1.5, [None, 2]], "c": {"d": None, "e": "nan", "f": True}}

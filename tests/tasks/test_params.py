@@ -77,6 +77,18 @@ def test_reference_reproduces_the_released_code() -> None:
         ({"cin__epochs": 2.5}, "cin.epochs = 2.5: allowed: a whole number from 1 to 10000"),
         ({"cin__learning_rate": ...}, "cin.learning_rate: missing. Add it; the presets in params/ show every key."),
         ({"cin__learning_rte": 1}, "cin.learning_rte = 1: unknown key. Did you mean learning_rate?"),
+        (
+            {
+                "data__split": {
+                    "by": "folds",
+                    "folds": 3,
+                    "fold": 4,
+                    "unit": "patients",
+                    "validation_fraction": 0.2,
+                }
+            },
+            "data.split.fold = 4: allowed: a whole number from 1 to data.split.folds (3)",
+        ),
         ({"data__image_size_px": 60}, "data.image_size_px = 60: allowed: a multiple of 8 from 64 to 2048"),
         (
             {"data__split__test_fraction": 1.0},

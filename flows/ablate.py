@@ -1,0 +1,42 @@
+"""The flow `ablate`: the run without each part of the method, in one table."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.errors import CoroNetError
+from flows.variants import Study, Variant, run_variants
+from tasks.ablation import ablation_table, applicable
+from tasks.files import write_json
+from tasks.params_file import read_params
+from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
+from tasks.study_pages import render_ablations
+from tasks.tracking import StageRun
+
+STUDY = "ablation"
+LAST_STAGE = "evaluate"
+
+
+@flow(name="ablate")
+def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[None]:
+    """Run the ablations that apply, or `only` some, and compare them with the run, which must be up to date.
+
+    `parallel` ablations run at once; by itself one on each GPU, or one if there is none.
+    """
+    params = read_params()
+    try:
+        ablations, skipped = applicable(params, only or [])
+        variants = [Variant(name=name, changes=ablation.changes) for name, ablation in ablations.items()]
+        with StageRun(STUDY, params) as run:
+            run.deliver()  # now, so that the variants find their parent
+            study = Study(name=STUDY, record=run.key, last_stage=LAST_STAGE, with_results=True)
+            table = ablation_table(run_variants(study, variants, parallel), params, skipped)
+            write_json(ABLATIONS_TABLE, table)
+            render_ablations(table, ABLATIONS_PAGE)
+            for path in (ABLATIONS_TABLE, ABLATIONS_PAGE):
+                run.artifact(path)
+            for name, figures in table["variants"].items():
+                run.metrics({f"accuracy.{name}": figures["accuracy"]})
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    return Completed(message=f"{len(variants)} ablations")

@@ -1,0 +1,49 @@
+"""The flow `cross-validate`: the whole DAG once for each fold, and one summary."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from tasks.study_pages import render_cross_validation
+
+from coronet_core.classes import FoldUnit
+from coronet_core.errors import CoroNetError
+from flows.variants import Study, Variant, run_variants
+from tasks.cross_validation import summarise
+from tasks.files import write_json
+from tasks.params_file import read_params
+from tasks.paths import cross_validation_page, cross_validation_summary
+from tasks.tracking import StageRun, numbers_of
+
+STUDY = "cross-validation"
+
+
+@flow(name="cross-validate")
+def cross_validate(
+    folds: int = 5, unit: FoldUnit = "patients", last_stage: str = "report", parallel: int | None = None
+) -> State[None]:
+    """Train and test on each of `folds` folds, and put them together. What is up to date is not run again.
+
+    `unit` is what stays whole: patients or, for comparison with published figures that split so, images alone.
+    `parallel` folds run at once; by itself one on each GPU, or one if there is none.
+    """
+    params = read_params()
+    rule = {"by": "folds", "folds": folds, "unit": unit, "validation_fraction": params.data.split.validation_fraction}
+    variants = [
+        Variant(name=f"fold-{fold}", changes={"data.split": rule | {"fold": fold}}) for fold in range(1, folds + 1)
+    ]
+    name = f"{STUDY}-{folds}-{unit}"
+    summary, page = cross_validation_summary(unit), cross_validation_page(unit)
+    try:
+        with StageRun(name, params) as run:
+            run.deliver()  # now, so that the folds find their parent
+            study = Study(name=name, record=run.key, last_stage=last_stage, with_results=False)
+            folders = run_variants(study, variants, parallel)
+            found = summarise([folders[variant.name] for variant in variants], unit, params)
+            write_json(summary, found)
+            render_cross_validation(found, page)
+            run.metrics(numbers_of({key: found[key] for key in ("mean", "sd", "pooled")}))
+            for path in (summary, page):
+                run.artifact(path)
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    return Completed(message=f"{folds} folds")

@@ -1,0 +1,118 @@
+"""Variants of a run: the same DAG with some parameters changed, each in a workspace of its own.
+
+A study (ablation, cross-validation) is one MLflow run; each variant is a run nested under it, and each stage that ran
+for the variant is nested under that. In Prefect a variant is a flow run below the study's.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.errors import CoroNetError
+from flows.graph import leading_to, read_graph, stale_stages
+from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
+from flows.workspace import WORKSPACES, Changes, open_workspace
+from tasks.delivery import tracking_uri
+from tasks.params_file import PARAMS_FILE, read_params
+from tasks.paths import METRICS
+from tasks.tracking import StageRun, numbers_of
+
+SQLITE = "sqlite:///"
+TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")
+"""Figures of a variant that its MLflow run holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One variant of a study."""
+
+    name: str
+    """Of its folder and of its MLflow run."""
+    changes: Changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What all variants of a study share."""
+
+    name: str
+    record: str
+    """Key of the run that the variants' runs are nested under."""
+    last_stage: str
+    """The stage up to which the DAG is run."""
+    with_results: bool
+    """Whether variants begin with the project's split and with what its stages have made."""
+
+
+@flow(name="variant", flow_run_name="{study.name} {variant.name}", validate_parameters=False)
+def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State[None]:
+    """Bring one variant up to date in its workspace."""
+    folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
+    stages = leading_to(study.last_stage, read_graph())
+    is_stale = bool(stale_stages((stage.name for stage in stages), folder))
+    try:
+        with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
+            if is_stale:
+                run_stages(stages, folder, run, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
+            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
+    except StagesFailedError as error:
+        return Failed(message=str(error))
+    if is_stale:
+        return Completed(message=f"{len(stages)} stages")
+    return Completed(name=UP_TO_DATE, message="up to date")
+
+
+def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
+    """Run all variants, `parallel` at once; by itself one on each GPU, or one if there is none.
+
+    Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
+    CoroNetError naming those that failed, when the others that run are done.
+    """
+    gpus = _gpus()
+    lanes: SimpleQueue[dict[str, str]] = SimpleQueue()
+    n_lanes = parallel or max(1, len(gpus))
+    for lane in range(n_lanes):
+        lanes.put({"CUDA_VISIBLE_DEVICES": gpus[lane % len(gpus)]} if gpus else {})
+
+    failures: dict[str, str | None] = {}
+
+    def run_in_a_lane(variant: Variant) -> None:
+        device = lanes.get()
+        try:
+            if not failures:
+                state: State[Any] = run_variant(study, variant, device, return_state=True)
+                if not state.is_completed():
+                    failures[variant.name] = state.message
+        finally:
+            lanes.put(device)
+
+    with ThreadPoolExecutor(n_lanes) as pool:
+        futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
+    for future in futures:
+        future.result()
+    if failures:
+        raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
+    return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
+
+
+def _gpus() -> list[str]:
+    import torch  # late: two seconds
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+
+
+def _absolute(uri: str) -> str:
+    """A relative path in the URI of an SQLite store means the project's folder, wherever a stage runs."""
+    return SQLITE + str(Path(uri.removeprefix(SQLITE)).resolve()) if uri.startswith(SQLITE) else uri

@@ -1,0 +1,74 @@
+"""Workspaces: the same project with other parameters, sharing what may be shared."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from coronet_core.errors import CoroNetError, ParamsError
+from flows.graph import Stage, leading_to, read_graph, stale_stages
+from flows.workspace import open_workspace
+from tasks.params_file import read_params
+from tasks.paths import STATE
+from tests.conftest import PROJECT
+from tests.integration.conftest import make_project
+
+STAGES = [
+    Stage("split", ()),
+    Stage("healthy", ("split",)),
+    Stage("pneumonia", ("split",)),
+    Stage("classify", ("healthy", "pneumonia")),
+    Stage("explain", ("classify",)),
+    Stage("report", ("classify", "explain")),
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(make_project(tmp_path / "coronet").folder)
+    return tmp_path / "coronet"
+
+
+def test_a_workspace_is_the_project_with_other_parameters(project: Path) -> None:
+    folder = open_workspace("study/image", {"cin.input": "image", "seed": 7}, with_results=False)
+    assert folder == STATE / "workspaces" / "study" / "image"
+    given, changed = (read_params(path / "params.yaml") for path in (project, folder))
+    assert changed == replace(given, seed=7, cin=replace(given.cin, input="image"))
+    assert "# eq. (5)-(7)" in (folder / "params.yaml").read_text()
+    assert (folder / "dvc.yaml").read_bytes() == (PROJECT / "dvc.yaml").read_bytes()
+    assert len(stale_stages([stage.name for stage in read_graph()], folder)) == len(read_graph())
+
+
+def test_raw_data_and_records_are_the_projects(project: Path) -> None:
+    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    assert (folder / "data" / "raw").samefile(project / "data" / "raw")
+    assert (folder / STATE / "tracking").samefile(project / STATE / "tracking")
+
+
+def test_a_workspace_follows_the_code_and_keeps_what_it_has_made(project: Path) -> None:
+    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    (folder / "models").mkdir()
+    (folder / "models" / "cin.safetensors").write_text("made")
+    (project / "tasks" / "new.py").write_text("")
+    shutil.rmtree(project / "tasks" / "templates")
+    open_workspace("image", {"cin.input": "image"}, with_results=False)
+    assert (folder / "tasks" / "new.py").is_file()
+    assert not (folder / "tasks" / "templates").exists()
+    assert (folder / "models" / "cin.safetensors").read_text() == "made"
+
+
+@pytest.mark.usefixtures("project")
+def test_changes_that_are_not_sound_are_refused() -> None:
+    with pytest.raises(ParamsError, match=r"cin\.epochs = 0: allowed"):
+        open_workspace("none", {"cin.epochs": 0}, with_results=False)
+
+
+def test_a_stage_needs_those_that_lead_to_it() -> None:
+    assert [stage.name for stage in leading_to("classify", STAGES)] == ["split", "healthy", "pneumonia", "classify"]
+    assert leading_to("report", STAGES) == STAGES
+
+
+def test_a_stage_that_is_not_there_is_named() -> None:
+    with pytest.raises(CoroNetError, match=r"evalute: no such stage\. Stages are split, healthy"):
+        leading_to("evalute", STAGES)
