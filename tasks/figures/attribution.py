@@ -85,6 +85,7 @@ def attribution_maps(
         figure,
         f"X-rays and their maps by {', '.join(METHOD_NAMES[name] for name in maps)}; truth and prediction with its "
         f"probability: {'; '.join(map(str, explained))}.",
+        trimmed=True,
     )
 
 
