@@ -3,7 +3,6 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from tasks.study_pages import render_cross_validation
 
 from coronet_core.classes import FoldUnit
 from coronet_core.errors import CoroNetError
@@ -12,6 +11,7 @@ from tasks.cross_validation import summarise
 from tasks.files import write_json
 from tasks.params_file import read_params
 from tasks.paths import cross_validation_page, cross_validation_summary
+from tasks.study_pages import render_cross_validation
 from tasks.tracking import StageRun, numbers_of
 
 STUDY = "cross-validation"

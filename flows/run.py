@@ -13,7 +13,7 @@ from flows.process import end_descendants
 from flows.project import prepare
 from flows.summary import print_tables
 from tasks.edge import exit_code
-from tasks.paths import METRICS, REPORT
+from tasks.paths import AUDIT, METRICS, REPORT
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -56,6 +56,6 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
 
 
 def _show_results() -> None:
-    print_tables(METRICS)
+    print_tables(METRICS, AUDIT)
     print(f"Report: {REPORT.resolve()}")
     print("MLflow page:   make mlflow    Prefect page:  make prefect")

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from tasks.files import write_text
 
+MINUS: Final = "−"
 DASH: Final = "–"
 """What stands for a number that there is none of: a class without images has no sensitivity."""
 
@@ -45,7 +46,7 @@ def environment() -> Environment:
 
 def percent(share: float | None, digits: int = 2) -> str:
     """Return a share as a percentage."""
-    return DASH if share is None else f"{100 * share:.{digits}f}"
+    return DASH if share is None else f"{100 * share:.{digits}f}".replace("-", MINUS)
 
 
 def percents(interval: Sequence[float | None] | None) -> str:
@@ -57,7 +58,7 @@ def percents(interval: Sequence[float | None] | None) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with so many digits behind the point."""
-    return DASH if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return DASH if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def numbers(interval: Sequence[float | None] | None, digits: int = 3) -> str:

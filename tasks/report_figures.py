@@ -98,6 +98,7 @@ def _masked_views(shown: list[ClassName], image: Tensor, audit: Report, params: 
 def _attribution(params: Params) -> Drawing:
     index = pd.read_parquet(EXPLANATION_INDEX)
     index = index[index.groupby("label").cumcount() < SHOWN_PER_CLASS]
+    index = index.sort_values("label", key=lambda labels: labels.map(CLASSES.index), kind="stable")
     images = Shards.in_folder(IMAGES).take(index["stack_row"].to_numpy(dtype=np.int64))
     maps: dict[str, NDArray[np.float32]] = {
         method: np.load(explanation_maps(method))[index.index] for method in params.explain.methods

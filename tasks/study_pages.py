@@ -34,7 +34,7 @@ def render_ablations(summary: dict[str, Any], target: Path) -> None:
         "study": summary,
         "sections": ABLATION_SECTIONS,
         "measures": ABLATION_MEASURES,
-        "differences": {key: _differences(summary, key) for key in ABLATION_MEASURES},
+        "differences": [drawing for key in ABLATION_MEASURES if (drawing := _differences(summary, key))],
     }
     write_page(target, "ablations.html.j2", content)
 
@@ -56,11 +56,11 @@ def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
     write_page(target, "cross_validation.html.j2", content)
 
 
-def _differences(summary: dict[str, Any], measure: str) -> Drawing:
+def _differences(summary: dict[str, Any], measure: str) -> Drawing | None:
     rows = [
         ForestRow(variant["title"], found["difference"], found["interval"])
         for variant in summary["variants"].values()
         if (found := variant.get("differences", {}).get(measure))
     ]
     name = ABLATION_MEASURES[measure]
-    return forest(name, rows, "CoroNet minus variant", 0, "no difference")
+    return forest(name, rows, "CoroNet minus variant", 0, "no difference") if rows else None

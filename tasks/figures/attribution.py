@@ -47,7 +47,8 @@ class Explained:
     """Around opacities: left, top, right and bottom as fractions of the sides."""
 
     def __str__(self) -> str:
-        boxes = f", {len(self.boxes)} boxes" if self.boxes else ""
+        n = len(self.boxes)
+        boxes = f", {n} {'box' if n == 1 else 'boxes'}" if n else ""
         return f"{DISPLAY_NAMES[self.label]} predicted as {self.told}{boxes}"
 
     @property
@@ -84,6 +85,7 @@ def attribution_maps(
         figure,
         f"X-rays and their maps by {', '.join(METHOD_NAMES[name] for name in maps)}; truth and prediction with its "
         f"probability: {'; '.join(map(str, explained))}.",
+        trimmed=True,
     )
 
 

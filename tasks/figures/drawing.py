@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
+from PIL import Image
 
 from coronet_core.classes import ClassName
 
@@ -19,6 +20,8 @@ LINES: Final[Mapping[ClassName, str]] = {"healthy": "-", "pneumonia": "--", "cov
 INK: Final = "#1d2430"
 SOFT: Final = "#6b7585"
 ACCENT: Final = "#1f6aa5"
+ALT_KEY: Final = "Description"
+"""Under which the PNG itself holds the text that stands for it."""
 PIXELS_PER_INCH: Final = 170
 CSS_PIXELS_PER_INCH: Final = 100
 Layout = Literal["constrained", "compressed"]
@@ -76,9 +79,14 @@ def picture_grid(width_inches: float, height_inches: float, rows: int, columns: 
     return figure, grid
 
 
-def drawn(figure: Figure, alt: str) -> Drawing:
-    """Return `figure` as a PNG. The same figure gives the same bytes."""
+def drawn(figure: Figure, alt: str, *, trimmed: bool = False) -> Drawing:
+    """Return `figure` as a PNG that carries its text. The same figure gives the same bytes.
+
+    `trimmed` takes away the space around it, which pictures leave as they keep their proportions.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
-    width_px, height_px = (round(CSS_PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
+    box = "tight" if trimmed else None
+    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH, metadata={ALT_KEY: alt}, bbox_inches=box, pad_inches=0.04)
+    with Image.open(buffer) as image:
+        width_px, height_px = (round(side * CSS_PIXELS_PER_INCH / PIXELS_PER_INCH) for side in image.size)
     return Drawing(buffer.getvalue(), alt, width_px, height_px)

@@ -39,4 +39,5 @@ def masked_views(
         row[0].set_ylabel(DISPLAY_NAMES[label], fontsize=8)
     scores = ", ".join(f"{VIEW_NAMES[view]} {told[view]}" for view in pictures)
     names = ", ".join(DISPLAY_NAMES[label] for label in labels)
-    return drawn(figure, f"A test image of {names} each in four views; balanced accuracy of the network: {scores}.")
+    alt = f"A test image of {names} each in four views; balanced accuracy of the network: {scores}."
+    return drawn(figure, alt, trimmed=True)

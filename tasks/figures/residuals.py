@@ -39,4 +39,5 @@ def reconstructions(
         figure,
         "One test image of each class, its reconstructions by both autoencoders, and its residual tensor. Mean of the "
         f"three channels, of 1: {'; '.join(described)}.",
+        trimmed=True,
     )

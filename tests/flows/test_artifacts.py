@@ -1,0 +1,67 @@
+"""What a flow shows on Prefect's page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coronet_core.classes import CLASSES
+from flows import artifacts
+from tasks.figures.results import confusion
+from tasks.paths import AUDIT, FIGURES, METRICS
+
+
+@pytest.fixture
+def created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Contents by key of the artifacts of a run."""
+    monkeypatch.chdir(tmp_path)
+    by_class, intervals = dict.fromkeys(CLASSES, 0.75), {label: [0.5, 0.875] for label in CLASSES}
+    metrics: dict[str, Any] = dict.fromkeys(
+        ("accuracy", "precision", "recall", "f1_score", "balanced_accuracy"), 0.8125
+    )
+    metrics |= {"images": 16, "patients": 12, "accuracy_interval": [0.5625, 0.9375], "warnings": ["Few images."]}
+    for key in ("sensitivity", "specificity", "ppv"):
+        metrics |= {key: by_class | {"covid19": None}, f"{key}_interval": intervals | {"covid19": None}}
+    metrics |= {
+        "roc_auc": {"macro": 0.875},
+        "pr_auc": {"macro": None},
+        "confusion_matrix": [[8, 1, 0], [0, 4, 1], [0, 0, 2]],
+    }
+    metrics["intervals"] = {key: [0.5, 0.9] for key in ("precision", "recall", "f1_score", "balanced_accuracy")}
+    metrics["intervals"] |= {"roc_auc": {"macro": [0.75, 0.9]}, "pr_auc": {"macro": None}}
+    audit = {"verdict": {"passed": False, "findings": ["Half of the skill is the border's."]}, "remarks": []}
+    for path, content in ((METRICS, metrics), (AUDIT, audit)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content))
+    FIGURES.mkdir()
+    (FIGURES / "confusion.png").write_bytes(confusion(np.eye(3, dtype=np.int64)).png)
+    found: dict[str, Any] = {}
+    for function in ("create_markdown_artifact", "create_table_artifact"):
+        monkeypatch.setattr(artifacts, function, lambda content, key, **_: found.update({key: content}))
+    artifacts.publish_artifacts()
+    return found
+
+
+def test_the_summary_holds_tables_verdict_and_warnings(created: dict[str, Any]) -> None:
+    summary = created["report"]
+    assert "| this run | 81.25 (56.2–93.8) |" in summary
+    assert "| paper | 93.50 | 93.63 | 93.50 | 93.51 |" in summary
+    assert "| Healthy | 8 | 1 | 0 |" in summary
+    assert "Shortcut audit: not passed" in summary
+    assert "- Half of the skill is the border's." in summary
+    assert "- Few images." in summary
+    assert str(Path("reports/report.html").resolve()) in summary
+
+
+def test_the_table_holds_figures_with_intervals(created: dict[str, Any]) -> None:
+    rows = {row["figure"]: (row["value"], row["interval"]) for row in created["metrics"]}
+    assert rows["accuracy (%)"] == ("81.25", "56.2–93.8")
+    assert rows["sensitivity, COVID-19 (%)"] == ("–", "–")
+    assert rows["macro ROC-AUC"] == ("0.875", "0.750 to 0.900")
+
+
+def test_figures_need_no_file_and_no_network(created: dict[str, Any]) -> None:
+    assert created["figures"].startswith("### confusion\n\n![Confusion matrix. Of each true class")
+    assert "](data:image/png;base64,iVBOR" in created["figures"]

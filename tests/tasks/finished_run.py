@@ -1,0 +1,57 @@
+"""A small run that has come as far as the report: real stages on phantoms, with networks that have learnt nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from coronet_core.models import FPAE, build_cin
+from coronet_core.weights import save_weights
+from tasks import audit, build_split, calibrate, evaluate, explain, materialize_residuals
+from tasks.data_params import PhantomPatients, PhantomSource
+from tasks.params import Params
+from tasks.params_file import read_params
+from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, autoencoder_weights
+from tasks.stage import StageContext
+from tasks.tracking import StageRun
+from tests.conftest import PROJECT
+
+
+def run_all_but_the_report() -> StageContext:
+    """Run every stage before the report in the current folder; returns the context for the report."""
+    Path("data/raw").mkdir(parents=True)
+    context = StageContext(name="report", params=small_params(), tracking=StageRun("report", {}))
+    build_split.run(context)
+    for label in ("healthy", "pneumonia"):
+        save_weights(FPAE(), autoencoder_weights(label))
+    save_weights(build_cin(), CIN_WEIGHTS)
+    for history in (autoencoder_history("healthy"), autoencoder_history("pneumonia"), CIN_HISTORY):
+        history.parent.mkdir(parents=True, exist_ok=True)
+        losses = {"epoch": [1, 2, 3], "training_loss": [3.0, 2.0, 1.0], "validation_loss": [3.0, 1.5, 2.0]}
+        pd.DataFrame(losses).to_csv(history, index=False)
+    for stage in (materialize_residuals, calibrate, evaluate, audit, explain):
+        stage.run(replace(context, name=stage.__name__.rpartition(".")[2]))
+    return context
+
+
+def small_params() -> Params:
+    """Params of the demo, for seconds instead of minutes."""
+    params = read_params(PROJECT / "params.yaml")
+    patients = PhantomPatients(healthy=8, pneumonia=8, covid19=8)
+    source = PhantomSource(kind="phantom", patients=patients, images_per_patient_max=1)
+    measures = replace(params.explain.measures, deletion_steps=2, repeat_seeds=1, randomisation_images=1)
+    return replace(
+        params,
+        device="cpu",
+        data=replace(params.data, sources=[source]),
+        evaluate=replace(params.evaluate, bootstrap_replicates=100),
+        audit=replace(params.audit, probe_images=2),
+        explain=replace(
+            params.explain,
+            images_per_class=1,
+            boxed_images=1,
+            methods=["perturbation", "grad_cam"],
+            perturbation=replace(params.explain.perturbation, iterations=1),
+            measures=measures,
+        ),
+    )

@@ -1,0 +1,203 @@
+"""The report and the model card of a small run: whole without a network, whatever the data lack or are called."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tasks import report
+from tasks.figures.drawing import ALT_KEY
+from tasks.paths import AUDIT, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
+from tasks.report import SECTIONS
+from tasks.stage import StageContext
+from tests.tasks.finished_run import run_all_but_the_report
+
+FIGURE_NAMES = {
+    "training_AE_H", "training_AE_P", "training_CIN", "reconstructions", "confusion", "roc", "precision_recall",
+    "subgroups", "reliability", "masked_views", "attribution", "deletion_and_insertion",
+}  # fmt: skip
+HOSTILE = "<script>alert('x')</script>|y"
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageContext]:
+    """A run in the current folder; nothing is sent to MLflow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("run"))
+        patch.setattr("tasks.tracking.deliver", lambda _: True)
+        yield run_all_but_the_report()
+
+
+@pytest.fixture(scope="module")
+def made(context: StageContext) -> tuple[str, str]:
+    """The page and the model card."""
+    report.run(context)
+    return REPORT.read_text(), MODEL_CARD.read_text()
+
+
+@pytest.fixture(scope="module")
+def page(made: tuple[str, str]) -> str:
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def card(made: tuple[str, str]) -> str:
+    return made[1]
+
+
+class Changed:
+    """The run with other reports of its stages."""
+
+    def __init__(self, context: StageContext) -> None:
+        self.context = context
+        self.before = {path: path.read_text() for path in (METRICS, SPLIT_REPORT, AUDIT)}
+        self.reports: dict[Path, Any] = {path: json.loads(text) for path, text in self.before.items()}
+
+    def page_and_card(self) -> tuple[str, str]:
+        """Make the report of what `reports` holds now."""
+        for path, content in self.reports.items():
+            path.write_text(json.dumps(content))
+        report.run(self.context)
+        return REPORT.read_text(), MODEL_CARD.read_text()
+
+
+@pytest.fixture
+def changed(context: StageContext) -> Iterator[Changed]:
+    run = Changed(context)
+    yield run
+    for path, text in run.before.items():
+        path.write_text(text)
+
+
+def test_the_page_needs_nothing_but_itself(page: str) -> None:
+    assert re.findall(r'(?:src|href|srcset|action)="(?!data:image/png;base64,|#)', page) == []
+    assert re.findall(r"<script|<link|@import|url\(|https?://", page) == []
+
+
+def test_every_figure_is_there_and_says_what_it_shows(page: str) -> None:
+    alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', page)
+    assert len(alts) == len(FIGURE_NAMES) == page.count("<img")
+    assert len(set(alts)) == len(alts)
+
+
+def test_figures_are_files_that_carry_the_same_text(page: str) -> None:
+    assert {path.stem for path in FIGURES.iterdir()} == FIGURE_NAMES
+    for path in FIGURES.iterdir():
+        with Image.open(path) as image:
+            assert image.info[ALT_KEY] in unescape(page)
+
+
+def test_every_part_has_an_entry_in_the_contents(page: str) -> None:
+    assert re.findall(r'<a href="#(\w+)">', page) == re.findall(r'<section id="(\w+)">', page) == list(SECTIONS)
+
+
+def test_what_it_is_not_stands_before_the_figures(page: str) -> None:
+    assert page.index("not a medical device") < page.index("<main>")
+    assert page.index("procedural phantoms") < page.index("<main>")
+
+
+def test_accuracy_stands_with_its_interval(page: str) -> None:
+    metrics = json.loads(METRICS.read_text())
+    low, high = (f"{100 * end:.1f}" for end in metrics["accuracy_interval"])
+    assert f"<td>{100 * metrics['accuracy']:.2f}<small>{low}–{high}</small></td>" in page
+    assert f"{low}–{high}" in page[: page.index("<main>")]
+
+
+def test_paper_and_run_stand_side_by_side(page: str) -> None:
+    assert all(figure in page for figure in ("93.50", "93.63", "93.51", "95.48", "91.87", "96.14", "(845)"))
+
+
+def test_a_failed_audit_is_told_at_the_top(changed: Changed) -> None:
+    changed.reports[AUDIT]["verdict"] |= {"passed": False, "findings": ["80% of the skill is had by the border."]}
+    page, card = changed.page_and_card()
+    beginning = page[: page.index("<main>")]
+    assert "Shortcut audit: not passed" in beginning
+    assert "80% of the skill is had by the border." in beginning
+    assert "**not passed**" in card
+
+
+def test_warnings_of_data_and_figures_are_told_at_the_top(changed: Changed) -> None:
+    changed.reports[SPLIT_REPORT]["warnings"] = ["Some labels must be wrong."]
+    changed.reports[METRICS]["warnings"] = ["No test image of COVID-19."]
+    page, card = changed.page_and_card()
+    assert all(text in page[: page.index("<main>")] for text in ("Some labels must be wrong.", "No test image of"))
+    assert all(f"- {text}" in card for text in ("Some labels must be wrong.", "No test image of"))
+
+
+def without(label: str, value: Any) -> Any:
+    """`value` where nothing is known of the class `label`, nor any mean or interval."""
+    if isinstance(value, dict):
+        return {
+            key: unknown(inner) if key in (label, "macro") or "interval" in key else without(label, inner)
+            for key, inner in value.items()
+        }
+    return value
+
+
+def unknown(value: Any) -> Any:
+    return {key: unknown(inner) for key, inner in value.items()} if isinstance(value, dict) else None
+
+
+def test_what_is_not_known_is_a_dash(changed: Changed) -> None:
+    metrics = without("covid19", changed.reports[METRICS])
+    metrics["operating_points"]["at_validation_threshold"]["threshold"] = None
+    changed.reports[METRICS] = metrics
+    page, card = changed.page_and_card()
+    assert "None" not in page + card
+    assert "nan" not in re.sub(r"base64,[^\"]+", "", page + card).split()
+    assert "<td>–<small>–</small></td>" in page
+    assert "COVID-19, area unknown" in page
+    assert "| – (–) |" in card
+
+
+def test_names_in_the_data_are_no_markup(changed: Changed) -> None:
+    for key in ("by_source", "sources"):
+        changed.reports[SPLIT_REPORT][key] = {HOSTILE: changed.reports[SPLIT_REPORT][key]["phantom"]}
+    changed.reports[METRICS]["subgroups"]["source"] = {
+        HOSTILE: changed.reports[METRICS]["subgroups"]["source"]["phantom"]
+    }
+    page, card = changed.page_and_card()
+    assert "<script" not in page + card
+    assert page.count("&lt;script&gt;") >= 3, "in two tables and the text of a figure"
+    assert "alert('x')&lt;/script&gt;\\|y" in card
+
+
+def test_the_page_says_what_it_was_made_from(page: str, context: StageContext) -> None:
+    assert "commit <code>" in page
+    assert f"<code>{context.params.seed}</code>" in page
+    assert "torch 2" in page
+    assert "no server has received this run yet" in page
+    assert "<code>cin.learning_rate</code>" in page
+
+
+def test_made_again_the_card_is_the_same_and_old_figures_are_gone(card: str, changed: Changed) -> None:
+    (FIGURES / "of_a_former_run.png").write_bytes(b"")
+    assert changed.page_and_card()[1] == card
+    assert {path.stem for path in FIGURES.iterdir()} == FIGURE_NAMES
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "Data sources", "Inclusion and exclusion", "Preprocessing", "De-identification", "Missing data",
+        "Reference standard", "Partitions", "Model", "Training", "Metrics", "Uncertainty", "Robustness",
+        "Explainability", "External testing", "Demographics", "Failure analysis", "Limitations",
+        "5 Data", "10 Sample size", "13 Class imbalance", "14 Fairness", "16 Training versus evaluation",
+        "17 Ethical approval", "23 Model performance", "27 Usability",
+    ],
+)  # fmt: skip
+def test_the_model_card_answers(card: str, item: str) -> None:
+    answers = re.findall(rf"^\| {re.escape(item)} \| (.+) \|$", card, re.MULTILINE)
+    assert len(answers) == 1
+    assert answers[0].strip()
+
+
+def test_tables_of_the_model_card_are_whole(card: str) -> None:
+    for table in re.findall(r"(?:^\|.*\|\n)+", card + "\n", re.MULTILINE):
+        columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(columns) == 1, table

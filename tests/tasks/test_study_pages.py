@@ -1,0 +1,110 @@
+"""Pages of the studies."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coronet_core.classes import CLASSES
+from tasks.study_pages import render_ablations, render_cross_validation
+
+
+def variant(title: str, difference: float | None, area: float | None = 0.9) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "title": title,
+        "changes": {"cin.input": "image"},
+        "accuracy": 0.8125,
+        "accuracy_interval": [0.7, 0.9],
+        "balanced_accuracy": 0.75,
+        "macro_roc_auc": area,
+        "sensitivity": dict.fromkeys(CLASSES, 0.5) | {"covid19": None},
+    }
+    if difference is not None:
+        found = {"difference": difference, "interval": [difference - 0.1, difference + 0.1], "share_above_zero": 0.25}
+        described["differences"] = {"accuracy": found, "balanced_accuracy": found}
+    return described
+
+
+@pytest.fixture
+def ablations() -> dict[str, Any]:
+    return {
+        "reference": "coronet",
+        "images": 40,
+        "patients": 30,
+        "confidence": 0.95,
+        "variants": {"coronet": variant("CoroNet", None), "image": variant("the image <alone>", -0.025, None)},
+        "skipped": {"scratch": "it is the run itself"},
+        "conclusions": ["The autoencoders are worth nothing here."],
+    }
+
+
+@pytest.fixture
+def folds() -> dict[str, Any]:
+    measures = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "macro_roc_auc")
+    fold = dict.fromkeys(measures, 0.75) | {"images": 12, "sensitivity": dict.fromkeys(CLASSES, 0.5)}
+    by_class = dict.fromkeys(CLASSES, 0.6)
+    intervals = {label: [0.4, 0.8] for label in CLASSES}
+    return {
+        "folds": 2,
+        "unit": "patients",
+        "images": 24,
+        "patients": 20,
+        "confidence": 0.9,
+        "by_fold": [fold | {"fold": 1}, fold | {"fold": 2, "macro_roc_auc": None, "balanced_accuracy": 0.25}],
+        "mean": dict.fromkeys(measures, 0.7),
+        "sd": dict.fromkeys(measures, 0.125) | {"macro_roc_auc": None},
+        "pooled": {
+            "accuracy": 0.7,
+            "accuracy_interval": [0.6, 0.8],
+            "balanced_accuracy": 0.65,
+            "macro_roc_auc": None,
+            "intervals": {"balanced_accuracy": [0.5, 0.75], "macro_roc_auc": None},
+            "sensitivity": by_class | {"covid19": None},
+            "sensitivity_interval": intervals | {"covid19": None},
+            "ppv": by_class,
+            "ppv_interval": intervals,
+            "confusion_matrix": [[8, 0, 0], [1, 7, 0], [0, 0, 8]],
+        },
+        "patients_in_two_splits": 0,
+        "warnings": ["Fold 2 has no COVID-19 image."],
+    }
+
+
+def whole(page: str) -> str:
+    """The page, once it is sure that it needs nothing else and that every picture has a text."""
+    assert re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)|<script|https?://', page) == []
+    assert page.count("<img") == len(re.findall(r'<img src="[^"]+" alt="[^"]+"', page)) > 0
+    assert "not a medical device" in page
+    return page
+
+
+def test_the_page_of_ablations(ablations: dict[str, Any], tmp_path: Path) -> None:
+    render_ablations(ablations, tmp_path / "reports" / "ablations.html")
+    page = whole((tmp_path / "reports" / "ablations.html").read_text())
+    assert "<td>−0.025<small>−0.125 to 0.075</small><small>(25%)</small></td>" in page
+    assert "the image &lt;alone&gt;: -0.025 (-0.125 to 0.075)" in page, "in the figure's text"
+    assert "The autoencoders are worth nothing here." in page
+    assert "not run: it is the run itself" in page
+    assert "<td>81.25<small>70.0–90.0</small></td>" in page
+
+
+def test_an_area_that_is_not_known_has_no_difference(ablations: dict[str, Any], tmp_path: Path) -> None:
+    render_ablations(ablations, tmp_path / "page.html")
+    assert 'alt="Macro ROC-AUC' not in (tmp_path / "page.html").read_text()
+
+
+def test_the_page_of_a_cross_validation(folds: dict[str, Any], tmp_path: Path) -> None:
+    render_cross_validation(folds, tmp_path / "page.html")
+    page = whole((tmp_path / "page.html").read_text())
+    assert "Fold 2 has no COVID-19 image." in page
+    assert "Balanced accuracy: mean 0.700, folds from 0.250 to 0.750" in page
+    assert "All images of a patient are in one fold." in page
+    assert '90% interval <span class="whole">60.0–80.0</span>' in page
+    assert "<td>0.125</td>" in page
+
+
+def test_patients_in_two_splits_are_told_first(folds: dict[str, Any], tmp_path: Path) -> None:
+    render_cross_validation(folds | {"unit": "images", "patients_in_two_splits": 7}, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.index("7 patients are in more than one split") < page.index("<main>")
