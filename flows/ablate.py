@@ -6,12 +6,12 @@ from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError
 from flows.variants import Study, Variant, run_variants
-from tasks.ablation import ablation_table, applicable
 from tasks.files import write_json
-from tasks.params_file import read_params
+from tasks.params.file import read_params
 from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
-from tasks.study_pages import render_ablations
-from tasks.tracking import StageRun
+from tasks.reporting.study_pages import render_ablations
+from tasks.studies.ablation import ablation_table, applicable
+from tasks.tracking.run import StageRun
 
 STUDY = "ablation"
 LAST_STAGE = "evaluate"

@@ -9,10 +9,10 @@ from PIL import Image
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from coronet_core.classes import DISPLAY_NAMES
-from tasks.figures.drawing import ALT_KEY
-from tasks.pages import environment, number, numbers, percent, percents, words
-from tasks.paper import PAPER
 from tasks.paths import AUDIT, FIGURES, METRICS, REPORT
+from tasks.reporting.figures.drawing import ALT_KEY
+from tasks.reporting.pages import environment, number, numbers, percent, percents, words
+from tasks.reporting.paper import PAPER
 
 SUMMARY_KEY: Final = "report"
 METRICS_KEY: Final = "metrics"

@@ -7,12 +7,12 @@ from prefect.states import Completed, Failed
 from coronet_core.classes import FoldUnit
 from coronet_core.errors import CoroNetError
 from flows.variants import Study, Variant, run_variants
-from tasks.cross_validation import summarise
 from tasks.files import write_json
-from tasks.params_file import read_params
+from tasks.params.file import read_params
 from tasks.paths import cross_validation_page, cross_validation_summary
-from tasks.study_pages import render_cross_validation
-from tasks.tracking import StageRun, numbers_of
+from tasks.reporting.study_pages import render_cross_validation
+from tasks.studies.cross_validation import summarise
+from tasks.tracking.run import StageRun, numbers_of
 
 STUDY = "cross-validation"
 

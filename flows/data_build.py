@@ -5,8 +5,8 @@ from pathlib import Path
 from coronet_core.errors import CoroNetError
 from flows.process import run_stage_process, stage_environment
 from flows.project import prepare
-from tasks import labels_only
-from tasks.params_file import PARAMS_FILE, read_params
+from tasks.params.file import PARAMS_FILE, read_params
+from tasks.splitting import labels_only
 
 STAGE = "build_split"
 LABELS_ONLY = Path("reports/labels_only")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from coronet_core.errors import CoroNetError
 from tasks.files import write_whole
-from tasks.params_file import PARAMS_FILE, read_params
+from tasks.params.file import PARAMS_FILE, read_params
 
 PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")
 

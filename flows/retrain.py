@@ -10,8 +10,8 @@ from prefect.states import Completed, Failed
 from flows.artifacts import publish_artifacts
 from flows.graph import read_graph, stale_stages
 from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
-from tasks.params_file import read_params
-from tasks.tracking import StageRun
+from tasks.params.file import read_params
+from tasks.tracking.run import StageRun
 
 PIPELINE = "pipeline"
 

@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError
 from flows.graph import Stage
 from flows.process import end_all, run_stage_process, stage_environment
-from tasks.tracking import PARENT_VARIABLE, StageRun
+from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
 UP_TO_DATE = "UpToDate"
 

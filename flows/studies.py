@@ -13,10 +13,10 @@ from flows.graph import leading_to, read_graph
 from flows.project import prepare
 from flows.run import bring_up_to_date, run_to_end
 from flows.summary import interval, percent
-from tasks.ablation import applicable
-from tasks.cross_validation import SUMMARISED
-from tasks.params_file import read_params
+from tasks.params.file import read_params
 from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE, cross_validation_page, cross_validation_summary
+from tasks.studies.ablation import applicable
+from tasks.studies.cross_validation import SUMMARISED
 
 
 def ablate(only: list[str], parallel: int | None) -> None:

@@ -22,10 +22,10 @@ from coronet_core.errors import CoroNetError
 from flows.graph import leading_to, read_graph, stale_stages
 from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
-from tasks.delivery import tracking_uri
-from tasks.params_file import PARAMS_FILE, read_params
+from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import METRICS
-from tasks.tracking import StageRun, numbers_of
+from tasks.tracking.delivery import tracking_uri
+from tasks.tracking.run import StageRun, numbers_of
 
 SQLITE = "sqlite:///"
 TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")

@@ -17,9 +17,9 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from tasks.files import write_whole
-from tasks.params_file import PARAMS_FILE, read_params
+from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import STATE
-from tasks.run_record import RECORDS
+from tasks.tracking.record import RECORDS
 
 WORKSPACES: Final = STATE / "workspaces"
 PACKAGES: Final = ("coronet_core", "tasks", "flows")

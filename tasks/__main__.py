@@ -5,13 +5,13 @@ import importlib
 import sys
 from dataclasses import asdict
 
-from tasks.delivery import deliver_leftovers
 from tasks.edge import exit_code
 from tasks.orphans import die_with_parent
-from tasks.params_file import read_params
+from tasks.params.file import read_params
 from tasks.paths import MANIFEST
 from tasks.stage import StageContext
-from tasks.tracking import StageRun
+from tasks.tracking.delivery import deliver_leftovers
+from tasks.tracking.run import StageRun
 
 STAGES = {
     "build_split": ["data"],

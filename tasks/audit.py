@@ -10,11 +10,11 @@ from coronet_core.audits.verdict import Limits, Verdict, judge
 from coronet_core.audits.views import read_by_view
 from coronet_core.data.shortcuts import TELLING_AUC
 from coronet_core.metrics.intervals import Proportion
-from tasks.audit_images import AuditImages, read_audit_images
-from tasks.audit_probes import DETECTED_AUC, out_of_distribution
-from tasks.audit_shortcuts import by_cells, by_column
-from tasks.calibration import read_calibration
+from tasks.auditing.images import AuditImages, read_audit_images
+from tasks.auditing.probes import DETECTED_AUC, out_of_distribution
+from tasks.auditing.shortcuts import by_cells, by_column
 from tasks.cin import load_coronet
+from tasks.evaluation.calibration import read_calibration
 from tasks.files import nulls_for_nan, write_json
 from tasks.paths import AUDIT
 from tasks.progress import Progress, say

@@ -14,12 +14,12 @@ from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks.files import digest, write_json, write_whole
-from tasks.paper import PAPER
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
+from tasks.reporting.paper import PAPER
 from tasks.resume import finish, restore_former, resume_folder
-from tasks.sources import ids_of, list_images
-from tasks.split_rules import apply_rules, notes_of, previous_splits
+from tasks.splitting.sources import ids_of, list_images
+from tasks.splitting.split_rules import apply_rules, notes_of, previous_splits
 from tasks.stage import StageContext
 
 MAX_NAMED = 3

@@ -8,10 +8,10 @@ from coronet_core.metrics.abstention import conformal_quantile
 from coronet_core.metrics.calibration import calibration_errors, fit_temperature, is_at_the_end
 from coronet_core.metrics.operating_points import threshold_for
 from coronet_core.out_of_distribution import EnergyReference
-from tasks.calibration import Calibration, write_calibration
-from tasks.params import CalibrateParams
+from tasks.evaluation.calibration import Calibration, write_calibration
+from tasks.evaluation.prediction import SplitPredictions, predict_split
+from tasks.params.schema import CalibrateParams
 from tasks.paths import CALIBRATION
-from tasks.prediction import SplitPredictions, predict_split
 from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
 

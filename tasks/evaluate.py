@@ -6,18 +6,23 @@ import pandas as pd
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.seeds import derive_seed
-from tasks.calibration import read_calibration
-from tasks.curves import write_curves
+from tasks.evaluation.calibration import read_calibration
+from tasks.evaluation.curves import write_curves
+from tasks.evaluation.prediction import SplitPredictions, predict_split
+from tasks.evaluation.prediction_table import prediction_table
+from tasks.evaluation.subgroups import subgroups
+from tasks.evaluation.tables import areas_and_intervals, tables
+from tasks.evaluation.trust import (
+    abstention_figures,
+    calibration_figures,
+    operating_points,
+    out_of_distribution_figures,
+)
 from tasks.files import nulls_for_nan, write_json, write_whole
 from tasks.paths import METRICS, PREDICTIONS
-from tasks.prediction import SplitPredictions, predict_split
-from tasks.prediction_table import prediction_table
 from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
-from tasks.subgroups import subgroups
-from tasks.tables import areas_and_intervals, tables
-from tasks.tracking import numbers_of
-from tasks.trust import abstention_figures, calibration_figures, operating_points, out_of_distribution_figures
+from tasks.tracking.run import numbers_of
 
 NOT_FOR_MLFLOW = ("subgroups",)
 """Their names are the data's, and MLflow does not take every character."""

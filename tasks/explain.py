@@ -12,11 +12,11 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.seeds import derive_seed
 from coronet_core.shards import Shards
 from tasks.cin import load_coronet
-from tasks.explanation_choice import choose
-from tasks.explanation_measures import repeated_and_random, table_by_method
-from tasks.explanation_methods import CONTROLS
-from tasks.explanation_runs import make_curves, make_maps, randomise, repeat, total_passes
-from tasks.explanation_work import ExplanationWork
+from tasks.explanation.choice import choose
+from tasks.explanation.measures import repeated_and_random, table_by_method
+from tasks.explanation.methods import CONTROLS
+from tasks.explanation.runs import make_curves, make_maps, randomise, repeat, total_passes
+from tasks.explanation.work import ExplanationWork
 from tasks.files import digest, write_json
 from tasks.paths import (
     CIN_WEIGHTS,

@@ -10,7 +10,7 @@ from coronet_core.models.tfen import TFEN
 from coronet_core.residuals import residuals_of
 from coronet_core.shards import Shards, as_image, write_shard
 from tasks.files import digest, write_array
-from tasks.params import ResidualParams
+from tasks.params.schema import ResidualParams
 from tasks.paths import IMAGES, MANIFEST, RESIDUAL_INDEX, RESIDUALS, autoencoder_weights
 from tasks.progress import Progress, say
 from tasks.residual_index import ENERGY_COLUMNS

@@ -7,18 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.figures.attribution import METHOD_NAMES
-from tasks.figures.drawing import Drawing
-from tasks.figures.masking import VIEW_NAMES
 from tasks.files import publish_folder
-from tasks.pages import write_page
-from tasks.paper import PAPER
 from tasks.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
 from tasks.progress import say
-from tasks.provenance import provenance
-from tasks.report_figures import report_figures
+from tasks.reporting.figures.attribution import METHOD_NAMES
+from tasks.reporting.figures.drawing import Drawing
+from tasks.reporting.figures.masking import VIEW_NAMES
+from tasks.reporting.pages import write_page
+from tasks.reporting.paper import PAPER
+from tasks.reporting.provenance import provenance
+from tasks.reporting.report_figures import report_figures
 from tasks.stage import StageContext
-from tasks.tracking import flattened
+from tasks.tracking.run import flattened
 
 SECTIONS: Final = {
     "data": "Data",

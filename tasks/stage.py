@@ -7,8 +7,8 @@ import torch
 
 from coronet_core.cores import usable_cores
 from coronet_core.errors import ParamsError
-from tasks.params import Params
-from tasks.tracking import StageRun
+from tasks.params.schema import Params
+from tasks.tracking.run import StageRun
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from coronet_core.training.loop import Schedule
 from coronet_core.weights import read_weights
 from tasks.cin_data import cin_inputs_of_split
 from tasks.files import digest
-from tasks.params import CinParams
+from tasks.params.schema import CinParams
 from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.training_stage import train

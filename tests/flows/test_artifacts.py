@@ -9,8 +9,8 @@ import pytest
 
 from coronet_core.classes import CLASSES
 from flows import artifacts
-from tasks.figures.results import confusion
 from tasks.paths import AUDIT, FIGURES, METRICS
+from tasks.reporting.figures.results import confusion
 
 
 @pytest.fixture

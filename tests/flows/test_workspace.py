@@ -9,7 +9,7 @@ import pytest
 from coronet_core.errors import CoroNetError, ParamsError
 from flows.graph import Stage, leading_to, read_graph, stale_stages
 from flows.workspace import open_workspace
-from tasks.params_file import read_params
+from tasks.params.file import read_params
 from tasks.paths import STATE
 from tests.conftest import PROJECT
 from tests.integration.conftest import make_project
@@ -51,10 +51,10 @@ def test_a_workspace_follows_the_code_and_keeps_what_it_has_made(project: Path) 
     (folder / "models").mkdir()
     (folder / "models" / "cin.safetensors").write_text("made")
     (project / "tasks" / "new.py").write_text("")
-    shutil.rmtree(project / "tasks" / "templates")
+    shutil.rmtree(project / "tasks" / "studies")
     open_workspace("image", {"cin.input": "image"}, with_results=False)
     assert (folder / "tasks" / "new.py").is_file()
-    assert not (folder / "tasks" / "templates").exists()
+    assert not (folder / "tasks" / "studies").exists()
     assert (folder / "models" / "cin.safetensors").read_text() == "made"
 
 

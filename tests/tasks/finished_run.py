@@ -8,12 +8,12 @@ import pandas as pd
 from coronet_core.models import FPAE, build_cin
 from coronet_core.weights import save_weights
 from tasks import audit, build_split, calibrate, evaluate, explain, materialize_residuals
-from tasks.data_params import PhantomPatients, PhantomSource
-from tasks.params import Params
-from tasks.params_file import read_params
+from tasks.params.data import PhantomPatients, PhantomSource
+from tasks.params.file import read_params
+from tasks.params.schema import Params
 from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, autoencoder_weights
 from tasks.stage import StageContext
-from tasks.tracking import StageRun
+from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
 
 

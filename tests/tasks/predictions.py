@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from coronet_core.classes import CLASSES
-from tasks.prediction import SplitPredictions
+from tasks.evaluation.prediction import SplitPredictions
 from tasks.residual_index import ENERGY_COLUMNS
 
 

@@ -23,13 +23,13 @@ from coronet_core.models import FPAE, build_cin
 from coronet_core.out_of_distribution import EnergyReference
 from coronet_core.weights import save_weights
 from tasks import audit, build_split
-from tasks.calibration import Calibration, write_calibration
-from tasks.data_params import PhantomPatients, PhantomSource
-from tasks.params import Params
-from tasks.params_file import read_params
+from tasks.evaluation.calibration import Calibration, write_calibration
+from tasks.params.data import PhantomPatients, PhantomSource
+from tasks.params.file import read_params
+from tasks.params.schema import Params
 from tasks.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weights
 from tasks.stage import StageContext
-from tasks.tracking import StageRun
+from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
 
 

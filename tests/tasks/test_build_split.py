@@ -21,11 +21,11 @@ from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks import build_split
-from tasks.data_params import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
-from tasks.params_file import read_params
+from tasks.params.data import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
+from tasks.params.file import read_params
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.stage import StageContext
-from tasks.tracking import StageRun
+from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
 from tests.core.test_dicom import SECRETS, dicom, saved
 

@@ -11,8 +11,8 @@ from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import COLDEST
 from tasks import calibrate
 from tasks.calibrate import calibrated
-from tasks.calibration import read_calibration
-from tasks.params_file import read_params
+from tasks.evaluation.calibration import read_calibration
+from tasks.params.file import read_params
 from tasks.stage import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told, predictions

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from coronet_core.attribution.blur import blur
 from coronet_core.models.coronet import CoroNet
 from coronet_core.models.tfen import TFEN
-from tasks.captum_maps import grad_cam_maps, integrated_gradients_maps
-from tasks.explain_params import IntegratedGradientsParams
+from tasks.explanation.captum_maps import grad_cam_maps, integrated_gradients_maps
+from tasks.params.explain import IntegratedGradientsParams
 
 SETTINGS = IntegratedGradientsParams(steps=64, null_blur_radius_px=3.0)
 

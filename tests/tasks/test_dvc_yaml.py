@@ -15,9 +15,9 @@ from tests.conftest import PROJECT
 DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())
 UNDECLARED = {
     # What a stage is given and how it tells of its work; none of it changes what the stage makes.
-    "tasks.params", "tasks.data_params", "tasks.explain_params", "tasks.values", "tasks.params_file",
-    "tasks.ranges", "tasks.paths", "tasks.files", "tasks.resume",
-    "tasks.progress", "tasks.tracking", "tasks.delivery", "tasks.lineage", "tasks.run_record",
+    "tasks.params.schema", "tasks.params.data", "tasks.params.explain", "tasks.params.values", "tasks.params.file",
+    "tasks.params.ranges", "tasks.paths", "tasks.files", "tasks.resume", "tasks.progress",
+    "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
     "coronet_core.errors", "coronet_core.callbacks",
 }  # fmt: skip
 

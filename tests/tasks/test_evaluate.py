@@ -15,11 +15,11 @@ from coronet_core.classes import CLASSES
 from coronet_core.errors import DataError
 from tasks import evaluate
 from tasks.calibrate import calibrated
-from tasks.calibration import write_calibration
-from tasks.params import EvaluateParams
-from tasks.params_file import read_params
+from tasks.evaluation.calibration import write_calibration
+from tasks.evaluation.prediction import SplitPredictions
+from tasks.params.file import read_params
+from tasks.params.schema import EvaluateParams
 from tasks.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
-from tasks.prediction import SplitPredictions
 from tasks.stage import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told, predictions

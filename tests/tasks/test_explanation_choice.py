@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.explanation_choice import choose
-from tasks.params_file import read_params
+from tasks.explanation.choice import choose
+from tasks.params.file import read_params
 from tests.conftest import PROJECT
 
 

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 
 from coronet_core.classes import CLASSES
-from tasks.figures.attribution import Explained, attribution_maps, deletion_and_insertion
-from tasks.figures.calibration import reliability_diagram
-from tasks.figures.folds import fold_dots
-from tasks.figures.forest import ForestRow, forest
-from tasks.figures.masking import masked_views
-from tasks.figures.residuals import reconstructions
-from tasks.figures.results import confusion, precision_recall_curves, roc_curves
-from tasks.figures.subgroups import subgroup_accuracies
-from tasks.figures.training import training_curves
+from tasks.reporting.figures.attribution import Explained, attribution_maps, deletion_and_insertion
+from tasks.reporting.figures.calibration import reliability_diagram
+from tasks.reporting.figures.folds import fold_dots
+from tasks.reporting.figures.forest import ForestRow, forest
+from tasks.reporting.figures.masking import masked_views
+from tasks.reporting.figures.residuals import reconstructions
+from tasks.reporting.figures.results import confusion, precision_recall_curves, roc_curves
+from tasks.reporting.figures.subgroups import subgroup_accuracies
+from tasks.reporting.figures.training import training_curves
 
 RNG = np.random.default_rng(0)
 

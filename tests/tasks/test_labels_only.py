@@ -13,10 +13,10 @@ from coronet_core.data.published import Leaks
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError, ParamsError
-from tasks.data_params import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
-from tasks.labels_only import build
-from tasks.params import Params
-from tasks.params_file import read_params
+from tasks.params.data import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
+from tasks.params.file import read_params
+from tasks.params.schema import Params
+from tasks.splitting.labels_only import build
 from tests.conftest import PROJECT
 
 

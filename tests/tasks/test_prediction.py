@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from coronet_core.errors import DataError, TrainingError
-from tasks import prediction
-from tasks.params_file import read_params
+from tasks.evaluation import prediction
+from tasks.params.file import read_params
 from tasks.stage import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told

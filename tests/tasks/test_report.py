@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tasks import report
-from tasks.figures.drawing import ALT_KEY
 from tasks.paths import AUDIT, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
 from tasks.report import SECTIONS
+from tasks.reporting.figures.drawing import ALT_KEY
 from tasks.stage import StageContext
 from tests.tasks.finished_run import run_all_but_the_report
 
@@ -29,7 +29,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageContext]:
     """A run in the current folder; nothing is sent to MLflow."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
-        patch.setattr("tasks.tracking.deliver", lambda _: True)
+        patch.setattr("tasks.tracking.run.deliver", lambda _: True)
         yield run_all_but_the_report()
 
 

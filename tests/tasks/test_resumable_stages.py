@@ -16,9 +16,10 @@ from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS
 from coronet_core.models import FPAE, build_cin
 from coronet_core.shards import Shards
 from coronet_core.weights import save_weights
-from tasks import build_split, explain, explanation_runs, materialize_residuals
-from tasks.data_params import PhantomPatients, PhantomSource
-from tasks.params_file import read_params
+from tasks import build_split, explain, materialize_residuals
+from tasks.explanation import runs
+from tasks.params.data import PhantomPatients, PhantomSource
+from tasks.params.file import read_params
 from tasks.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
@@ -29,7 +30,7 @@ from tasks.paths import (
     explanation_maps,
 )
 from tasks.stage import StageContext
-from tasks.tracking import StageRun
+from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
 
 
@@ -89,7 +90,7 @@ def stop_and_run_again(
     in_between: Callable[[], object],
 ) -> int:
     """Stop a stage at the call number `stop_at` of the function `part`, run it again, and return the calls of that."""
-    stage = explain if module is explanation_runs else module
+    stage = explain if module is runs else module
     original = getattr(module, part)
     stopped, _ = stopping_at(stop_at, original)
     monkeypatch.setattr(module, part, stopped)
@@ -131,7 +132,7 @@ def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
     table.to_parquet(PREDICTIONS)
     maps = explanation_maps("perturbation")
     # 6 methods on 2 batches, and the perturbation under another seed: 14 calls, of which 3 come through
-    calls = stop_and_run_again(explanation_runs, "maps_of", context, monkeypatch, 3, partial(require_missing, maps))
+    calls = stop_and_run_again(runs, "maps_of", context, monkeypatch, 3, partial(require_missing, maps))
     assert calls == 11
     in_twos = torch.from_numpy(np.load(maps))
     measures = json.loads(EXPLANATION_MEASURES.read_text())["methods"]["perturbation"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coronet_core.classes import CLASSES
-from tasks.study_pages import render_ablations, render_cross_validation
+from tasks.reporting.study_pages import render_ablations, render_cross_validation
 
 
 def variant(title: str, difference: float | None, area: float | None = 0.9) -> dict[str, Any]:

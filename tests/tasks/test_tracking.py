@@ -11,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tasks.delivery import deliver_leftovers
-from tasks.run_record import all_records
-from tasks.tracking import PARENT_VARIABLE, StageRun, flattened
+from tasks.tracking.delivery import deliver_leftovers
+from tasks.tracking.record import all_records
+from tasks.tracking.run import PARENT_VARIABLE, StageRun, flattened
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 
@@ -118,7 +118,7 @@ def test_artifacts_outside_the_project_are_refused(tmp_path: Path) -> None:
 
 KILLED = """
 import sys, time
-from tasks.tracking import StageRun
+from tasks.tracking.run import StageRun
 with StageRun("train_autoencoder@healthy", {}) as run:
     run.deliver()
     print("started", flush=True)

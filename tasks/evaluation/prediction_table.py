@@ -1,0 +1,47 @@
+"""`reports/predictions.parquet`: one row a test image, all that is said of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from coronet_core.classes import CLASSES
+from coronet_core.metrics.abstention import is_abstained, prediction_sets
+from coronet_core.out_of_distribution import ood_score
+from tasks.cin_data import class_indices
+from tasks.evaluation.calibration import Calibration
+from tasks.evaluation.prediction import SplitPredictions
+
+DESCRIBED_BY = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age"]
+
+
+def prediction_table(test: SplitPredictions, calibration: Calibration) -> pd.DataFrame:
+    """Return the table; `stack_row` is the image's place in the stacks of images and residuals."""
+    table = test.images[DESCRIBED_BY].reset_index(names="stack_row")
+    table["predicted"] = [CLASSES[i] for i in test.predicted]
+    calibrated = test.probabilities(calibration.temperature)
+    columns = {"logit": test.logits, "probability": test.probabilities(), "calibrated": calibrated}
+    for name, values in columns.items():
+        for i, label in enumerate(CLASSES):
+            table[f"{name}_{label}"] = values[:, i]
+    sets = prediction_sets(calibrated, calibration.quantile)
+    table["prediction_set"] = [[label for label, held in zip(CLASSES, row, strict=True) if held] for row in sets]
+    table["abstained"] = is_abstained(sets)
+    table["ood_score"] = ood_score(test.energies, calibration.energies)
+    return table
+
+
+def read_predictions(path: Path) -> SplitPredictions:
+    """Read the predictions of a run; residual energies are not in them."""
+    return _predictions_of(pd.read_parquet(path))
+
+
+def pooled_predictions(paths: Sequence[Path]) -> SplitPredictions:
+    """Read the predictions of several runs as one."""
+    return _predictions_of(pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True))
+
+
+def _predictions_of(table: pd.DataFrame) -> SplitPredictions:
+    logits = table[[f"logit_{label}" for label in CLASSES]].to_numpy(np.float64)
+    return SplitPredictions(images=table, truth=class_indices(table).numpy(), logits=logits)

@@ -1,0 +1,39 @@
+"""A split from the label files alone, without one image: what `coronet data build --labels-only` makes.
+
+It shows what the rules of `params.yaml: data` come to before anything is downloaded: counts, leaks, images that are
+listed several times. Other duplicates, rejects, borders and file sizes need the images.
+"""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from coronet_core.data.audit import Counts, audit
+from coronet_core.data.ingest import known_rows
+from coronet_core.data.manifest import write_manifest
+from coronet_core.errors import ParamsError
+from tasks.build_split import tell
+from tasks.files import write_json, write_whole
+from tasks.params.data import PhantomSource
+from tasks.params.schema import Params
+from tasks.splitting.sources import ids_of, list_images
+from tasks.splitting.split_rules import apply_rules
+
+
+def build(params: Params, folder: Path) -> Counts:
+    """Write `manifest.parquet` and `split.json` into `folder`, print the counts, and return the report."""
+    data = params.data
+    if any(isinstance(source, PhantomSource) for source in data.sources):
+        raise ParamsError("data.sources: the phantom has no label files. Run `coronet run`, which draws its images.")
+    listing = list_images(data, params.seed, labels_only=True)
+    manifest = known_rows(listing.records, ids_of(data))
+    names = pd.Series([f"{record.source}/{record.name}" for record in listing.records], index=manifest.index)
+    manifest["sha256"] = names.map(lambda name: hashlib.sha256(name.encode()).hexdigest())  # stands for the bytes
+    found = apply_rules(manifest, data, params.seed)
+    report = audit(manifest, found, listing.passed_over, None, params.seed)
+    manifest["sha256"] = None
+    write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial))
+    write_json(folder / "split.json", report)
+    tell(report)
+    return report

@@ -1,0 +1,118 @@
+"""The sources that `params.yaml: data` names, listed and combined."""
+
+import os
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+from coronet_core.classes import CLASSES, ClassName
+from coronet_core.data.ids import Ids
+from coronet_core.data.published import read_ids, require_parts, with_test_patients
+from coronet_core.data.record import Listing, Record
+from coronet_core.data.sources import covid_chestxray, covidx_lists, image_folder, phantom, rsna
+from coronet_core.errors import DataError
+from tasks.params.data import (
+    CovidChestXraySource,
+    CovidxListsSource,
+    DataParams,
+    ImageFolderSource,
+    PhantomSource,
+    RsnaSource,
+    Source,
+    SplitByPublishedList,
+    SplitByTestPatients,
+)
+from tasks.progress import say
+
+KEY_VARIABLE = "CORONET_PSEUDONYM_KEY"
+DEFAULT_KEY = "coronet"
+
+
+def ids_of(data: DataParams) -> Ids:
+    """Return how images and patients are called in what is written; says so if the key of the hashes is no secret."""
+    key = os.environ.get(KEY_VARIABLE) or DEFAULT_KEY
+    are_real = not all(isinstance(source, PhantomSource) for source in data.sources)
+    if data.ids == "hashed" and key == DEFAULT_KEY and are_real:
+        say(f"{KEY_VARIABLE} is not set: who can guess a patient's id can recompute its hash")
+    return Ids(key, as_given=data.ids == "as_given")
+
+
+def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Listing:
+    """List the images of all sources, with their published parts if the split goes by them.
+
+    An image that is listed again becomes another copy. Unless `labels_only`, a source of which no image is there is
+    an error: DataError says where it was looked for.
+    """
+    records: list[Record] = []
+    passed_over: Counter[str] = Counter()
+    for source in data.sources:
+        listing = _listing(source, data, seed)
+        if not labels_only and all(record.version == "missing" for record in listing.records):
+            raise DataError(
+                f"source {source.kind}: none of its {len(listing.records)} images is under "
+                f"{Path(data.root)}. Put them there (docs/data.md says how), or build from the labels alone with "
+                "`coronet data build --labels-only`."
+            )
+        records += listing.records
+        passed_over += Counter({f"{source.kind}: {reason}": n for reason, n in listing.passed_over.items()})
+    return Listing(records=_with_parts(_with_copies(records), data), passed_over=passed_over)
+
+
+def _listing(source: Source, data: DataParams, seed: int) -> Listing:
+    root = Path(data.root)
+    match source:
+        case PhantomSource():
+            patients: dict[ClassName, int] = {label: getattr(source.patients, label) for label in CLASSES}
+            return phantom.records(patients, source.images_per_patient_max, data.image_size_px, seed)
+        case ImageFolderSource():
+            return image_folder.records(root, source.folder, source.labels_csv, source.patient_id_pattern)
+        case CovidChestXraySource():
+            return covid_chestxray.records(
+                root / source.folder,
+                source.metadata_csv,
+                source.images,
+                source.views,
+                source.modalities,
+                source.findings,
+            )
+        case RsnaSource():
+            return rsna.records(
+                root / source.folder,
+                source.images,
+                source.class_info_csv,
+                source.labels_csv,
+                source.nih_map_csv,
+                source.classes,
+                source.counted_by,
+            )
+        case CovidxListsSource():
+            return covidx_lists.records(
+                root / source.folder,
+                {"train": source.lists.train, "test": source.lists.test},
+                {"train": source.images.train, "test": source.images.test},
+                source.labels,
+                source.nih_map_csv,
+            )
+        case _:
+            assert_never(source)
+
+
+def _with_copies(records: list[Record]) -> list[Record]:
+    copies: defaultdict[tuple[str, str], int] = defaultdict(int)
+    numbered = []
+    for record in records:
+        copies[record.source, record.name] += 1
+        numbered.append(replace(record, copy=copies[record.source, record.name]))
+    return numbered
+
+
+def _with_parts(records: list[Record], data: DataParams) -> list[Record]:
+    split = data.split
+    if isinstance(split, SplitByTestPatients):
+        images = {image for path in split.test_images for image in read_ids(Path(data.root) / path)}
+        return with_test_patients(records, split.test_patients, images)
+    if isinstance(split, SplitByPublishedList):
+        require_parts(records)
+        return records
+    return [replace(record, published_part=None) for record in records]

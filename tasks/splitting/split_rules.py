@@ -1,0 +1,130 @@
+"""From listed images to a split: duplicates, leaks and patients, in that order."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from coronet_core.classes import CLASSES, SPLITS, SplitName
+from coronet_core.data.audit import findings
+from coronet_core.data.duplicates import drop_duplicates, mark_duplicates
+from coronet_core.data.folds import assign_folds
+from coronet_core.data.ids import Ids
+from coronet_core.data.manifest import read_notes, read_rows
+from coronet_core.data.near_duplicates import Images
+from coronet_core.data.published import treat_leaks
+from coronet_core.data.split import assign_splits, fractions_of
+from coronet_core.errors import DataError
+from tasks.files import digest
+from tasks.params.data import DataParams, SplitByFolds, SplitByPatients
+from tasks.progress import say
+
+RULE: Final = "split_rule"
+IDS: Final = "ids"
+MOST_SEEN_FIRST: Final = SPLITS
+"""A group whose patients were apart goes where the models that exist have seen most of it: to train before test."""
+
+
+def apply_rules(
+    manifest: pd.DataFrame,
+    data: DataParams,
+    seed: int,
+    images_at: Callable[[NDArray[np.int64]], Images] | None = None,
+    previous: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Fill all columns of `manifest` that the split decides, in place; returns what was found on the way.
+
+    `previous` tells `patient_id` and `split` of patients whom an earlier build has assigned: they stay there.
+    `images_at` returns the images at given positions; None if nothing was decoded.
+    """
+    mark_duplicates(manifest, images_at)
+    found = findings(manifest)
+    if data.duplicates == "drop":
+        drop_duplicates(manifest)
+    if isinstance(data.split, SplitByPatients):
+        everywhere = pd.Series(data=True, index=manifest.index)
+        fractions = fractions_of(data.split.test_fraction, data.split.validation_fraction)
+        _assign(manifest, everywhere, fractions, seed, previous)
+        return found
+    if isinstance(data.split, SplitByFolds):
+        _assign_fold(manifest, data.split, seed)
+        return found
+    treat_leaks(manifest, data.split.leaks)
+    validation = data.split.validation_fraction
+    in_training_part = manifest["published_part"] == "train"
+    _assign(manifest, in_training_part, {"validation": validation, "train": 1 - validation}, seed, previous)
+    in_test_part = manifest["rejected_because"].isna() & ~in_training_part
+    _require_all_classes(manifest[in_test_part])
+    manifest.loc[in_test_part, "split"] = "test"
+    return found
+
+
+def _assign_fold(manifest: pd.DataFrame, rule: SplitByFolds, seed: int) -> None:
+    images = manifest[manifest["rejected_because"].isna()]
+    wholes = images["patient_group" if rule.unit == "patients" else "image_id"].tolist()
+    folds = assign_folds(wholes, images["label"].tolist(), rule.folds, seed)
+    splits: list[SplitName] = ["test"] * len(images)
+    others = [place for place, fold in enumerate(folds) if fold != rule.fold]
+    fractions: dict[SplitName, float] = {"validation": rule.validation_fraction, "train": 1 - rule.validation_fraction}
+    labels = images["label"].tolist()
+    dealt = assign_splits([wholes[i] for i in others], [labels[i] for i in others], fractions, seed)
+    for place, split in zip(others, dealt, strict=True):
+        splits[place] = split
+    manifest.loc[images.index, "split"] = splits
+
+
+def _require_all_classes(tested: pd.DataFrame) -> None:
+    if missing := [label for label in CLASSES if label not in set(tested["label"])]:
+        raise DataError(
+            f"class {missing[0]} has no image in the published test part. Correct data.split, or set data.split.by to "
+            "patients."
+        )
+
+
+def _assign(
+    manifest: pd.DataFrame,
+    among: pd.Series,
+    fractions: dict[SplitName, float],
+    seed: int,
+    previous: pd.DataFrame | None,
+) -> None:
+    images = manifest[among & manifest["rejected_because"].isna()]
+    stays = {} if previous is None else _kept(manifest[among], previous, fractions)
+    splits = assign_splits(images["patient_group"].tolist(), images["label"].tolist(), fractions, seed, stays)
+    manifest.loc[images.index, "split"] = splits
+
+
+def _kept(images: pd.DataFrame, previous: pd.DataFrame, fractions: dict[SplitName, float]) -> dict[str, SplitName]:
+    """Return the split of each group of patients that was assigned before, be its old images duplicates by now."""
+    known = images[["patient_id", "patient_group"]].drop_duplicates().merge(previous, on="patient_id")
+    known = known[known["split"].isin(list(fractions))]
+    known["order"] = known["split"].map(MOST_SEEN_FIRST.index)
+    kept = known.sort_values("order").drop_duplicates("patient_group").set_index("patient_group")["split"]
+    return cast("dict[str, SplitName]", kept.to_dict())
+
+
+def notes_of(data: DataParams, seed: int, ids: Ids) -> dict[str, str]:
+    """Return the notes of a manifest that tell whether a later one can go on from it."""
+    return {RULE: digest(seed, data.split), IDS: ids.fingerprint}
+
+
+def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:
+    """Return `patient_id` and `split` of the patients in the last manifest; None if they are to be dealt anew.
+
+    Raises DataError if the manifest is damaged, or calls patients by other ids.
+    """
+    if not path.is_file():
+        return None
+    former = read_notes(path)
+    if former.get(RULE) != notes[RULE]:
+        say("the seed or data.split has changed: all patients are dealt anew")
+        return None
+    if former.get(IDS) != notes[IDS]:
+        raise DataError(
+            f"{path}: was written with another CORONET_PSEUDONYM_KEY or another data.ids, so its patients cannot be "
+            f"told. Set them as they were or, to deal all patients anew, delete {path.parent}."
+        )
+    return read_rows(path)[["patient_id", "split"]].dropna().drop_duplicates()

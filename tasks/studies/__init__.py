@@ -1,0 +1,1 @@
+"""Several runs put together: ablations and cross-validation."""

@@ -1,0 +1,127 @@
+"""What each part of the method contributes: variants of a run beside the run itself, on the same test images."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from coronet_core.errors import DataError, ParamsError
+from coronet_core.metrics.bootstrap import paired_differences
+from coronet_core.metrics.figures import figures_of
+from coronet_core.seeds import derive_seed
+from tasks.evaluation.prediction import SplitPredictions
+from tasks.evaluation.prediction_table import read_predictions
+from tasks.evaluation.tables import ranking_scores
+from tasks.files import nulls_for_nan
+from tasks.params.schema import Params
+from tasks.paths import METRICS, PREDICTIONS
+from tasks.tracking.run import flattened
+
+REFERENCE: Final = "coronet"
+COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "roc_auc.macro": "macro_roc_auc"}
+"""Figures whose differences are given, and their names in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """A variant that lacks a part of the method, or has something else in its place."""
+
+    title: str
+    changes: Mapping[str, Any]
+    """Parameters by dotted key."""
+
+
+ABLATIONS: Final[dict[str, Ablation]] = {
+    "raw_image": Ablation(title="ResNet-18 on the raw image, no autoencoder", changes={"cin.input": "image"}),
+    "healthy_autoencoder_only": Ablation(title="AE_H alone, eq. (5)", changes={"cin.input": "healthy_residual"}),
+    "pneumonia_autoencoder_only": Ablation(title="AE_P alone, eq. (6)", changes={"cin.input": "pneumonia_residual"}),
+    "without_regulariser": Ablation(
+        title="without the regulariser of eq. (4)", changes={"autoencoder.regulariser_weight": 0.0}
+    ),
+    "cin_from_scratch": Ablation(title="CIN not pretrained", changes={"cin.pretrained": "none"}),
+    "residual_tensor_and_image": Ablation(
+        title="residual tensor and image together", changes={"cin.input": "residual_tensor_and_image"}
+    ),
+}
+
+
+def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablation], dict[str, str]]:
+    """Return those of the ablations `names` that differ from a run with `params`, and why the others do not apply.
+
+    No names mean all ablations. Raises ParamsError for a name that is none.
+    """
+    if unknown := set(names) - set(ABLATIONS):
+        raise ParamsError(f"{min(unknown)}: no such ablation. There are {', '.join(ABLATIONS)}.")
+    given = flattened(asdict(params))
+    apply, skipped = {}, {}
+    for name, ablation in ABLATIONS.items():
+        if names and name not in names:
+            skipped[name] = "not asked for"
+        elif all(given[key] == str(value) for key, value in ablation.changes.items()):
+            changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
+            skipped[name] = f"the run itself has {changes}"
+        else:
+            apply[name] = ablation
+    return apply, skipped
+
+
+def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping[str, str]) -> dict[str, Any]:
+    """Return the table of the run in the current folder and its variants in `folders`, by name of the ablation.
+
+    A difference is the run less the variant: above zero the run is better. Its interval comes from a paired bootstrap
+    over patient groups, and says nothing about how another seed of the training would change either.
+    """
+    ours = read_predictions(PREDICTIONS)
+    variants: dict[str, Any] = {REFERENCE: {"title": "CoroNet, this run", "changes": {}, **_figures(Path())}}
+    for name, folder in folders.items():
+        theirs = read_predictions(folder / PREDICTIONS)
+        if theirs.images["image_id"].tolist() != ours.images["image_id"].tolist():
+            raise DataError(f"{name}: its test images are not those of the run. Delete {folder} and try again.")
+        described = {"title": ABLATIONS[name].title, "changes": dict(ABLATIONS[name].changes)}
+        variants[name] = {**described, **_figures(folder), "differences": _differences(ours, theirs, params)}
+    return {
+        "reference": REFERENCE,
+        "images": len(ours.images),
+        "patients": int(ours.images["patient_id"].nunique()),
+        "confidence": params.evaluate.confidence,
+        "variants": variants,
+        "skipped": dict(skipped),
+        "conclusions": [_conclusion(one) for name, one in variants.items() if name != REFERENCE],
+    }
+
+
+def _figures(folder: Path) -> dict[str, Any]:
+    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    figures = {key: metrics[key] for key in ("accuracy", "accuracy_interval", "balanced_accuracy", "sensitivity")}
+    return figures | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
+
+
+def _differences(ours: SplitPredictions, theirs: SplitPredictions, params: Params) -> dict[str, Any]:
+    first, second = (
+        figures_of(one.truth, one.predicted, ranking_scores(one, params.evaluate)) for one in (ours, theirs)
+    )
+    found = paired_differences(
+        first,
+        second,
+        ours.groups,
+        params.evaluate.bootstrap_replicates,
+        derive_seed(params.seed, "ablation"),
+        params.evaluate.confidence,
+    )
+    differences: dict[str, Any] = nulls_for_nan({name: asdict(found[figure]) for figure, name in COMPARED.items()})
+    return differences
+
+
+def _conclusion(variant: Mapping[str, Any]) -> str:
+    told = variant["differences"]["accuracy"]
+    percent = f"{100 * abs(told['difference']):.1f} percentage points of accuracy"
+    if told["interval"] is None:
+        return f"{variant['title']}: {percent} apart; too few patients to tell chance from difference."
+    low, high = (100 * bound for bound in told["interval"])
+    interval = f"interval of the difference {low:+.1f} to {high:+.1f}"
+    if low > 0:
+        return f"{variant['title']}: CoroNet is better by {percent} ({interval})."
+    if high < 0:
+        return f"{variant['title']}: CoroNet is WORSE by {percent} ({interval})."
+    return f"{variant['title']}: CoroNet does not beat it: {percent} apart, which may be chance ({interval})."

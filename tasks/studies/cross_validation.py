@@ -1,0 +1,66 @@
+"""The folds of a cross-validation put together: means and deviations over folds, and all test images as one."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, Final
+
+from coronet_core.classes import FoldUnit
+from coronet_core.seeds import derive_seed
+from tasks.evaluation.prediction import SplitPredictions
+from tasks.evaluation.prediction_table import pooled_predictions
+from tasks.evaluation.tables import areas_and_intervals, tables
+from tasks.files import nulls_for_nan
+from tasks.params.schema import Params
+from tasks.paths import METRICS, PREDICTIONS, SPLIT_REPORT
+
+SUMMARISED: Final = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "macro_roc_auc")
+"""Figures of each fold that are averaged."""
+
+
+def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[str, Any]:
+    """Return the summary of the folds in `folders`, first fold first.
+
+    Means and sample standard deviations are over the folds. `pooled` counts each image once, in the fold in which it
+    was tested; its intervals come from a bootstrap over patient groups.
+    """
+    by_fold = [_fold(number, folder) for number, folder in enumerate(folders, start=1)]
+    predictions = pooled_predictions([folder / PREDICTIONS for folder in folders])
+    defined = {name: [fold[name] for fold in by_fold if fold[name] is not None] for name in SUMMARISED}
+    return {
+        "folds": len(folders),
+        "unit": unit,
+        "images": len(predictions.images),
+        "patients": int(predictions.images["patient_id"].nunique()),
+        "confidence": params.evaluate.confidence,
+        "by_fold": by_fold,
+        "mean": {name: fmean(values) if values else None for name, values in defined.items()},
+        "sd": {name: stdev(values) if len(values) > 1 else None for name, values in defined.items()},
+        "pooled": _pooled(predictions, params),
+        **_leaks(folders),
+    }
+
+
+def _fold(number: int, folder: Path) -> dict[str, Any]:
+    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    figures = metrics | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
+    return {"fold": number, **{name: figures[name] for name in ("images", *SUMMARISED, "sensitivity")}}
+
+
+def _pooled(predictions: SplitPredictions, params: Params) -> dict[str, Any]:
+    figures = {
+        **tables(predictions, params.evaluate.confidence),
+        **areas_and_intervals(predictions, params.evaluate, derive_seed(params.seed, "cross-validation")),
+    }
+    pooled: dict[str, Any] = nulls_for_nan(figures | {"macro_roc_auc": figures["roc_auc"]["macro"]})
+    return pooled
+
+
+def _leaks(folders: Sequence[Path]) -> dict[str, Any]:
+    reports = [json.loads((folder / SPLIT_REPORT).read_text(encoding="utf-8")) for folder in folders]
+    warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
+    return {
+        "patients_in_two_splits": max(report["patients_in_two_splits"] for report in reports),
+        "warnings": list(warnings),
+    }

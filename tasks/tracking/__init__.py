@@ -1,0 +1,1 @@
+"""Runs on record: written down on disk, then delivered to MLflow."""

@@ -1,0 +1,164 @@
+"""Delivery of run records to MLflow, the only place of the stages that talks to it.
+
+`MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` choose the server and the experiment, as they do for MLflow itself;
+without them it is SQLite in the project's folder. MLflow is imported late: that takes seconds.
+"""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from tasks.files import digest
+from tasks.progress import say
+from tasks.tracking.record import Event, RunRecord, all_records
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+DEFAULT_EXPERIMENT = "coronet"
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down must not hold up training
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ALEMBIC_LOG_LEVEL": "WARNING",
+}
+MAX_TAG_LENGTH = 5000
+REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
+BATCH = 100
+"""Params or tags that MLflow takes in one call."""
+
+
+class RunRefusedError(Exception):
+    """MLflow will never take this run, whatever is tried."""
+
+
+def tracking_uri() -> str:
+    """Return where runs are tracked."""
+    return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
+
+
+def deliver(record: RunRecord) -> bool:
+    """Send the events that MLflow has not received. False if it cannot be reached; then they stay for later."""
+    try:
+        with FileLock(record.folder / "delivery.lock", timeout=0):
+            events = record.events()
+            for place in range(record.n_sent, len(events)):
+                _send_or_drop(record, events[place])
+                record.set_sent(place + 1)
+    except Timeout:  # another process is delivering this record
+        return True
+    except RunRefusedError as error:
+        if record.is_ended:
+            say(f"MLflow refuses the run ({error}); its record is dropped.")
+            record.delete()
+        return True
+    except Exception as error:  # noqa: BLE001  # whatever a client library raises, it must not stop a stage
+        reason = " ".join(str(error).split())[:200]
+        say(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
+        return False
+    if events and events[-1]["kind"] == "end":
+        record.delete()
+    return True
+
+
+def deliver_leftovers() -> None:
+    """Send what earlier runs could not send, and end the runs of killed processes."""
+    for record in all_records():
+        record.close_if_abandoned()
+        if record.is_ended and not deliver(record):
+            return  # the server is down: nor would it take the others
+
+
+def _send_or_drop(record: RunRecord, event: Event) -> None:
+    """Send an event; one that MLflow will never take must not hold up those behind it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _send(record, event)
+    except MlflowException as error:
+        if error.error_code not in REFUSALS:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        if event["kind"] == "start":
+            raise RunRefusedError(reason) from error
+        say(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")
+
+
+def _send(record: RunRecord, event: Event) -> None:
+    from mlflow.entities import Metric, RunTag
+
+    client = _client()
+    if event["kind"] == "start":
+        _send_start(client, record, event)
+        return
+    run_id = record.run_id
+    if run_id is None:
+        raise RuntimeError("MLflow has not received the start of this run")
+    match event["kind"]:
+        case "metrics":
+            metrics = [Metric(name, value, event["time_ms"], event["step"]) for name, value in event["values"].items()]
+            client.log_batch(run_id, metrics=metrics)
+        case "tags":
+            tags = [RunTag(name, value[:MAX_TAG_LENGTH]) for name, value in event["values"].items()]
+            for start in range(0, len(tags), BATCH):
+                client.log_batch(run_id, tags=tags[start : start + BATCH])
+        case "artifact":
+            folder = Path(event["file"]).parent
+            client.log_artifact(run_id, str(record.kept(event["file"])), str(folder) if folder.name else None)
+        case "dataset":
+            _send_dataset(client, run_id, record.kept(event["file"]), event["file"])
+        case "end":
+            client.set_terminated(run_id, event["status"], event["time_ms"])
+
+
+def _client() -> "MlflowClient":
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every table it creates
+    return MlflowClient(tracking_uri())
+
+
+def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None:
+    from mlflow.entities import Param
+
+    tags: dict[str, Any] = event["tags"]
+    if event["parent"] is not None:
+        parent = RunRecord(event["parent"])
+        if parent.run_id is None:
+            deliver(parent)
+        if parent.run_id is not None:
+            tags = tags | {"mlflow.parentRunId": parent.run_id}
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
+    experiment = client.get_experiment_by_name(name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
+    run_id = record.run_id  # there, if the connection failed after the run had been created
+    if run_id is None:
+        run_id = client.create_run(experiment_id, event["time_ms"], tags, run_name=event["name"]).info.run_id
+        record.set_run_id(run_id)
+    params = [Param(key, text) for key, text in event["params"].items()]
+    for start in range(0, len(params), BATCH):
+        client.log_batch(run_id, params=params[start : start + BATCH])
+
+
+def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str) -> None:
+    import pandas as pd
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    table = pd.read_parquet(manifest, columns=["label", "split"])
+    counts = (table["split"] + " " + table["label"]).value_counts().to_dict()
+    dataset = Dataset(
+        name="split",
+        digest=digest(manifest)[:16],
+        source_type="local",
+        source=json.dumps({"uri": name}),
+        profile=json.dumps(counts),
+    )
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "split")])])

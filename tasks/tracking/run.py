@@ -1,0 +1,118 @@
+"""Tracking: every executed stage is an MLflow run, nested under the pipeline run of the flow that started it.
+
+Stage outputs are the truth and MLflow mirrors them. Nothing here ever stops a stage: a run is first recorded on disk
+(`tasks/tracking/record.py`) and then delivered (`tasks/tracking/delivery.py`).
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from coronet_core.errors import DataError
+from tasks.tracking.delivery import deliver
+from tasks.tracking.lineage import dvc_hashes
+from tasks.tracking.record import RunRecord
+
+PARENT_VARIABLE = "CORONET_PIPELINE_RECORD"
+"""Environment variable by which a flow tells its stages which record is their parent's."""
+SECONDS_BETWEEN_DELIVERIES = 5.0
+SECONDS_AFTER_FAILURE = 60.0
+
+
+class StageRun:
+    """The run of one stage or pipeline. A context manager: leaving it ends the run."""
+
+    def __init__(self, name: str, params: Any, parent: str | None = None) -> None:
+        """`parent` is the key of the run that this one is nested under; by itself what PARENT_VARIABLE says."""
+        self._name = name
+        self._record = RunRecord.begin(
+            name=name, params=flattened(params), tags=code_version(), parent=parent or os.environ.get(PARENT_VARIABLE)
+        )
+        self._next_delivery = 0.0
+
+    @property
+    def key(self) -> str:
+        """Key of the run's record, for runs nested under this one."""
+        return self._record.key
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run, None as long as no server has received it."""
+        return self._record.run_id
+
+    @property
+    def parent_run_id(self) -> str | None:
+        """MLflow's id of the run that this one is nested under, None if there is none or no server has received it."""
+        return self._record.parent_run_id
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""
+        self._record.append("metrics", values=dict(values), step=step)
+        if time.monotonic() >= self._next_delivery:
+            self.deliver()
+
+    def artifact(self, path: Path) -> None:
+        """Log the file `path` as an artifact, under its own path."""
+        self._record.append("artifact", file=self._record.keep(path))
+
+    def dataset(self, manifest: Path) -> None:
+        """Log the data set that `manifest` describes as an input of the run."""
+        self._record.append("dataset", file=self._record.keep(manifest))
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        self._record.append("tags", values=dict(values))
+
+    def deliver(self) -> None:
+        """Tell MLflow what it has not received yet; what cannot be delivered now waits for the next time."""
+        delivered = deliver(self._record)
+        self._next_delivery = time.monotonic() + (SECONDS_BETWEEN_DELIVERIES if delivered else SECONDS_AFTER_FAILURE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            self.tags({f"dvc.{path}": md5 for path, md5 in dvc_hashes(self._name).items()})
+        elif isinstance(error, Exception):
+            self.tags({"error": type(error).__name__ if isinstance(error, DataError) else str(error)[:500]})
+        self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
+        self.deliver()
+
+
+def flattened(value: Any, prefix: str = "") -> dict[str, str]:
+    """Return nested params as MLflow takes them: `data.image_size_px` -> "64"."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if not isinstance(value, Mapping):
+        return {prefix: str(value)}
+    parts = [flattened(nested, f"{prefix}.{key}" if prefix else str(key)) for key, nested in value.items()]
+    return {key: text for part in parts for key, text in part.items()}
+
+
+def numbers_of(nested: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the numbers of nested metrics as MLflow takes them, under dotted names; lists and nulls are left out."""
+    numbers: dict[str, float] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            numbers |= numbers_of(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            numbers[f"{prefix}{name}"] = float(value)
+    return numbers
+
+
+def code_version() -> dict[str, str]:
+    """Return the git commit of the code, and whether files differ from it."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(git("status", "--porcelain"))).lower()}
+    except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
+        return {"git.commit": "unknown"}
