@@ -16,14 +16,12 @@ from tasks.ranges import Allowed, above, between, number, whole
 from tasks.values import STRICT, ShardImages, SidePx
 
 PRETRAINED_NAMES = ("imagenet", "none")
+SIDES_OF_A_BOX = 4
 
 Pretrained = Annotated[
     str,
     Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
 ]
-SIDES = 4
-"""Of a box."""
-
 Epochs = Annotated[int, whole(1, 10_000)]
 Patience = Annotated[int, whole(1, 10_000)]
 BatchSize = Annotated[int, whole(1, 4096)]
@@ -132,7 +130,7 @@ class AuditParams:
         list[Fraction],
         Allowed(
             "left, top, right, bottom as fractions from 0 to 1, left below right and top below bottom",
-            lambda box: len(box) == SIDES and box[0] < box[2] and box[1] < box[3],
+            lambda box: len(box) == SIDES_OF_A_BOX and box[0] < box[2] and box[1] < box[3],
         ),
     ]
     """The box that is filled to hide the lungs."""

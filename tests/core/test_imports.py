@@ -6,7 +6,7 @@ import sys
 PROGRAM = """
 import sys
 
-ALIEN = {"pandas", "pyarrow", "safetensors", "pydantic", "mlflow", "prefect", "dvc", "matplotlib", "sklearn"}
+ALIEN = {"captum", "pandas", "pyarrow", "safetensors", "pydantic", "mlflow", "prefect", "dvc", "matplotlib", "sklearn"}
 
 class Nowhere:
     def find_spec(self, name, path=None, target=None):
@@ -17,7 +17,14 @@ class Nowhere:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Nowhere())
+import coronet_core.attribution.border
+import coronet_core.attribution.controls
+import coronet_core.attribution.deletion
+import coronet_core.attribution.occlusion
 import coronet_core.attribution.perturbation
+import coronet_core.attribution.pointing
+import coronet_core.attribution.randomisation
+import coronet_core.attribution.similarity
 import coronet_core.audits.detection
 import coronet_core.audits.probes
 import coronet_core.audits.verdict

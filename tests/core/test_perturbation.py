@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps, shifted, total_variation
+from coronet_core.models import FPAE, build_cin
+from coronet_core.models.coronet import CoroNet
+from coronet_core.models.tfen import TFEN
+from coronet_core.residuals import freeze
 
 SETTINGS = Perturbation(
     mask_size_px=8,
@@ -49,6 +53,22 @@ def test_a_batch_gives_each_image_the_map_that_it_gets_alone(image: Tensor) -> N
     for i in range(3):
         alone = perturbation_maps(looks_at_a_corner, image[i : i + 1], target[i : i + 1], SETTINGS)
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+def test_a_batch_goes_through_the_whole_network_as_each_image_does_alone() -> None:
+    """In float64: what differs is the method's doing then, not rounding's."""
+    coronet = CoroNet(TFEN(FPAE(), FPAE()), build_cin()).double()
+    freeze(coronet, torch.device("cpu"))
+    image, target = torch.rand(3, 1, 32, 32, dtype=torch.float64), torch.tensor([0, 1, 2])
+    settings = replace(SETTINGS, iterations=12)
+
+    def probabilities(x: Tensor) -> Tensor:
+        return coronet.cin(coronet.tfen(x)).softmax(dim=1)  # the network's own are float32
+
+    together = perturbation_maps(probabilities, image, target, settings)
+    for i in range(3):
+        alone = perturbation_maps(probabilities, image[i : i + 1], target[i : i + 1], settings)
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-6, rtol=0)
 
 
 def test_the_seed_decides_the_map(image: Tensor) -> None:

@@ -33,6 +33,7 @@ TINY: dict[str, dict[str, Any]] = {
         "perturbation": {"iterations": 2, "mask_size_px": 8},
         "measures": {"deletion_steps": 2, "randomisation_images": 1},
     },
+    "audit": {"probe_images": 4},
 }
 SOURCES = ("coronet_core", "tasks", "flows", "params", "data", ".dvc", "dvc.yaml", "params.yaml", "pyproject.toml")
 SOURCES_OF_STATE = (".gitignore", ".dvcignore")

@@ -33,6 +33,7 @@ STAGES = [
     "train_cin",
     "calibrate",
     "evaluate",
+    "audit",
     "explain",
     "report",
 ]

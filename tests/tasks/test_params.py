@@ -114,6 +114,11 @@ def test_reference_reproduces_the_released_code() -> None:
             "explain.occlusion.stride_px = 17: allowed: at most explain.occlusion.window_px (16)",
         ),
         ({"explain__methods": ["grad_cam"]}, 'explain.methods = ["grad_cam"]: allowed: perturbation and any of'),
+        (
+            {"audit__lungs_box": [0.9, 0.1, 0.1, 0.9]},
+            "audit.lungs_box = [0.9, 0.1, 0.1, 0.9]: allowed: left, top, right",
+        ),
+        ({"audit__lungs_box": [0.1, 0.1, 0.9]}, "audit.lungs_box = [0.1, 0.1, 0.9]: allowed: left, top, right, bottom"),
         ({"data__root": "gone"}, 'data.root = "gone": allowed: a folder that exists'),
         (
             {"data__sources": [folder(folder="../x")]},
