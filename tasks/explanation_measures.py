@@ -13,7 +13,7 @@ from torch import Tensor
 from coronet_core.attribution.border import frame, mass_within
 from coronet_core.attribution.deletion import Curves, area
 from coronet_core.attribution.pointing import box_mask, points_into
-from coronet_core.metrics import wilson_interval
+from coronet_core.metrics.intervals import wilson_interval
 from tasks.explain_params import MeasureParams
 from tasks.explanation_choice import can_point
 from tasks.explanation_methods import CONTROLS
