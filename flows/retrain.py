@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.artifacts import publish_artifacts
 from flows.graph import read_graph, stale_stages
 from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
 from tasks.params_file import read_params
@@ -26,6 +27,7 @@ def retrain() -> State[None]:
     try:
         with StageRun(PIPELINE, params) as pipeline:
             run_stages(stages, Path(), pipeline)
+            publish_artifacts()
     except StagesFailedError as error:
         return Failed(message=str(error))
     return Completed(message=f"{len(stages)} stages")
