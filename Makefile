@@ -32,7 +32,7 @@ prefect: $(INSTALLED)  ## Prefect's page at http://127.0.0.1:4200
 
 picture:  ## the README's picture, from the demo's report; needs Chromium
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$(mktemp -d)" \
-	  --window-size=1000,2560 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
+	  --window-size=1000,2600 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 	$(BIN)/python -c "from PIL import Image; f = 'docs/report.png'; Image.open(f).convert('RGB').quantize(128).save(f, optimize=True)"
 
 clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back

@@ -15,6 +15,7 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.weights import read_weights
 from tasks.paths import (
     EXPLANATION_INDEX,
+    FIGURES,
     MANIFEST,
     METRICS,
     MODEL_CARD,
@@ -108,8 +109,8 @@ def test_outs_agree_with_each_other(project: Project) -> None:
 
 def test_the_report_needs_no_network(project: Project) -> None:
     page = (project.folder / REPORT).read_text()
-    assert page.count("data:image/png;base64,") == 5
-    assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
+    assert page.count("data:image/png;base64,") == len(list((project.folder / FIGURES).glob("*.png"))) == 12
+    assert re.findall(r"(?:src|href)=\"(?!data:|#)", page) == []
     assert "not a medical device" in page
     assert "not a medical device" in (project.folder / MODEL_CARD).read_text()
 
@@ -134,6 +135,16 @@ def test_a_run_holds_params_epochs_artifacts_data_and_versions(project: Project)
     lock = locked(project)["train_cin"]
     expected = {f"dvc.{entry['path']}": entry["md5"] for entry in [*lock["deps"], *lock["outs"]]}
     assert {key: value for key, value in run.data.tags.items() if key.startswith("dvc.")} == expected
+
+
+def test_the_report_names_its_run_and_its_data_and_mlflow_has_its_figures(project: Project) -> None:
+    runs = {run.info.run_name: run for run in mlflow_runs(project)}
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    page = (project.folder / REPORT).read_text()
+    assert runs["report"].info.run_id in page
+    assert runs["pipeline"].info.run_id in page
+    assert all(entry["md5"] in page for entry in locked(project)["report"]["deps"])
+    assert len(client.list_artifacts(runs["report"].info.run_id, "reports/figures")) == 12
 
 
 def test_a_second_run_does_nothing_and_says_so(project: Project) -> None:

@@ -61,6 +61,9 @@ def test_a_stage_is_nested_under_its_pipeline(monkeypatch: pytest.MonkeyPatch) -
     with StageRun("pipeline", {}) as pipeline:
         monkeypatch.setenv(PARENT_VARIABLE, pipeline.key)
         track()
+        with StageRun("report", {}) as nested:
+            assert nested.parent_run_id == runs()["pipeline"].info.run_id
+        assert pipeline.parent_run_id is None
     assert runs()["train_cin"].data.tags["mlflow.parentRunId"] == runs()["pipeline"].info.run_id
 
 
