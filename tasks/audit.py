@@ -83,7 +83,11 @@ def remarks(forest: Figures, probes: dict[str, Detection]) -> list[str]:
         for view, area in telling.items()
         if area is not None and area >= TELLING_AUC
     ]
-    unnoticed = [f"{kind} ({found.roc_auc:.2f})" for kind, found in probes.items() if found.roc_auc < DETECTED_AUC]
+    unnoticed = [
+        f"{kind.replace('_', ' ')} ({found.roc_auc:.2f})"
+        for kind, found in probes.items()
+        if found.roc_auc < DETECTED_AUC
+    ]
     if unnoticed:
         sentences.append(
             f"The out-of-distribution score hardly tells these from X-rays (ROC-AUC): {', '.join(unnoticed)}."
