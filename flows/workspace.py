@@ -57,9 +57,14 @@ def open_workspace(name: str, changes: Changes, *, with_results: bool) -> Path:
 
 
 def write_params(target: Path, changes: Changes) -> None:
-    """Write the live parameters with `changes`; comments and order stay."""
+    """Write the live parameters with `changes`; comments and order stay.
+
+    A file of weights in the project's folder is named by its full path: the workspace is another folder.
+    """
     yaml = YAML()
     values = yaml.load(PARAMS_FILE.read_text(encoding="utf-8"))
+    if (pretrained := Path(values["cin"]["pretrained"])).is_file():
+        values["cin"]["pretrained"] = str(pretrained.resolve())
     for key, value in changes.items():
         *sections, name = key.split(".")
         section = values

@@ -8,7 +8,7 @@ import pytest
 
 from coronet_core.errors import CoroNetError, ParamsError
 from flows.graph import Stage, leading_to, read_graph, stale_stages
-from flows.workspace import open_workspace
+from flows.workspace import open_workspace, write_params
 from tasks.params.file import read_params
 from tasks.paths import STATE
 from tests.conftest import PROJECT
@@ -72,3 +72,10 @@ def test_a_stage_needs_those_that_lead_to_it() -> None:
 def test_a_stage_that_is_not_there_is_named() -> None:
     with pytest.raises(CoroNetError, match=r"evalute: no such stage\. Stages are split, healthy"):
         leading_to("evalute", STAGES)
+
+
+def test_weights_in_the_projects_folder_are_found_from_a_workspace(project: Path) -> None:
+    (project / "backbone.pth").write_text("")
+    write_params(project / "params.yaml", {"cin.pretrained": "backbone.pth"})
+    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    assert read_params(folder / "params.yaml").cin.pretrained == str(project / "backbone.pth")
