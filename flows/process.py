@@ -24,7 +24,8 @@ DVC_HINTS = (
 )
 """Beginnings of lines in which DVC advises what to type next: no part of a stage's log."""
 
-_running: set["subprocess.Popen[str]"] = set()
+_running: dict["subprocess.Popen[str]", Path] = {}
+"""Stages that run now, and the folders of their projects."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def run_stage_process(
         errors="replace",
         start_new_session=True,
     )
-    _running.add(process)
+    _running[process] = folder
     lines: list[str] = []
     try:
         for line in process.stdout or ():
@@ -68,7 +69,7 @@ def run_stage_process(
         code = process.wait()
     finally:
         end_process_group(process)
-        _running.discard(process)
+        del _running[process]
     return StageResult(
         succeeded=code == 0,
         is_up_to_date=code == 0 and any(line.endswith(SKIPPED_SUFFIX) for line in lines),
@@ -82,10 +83,11 @@ def stage_environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
 
 
-def end_all() -> None:
-    """End all stages that run now, with all that they started."""
-    for process in list(_running):
-        end_process_group(process)
+def end_stages(folder: Path) -> None:
+    """End all stages of the project in `folder` that run now, with all that they started."""
+    for process, own in list(_running.items()):
+        if own == folder:
+            end_process_group(process)
 
 
 def end_descendants() -> None:

@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError
 from flows.graph import Stage
-from flows.process import end_all, run_stage_process, stage_environment
+from flows.process import end_stages, run_stage_process, stage_environment
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
 UP_TO_DATE = "UpToDate"
@@ -61,7 +61,7 @@ def _submit(stages: list[Stage], folder: Path, environment: dict[str, str]) -> F
         for future in futures.values():
             future.wait()
     except BaseException:
-        end_all()
+        end_stages(folder)
         raise
     return futures
 

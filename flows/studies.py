@@ -38,6 +38,8 @@ def ablate(only: list[str], parallel: int | None) -> None:
     console.print(table)
     for conclusion in found["conclusions"]:
         console.print(conclusion)
+    for name, reason in found["skipped"].items():
+        console.print(f"left out: {name} ({reason})")
     print(f"Page: {ABLATIONS_PAGE.resolve()}")
 
 

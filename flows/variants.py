@@ -6,21 +6,24 @@ for the variant is nested under that. In Prefect a variant is a flow run below t
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from filelock import FileLock, Timeout
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from coronet_core.cores import usable_cores
 from coronet_core.errors import CoroNetError
 from flows.graph import leading_to, read_graph, stale_stages
-from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
+from flows.stages import UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import METRICS
@@ -57,16 +60,16 @@ class Study:
 @flow(name="variant", flow_run_name="{study.name} {variant.name}", validate_parameters=False)
 def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State[None]:
     """Bring one variant up to date in its workspace."""
-    folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
-    stages = leading_to(study.last_stage, read_graph())
-    is_stale = bool(stale_stages((stage.name for stage in stages), folder))
     try:
+        folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
+        stages = leading_to(study.last_stage, read_graph())
+        is_stale = bool(stale_stages((stage.name for stage in stages), folder))
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             if is_stale:
                 run_stages(stages, folder, run, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
             run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
-    except StagesFailedError as error:
+    except CoroNetError as error:
         return Failed(message=str(error))
     if is_stale:
         return Completed(message=f"{len(stages)} stages")
@@ -77,14 +80,12 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     """Run all variants, `parallel` at once; by itself one on each GPU, or one if there is none.
 
     Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
-    CoroNetError naming those that failed, when the others that run are done.
+    CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
-    gpus = _gpus()
     lanes: SimpleQueue[dict[str, str]] = SimpleQueue()
-    n_lanes = parallel or max(1, len(gpus))
-    for lane in range(n_lanes):
-        lanes.put({"CUDA_VISIBLE_DEVICES": gpus[lane % len(gpus)]} if gpus else {})
-
+    devices = _devices(parallel)
+    for device in devices:
+        lanes.put(device)
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
@@ -97,13 +98,34 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
         finally:
             lanes.put(device)
 
-    with ThreadPoolExecutor(n_lanes) as pool:
+    with _alone(study), ThreadPoolExecutor(len(devices)) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
     for future in futures:
         future.result()
     if failures:
         raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
     return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
+
+
+@contextmanager
+def _alone(study: Study) -> Iterator[None]:
+    """Hold the study's workspaces: another process would change the code under stages that run."""
+    path = WORKSPACES / f"{study.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout as error:
+        raise CoroNetError(f"{study.name} runs already in another process. Wait for it, then try again.") from error
+
+
+def _devices(parallel: int | None) -> list[dict[str, str]]:
+    """Return the environment of each lane: a GPU in turn or, without one, its share of the CPU's cores."""
+    gpus = [] if read_params().device == "cpu" else _gpus()
+    n_lanes = parallel or max(1, len(gpus))
+    if gpus:
+        return [{"CUDA_VISIBLE_DEVICES": gpus[lane % len(gpus)]} for lane in range(n_lanes)]
+    return [{}] if n_lanes == 1 else [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
 
 
 def _gpus() -> list[str]:

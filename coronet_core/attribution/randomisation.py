@@ -21,6 +21,8 @@ Network = TypeVar("Network", bound=nn.Module)
 
 CIN_LEVELS = ("cin.fc", "cin.layer4", "cin.layer3", "cin.layer2", "cin.layer1", "cin.conv1")
 """Levels of CoroNet's ResNet-18 from the output to the input."""
+STEM = {"cin.conv1": ("cin.conv1", "cin.bn1")}
+"""The first convolution loses its batch norm too: no block holds it."""
 AUTOENCODERS = ("tfen.healthy", "tfen.pneumonia")
 
 
@@ -37,8 +39,8 @@ def randomised(model: Network, levels: Sequence[str], seed: int) -> Network:
     A tensor's shuffle depends on the seed and its name alone, whatever else is shuffled.
     """
     copy = deepcopy(model)
-    for level in levels:
-        for name, weight in copy.get_submodule(level).named_parameters():
-            order = torch.randperm(weight.numel(), generator=generator(seed, level, name)).to(weight.device)
+    for part in (part for level in levels for part in STEM.get(level, (level,))):
+        for name, weight in copy.get_submodule(part).named_parameters():
+            order = torch.randperm(weight.numel(), generator=generator(seed, part, name)).to(weight.device)
             weight.copy_(weight.flatten()[order].view(weight.shape))
     return copy

@@ -40,7 +40,7 @@ def render_ablations(summary: dict[str, Any], target: Path) -> None:
 
 
 def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
-    """Write the page of a cross-validation; `summary` is what `reports/cross_validation.json` holds."""
+    """Write the page of a cross-validation; `summary` is what `summarise` returns."""
     values = {name: [fold[key] for fold in summary["by_fold"]] for key, name in FOLD_MEASURES.items()}
     means = {name: summary["mean"].get(key) for key, name in FOLD_MEASURES.items()}
     content = {

@@ -49,8 +49,10 @@ ABLATIONS: Final[dict[str, Ablation]] = {
 def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablation], dict[str, str]]:
     """Return those of the ablations `names` that differ from a run with `params`, and why the others do not apply.
 
-    No names mean all ablations. Raises ParamsError for a name that is none.
+    No names mean all ablations. Raises ParamsError for a name that is none, or if none of them applies.
     """
+    if params.cin.input != "residual_tensor":
+        raise ParamsError(f"cin.input = {params.cin.input}: ablations are of the paper's method. Set residual_tensor.")
     if unknown := set(names) - set(ABLATIONS):
         raise ParamsError(f"{min(unknown)}: no such ablation. There are {', '.join(ABLATIONS)}.")
     given = flattened(asdict(params))
@@ -63,6 +65,8 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
             skipped[name] = f"the run itself has {changes}"
         else:
             apply[name] = ablation
+    if names and not apply:
+        raise ParamsError("; ".join(f"{name}: {skipped[name]}" for name in names) + ". Nothing to compare.")
     return apply, skipped
 
 
@@ -87,7 +91,7 @@ def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping
         "confidence": params.evaluate.confidence,
         "variants": variants,
         "skipped": dict(skipped),
-        "conclusions": [_conclusion(one) for name, one in variants.items() if name != REFERENCE],
+        "conclusions": [conclusion(one) for name, one in variants.items() if name != REFERENCE],
     }
 
 
@@ -113,7 +117,8 @@ def _differences(ours: SplitPredictions, theirs: SplitPredictions, params: Param
     return differences
 
 
-def _conclusion(variant: Mapping[str, Any]) -> str:
+def conclusion(variant: Mapping[str, Any]) -> str:
+    """Return in one sentence whether the run beats a variant of the table: only an interval above zero says so."""
     told = variant["differences"]["accuracy"]
     percent = f"{100 * abs(told['difference']):.1f} percentage points of accuracy"
     if told["interval"] is None:

@@ -23,7 +23,8 @@ def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[s
     """Return the summary of the folds in `folders`, first fold first.
 
     Means and sample standard deviations are over the folds. `pooled` counts each image once, in the fold in which it
-    was tested; its intervals come from a bootstrap over patient groups.
+    was tested; its intervals come from a bootstrap over patient groups. Areas under curves are not pooled: the folds'
+    networks do not rank images on one scale.
     """
     by_fold = [_fold(number, folder) for number, folder in enumerate(folders, start=1)]
     predictions = pooled_predictions([folder / PREDICTIONS for folder in folders])
@@ -49,11 +50,13 @@ def _fold(number: int, folder: Path) -> dict[str, Any]:
 
 
 def _pooled(predictions: SplitPredictions, params: Params) -> dict[str, Any]:
-    figures = {
-        **tables(predictions, params.evaluate.confidence),
-        **areas_and_intervals(predictions, params.evaluate, derive_seed(params.seed, "cross-validation")),
+    seed = derive_seed(params.seed, "cross-validation")
+    intervals = areas_and_intervals(predictions, params.evaluate, seed)["intervals"]
+    of_ranks = ("roc_auc", "pr_auc")
+    figures = tables(predictions, params.evaluate.confidence) | {
+        "intervals": {name: interval for name, interval in intervals.items() if name not in of_ranks}
     }
-    pooled: dict[str, Any] = nulls_for_nan(figures | {"macro_roc_auc": figures["roc_auc"]["macro"]})
+    pooled: dict[str, Any] = nulls_for_nan(figures)
     return pooled
 
 

@@ -1,5 +1,7 @@
 """Cascading randomisation: what is shuffled, and that the trained network is left alone."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -28,6 +30,16 @@ def test_the_cascade_goes_from_the_output_to_the_input(coronet: CoroNet) -> None
         parts = {".".join(name.split(".")[:2]) for name in changed(coronet, random)}
         assert parts == set(reached)
     assert tuple(reached) == CIN_LEVELS
+
+
+def test_at_the_end_of_the_cascade_nothing_of_the_cin_is_as_trained(coronet: CoroNet) -> None:
+    trained = deepcopy(coronet)
+    with torch.no_grad():
+        for weight in trained.cin.parameters():
+            weight.copy_(torch.rand_like(weight))
+    *_, (_, random) = cascade(trained, CIN_LEVELS, seed=0)
+    kept = {name for name, _ in trained.named_parameters() if name.startswith("cin")} - changed(trained, random)
+    assert kept <= {"cin.fc.bias"}, "three values may be shuffled into their places"
 
 
 @pytest.mark.parametrize("autoencoder", AUTOENCODERS)
