@@ -80,7 +80,7 @@ def _share_cache(folder: Path) -> None:
     config = Path(Repo.DVC_DIR, Config.CONFIG)
     shutil.copyfile(config, folder / config)
     with Repo(".") as repo:
-        cache = repo.cache.local.path
+        cache = repo.cache.local_cache_dir
     with Config(dvc_dir=str((folder / Repo.DVC_DIR).resolve())).edit("local", validate=False) as local:
         local["core"] = {"no_scm": True}
         local["cache"] = {"dir": cache}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from coronet_core.errors import CoroNetError, ParamsError
 from flows.graph import Stage, leading_to, read_graph, stale_stages
@@ -79,3 +80,9 @@ def test_weights_in_the_projects_folder_are_found_from_a_workspace(project: Path
     write_params(project / "params.yaml", {"cin.pretrained": "backbone.pth"})
     folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
     assert read_params(folder / "params.yaml").cin.pretrained == str(project / "backbone.pth")
+
+
+def test_the_cache_is_the_projects(project: Path) -> None:
+    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    with Repo(str(project)) as ours, Repo(str(folder)) as theirs:
+        assert theirs.cache.local.path == ours.cache.local.path
