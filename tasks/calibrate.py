@@ -54,7 +54,7 @@ def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibra
         covid19_threshold=threshold_for(
             validation.probabilities()[:, COVID19], truth == COVID19, params.sensitivity_floor
         ),
-        energies=EnergyReference.from_energies(validation.energies, params.energy_percentile),
+        energies=EnergyReference.from_energies(validation.energies, validation.groups, params.energy_percentile),
         warnings=_warnings(images, temperature, quantile, params),
     )
 

@@ -71,7 +71,7 @@ def calibration() -> Calibration:
         conformal_quantile=None,
         sensitivity_floor=0.9,
         covid19_threshold=None,
-        energies=EnergyReference.from_energies(energies, 95),
+        energies=EnergyReference.from_energies(energies, np.arange(20).astype(object), 95),
         warnings=[],
     )
 
