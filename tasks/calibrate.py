@@ -16,6 +16,8 @@ from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
 
 COVID19 = CLASSES.index("covid19")
+ROUNDING = 1e-9
+"""1 / (1 - 0.9) is 10, not a little more."""
 
 
 def run(context: StageContext) -> None:
@@ -67,6 +69,13 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
         for label, count in images.items()
         if count == 0
     ]
+    if 0 < images["covid19"] * (1 - params.sensitivity_floor) < 1 - ROUNDING:
+        needed = math.ceil(1 / (1 - params.sensitivity_floor) - ROUNDING)
+        sentences.append(
+            f"{images['covid19']} validation images of COVID-19 are too few to miss one and still reach "
+            f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Take {needed} or "
+            "more, or lower calibrate.sensitivity_floor."
+        )
     if is_at_the_end(temperature):
         sentences.append(
             f"The temperature ends at {temperature:.2f}, where its range does: the {n} validation images are told "
