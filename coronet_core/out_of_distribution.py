@@ -44,9 +44,10 @@ class EnergyReference:
     """In the reference set."""
 
     @classmethod
-    def from_energies(cls, energies: NDArray[np.float64], percentile: float) -> Self:
+    def from_energies(cls, energies: NDArray[np.float64], groups: NDArray[np.object_], percentile: float) -> Self:
         """Return the reference of `energies` (n, 3), all above or equal to 0; `percentile` is in (0, 100).
 
+        `groups` (n,) are the images' patient groups: images of one patient are alike and are held out together.
         Raises DataError without images, and if an energy is not finite.
         """
         _check(energies)
@@ -55,7 +56,7 @@ class EnergyReference:
         return cls(
             mean=tuple(mean.tolist()),
             covariance=tuple(tuple(row) for row in covariance.tolist()),
-            threshold=float(np.percentile(_held_out_distances(logs), percentile, method="higher")),
+            threshold=float(np.percentile(_held_out_distances(logs, groups), percentile, method="higher")),
             percentile=percentile,
             images=len(logs),
         )
@@ -105,14 +106,18 @@ def _moments(logs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     return mean, (scatter + PRIOR_IMAGES * spread) / (n - 1 + PRIOR_IMAGES)
 
 
-def _held_out_distances(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distance (n,) of each image from the others, a tenth at a time.
+def _held_out_distances(logs: NDArray[np.float64], groups: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Return the distance (n,) of each image from those of the other patients, a tenth of the patients at a time.
 
-    Measured from a mean and covariance that an image has shaped itself, it is too close: the fewer images, the more.
+    Measured from a mean and covariance that an image or its patient's others have shaped, it is too close: the fewer
+    patients, the more. Images of a single patient are held out one by one.
     """
-    fold_of_image = np.arange(len(logs)) % FOLDS
+    _, patient = np.unique(groups, return_inverse=True)
+    if patient.max() == 0:
+        patient = np.arange(len(logs))
+    fold_of_image = patient % FOLDS
     distances = np.zeros(len(logs))  # what it is for a single image
-    for fold in range(min(FOLDS, len(logs)) if len(logs) > 1 else 0):
+    for fold in np.unique(fold_of_image) if len(logs) > 1 else ():
         held = fold_of_image == fold
         distances[held] = _distances(logs[held], *_moments(logs[~held]))
     return distances

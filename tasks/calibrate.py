@@ -16,6 +16,8 @@ from tasks.progress import say
 from tasks.stage import StageContext, use_cpu_threads
 
 COVID19 = CLASSES.index("covid19")
+ROUNDING = 1e-9
+"""1 / (1 - 0.9) is 10, not a little more."""
 
 
 def run(context: StageContext) -> None:
@@ -54,7 +56,7 @@ def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibra
         covid19_threshold=threshold_for(
             validation.probabilities()[:, COVID19], truth == COVID19, params.sensitivity_floor
         ),
-        energies=EnergyReference.from_energies(validation.energies, params.energy_percentile),
+        energies=EnergyReference.from_energies(validation.energies, validation.groups, params.energy_percentile),
         warnings=_warnings(images, temperature, quantile, params),
     )
 
@@ -67,6 +69,13 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
         for label, count in images.items()
         if count == 0
     ]
+    if 0 < images["covid19"] * (1 - params.sensitivity_floor) < 1 - ROUNDING:
+        needed = math.ceil(1 / (1 - params.sensitivity_floor) - ROUNDING)
+        sentences.append(
+            f"{images['covid19']} validation images of COVID-19 are too few to miss one and still reach "
+            f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Take {needed} or "
+            "more, or lower calibrate.sensitivity_floor."
+        )
     if is_at_the_end(temperature):
         sentences.append(
             f"The temperature ends at {temperature:.2f}, where its range does: the {n} validation images are told "

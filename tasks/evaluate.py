@@ -48,7 +48,7 @@ def run(context: StageContext) -> None:
         }
     )
     write_whole(PREDICTIONS, partial(prediction_table(test, calibration).to_parquet, index=False))
-    write_curves(test, calibration.temperature)
+    write_curves(test, calibration.temperature, params)
     write_json(METRICS, metrics)
     context.tracking.metrics(numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
     for path in (METRICS, PREDICTIONS):

@@ -50,6 +50,7 @@ def run(context: StageContext) -> None:
         "methods": METHOD_NAMES,
         "warnings": [*split["warnings"], *metrics["warnings"]],
         "evaluate": context.params.evaluate,
+        "explain": context.params.explain,
         "interval_name": f"{100 * context.params.evaluate.confidence:.0f}% interval",
         "figures": drawings,
         "params": flattened(asdict(context.params)),

@@ -67,10 +67,13 @@ def view_figures(probabilities: Floats, sample: Sample) -> ViewFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Retained:
-    """Shares of the skill on whole images that are left on a view: 1 is all of it, 0 what chance gives."""
+    """Shares of the skill on whole images that are left on a view: 1 is all of it, 0 what chance gives.
+
+    None where the interval on whole images reaches down to chance: a share of next to nothing says nothing.
+    """
 
     balanced_accuracy: float | None
-    """(a - 1/k) / (a_whole - 1/k) for k classes; None if the whole images are told no better than by chance."""
+    """(a - 1/k) / (a_whole - 1/k) for k classes."""
     roc_auc: float | None
     """(A - 1/2) / (A_whole - 1/2) of the mean area."""
 
@@ -87,13 +90,15 @@ def retained(view: ViewFigures, whole: ViewFigures, n_classes: int) -> Retained:
     though the answers still rank the images; the area sees only the ranking.
     """
     return Retained(
-        balanced_accuracy=_share(view.balanced_accuracy, whole.balanced_accuracy, 1 / n_classes),
-        roc_auc=_share(view.roc_auc_macro, whole.roc_auc_macro, 1 / 2),
+        balanced_accuracy=_share(
+            view.balanced_accuracy, whole.balanced_accuracy, whole.balanced_accuracy_interval, 1 / n_classes
+        ),
+        roc_auc=_share(view.roc_auc_macro, whole.roc_auc_macro, whole.roc_auc_macro_interval, 1 / 2),
     )
 
 
-def _share(value: float | None, whole: float | None, chance: float) -> float | None:
-    if value is None or whole is None or whole <= chance:
+def _share(value: float | None, whole: float | None, interval: Interval | None, chance: float) -> float | None:
+    if value is None or whole is None or interval is None or interval[0] <= chance:
         return None
     return (value - chance) / (whole - chance)
 

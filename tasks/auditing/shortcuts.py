@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from coronet_core.audits.masking import View
 from coronet_core.audits.skill import ViewFigures
 from coronet_core.audits.views import cells, read_by_view
+from coronet_core.classes import CLASSES
 from coronet_core.data import shortcuts
+from coronet_core.metrics.arrays import Floats
 from coronet_core.seeds import derive_seed
 from tasks.auditing.images import AuditImages
 
@@ -31,14 +33,26 @@ def by_cells(images: AuditImages, on_images: Callable[[int], object]) -> dict[Vi
 
 
 def by_column(images: AuditImages, column: Literal["source", "view"]) -> ViewFigures | None:
-    """Return what a random forest scores that knows a column of the manifest; None if the column has one value."""
-    both = pd.concat([images.train, images.test])
-    codes = shortcuts.features(both, None)[column]
-    if len(np.unique(codes)) == 1:
+    """Return what a look-up scores that knows a column of the manifest; None if the column has one value."""
+    known, asked = (rows[column].astype(object).fillna("") for rows in (images.train, images.test))
+    if len({*known, *asked}) == 1:
         return None
-    n_train = len(images.train)
-    labels = images.train["label"].to_numpy()
-    return images.figures(shortcuts.predicted(codes[:n_train], labels, codes[n_train:], _forest_seed(images)))
+    return images.figures(looked_up(known.to_numpy(), images.train["label"].to_numpy(), asked.to_numpy()))
+
+
+def looked_up(known: NDArray[np.object_], labels: NDArray[np.object_], asked: NDArray[np.object_]) -> Floats:
+    """Return the probabilities (m, 3) of images with the values `asked` (m,), as frequent as the classes are there.
+
+    The frequencies are those among the values `known` (n,) of images with `labels` (n,), as if the classes were of the
+    same size; a value that is not among them tells nothing.
+    """
+    of_class = [known[labels == label] for label in CLASSES]
+    prior = np.array([len(values) > 0 for values in of_class], dtype=np.float64)
+    table = {}
+    for value in {*known}:
+        shares = np.array([(values == value).mean() if len(values) else 0.0 for values in of_class])
+        table[value] = shares / shares.sum()
+    return np.array([table.get(value, prior / prior.sum()) for value in asked])
 
 
 def _forest_seed(images: AuditImages) -> int:

@@ -9,19 +9,22 @@ from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics.areas import precision_recall_curve, rankings, roc_curve
 from coronet_core.metrics.calibration import reliability
 from tasks.evaluation.prediction import SplitPredictions
+from tasks.evaluation.tables import ranking_scores
 from tasks.files import write_whole
+from tasks.params.schema import EvaluateParams
 from tasks.paths import CONFUSION_PLOT, RELIABILITY_PLOT, precision_recall_plot, roc_plot
 
 
-def write_curves(test: SplitPredictions, temperature: float) -> None:
+def write_curves(test: SplitPredictions, temperature: float, params: EvaluateParams) -> None:
     """Write the confusions, each class's ROC and precision-recall curve, and the reliability diagram.
 
-    The curve of a class without images, or without any others, has no points.
+    The curves have the areas that the tables give: both rank by `evaluate.auc_of`. The curve of a class without images,
+    or without any others, has no points.
     """
     names = [DISPLAY_NAMES[label] for label in CLASSES]
     confusions = {"truth": [names[i] for i in test.truth], "predicted": [names[i] for i in test.predicted]}
     _write(CONFUSION_PLOT, pd.DataFrame(confusions))
-    for label, ranking in zip(CLASSES, rankings(test.truth, test.probabilities()), strict=True):
+    for label, ranking in zip(CLASSES, rankings(test.truth, ranking_scores(test, params)), strict=True):
         roc = pd.DataFrame(dict(zip(("false_positive_rate", "sensitivity"), roc_curve(ranking), strict=True)))
         curve = pd.DataFrame(dict(zip(("recall", "precision"), precision_recall_curve(ranking), strict=True)))
         exists = 0 < ranking.is_positive.sum() < len(ranking.is_positive)

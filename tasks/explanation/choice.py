@@ -12,9 +12,11 @@ from tasks.params.explain import ExplainParams
 def choose(predictions: pd.DataFrame, manifest: pd.DataFrame, params: ExplainParams, seed: int) -> pd.DataFrame:
     """Choose images of each class at random, then further ones that have boxes and were recognised.
 
-    The same for the same seed, whatever else is in the split. Returns rows of the predictions with the columns
-    `explained` (the class whose probability is explained: the predicted one), `probability` (of it) and
-    `opacity_boxes` (left, top, right, bottom as fractions; an empty list where there are none).
+    A class has a second image of a patient only when there are no further patients: the intervals of the measures take
+    images for independent. The same for the same seed, whatever other patients are in the split. Returns rows of the
+    predictions with the columns `explained` (the class whose probability is explained: the predicted one),
+    `probability` (of it) and `opacity_boxes` (left, top, right, bottom as fractions; an empty list where there are
+    none).
     """
     boxes = [_listed(manifest["opacity_boxes"][row]) for row in predictions["stack_row"]]
     predictions = predictions.assign(
@@ -24,6 +26,8 @@ def choose(predictions: pd.DataFrame, manifest: pd.DataFrame, params: ExplainPar
     )
     order = predictions["image_id"].map(lambda image_id: hashlib.sha256(f"{seed}/{image_id}".encode()).hexdigest())
     shuffled = predictions.iloc[np.argsort(order.to_numpy())]
+    of_patient = shuffled.groupby(["label", "patient_group"]).cumcount()  # 0 for a patient's first image
+    shuffled = shuffled.iloc[np.argsort(of_patient.to_numpy(), kind="stable")]
     parts = [shuffled[shuffled["label"] == label].head(params.images_per_class) for label in CLASSES]
     rest = shuffled.drop(index=pd.concat(parts).index)
     parts.append(rest[can_point(rest)].head(params.boxed_images))

@@ -79,7 +79,7 @@ class ExplainParams:
     boxed_images: Annotated[int, whole(0, 10_000)]
     """Further images, recognised rightly, with boxes around their opacities: for the pointing game."""
     batch_size: Annotated[int, whole(1, 4096)]
-    """Images explained at once; changes memory and speed, not the maps."""
+    """Images explained at once; changes memory and speed; maps only by rounding, which the iterations amplify."""
     methods: Annotated[
         list[MethodName],
         Allowed(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from coronet_core.audits.detection import detection
-from coronet_core.audits.masking import Regions, View
+from coronet_core.audits.masking import VIEWS, Regions, View
 from coronet_core.audits.skill import Retained, Sample, ViewFigures, retained, view_figures
 from coronet_core.audits.verdict import Limits, Verdict, judge
 from coronet_core.audits.views import cells, read_by_view
@@ -57,10 +57,20 @@ def test_a_network_that_reads_the_lungs_passes() -> None:
 def test_a_network_that_reads_a_corner_does_not_pass() -> None:
     found = verdict_on(network_that_reads(slice(0, 4)))
     assert not found.passed
+    whole = "whole images: balanced accuracy 1.00, mean ROC-AUC 1.00"
     assert found.findings == [
-        "100% of the skill is had with the lungs masked: at most 50% is allowed.",
-        "100% of the skill is had by the border of the images alone: at most 50% is allowed.",
-        "0% of the skill is left with borders and text masked: at least 80% is wanted.",
+        (
+            f"100% of the skill is had with the lungs masked (balanced accuracy 1.00, mean ROC-AUC 1.00; {whole}): at "
+            "most 50% is allowed."
+        ),
+        (
+            "100% of the skill is had by the border of the images alone (balanced accuracy 1.00, mean ROC-AUC 1.00; "
+            f"{whole}): at most 50% is allowed."
+        ),
+        (
+            "0% of the skill is left with borders and text masked (balanced accuracy 0.33, mean ROC-AUC 0.50; "
+            f"{whole}): at least 80% is wanted."
+        ),
     ]
 
 
@@ -68,15 +78,47 @@ def test_a_source_that_tells_the_class_does_not_pass() -> None:
     perfect = view_figures(np.eye(3)[TRUTH], sample())
     found = verdict_on(network_that_reads(slice(26, 38)), perfect)
     (sentence,) = found.findings
-    assert sentence.startswith("100% of the skill is had by the source's name alone, without any image,")
+    assert sentence.startswith("100% of the skill is had by the source's name alone, without any image (")
     assert found.not_checked == []
 
 
 def test_a_network_without_skill_does_not_pass() -> None:
     found = verdict_on(lambda image: torch.full((len(image), 3), 1 / 3))
     assert found.findings == [
-        "Whole images are told no better than by chance: there is no skill whose origin could be audited."
+        (
+            "Too little skill to audit: whole images are not surely told better than by chance (balanced accuracy "
+            "0.33, mean ROC-AUC 0.50)."
+        )
     ]
+    assert found.not_checked[1:] == [
+        f"How much of the skill is {what}: whole images show none to take a share of."
+        for what in (
+            "had with the lungs masked",
+            "had by the border of the images alone",
+            "left with borders and text masked",
+        )
+    ]
+
+
+def test_skill_that_may_be_chance_is_too_little_to_take_shares_of() -> None:
+    """12 of 30 right, where chance is 10: the border's 11 would be half of the skill."""
+    right = np.arange(30) < 12
+    whole = view_figures(np.eye(3)[np.where(right, TRUTH, (TRUTH + 1) % 3)], sample())
+    assert whole.balanced_accuracy_interval is not None
+    assert whole.balanced_accuracy_interval[0] < 1 / 3 < whole.balanced_accuracy
+    assert retained(whole, whole, 3).balanced_accuracy is None
+    views: dict[View, ViewFigures] = dict.fromkeys(VIEWS, whole)
+    found = judge(views, whole, 3, LIMITS)
+    assert not found.passed
+    assert [sentence.split(":")[0] for sentence in found.findings] == ["Too little skill to audit"]
+    assert len(found.not_checked) == 4
+
+
+def test_a_measure_whose_skill_may_be_chance_is_left_out() -> None:
+    """All answers are 'healthy', and rank the classes as they should: the area alone tells what is left."""
+    right = np.eye(3)[TRUTH]
+    whole = view_figures(0.1 * right + np.array([0.8, 0.0, 0.0]), sample())
+    assert retained(view_figures(right, sample()), whole, 3) == Retained(balanced_accuracy=None, roc_auc=1.0)
 
 
 def test_skill_that_only_the_ranking_shows_counts_too() -> None:
@@ -91,9 +133,8 @@ def test_skill_that_only_the_ranking_shows_counts_too() -> None:
         "only_border": view_figures(np.full((30, 3), 1 / 3), sample()),
         "borders_and_text_masked": whole,
     }
-    assert judge(views, None, 3, LIMITS).findings == [
-        "100% of the skill is had with the lungs masked: at most 50% is allowed."
-    ]
+    (sentence,) = judge(views, None, 3, LIMITS).findings
+    assert sentence.startswith("100% of the skill is had with the lungs masked (balanced accuracy 0.33, mean ROC-AUC ")
 
 
 def test_figures_by_hand() -> None:
@@ -103,8 +144,11 @@ def test_figures_by_hand() -> None:
     assert figures.balanced_accuracy == pytest.approx((1 + 1 + 1 / 2) / 3)
     assert figures.roc_auc == {"healthy": 0.875, "pneumonia": 1.0, "covid19": 0.75}
     assert figures.roc_auc_macro == pytest.approx((0.875 + 1 + 0.75) / 3)
-    chance = view_figures(np.eye(3)[[0] * 6], sample(np.array([0, 0, 1, 1, 2, 2])))
-    assert retained(chance, figures, 3) == Retained(balanced_accuracy=0.0, roc_auc=0.0)
+
+
+def test_chance_is_none_of_the_skill() -> None:
+    whole, chance = (view_figures(np.eye(3)[answers], sample()) for answers in (TRUTH, [0] * 30))
+    assert retained(chance, whole, 3) == Retained(balanced_accuracy=0.0, roc_auc=0.0)
 
 
 def test_a_missing_class_has_no_area_and_chance_is_that_of_the_others() -> None:
@@ -115,11 +159,13 @@ def test_a_missing_class_has_no_area_and_chance_is_that_of_the_others() -> None:
     assert retained(half, figures, sample(truth).n_classes).balanced_accuracy == pytest.approx(0.5)
 
 
-def test_a_single_class_has_no_skill_to_audit() -> None:
+def test_a_single_class_is_not_accused_of_chance() -> None:
     truth = np.zeros(6, dtype=int)
     figures = view_figures(np.eye(3)[truth], sample(truth))
     assert figures.roc_auc_macro is None
-    assert retained(figures, figures, 1).known == []
+    found = judge(dict.fromkeys(VIEWS, figures), None, 1, LIMITS)
+    assert found.findings == ["All test images are of one class: nothing can be audited."]
+    assert len(found.not_checked) == 4
 
 
 def test_cells_are_mean_greys() -> None:

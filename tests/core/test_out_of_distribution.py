@@ -16,7 +16,13 @@ def usual(n: int, seed: int = 0) -> np.ndarray:
     return np.exp(np.log([0.02, 0.025, 0.04]) + both + rng.normal(0, 0.05, (n, 3)))
 
 
-REFERENCE = EnergyReference.from_energies(usual(2000), percentile=95)
+def reference_of(energies: np.ndarray, images_per_patient: int = 1) -> EnergyReference:
+    """The images of a patient stand side by side."""
+    groups = np.array([f"p{i // images_per_patient}" for i in range(len(energies))], dtype=object)
+    return EnergyReference.from_energies(energies, groups, percentile=95)
+
+
+REFERENCE = reference_of(usual(2000))
 
 
 def test_distance_is_mahalanobis_of_the_logs() -> None:
@@ -33,9 +39,24 @@ def test_the_threshold_leaves_out_the_chosen_share_of_like_images() -> None:
 def test_few_reference_images_do_not_make_like_images_unusual() -> None:
     shares = []
     for seed in range(40):
-        reference = EnergyReference.from_energies(usual(6, seed=100 + seed), percentile=95)
+        reference = reference_of(usual(6, seed=100 + seed))
         shares.append((ood_score(usual(200, seed=seed), reference) > reference.threshold).mean())
     assert np.mean(shares) < 0.1  # 0.19 with distances from a centre that they shaped themselves
+
+
+def test_images_of_one_patient_do_not_hold_each_other_close() -> None:
+    """Six patients with four images each, which are nearly the same."""
+    rng = np.random.default_rng(1)
+    shares = []
+    for seed in range(40):
+        alike = np.repeat(usual(6, seed=100 + seed), 4, axis=0) * np.exp(rng.normal(0, 0.01, (24, 3)))
+        reference = reference_of(alike, images_per_patient=4)
+        shares.append((ood_score(usual(200, seed=seed), reference) > reference.threshold).mean())
+    assert np.mean(shares) < 0.08  # 0.16 where images of one patient are in different tenths
+
+
+def test_images_of_a_single_patient_are_held_out_one_by_one() -> None:
+    assert reference_of(usual(8), images_per_patient=8) == reference_of(usual(8))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +77,7 @@ def test_the_reference_survives_json() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_or_equal_reference_images_give_finite_scores(n: int) -> None:
-    reference = EnergyReference.from_energies(np.full((n, 3), 0.02), percentile=95)
+    reference = reference_of(np.full((n, 3), 0.02))
     assert np.isfinite(ood_score(usual(10), reference)).all()
     assert reference.threshold == pytest.approx(0, abs=1e-6)
 
@@ -69,6 +90,6 @@ def test_energies_that_are_not_finite_are_infinitely_far_out() -> None:
 
 def test_a_reference_without_images_or_finite_energies_is_refused() -> None:
     with pytest.raises(DataError, match="no images to take residual energies from"):
-        EnergyReference.from_energies(np.empty((0, 3)), percentile=95)
+        reference_of(np.empty((0, 3)))
     with pytest.raises(DataError, match="1 of 2 images have residual energies that are not finite"):
-        EnergyReference.from_energies(np.array([[0.1, 0.1, 0.1], [np.nan, 0.1, 0.1]]), percentile=95)
+        reference_of(np.array([[0.1, 0.1, 0.1], [np.nan, 0.1, 0.1]]))

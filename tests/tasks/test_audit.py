@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from coronet_core.audits.detection import Detection
-from coronet_core.audits.masking import VIEWS, View
+from coronet_core.audits.masking import VIEWS, Regions, View
 from coronet_core.audits.probes import PROBES
 from coronet_core.audits.skill import Sample, ViewFigures, view_figures
 from coronet_core.classes import CLASSES
@@ -23,6 +24,8 @@ from coronet_core.models import FPAE, build_cin
 from coronet_core.out_of_distribution import EnergyReference
 from coronet_core.weights import save_weights
 from tasks import audit, build_split
+from tasks.auditing.images import AuditImages
+from tasks.auditing.shortcuts import by_column, looked_up
 from tasks.evaluation.calibration import Calibration, write_calibration
 from tasks.params.data import PhantomPatients, PhantomSource
 from tasks.params.file import read_params
@@ -71,7 +74,7 @@ def calibration() -> Calibration:
         conformal_quantile=None,
         sensitivity_floor=0.9,
         covid19_threshold=None,
-        energies=EnergyReference.from_energies(energies, 95),
+        energies=EnergyReference.from_energies(energies, np.arange(20).astype(object), 95),
         warnings=[],
     )
 
@@ -123,7 +126,7 @@ def test_the_same_seed_gives_the_same_audit_whatever_the_batch(context: StageCon
 def test_one_source_is_not_checked(context: StageContext) -> None:
     found = audited(context)
     assert found["columns"] == {"source": None, "view": None}
-    assert found["verdict"]["not_checked"] == ["All images have one source: it cannot tell the class."]
+    assert "All images have one source: it cannot tell the class." in found["verdict"]["not_checked"]
 
 
 def test_a_source_of_each_class_tells_the_class(context: StageContext) -> None:
@@ -131,6 +134,33 @@ def test_a_source_of_each_class_tells_the_class(context: StageContext) -> None:
     found = audited(context)
     assert found["columns"]["source"]["roc_auc_macro"] == 1.0
     assert not found["verdict"]["passed"]
+
+
+def test_a_small_source_of_one_class_is_looked_up() -> None:
+    labels = np.repeat(np.array(CLASSES, dtype=object), [40, 40, 4])
+    rows = pd.DataFrame({"label": labels, "source": "from " + labels, "view": None})
+    truth = np.repeat(np.arange(3), [40, 40, 4])
+    groups = np.arange(len(rows)).astype(object)
+    images = AuditImages(
+        train=rows,
+        test=rows,
+        sample=Sample(truth=truth, groups=groups, confidence=0.95, replicates=100, seed=1),
+        regions=Regions((0.1, 0.1, 0.9, 0.9), 0.1),
+        batch_size=1,
+        n_probes=1,
+        device=torch.device("cpu"),
+        seed=1,
+    )
+    figures = by_column(images, "source")
+    assert figures is not None
+    assert figures.balanced_accuracy == 1
+    assert by_column(images, "view") is None
+
+
+def test_a_look_up_counts_classes_alike_and_knows_nothing_of_new_values() -> None:
+    known, labels = np.array([*"aabab"], dtype=object), np.array(["healthy"] * 3 + ["covid19"] * 2, dtype=object)
+    found = looked_up(known, labels, np.array([*"abc"], dtype=object))  # a: 2 of 3 and 1 of 2, b: 1 of 3 and 1 of 2
+    np.testing.assert_allclose(found, [[4 / 7, 0, 3 / 7], [2 / 5, 0, 3 / 5], [1 / 2, 0, 1 / 2]])
 
 
 def test_a_test_split_without_a_class_has_nulls(context: StageContext) -> None:
@@ -144,9 +174,7 @@ def test_a_test_split_of_one_class_does_not_pass(context: StageContext) -> None:
     change_manifest(split=lambda rows: rows["split"].where(rows["label"] == "healthy", "train"))
     found = audited(context)
     assert found["views"]["as_is"]["network"]["roc_auc_macro"] is None
-    assert found["verdict"]["findings"] == [
-        "Whole images are told no better than by chance: there is no skill whose origin could be audited."
-    ]
+    assert found["verdict"]["findings"] == ["All test images are of one class: nothing can be audited."]
 
 
 def test_no_test_images_are_an_error(context: StageContext) -> None:

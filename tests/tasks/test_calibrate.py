@@ -67,6 +67,15 @@ def test_too_few_validation_images_are_said(context: StageContext) -> None:
     assert calibrated(predictions(4, 3, 1, edge=1), params).conformal_quantile is not None
 
 
+def test_too_few_validation_images_of_covid19_for_the_threshold_are_said(context: StageContext) -> None:
+    (warning,) = calibrated(predictions(60, 60, 9), context.params.calibrate).warnings
+    assert warning.startswith("9 validation images of COVID-19 are too few to miss one and still reach 90%")
+    assert "Take 10 or more, or lower calibrate.sensitivity_floor" in warning
+    assert calibrated(predictions(60, 60, 10), context.params.calibrate).warnings == []
+    certain = replace(context.params.calibrate, sensitivity_floor=1.0)
+    assert calibrated(predictions(60, 60, 9), certain).warnings == []
+
+
 def test_validation_images_that_are_all_told_right_leave_the_temperature_open(context: StageContext) -> None:
     found = calibrated(predictions(20, 20, 20, edge=50), context.params.calibrate)
     assert found.temperature == pytest.approx(COLDEST)

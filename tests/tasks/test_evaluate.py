@@ -129,6 +129,18 @@ def test_hard_predictions_have_areas_of_their_own(evaluated: Evaluated) -> None:
     assert hard["roc_auc"]["healthy"] < evaluated()["roc_auc"]["healthy"]
 
 
+@pytest.mark.parametrize("auc_of", ["probabilities", "predictions"])
+def test_curves_have_the_areas_of_the_tables(evaluated: Evaluated, auc_of: str) -> None:
+    metrics = evaluated(auc_of=auc_of)
+    for label in CLASSES:
+        roc = pd.read_csv(roc_plot(label))
+        area = np.trapezoid(roc["sensitivity"], roc["false_positive_rate"])
+        assert area == pytest.approx(metrics["roc_auc"][label])
+        curve = pd.read_csv(precision_recall_plot(label))
+        steps = np.diff(curve["recall"], prepend=0)
+        assert (np.abs(steps) * curve["precision"]).sum() == pytest.approx(metrics["pr_auc"][label])
+
+
 def test_the_reliability_bins_make_up_the_calibration_errors(evaluated: Evaluated) -> None:
     found = evaluated()["calibration"]
     assert found["before"]["ece"] != found["after"]["ece"]

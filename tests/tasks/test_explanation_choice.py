@@ -1,5 +1,7 @@
 """Which images are explained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ def predictions() -> pd.DataFrame:
     predicted = np.where(np.arange(60) % 4 == 0, "healthy", labels)
     probabilities = {f"probability_{label}": np.arange(60) / 100 + i for i, label in enumerate(np.unique(labels))}
     columns = {"stack_row": np.arange(60), "image_id": [f"i{i}" for i in range(60)]}
+    columns["patient_group"] = [f"p{i}" for i in range(60)]
     return pd.DataFrame(columns | {"label": labels, "predicted": predicted} | probabilities)
 
 
@@ -42,3 +45,17 @@ def test_images_of_each_class_come_first_and_then_those_that_can_point(
     assert not chosen.equals(choose(predictions, manifest, params, seed=2))
     kept = predictions[predictions["image_id"].isin(chosen["image_id"])]
     assert set(choose(kept, manifest, params, seed=1)["image_id"]) == set(chosen["image_id"])
+
+
+def test_a_patient_has_one_image_as_long_as_there_are_others(
+    predictions: pd.DataFrame, manifest: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    params = replace(read_params(PROJECT / "params.yaml").explain, images_per_class=6, boxed_images=0)
+    clustered = predictions.assign(patient_group=[f"p{i // 4}" for i in range(60)])  # five of each class
+    for seed in range(5):
+        chosen = choose(clustered, manifest, params, seed)
+        for label in ("healthy", "pneumonia", "covid19"):
+            patients = chosen.loc[chosen["label"] == label, "patient_group"]
+            assert patients.head(5).is_unique
+            assert len(patients) == 6

@@ -112,6 +112,10 @@ def test_paper_and_run_stand_side_by_side(page: str) -> None:
     assert all(figure in page for figure in ("93.50", "93.63", "93.51", "95.48", "91.87", "96.14", "(845)"))
 
 
+def test_images_that_were_chosen_for_their_boxes_are_not_called_random(page: str) -> None:
+    assert "chosen at random, and up to 1 further ones that have boxes and were recognised;" in page
+
+
 def test_a_failed_audit_is_told_at_the_top(changed: Changed) -> None:
     changed.reports[AUDIT]["verdict"] |= {"passed": False, "findings": ["80% of the skill is had by the border."]}
     page, card = changed.page_and_card()
@@ -155,6 +159,7 @@ def test_what_is_not_known_is_a_dash(changed: Changed) -> None:
     assert re.findall(r".{0,40}\b(?:None(?![.:])|nan\b).{0,40}", without_pictures(page) + card) == []
     assert "<td>–<small>–</small></td>" in page
     assert "COVID-19, area unknown" in page
+    assert "no COVID-19 image in the validation split: no threshold" in page
     assert "| – (–) |" in card
 
 
