@@ -125,7 +125,12 @@ def test_other_weights_make_all_residuals_anew(context: StageContext, monkeypatc
 def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
     context: StageContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictions = {"image_id": list("abc"), "stack_row": [0, 5, 11], "label": ["healthy", "pneumonia", "covid19"]}
+    predictions = {
+        "image_id": list("abc"),
+        "patient_group": list("abc"),
+        "stack_row": [0, 5, 11],
+        "label": ["healthy", "pneumonia", "covid19"],
+    }
     probabilities = {f"probability_{label}": [0.5, 0.5, 0.5] for label in predictions["label"]}
     PREDICTIONS.parent.mkdir(exist_ok=True)
     table = pd.DataFrame(predictions | {"predicted": ["healthy", "covid19", "covid19"]} | probabilities)
@@ -145,7 +150,13 @@ def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
 
 def test_every_method_loses_its_maps_to_random_weights_level_by_level(context: StageContext) -> None:
     PREDICTIONS.parent.mkdir(exist_ok=True)
-    columns = {"image_id": ["a"], "stack_row": [5], "label": ["pneumonia"], "predicted": ["pneumonia"]}
+    columns = {
+        "image_id": ["a"],
+        "patient_group": ["a"],
+        "stack_row": [5],
+        "label": ["pneumonia"],
+        "predicted": ["pneumonia"],
+    }
     pd.DataFrame(columns | {"probability_pneumonia": [0.5]}).to_parquet(PREDICTIONS)
     params = context.params.explain
     measures = replace(params.measures, randomisation_images=1, repeat_seeds=0)
