@@ -42,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def stages_run(output: str, variant: str) -> list[str]:
     """The stages of a variant that had something to do."""
-    return re.findall(rf"Flow run '[a-z-]+ {variant}' - (\S+) +Completed +from", output)
+    return re.findall(rf"Flow run '\S+ {variant}' - (\S+) +Completed +from", output)
 
 
 def children(project: Project, study: str) -> dict[str, dict[str, str]]:
@@ -137,13 +137,13 @@ def test_the_folds_test_every_image_once(project: Project) -> None:
     accuracies = [read(folder / METRICS)["accuracy"] for folder in folds]
     assert summary["mean"]["accuracy"] == pytest.approx(sum(accuracies) / 2)
     assert summary["patients_in_two_splits"] == 0
-    assert "2-fold" in (project.folder / cross_validation_page("patients")).read_text()
+    assert "cross-validation in 2 folds" in (project.folder / cross_validation_page("patients")).read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--folds", "20"], "class covid19: 9 patients cannot be in 20 folds"),
+        (["--folds", "20"], "class healthy: 12 patients cannot be in 20 folds"),
         (["--until", "train_cin"], "error: --until train_cin: the folds must be evaluated"),
         (["--until", "evalute"], "error: evalute: no such stage"),
     ],
