@@ -15,8 +15,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
 
+# A file of tests at a time on each core: threads of two processes on the same cores would wait for each other.
 test: check  ## all checks and tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: $(INSTALLED)  ## style, types and import contracts: what pre-commit runs too
 	$(BIN)/ruff format --check .
