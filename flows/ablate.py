@@ -6,6 +6,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError
 from flows.variants import Study, Variant, run_variants
+from flows.webhook import AT_ITS_END
 from tasks.files import write_json
 from tasks.params.file import read_params
 from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
@@ -17,7 +18,7 @@ STUDY = "ablation"
 LAST_STAGE = "evaluate"
 
 
-@flow(name="ablate")
+@flow(name="ablate", **AT_ITS_END)
 def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[None]:
     """Run the ablations that apply, or `only` some, and compare them with the run, which must be up to date.
 

@@ -6,21 +6,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from coronet_core.classes import DISPLAY_NAMES
 from tasks.paths import AUDIT, FIGURES, METRICS, REPORT
 from tasks.reporting.figures.drawing import ALT_KEY
 from tasks.reporting.pages import environment, number, numbers, percent, percents, words
 from tasks.reporting.paper import PAPER
+from tasks.tracking.delivery import page_of_run, tracking_uri
+from tasks.tracking.run import StageRun
 
 SUMMARY_KEY: Final = "report"
 METRICS_KEY: Final = "metrics"
 FIGURES_KEY: Final = "figures"
+MLFLOW_KEY: Final = "mlflow-run"
 
 
-def publish_artifacts() -> None:
-    """Create the artifacts of the report in the current folder; to be called within a flow, behind its stages.
+def publish_artifacts(run: StageRun) -> None:
+    """Create the artifacts of `run` and of the report in the current folder; to be called in a flow, behind its stages.
 
     Figures go along as data URIs in Markdown: the page shows them without this machine's files and without a network.
     """
@@ -29,6 +32,28 @@ def publish_artifacts() -> None:
     create_table_artifact(_rows(metrics), key=METRICS_KEY, description="Figures on the test split with intervals")
     figures = [_figure(path) for path in sorted(FIGURES.glob("*.png"))]
     create_markdown_artifact("\n\n".join(figures), key=FIGURES_KEY, description="The figures of the report")
+    _link_mlflow(run)
+
+
+def headline() -> str:
+    """Return what the last run came to, in one line."""
+    metrics, audit = (json.loads(path.read_text(encoding="utf-8")) for path in (METRICS, AUDIT))
+    accuracy = f"accuracy {percent(metrics['accuracy'])}% ({percents(metrics['accuracy_interval'])})"
+    verdict = "passed" if audit["verdict"]["passed"] else "not passed"
+    return f"{accuracy}, macro ROC-AUC {number(metrics['roc_auc']['macro'])}, shortcut audit {verdict}"
+
+
+def _link_mlflow(run: StageRun) -> None:
+    run.deliver()
+    page = run.run_id and page_of_run(run.run_id)
+    if page:
+        create_link_artifact(
+            page, link_text=f"MLflow run {run.run_id}", key=MLFLOW_KEY, description="The run on record"
+        )
+    else:
+        where = f"Run `{run.run_id}` in `{tracking_uri()}`: `make mlflow` shows it."
+        missing = "No MLflow server has received the run yet; its record is kept and sent later."
+        create_markdown_artifact(where if run.run_id else missing, key=MLFLOW_KEY, description="The run on record")
 
 
 def _summary(metrics: dict[str, Any], audit: dict[str, Any]) -> str:

@@ -40,6 +40,28 @@ def run(
 
 
 @app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's page.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's page.")] = 5000,
+    worker_port: Annotated[int, typer.Option(help="Port on which the worker says that it is well.")] = 8080,
+) -> None:
+    """Start what one machine needs (Prefect and MLflow servers, a worker), deploy, show the addresses; until Ctrl-C."""
+    from flows.up import up as start
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(lambda: start(prefect_port, mlflow_port, worker_port)))
+
+
+@app.command()
+def deploy() -> None:
+    """Tell the Prefect server that PREFECT_API_URL names of the deployments, the work pool and the automations."""
+    from flows.deploy import deploy as deploy_all
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(deploy_all))
+
+
+@app.command()
 def ablate(
     only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
     parallel: Annotated[

@@ -7,6 +7,7 @@ from prefect.states import Completed, Failed
 from coronet_core.classes import FoldUnit
 from coronet_core.errors import CoroNetError
 from flows.variants import Study, Variant, run_variants
+from flows.webhook import AT_ITS_END
 from tasks.files import write_json
 from tasks.params.file import read_params
 from tasks.paths import cross_validation_page, cross_validation_summary
@@ -17,7 +18,7 @@ from tasks.tracking.run import StageRun, numbers_of
 STUDY = "cross-validation"
 
 
-@flow(name="cross-validate")
+@flow(name="cross-validate", **AT_ITS_END)
 def cross_validate(
     folds: int = 5, unit: FoldUnit = "patients", last_stage: str = "report", parallel: int | None = None
 ) -> State[None]:

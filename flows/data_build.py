@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from coronet_core.errors import CoroNetError
-from flows.process import run_stage_process, stage_environment
+from flows.process import StageProcesses, stage_environment
 from flows.project import prepare
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.splitting import labels_only
@@ -15,7 +15,7 @@ LABELS_ONLY = Path("reports/labels_only")
 def build_split(params_file: Path | None) -> None:
     """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
     prepare(params_file)
-    result = run_stage_process(STAGE, Path(), stage_environment(), print)
+    result = StageProcesses(Path()).run(STAGE, stage_environment(), print)
     if not result.succeeded:
         raise CoroNetError(result.reason)
 

@@ -2,16 +2,20 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Timer
+from typing import Final
 
 import psutil
 
-ERROR_PREFIX = "error: "
+from tasks.edge import ERROR_PREFIX, TRANSIENT_EXIT
+
 SKIPPED_SUFFIX = "didn't change, skipping"
 GRACE_S = 5.0
 DVC_HINTS = (
@@ -23,9 +27,9 @@ DVC_HINTS = (
     "Updating lock",
 )
 """Beginnings of lines in which DVC advises what to type next: no part of a stage's log."""
-
-_running: dict["subprocess.Popen[str]", Path] = {}
-"""Stages that run now, and the folders of their projects."""
+KILLED: Final = (-signal.SIGKILL, -signal.SIGTERM)
+STAGE_EXIT = re.compile(r"^ERROR: .*, exited with (-?\d+)$")
+"""How DVC tells the exit code of a stage's command, its own being another."""
 
 
 @dataclass(frozen=True)
@@ -35,59 +39,113 @@ class StageResult:
     succeeded: bool
     is_up_to_date: bool
     """DVC found nothing to do."""
+    is_transient: bool
+    """It failed by what may have passed when it is tried again: a kill, a connection."""
     reason: str
     """The error in one line; empty if there is none."""
 
 
-def run_stage_process(
-    stage: str, folder: Path, environment: dict[str, str], on_line: Callable[[str], None]
-) -> StageResult:
-    """Run `stage` of the project in `folder` through DVC and wait for it.
+class StageProcesses:
+    """The stages of one project that run now, each a process group; ended together."""
 
-    `dvc --wait-for-lock repro --single-item` runs the stage only if it is stale, and several such processes work side
-    by side on one `dvc.lock`.
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.child", "--wait-for-lock", "repro", "--single-item", stage],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    _running[process] = folder
-    lines: list[str] = []
-    try:
-        for line in process.stdout or ():
-            if text := line.rstrip():
-                lines.append(text)
-                if not text.lstrip().startswith(DVC_HINTS):
-                    on_line(text)
-        code = process.wait()
-    finally:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: set[subprocess.Popen[str]] = set()
+        self._ended = Event()
+
+    def run(
+        self,
+        stage: str,
+        environment: dict[str, str],
+        on_line: Callable[[str], None],
+        timeout_s: float | None = None,
+    ) -> StageResult:
+        """Run `stage` through DVC and wait for it, `timeout_s` at most.
+
+        `dvc --wait-for-lock repro --single-item` runs the stage only if it is stale, and several such processes work
+        side by side on one `dvc.lock`.
+        """
+        if self._ended.is_set():
+            return ENDED
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
+            cwd=self._folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._running.add(process)
+        lines: list[str] = []
+        try:
+            with _ended_after(timeout_s, process) as is_timed_out:
+                for line in process.stdout or ():
+                    if text := line.rstrip():
+                        lines.append(text)
+                        if not text.lstrip().startswith(DVC_HINTS):
+                            on_line(text)
+                code = process.wait()
+        finally:
+            end_process_group(process)
+            self._running.discard(process)
+        if self._ended.is_set() and code != 0:
+            return ENDED
+        if is_timed_out.is_set():
+            return _failed(f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time.")
+        return _result(lines, code)
+
+    def end(self) -> None:
+        """End all stages that run now, with all that they started; none is begun after that."""
+        self._ended.set()
+        for process in list(self._running):
+            end_process_group(process)
+
+
+def _failed(reason: str, *, is_transient: bool = False) -> StageResult:
+    return StageResult(succeeded=False, is_up_to_date=False, is_transient=is_transient, reason=reason)
+
+
+ENDED: Final = _failed("ended with the flow. The next run goes on where it was.")
+
+
+def _result(lines: list[str], code: int) -> StageResult:
+    if code == 0:
+        is_up_to_date = any(line.endswith(SKIPPED_SUFFIX) for line in lines)
+        return StageResult(succeeded=True, is_up_to_date=is_up_to_date, is_transient=False, reason="")
+    exits = [int(found[1]) for line in lines if (found := STAGE_EXIT.search(line))]
+    stage_code = exits[-1] if exits else code
+    if stage_code in KILLED:
+        return _failed(f"killed by {signal.Signals(-stage_code).name}", is_transient=True)
+    return _failed(_reason(lines, code), is_transient=stage_code == TRANSIENT_EXIT)
+
+
+@contextlib.contextmanager
+def _ended_after(timeout_s: float | None, process: "subprocess.Popen[str]") -> Iterator[Event]:
+    """End `process` after `timeout_s`; the event tells whether that has happened."""
+    is_timed_out = Event()
+    if timeout_s is None:
+        yield is_timed_out
+        return
+
+    def end() -> None:
+        is_timed_out.set()
         end_process_group(process)
-        del _running[process]
-    return StageResult(
-        succeeded=code == 0,
-        is_up_to_date=code == 0 and any(line.endswith(SKIPPED_SUFFIX) for line in lines),
-        reason="" if code == 0 else _reason(lines, code),
-    )
+
+    timer = Timer(timeout_s, end)
+    timer.start()
+    try:
+        yield is_timed_out
+    finally:
+        timer.cancel()
 
 
 def stage_environment(**variables: str) -> dict[str, str]:
     """Return the environment of a stage: this one and `variables`, with this interpreter first on the path."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
-
-
-def end_stages(folder: Path) -> None:
-    """End all stages of the project in `folder` that run now, with all that they started."""
-    for process, own in list(_running.items()):
-        if own == folder:
-            end_process_group(process)
 
 
 def end_descendants() -> None:

@@ -2,35 +2,56 @@
 
 import sys
 from pathlib import Path
+from typing import Final
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.artifacts import publish_artifacts
+from coronet_core.errors import CoroNetError
+from flows.alone import alone
+from flows.artifacts import headline, publish_artifacts
 from flows.graph import read_graph, stale_stages
-from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
+from flows.naming import name_flow_run
+from flows.project import prepare
+from flows.stages import DEFAULT_POLICY, UP_TO_DATE, StagePolicy, run_stages
+from flows.webhook import AT_ITS_END
 from tasks.params.file import read_params
+from tasks.paths import STATE
 from tasks.tracking.run import StageRun
 
-PIPELINE = "pipeline"
+PIPELINE: Final = "pipeline"
+LOCK: Final = STATE / "retrain.lock"
 
 
-@flow(name="retrain")
-def retrain() -> State[None]:
-    """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it."""
-    params = read_params()
-    stages = read_graph()
-    if not stale_stages(stage.name for stage in stages):
-        get_run_logger().info("all stages are up to date: nothing to do")
-        return Completed(name=UP_TO_DATE, message="all stages are up to date")
+@flow(name="retrain", **AT_ITS_END)
+def retrain(params_file: Path | None = None, policy: StagePolicy = DEFAULT_POLICY) -> State[None]:
+    """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
+
+    Args:
+        params_file: A parameter file that becomes the live params.yaml first, such as params/paper.yaml.
+        policy: How often and how long stages are tried.
+    """
     try:
-        with StageRun(PIPELINE, params) as pipeline:
-            run_stages(stages, Path(), pipeline)
-            publish_artifacts()
-    except StagesFailedError as error:
+        with alone(LOCK, "retrain"):
+            return _bring_up_to_date(params_file, policy)
+    except CoroNetError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{len(stages)} stages")
+
+
+def _bring_up_to_date(params_file: Path | None, policy: StagePolicy) -> State[None]:
+    prepare(params_file)
+    stages = read_graph()
+    stale = stale_stages(stage.name for stage in stages)
+    name_flow_run(stale)
+    if not stale:
+        get_run_logger().info("all stages are up to date: nothing to do")
+        return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
+    with StageRun(PIPELINE, read_params()) as pipeline:
+        run_stages(stages, Path(), pipeline, policy)
+        publish_artifacts(pipeline)
+    name_flow_run(stale=())
+    return Completed(message=headline())
 
 
 if __name__ == "__main__":

@@ -49,8 +49,11 @@ def _stop(*_: object) -> NoReturn:
 
 def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
     """Run a flow; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
+    from flows.server import temporary_prefect_server  # late: with nothing to do, no server is needed
+
     signal.signal(signal.SIGINT, _stop)
-    state = run_flow()
+    with temporary_prefect_server():
+        state = run_flow()
     if not state.is_completed():
         raise CoroNetError(state.message or f"the flow ended as {state.name}")
 

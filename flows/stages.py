@@ -5,19 +5,25 @@ each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
 from pathlib import Path
+from typing import Any
 
-from prefect import get_client, get_run_logger, task
+from prefect import Task, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
+from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.errors import CoroNetError
 from flows.graph import Stage
-from flows.process import end_stages, run_stage_process, stage_environment
+from flows.process import StageProcesses, stage_environment
+from flows.progress import StageProgress
+from tasks.progress import AS_LINES, PROGRESS_VARIABLE, Standing
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
-UP_TO_DATE = "UpToDate"
+UP_TO_DATE = "Up to date"
+TRANSIENT_FAILURE = "Transient failure"
+LONGEST_DELAY_S = 600.0
 
 Futures = dict[str, PrefectFuture[State[None]]]
 
@@ -26,24 +32,55 @@ class StagesFailedError(CoroNetError):
     """Stages of a flow run failed; names each with its reason."""
 
 
+class StagePolicy(BaseModel):
+    """How often and how long stages are tried: a parameter of flows, and a form on Prefect's page."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retries: int = Field(default=2, ge=0, le=10, description="Further tries of a stage that failed by what may pass.")
+    retry_delay_s: float = Field(
+        default=10.0, gt=0, description="Seconds before the first of them; each next one waits twice."
+    )
+    timeout_minutes: float | None = Field(
+        default=None, gt=0, description="A stage that takes longer is ended; null: never."
+    )
+
+
+DEFAULT_POLICY = StagePolicy()
+
+
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
-def run_stage(stage: Stage, folder: Path, environment: dict[str, str]) -> State[None]:
-    """Run one stage of the project in `folder` through DVC; its output becomes the task's log."""
-    result = run_stage_process(stage.name, folder, environment, get_run_logger().info)
-    if not result.succeeded:
-        return Failed(message=result.reason)  # a state, not an exception: the reason is the user's, not a traceback
+def run_stage(
+    stage: Stage, processes: StageProcesses, environment: dict[str, str], timeout_s: float | None
+) -> State[None]:
+    """Run one stage through DVC; its output becomes the task's log."""
+    log, progress = get_run_logger(), StageProgress(stage.name)
+
+    def on_line(line: str) -> None:
+        standing = Standing.from_line(line)
+        if standing is None:
+            log.info(line)
+        else:
+            progress.show(standing)
+
+    result = processes.run(stage.name, environment, on_line, timeout_s)
+    if not result.succeeded:  # a state, not an exception: the reason is the user's, not a traceback
+        return Failed(name=TRANSIENT_FAILURE if result.is_transient else None, message=result.reason)
     if result.is_up_to_date:
         return Completed(name=UP_TO_DATE, message="up to date")
     return Completed(message="done")
 
 
-def run_stages(stages: list[Stage], folder: Path, run: StageRun, **variables: str) -> None:
+def run_stages(
+    stages: list[Stage], folder: Path, run: StageRun, policy: StagePolicy = DEFAULT_POLICY, /, **variables: str
+) -> None:
     """Run `stages` of the project in `folder`, nested under `run`; `variables` are added to their environment.
 
     Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
     """
     run.deliver()  # now, so that the stages find their parent
-    futures = _submit(stages, folder, stage_environment(**{PARENT_VARIABLE: run.key}, **variables))
+    told = {PARENT_VARIABLE: run.key, PROGRESS_VARIABLE: AS_LINES}
+    futures = _submit(stages, folder, stage_environment(**told, **variables), policy)
     runs = _task_runs(futures)
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
@@ -51,19 +88,34 @@ def run_stages(stages: list[Stage], folder: Path, run: StageRun, **variables: st
     _raise_failures(futures)
 
 
-def _submit(stages: list[Stage], folder: Path, environment: dict[str, str]) -> Futures:
+def _submit(stages: list[Stage], folder: Path, environment: dict[str, str], policy: StagePolicy) -> Futures:
     """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
     futures: Futures = {}
+    processes = StageProcesses(folder)
+    tried = run_stage.with_options(
+        retries=policy.retries,
+        retry_delay_seconds=_delays(policy),
+        retry_condition_fn=_may_pass,
+    )
+    timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
     try:
         for stage in stages:
             upstream = [futures[name] for name in stage.upstream]
-            futures[stage.name] = run_stage.submit(stage, folder, environment, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+            futures[stage.name] = tried.submit(stage, processes, environment, timeout_s, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:
-        end_stages(folder)
+        processes.end()
         raise
     return futures
+
+
+def _delays(policy: StagePolicy) -> list[float]:
+    return [min(LONGEST_DELAY_S, policy.retry_delay_s * 2**n) for n in range(policy.retries)] or [0.0]
+
+
+def _may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    return state.name == TRANSIENT_FAILURE
 
 
 def _task_runs(futures: Futures) -> dict[str, TaskRun]:

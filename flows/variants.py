@@ -6,24 +6,23 @@ for the variant is nested under that. In Prefect a variant is a flow run below t
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from filelock import FileLock, Timeout
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.cores import usable_cores
 from coronet_core.errors import CoroNetError
+from flows.alone import alone
 from flows.graph import leading_to, read_graph, stale_stages
-from flows.stages import UP_TO_DATE, run_stages
+from flows.stages import DEFAULT_POLICY, UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import METRICS
@@ -66,7 +65,7 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
         is_stale = bool(stale_stages((stage.name for stage in stages), folder))
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             if is_stale:
-                run_stages(stages, folder, run, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
+                run_stages(stages, folder, run, DEFAULT_POLICY, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
             run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
     except CoroNetError as error:
@@ -98,25 +97,13 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
         finally:
             lanes.put(device)
 
-    with _alone(study), ThreadPoolExecutor(len(devices)) as pool:
+    with alone(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(devices)) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
     for future in futures:
         future.result()
     if failures:
         raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
     return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
-
-
-@contextmanager
-def _alone(study: Study) -> Iterator[None]:
-    """Hold the study's workspaces: another process would change the code under stages that run."""
-    path = WORKSPACES / f"{study.name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout as error:
-        raise CoroNetError(f"{study.name} runs already in another process. Wait for it, then try again.") from error
 
 
 def _devices(parallel: int | None) -> list[dict[str, str]]:

@@ -43,6 +43,18 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
 
 
+def page_of_run(run_id: str) -> str | None:
+    """Return the address of a run on MLflow's page; None if runs are tracked without a server, or it is away."""
+    uri = tracking_uri()
+    if not uri.startswith(("http://", "https://")):
+        return None
+    try:
+        experiment_id = _client().get_run(run_id).info.experiment_id
+    except Exception:  # noqa: BLE001  # whatever a client library raises, a missing link must not fail a run
+        return None
+    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
 def deliver(record: RunRecord) -> bool:
     """Send the events that MLflow has not received. False if it cannot be reached; then they stay for later."""
     try:

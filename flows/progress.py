@@ -1,0 +1,41 @@
+"""How far a stage is, as a progress artifact on Prefect's page."""
+
+import contextlib
+import time
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
+
+from tasks.progress import Standing
+
+
+class StageProgress:
+    """The progress artifact of one run of a stage; to be used within its task."""
+
+    def __init__(self, stage: str) -> None:
+        self._key = "progress-" + stage.replace("@", "-").replace("_", "-")  # Prefect takes no others in keys
+        self._artifact: UUID | None = None
+        self._first: tuple[float, int] | None = None
+
+    def show(self, standing: Standing) -> None:
+        """Bring the artifact to `standing`; made when there is something to show."""
+        now = time.monotonic()
+        began_s, began_with = self._first = self._first or (now, standing.done)
+        rate = (standing.done - began_with) / (now - began_s) if now > began_s else 0.0
+        percent, text = 100 * standing.done / max(1, standing.total), described(standing, rate)
+        with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next line shows more
+            if self._artifact is None:
+                self._artifact = create_progress_artifact(percent, self._key, text)
+            else:
+                update_progress_artifact(self._artifact, percent, text)
+
+
+def described(standing: Standing, rate: float) -> str:
+    """Return how far a stage is in words; `rate` is in units a second, 0 if unknown."""
+    parts = [standing.note, f"{standing.done:,} of {standing.total:,} {standing.unit}"]
+    if rate > 0:
+        seconds = round((standing.total - standing.done) / rate)
+        parts += [f"{rate:,.1f} a second", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"]
+    return ", ".join(part for part in parts if part)
