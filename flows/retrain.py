@@ -7,9 +7,10 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from coronet_core.errors import CoroNetError
 from flows.artifacts import publish_artifacts
-from flows.graph import read_graph, stale_stages
-from flows.stages import UP_TO_DATE, StagesFailedError, run_stages
+from flows.graph import leading_to, read_graph, stale_stages
+from flows.stages import UP_TO_DATE, run_stages
 from tasks.params.file import read_params
 from tasks.tracking.run import StageRun
 
@@ -17,18 +18,23 @@ PIPELINE = "pipeline"
 
 
 @flow(name="retrain")
-def retrain() -> State[None]:
-    """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it."""
+def retrain(remote_stages: dict[str, str] | None = None) -> State[None]:
+    """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
+
+    `remote_stages` names, by stage, the work queue of the pool `coronet` whose worker runs it on another host.
+    """
     params = read_params()
     stages = read_graph()
     if not stale_stages(stage.name for stage in stages):
         get_run_logger().info("all stages are up to date: nothing to do")
         return Completed(name=UP_TO_DATE, message="all stages are up to date")
     try:
+        for name in remote_stages or {}:
+            leading_to(name, stages)  # a wrong name must not wait for the run
         with StageRun(PIPELINE, params) as pipeline:
-            run_stages(stages, Path(), pipeline)
+            run_stages(stages, Path(), pipeline, remote_stages)
             publish_artifacts()
-    except StagesFailedError as error:
+    except CoroNetError as error:
         return Failed(message=str(error))
     return Completed(message=f"{len(stages)} stages")
 

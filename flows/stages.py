@@ -4,6 +4,7 @@ Prefect decides when and where, DVC what is stale: a task runs its stage through
 each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import get_client, get_run_logger, task
@@ -15,6 +16,7 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError
 from flows.graph import Stage
 from flows.process import end_stages, run_stage_process, stage_environment
+from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
 UP_TO_DATE = "UpToDate"
@@ -27,9 +29,13 @@ class StagesFailedError(CoroNetError):
 
 
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
-def run_stage(stage: Stage, folder: Path, environment: dict[str, str]) -> State[None]:
-    """Run one stage of the project in `folder` through DVC; its output becomes the task's log."""
-    result = run_stage_process(stage.name, folder, environment, get_run_logger().info)
+def run_stage(stage: Stage, folder: Path, environment: dict[str, str], place: RemotePlace | None = None) -> State[None]:
+    """Run one stage of the project in `folder` through DVC, or at `place`; its output becomes the task's log."""
+    log = get_run_logger().info
+    if place is None:
+        result = run_stage_process(stage.name, folder, environment, log)
+    else:
+        result = run_remotely(stage.name, place, log)
     if not result.succeeded:
         return Failed(message=result.reason)  # a state, not an exception: the reason is the user's, not a traceback
     if result.is_up_to_date:
@@ -37,13 +43,18 @@ def run_stage(stage: Stage, folder: Path, environment: dict[str, str]) -> State[
     return Completed(message="done")
 
 
-def run_stages(stages: list[Stage], folder: Path, run: StageRun, **variables: str) -> None:
+def run_stages(
+    stages: list[Stage], folder: Path, run: StageRun, queues: Mapping[str, str] | None = None, /, **variables: str
+) -> None:
     """Run `stages` of the project in `folder`, nested under `run`; `variables` are added to their environment.
+
+    `queues` names the work queue of each stage that another host runs; that needs the current folder's project.
 
     Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
     """
     run.deliver()  # now, so that the stages find their parent
-    futures = _submit(stages, folder, stage_environment(**{PARENT_VARIABLE: run.key}, **variables))
+    places = {stage: RemotePlace(queue, run.run_id) for stage, queue in (queues or {}).items()}
+    futures = _submit(stages, folder, stage_environment(**{PARENT_VARIABLE: run.key}, **variables), places)
     runs = _task_runs(futures)
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
@@ -51,16 +62,20 @@ def run_stages(stages: list[Stage], folder: Path, run: StageRun, **variables: st
     _raise_failures(futures)
 
 
-def _submit(stages: list[Stage], folder: Path, environment: dict[str, str]) -> Futures:
+def _submit(
+    stages: list[Stage], folder: Path, environment: dict[str, str], places: Mapping[str, RemotePlace]
+) -> Futures:
     """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
     futures: Futures = {}
     try:
         for stage in stages:
             upstream = [futures[name] for name in stage.upstream]
-            futures[stage.name] = run_stage.submit(stage, folder, environment, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+            place = places.get(stage.name)
+            futures[stage.name] = run_stage.submit(stage, folder, environment, place, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:
+        end_remote_work()
         end_stages(folder)
         raise
     return futures
