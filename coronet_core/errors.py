@@ -19,3 +19,7 @@ class TrainingError(CoroNetError):
 
 class WeightsError(CoroNetError):
     """A weights file is missing, damaged, or belongs to another network."""
+
+
+class TransientError(CoroNetError):
+    """Something outside did not answer as it should; the same may succeed a little later."""

@@ -4,7 +4,7 @@ Prefect decides when and where, DVC what is stale: a task runs its stage through
 each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prefect import get_client, get_run_logger, task
@@ -32,15 +32,22 @@ class StagesFailedError(CoroNetError):
 def run_stage(stage: Stage, folder: Path, environment: dict[str, str], place: RemotePlace | None = None) -> State[None]:
     """Run one stage of the project in `folder` through DVC, or at `place`; its output becomes the task's log."""
     log = get_run_logger().info
-    if place is None:
-        result = run_stage_process(stage.name, folder, environment, log)
-    else:
-        result = run_remotely(stage.name, place, log)
+    if place is not None:
+        return _run_elsewhere(stage, place, log)
+    result = run_stage_process(stage.name, folder, environment, log)
     if not result.succeeded:
         return Failed(message=result.reason)  # a state, not an exception: the reason is the user's, not a traceback
     if result.is_up_to_date:
         return Completed(name=UP_TO_DATE, message="up to date")
     return Completed(message="done")
+
+
+def _run_elsewhere(stage: Stage, place: RemotePlace, log: Callable[[str], None]) -> State[None]:
+    try:
+        was_run = run_remotely(stage.name, place, log)
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
 
 
 def run_stages(

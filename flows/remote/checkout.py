@@ -15,8 +15,7 @@ from dvc.config import Config, merge
 from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
-from coronet_core.errors import CoroNetError
-from flows.remote.errors import UnreachableError
+from coronet_core.errors import CoroNetError, TransientError
 from flows.remote.order import StageOrder
 from flows.workspace import LOCK, link_folder
 from tasks.files import write_text
@@ -33,7 +32,7 @@ def open_checkout(order: StageOrder, on_line: Callable[[str], None]) -> Iterator
 
     To be called in the folder of the worker's clone. Another order of the same stage waits.
 
-    Raises UnreachableError when git cannot fetch the commit; CoroNetError when no fetch would bring it; ParamsError
+    Raises TransientError when git cannot fetch the commit; CoroNetError when no fetch would bring it; ParamsError
     when the parameters are not sound.
     """
     if not Path("dvc.yaml").is_file():
@@ -74,7 +73,7 @@ def _have_commit(commit: str) -> None:
         raise CoroNetError(f"the worker's clone has neither commit {commit[:12]} nor a git remote `origin` to ask.")
     fetched = _git("fetch", "--quiet", "origin")
     if fetched.returncode != 0:
-        raise UnreachableError(f"git fetch origin, on the worker: {_last_line(fetched.stderr)}")
+        raise TransientError(f"git fetch origin, on the worker: {_last_line(fetched.stderr)}")
     if not _has(commit):
         _git("fetch", "--quiet", "origin", commit)  # of no branch, but perhaps still there
     if not _has(commit):

@@ -30,7 +30,7 @@ class StageInputs:
     upstream: tuple[str, ...]
     """The stages that make them; the stage itself for its own."""
     deps: dict[str, str]
-    """MD5 of each dep as it is now; a dep that is not there is left out."""
+    """MD5 of each dep as it is now, params aside; a dep that is not there is left out."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def inputs_of(repo: Repo, stage: str) -> StageInputs:
     return StageInputs(
         outs=(*outs, *own),
         upstream=tuple(dict.fromkeys([*upstream, *([stage] if own else [])])),
-        deps={dep.def_path: dep.get_hash().value for dep in found.deps if dep.exists},
+        deps={dep.def_path: dep.get_hash().value for dep in found.deps if dep.hash_name == "md5" and dep.exists},
     )
 
 

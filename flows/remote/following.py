@@ -16,8 +16,7 @@ from prefect.client.schemas.sorting import LogSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
-from coronet_core.errors import CoroNetError
-from flows.remote.errors import UnreachableError
+from coronet_core.errors import CoroNetError, TransientError
 from flows.remote.sign_of_life import latest_sign
 
 INFO = 20
@@ -60,7 +59,7 @@ class Follower:
     def follow(self) -> State[Any]:
         """Pass on the run's log until it has ended; returns its final state.
 
-        Raises CoroNetError when no worker takes the run or somebody has deleted it, UnreachableError when its host is
+        Raises CoroNetError when no worker takes the run or somebody has deleted it, TransientError when its host is
         lost. A server that does not answer is waited for.
         """
         while True:
@@ -89,6 +88,8 @@ class Follower:
             self._quiet_since = self._waiting_since = time.monotonic()
             self.on_line("Prefect's server answers again")
         if state.is_final():
+            time.sleep(self.patience.poll_s)  # its last lines are still on their way
+            self._tell(client)
             return state
         if state.is_scheduled():
             self._watch_queue(client)
@@ -141,7 +142,7 @@ class Follower:
             return
         message = f"no sign of life from its host for {self.patience.lost_s:.0f} s"
         client.set_flow_run_state(self.flow_run_id, Crashed(message=message), force=True)
-        raise UnreachableError(message)
+        raise TransientError(message)
 
     def _has_news(self, news: Any) -> bool:
         if news == self._news:

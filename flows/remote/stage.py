@@ -9,11 +9,10 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, TransientError
 from flows.process import run_stage_process, stage_environment
 from flows.remote.checkout import open_checkout
 from flows.remote.entries import StageInputs, inputs_of, lock_text, locked_project, read_entries
-from flows.remote.errors import UnreachableError
 from flows.remote.order import StageOrder
 from flows.remote.sign_of_life import sign_of_life
 from flows.remote.transfer import check_remote, pull, push
@@ -21,8 +20,8 @@ from tasks.tracking.delivery import absolute_tracking_uri
 from tasks.tracking.run import PARENT_RUN_VARIABLE
 
 ENTRY_KEY: Final = "dvc-lock-entry"
-UNREACHABLE: Final = "Unreachable"
-"""Name of the state of a run that failed for want of an answer: another one may succeed."""
+TRANSIENT_FAILURE: Final = "Transient failure"
+"""Name of the state of a run that failed by what may pass: another one may succeed."""
 FENCE = ("```yaml\n", "```\n")
 
 
@@ -34,8 +33,8 @@ def stage(order: StageOrder) -> State[None]:
         with sign_of_life(f"`{order.stage}` of commit `{order.commit[:12]}` on `{host}`"):
             entry = _run(order)
             create_markdown_artifact(FENCE[0] + entry + FENCE[1], key=ENTRY_KEY, description=f"dvc.lock: {order.stage}")
-    except UnreachableError as error:
-        return Failed(name=UNREACHABLE, message=str(error))
+    except TransientError as error:
+        return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
         return Failed(message=str(error))
     return Completed(message=f"done on {host}")

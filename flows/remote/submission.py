@@ -16,13 +16,11 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.states import Cancelling
 
-from coronet_core.errors import CoroNetError
-from flows.process import StageResult
+from coronet_core.errors import CoroNetError, TransientError
 from flows.remote.entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
-from flows.remote.errors import UnreachableError
 from flows.remote.following import Follower, Patience
 from flows.remote.order import StageOrder
-from flows.remote.stage import ENTRY_KEY, UNREACHABLE, entry_in
+from flows.remote.stage import ENTRY_KEY, TRANSIENT_FAILURE, entry_in
 from flows.remote.transfer import check_remote, end_transfers, pull, push
 from tasks.params.file import PARAMS_FILE
 
@@ -46,19 +44,16 @@ class RemotePlace:
     patience: Patience = field(default_factory=Patience)
 
 
-def run_remotely(stage: str, place: RemotePlace, on_line: Callable[[str], None]) -> StageResult:
+def run_remotely(stage: str, place: RemotePlace, on_line: Callable[[str], None]) -> bool:
     """Run `stage` of the project in the current folder on a host whose worker serves the queue; wait for its results.
 
-    Afterwards its outs and its entry of `dvc.lock` are here, as if it had run here. The result's reason says what to
-    do about a failure.
+    Afterwards its outs and its entry of `dvc.lock` are here, as if it had run here. Returns False if it was up to date
+    and nothing was run. Raises TransientError for what another try may mend, CoroNetError for what it would not.
     """
-    try:
-        if is_up_to_date := not _is_stale(stage):
-            return StageResult(succeeded=True, is_up_to_date=is_up_to_date, reason="")
-        _bring_home(stage, _ordered_run(stage, place, on_line), on_line)
-    except CoroNetError as error:
-        return StageResult(succeeded=False, is_up_to_date=False, reason=str(error))
-    return StageResult(succeeded=True, is_up_to_date=False, reason="")
+    if not _is_stale(stage):
+        return False
+    _bring_home(stage, _ordered_run(stage, place, on_line), on_line)
+    return True
 
 
 def end_remote_work() -> None:
@@ -76,7 +71,7 @@ def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     _ordered.add(flow_run_id)
     try:
         state = Follower(flow_run_id, POOL, place.queue, on_line, place.patience).follow()
-    except UnreachableError:  # its host is gone: nobody is left who could end it
+    except TransientError:  # its host is gone: nobody is left who could end it
         raise
     except BaseException:
         _cancel(flow_run_id)
@@ -134,7 +129,7 @@ def _submit(order: StageOrder, queue: str) -> UUID:
     except PrefectHTTPStatusError as error:
         raise CoroNetError(f"Prefect's server refuses the order: {error}") from error
     except (httpx.HTTPError, PrefectException) as error:
-        raise UnreachableError(f"Prefect's server takes no order ({type(error).__name__}: {error})") from error
+        raise TransientError(f"Prefect's server takes no order ({type(error).__name__}: {error})") from error
     return UUID(str(run.id))  # type: ignore[union-attr]  # run_deployment is typed for both worlds, async and not
 
 
@@ -144,7 +139,7 @@ def _check(state: State[Any], queue: str) -> None:
     message = state.message or f"ended as {state.name}"
     if state.is_cancelled():
         raise CoroNetError(f"cancelled on the worker of the queue {queue}")
-    raise (UnreachableError if state.name == UNREACHABLE or state.is_crashed() else CoroNetError)(message)
+    raise (TransientError if state.name == TRANSIENT_FAILURE or state.is_crashed() else CoroNetError)(message)
 
 
 def _bring_home(stage: str, flow_run_id: UUID, on_line: Callable[[str], None]) -> None:
@@ -165,7 +160,7 @@ def _entry(flow_run_id: UUID) -> str:
         with get_client(sync_client=True) as client:
             found = client.read_artifacts(artifact_filter=wanted)
     except httpx.HTTPError as error:
-        raise UnreachableError(f"Prefect's server does not hand out the entry of dvc.lock ({error})") from error
+        raise TransientError(f"Prefect's server does not hand out the entry of dvc.lock ({error})") from error
     if not found:
         raise CoroNetError(f"flow run {flow_run_id} has left no artifact {ENTRY_KEY}: is its worker's code older?")
     return entry_in(str(found[0].data))

@@ -10,9 +10,8 @@ from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, TransientError
 from flows.process import end_process_group, stage_environment
-from flows.remote.errors import UnreachableError
 
 PAUSES_S = (5.0, 20.0)
 """Between the tries of a transfer: remotes are known to be away for a moment."""
@@ -40,7 +39,7 @@ def check_remote(folder: Path = Path()) -> None:
 def push(outs: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
     """Send `outs` (paths or stages) of the project in `folder` to the DVC remote.
 
-    Raises UnreachableError when the remote does not answer, CoroNetError when another try would not help.
+    Raises TransientError when the remote does not answer, CoroNetError when another try would not help.
     """
     _transfer(["push", *outs], folder, on_line)
 
@@ -70,7 +69,7 @@ def _transfer(command: list[str], folder: Path, on_line: Callable[[str], None]) 
             break
         on_line(f"dvc {command[0]}: {reason}; trying again in {pause_s:.0f} s")
         time.sleep(pause_s)
-    raise UnreachableError(f"dvc {command[0]}: {reason}. Is the DVC remote there, and does it have what is asked for?")
+    raise TransientError(f"dvc {command[0]}: {reason}. Is the DVC remote there, and does it have what is asked for?")
 
 
 def _run(command: list[str], folder: Path) -> tuple[int, list[str]]:

@@ -9,12 +9,11 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from coronet_core.errors import CoroNetError, ParamsError
+from coronet_core.errors import CoroNetError, ParamsError, TransientError
 from flows.remote import stage as remote_stage
 from flows.remote import transfer
 from flows.remote.checkout import CHECKOUTS, open_checkout
 from flows.remote.entries import StageInputs, inputs_of, locked_project, merge_entry, read_entries
-from flows.remote.errors import UnreachableError
 from flows.remote.order import StageOrder
 from flows.remote.submission import _commit
 from flows.workspace import write_params
@@ -126,13 +125,13 @@ def test_a_commit_that_is_not_pushed_is_asked_for(project: Project) -> None:
     pushed = r"cannot fetch commit [0-9a-f]{12} from origin\. Push it"
     with pytest.raises(CoroNetError, match=pushed) as caught, open_checkout(order(project), print):
         pass
-    assert not isinstance(caught.value, UnreachableError)
+    assert not isinstance(caught.value, TransientError)
 
 
 def test_an_origin_that_does_not_answer_may_answer_later(project: Project, worker: Project) -> None:
     change(project, push=True)
     git(worker.folder, "remote", "set-url", "origin", str(worker.folder.parent / "nowhere.git"))
-    with pytest.raises(UnreachableError, match="git fetch origin"), open_checkout(order(project), print):
+    with pytest.raises(TransientError, match="git fetch origin"), open_checkout(order(project), print):
         pass
 
 
@@ -189,6 +188,7 @@ def test_a_stage_reads_outs_of_others_and_what_it_goes_on_from() -> None:
     assert set(residuals.upstream) == {"build_split", "train_autoencoder@healthy", STAGE}
     assert "models/autoencoder_pneumonia.safetensors" in residuals.outs
     assert "coronet_core/residuals.py" in residuals.deps
+    assert "params.yaml" not in residuals.deps
     assert (split.outs, split.upstream) == (("data/split",), ("build_split",))
 
 
@@ -211,7 +211,7 @@ def test_a_remote_that_does_not_answer_is_tried_again(project: Project, monkeypa
     (project.folder / ".dvc" / "config.local").write_text(config)
     merge_entry("build_split", ENTRY.format("build_split", "x") + OUT)
     said: list[str] = []
-    with pytest.raises(UnreachableError, match="dvc pull"):
+    with pytest.raises(TransientError, match="dvc pull"):
         transfer.pull(["data/split"], Path(), said.append)
     assert len(said) == 1
     assert "trying again" in said[0]

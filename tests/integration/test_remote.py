@@ -47,12 +47,17 @@ state = retrain({{"{STAGE}": "{QUEUE}"}}, return_state=True)
 print("ENDED", state.type.value, state.message)
 """
 ONE_STAGE = f"""
+from coronet_core.errors import CoroNetError
 from flows.remote.following import Patience
 from flows.remote.submission import RemotePlace, run_remotely
-patience = Patience(unserved_s=2, give_up_s=6, lost_s=30)
+patience = Patience(unserved_s=2, give_up_s=60, lost_s=30)
 def say(line):
     print(line, flush=True)
-print("ENDED", run_remotely("{STAGE}", RemotePlace("QUEUE", None, patience), say).reason)
+try:
+    run_remotely("{STAGE}", RemotePlace("QUEUE", None, patience), say)
+    print("ENDED")
+except CoroNetError as error:
+    print("ENDED", error)
 """
 
 
@@ -256,16 +261,23 @@ def test_mlflow_nests_its_run_under_the_pipelines(servers: dict[str, str]) -> No
     assert runs[STAGE].info.status == "FINISHED"
 
 
-@pytest.mark.usefixtures("retrained")
+@pytest.fixture(scope="module")
+def split(first: Host) -> None:
+    """What the stage reads is there."""
+    finished = first.run("dvc", "repro", "build_split")
+    assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.usefixtures("split")
 def test_a_queue_that_no_worker_serves_is_said_and_given_up(first: Host) -> None:
     first.set_params({"autoencoder": {"epochs": 5}})
-    said = first.finish(ONE_STAGE.replace("QUEUE", "nobody"))
+    said = first.finish(ONE_STAGE.replace("QUEUE", "nobody").replace("give_up_s=60", "give_up_s=6"))
     assert "no worker serves the queue nobody of the pool coronet: waiting" in said, said
     assert "ENDED no worker has served the queue nobody" in said
     assert "prefect worker start --pool coronet --work-queue nobody" in said
 
 
-@pytest.mark.usefixtures("retrained")
+@pytest.mark.usefixtures("split")
 def test_a_commit_that_is_not_pushed_is_asked_for(first: Host, second: Host) -> None:
     (first.folder / "tasks" / "new.py").write_text('"""New."""\n')
     assert "ENDED not committed: tasks/new.py" in first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
@@ -300,7 +312,7 @@ def soon(holds: Callable[[], bool], seconds: float = 40) -> bool:
     return holds()
 
 
-@pytest.mark.usefixtures("retrained")
+@pytest.mark.usefixtures("split")
 def test_cancelling_here_ends_the_stage_there(first: Host, second: Host) -> None:
     first.set_params({"autoencoder": {"epochs": 400}})
     with working(second) as worker:
@@ -312,7 +324,7 @@ def test_cancelling_here_ends_the_stage_there(first: Host, second: Host) -> None
         assert worker.poll() is None
 
 
-@pytest.mark.usefixtures("retrained")
+@pytest.mark.usefixtures("split")
 def test_a_host_that_is_lost_is_noticed_and_the_next_order_resumes(first: Host, second: Host) -> None:
     first.set_params({"autoencoder": {"epochs": 60}})
     with first.python(ONE_STAGE.replace("QUEUE", QUEUE)) as ordered:
@@ -327,3 +339,26 @@ def test_a_host_that_is_lost_is_noticed_and_the_next_order_resumes(first: Host, 
     assert re.search(r"resuming after epoch \d+ of 60", said), said
     assert said.rstrip().endswith("ENDED")
     assert STAGE not in first.run("dvc", "status").stdout
+
+
+def order_of(stage: str) -> str:
+    return ONE_STAGE.replace("QUEUE", QUEUE).replace(STAGE, stage)
+
+
+@pytest.mark.usefixtures("split")
+def test_raw_data_that_the_other_host_does_not_have_are_named(first: Host, second: Host) -> None:
+    image = first.folder / "data" / "raw" / "image.png"
+    image.write_bytes(b"an image")
+    with working(second):
+        said = first.finish(order_of("build_split"))
+    image.unlink()
+    assert "data/raw on this host is not what the flow's host has. Make it the same on both" in said, said
+
+
+@pytest.mark.usefixtures("split")
+def test_the_split_is_built_elsewhere_where_it_needs_no_raw_data(first: Host, second: Host) -> None:
+    first.set_params({"data": {"shard_images": 7}})
+    with working(second):
+        said = first.finish(order_of("build_split"))
+    assert said.rstrip().endswith("ENDED"), said
+    assert "up to date" in first.run("dvc", "status", "build_split").stdout
