@@ -45,11 +45,11 @@ def locked_project(folder: Path = Path()) -> Iterator[Repo]:
 
 def inputs_of(repo: Repo, stage: str) -> StageInputs:
     """Return what `stage` reads, as far as it is there. To be called under the project's lock."""
-    [found] = repo.stage.load_all(name=stage)
+    found = stage_of(repo, stage)
     outs, upstream = [], []
     for dep in found.deps:
         try:
-            makers = [out.stage.addressing for out in repo.find_outs_by_path(dep.fs_path)]
+            makers = [out.stage.name for out in repo.find_outs_by_path(dep.fs_path)]
         except OutputNotFoundError:
             continue
         outs.append(dep.def_path)
@@ -60,6 +60,11 @@ def inputs_of(repo: Repo, stage: str) -> StageInputs:
         upstream=tuple(dict.fromkeys([*upstream, *([stage] if own else [])])),
         deps={dep.def_path: dep.get_hash().value for dep in found.deps if dep.hash_name == "md5" and dep.exists},
     )
+
+
+def stage_of(repo: Repo, name: str) -> Any:
+    """Return DVC's stage of this name. DVC's own search by name means the current folder, wherever `repo` is."""
+    return next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
 
 
 def what_is_stale(repo: Repo, stage: str) -> list[str]:

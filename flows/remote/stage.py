@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError, TransientError
 from flows.process import run_stage_process, stage_environment
 from flows.remote.checkout import open_checkout
-from flows.remote.entries import StageInputs, inputs_of, lock_text, locked_project, read_entries
+from flows.remote.entries import StageInputs, inputs_of, lock_text, locked_project, read_entries, stage_of
 from flows.remote.order import StageOrder
 from flows.remote.sign_of_life import sign_of_life
 from flows.remote.transfer import check_remote, pull, push
@@ -68,7 +68,7 @@ def _bring_inputs(order: StageOrder, folder: Path) -> None:
         needed = inputs_of(repo, order.stage)
         known = read_entries(folder)
         if order.stage not in known:  # outs of another project's run that it would go on from
-            for out in repo.stage.load_all(name=order.stage)[0].outs:
+            for out in stage_of(repo, order.stage).outs:
                 if out.persist and out.exists:
                     out.remove()
     pull([out for out in needed.outs if _is_known(out, known)], folder, log)

@@ -94,5 +94,8 @@ def _run(command: list[str], folder: Path) -> tuple[int, list[str]]:
 
 
 def _reason(lines: list[str], code: int) -> str:
-    errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
-    return "; ".join(errors) or (lines[-1] if lines else f"exit code {code}")
+    """Return DVC's errors in one line; some go on in the next lines."""
+    first = next((place for place, line in enumerate(lines) if line.startswith(ERROR)), None)
+    if first is None:
+        return lines[-1] if lines else f"exit code {code}"
+    return " ".join(line.removeprefix(ERROR) for line in lines[first:] if not line.startswith("<"))

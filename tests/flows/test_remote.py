@@ -192,6 +192,16 @@ def test_a_stage_reads_outs_of_others_and_what_it_goes_on_from() -> None:
     assert (split.outs, split.upstream) == (("data/split",), ("build_split",))
 
 
+@pytest.mark.usefixtures("worker")
+def test_a_stage_in_a_checkout_reads_from_the_checkout(project: Project) -> None:
+    with open_checkout(order(project), print) as folder:
+        (folder / "tasks" / "data.py").write_text("# not what the clone has\n")
+        with locked_project(folder) as there, locked_project() as here:
+            found, clones = inputs_of(there, STAGE), inputs_of(here, STAGE)
+    assert found.outs == clones.outs == ("data/split",)
+    assert {dep for dep, md5 in found.deps.items() if clones.deps[dep] != md5} == {"tasks/data.py"}
+
+
 def test_deps_that_differ_are_named(project: Project) -> None:
     sent = replace(order(project), deps={"data/raw": "1", "tasks/stage.py": "2", "data/split": "3"})
     here = StageInputs(outs=(), upstream=(), deps={"tasks/stage.py": "2", "data/split": "4"})
