@@ -27,14 +27,20 @@ def run(
     params: Annotated[
         Path | None, typer.Option(help="A parameter file that becomes params.yaml first, such as params/paper.yaml.")
     ] = None,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE=QUEUE", help="A stage for another host's worker; again for more."),
+    ] = None,
 ) -> None:
     """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
     from flows.run import main  # late: `coronet --help` must not wait for DVC
 
+    queues = dict(_stage_and_queue(one) for one in remote or [])
+
     def run_flow() -> "State[Any]":
         from flows.retrain import retrain  # later still: with nothing to do, Prefect is not needed
 
-        return retrain(return_state=True)
+        return retrain(remote_stages=queues, return_state=True)
 
     raise typer.Exit(main(run_flow, params))
 
@@ -95,3 +101,10 @@ def cross_validate(
 
     unit: FoldUnit = "images" if by_image else "patients"
     raise typer.Exit(exit_code(lambda: run_folds(folds, unit, until, parallel)))
+
+
+def _stage_and_queue(text: str) -> tuple[str, str]:
+    stage, _, queue = text.partition("=")
+    if not stage or not queue:
+        raise typer.BadParameter(f"{text}: give STAGE=QUEUE, such as train_autoencoder@pneumonia=gpu")
+    return stage, queue

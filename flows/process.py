@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Timer
 from typing import Final
 
 import psutil
 
+from coronet_core.errors import CoroNetError, TransientError
 from tasks.edge import ERROR_PREFIX, TRANSIENT_EXIT
 
 SKIPPED_SUFFIX = "didn't change, skipping"
@@ -32,19 +32,6 @@ STAGE_EXIT = re.compile(r"^ERROR: .*, exited with (-?\d+)$")
 """How DVC tells the exit code of a stage's command, its own being another."""
 
 
-@dataclass(frozen=True)
-class StageResult:
-    """How a stage ended."""
-
-    succeeded: bool
-    is_up_to_date: bool
-    """DVC found nothing to do."""
-    is_transient: bool
-    """It failed by what may have passed when it is tried again: a kill, a connection."""
-    reason: str
-    """The error in one line; empty if there is none."""
-
-
 class StageProcesses:
     """The stages of one project that run now, each a process group; ended together."""
 
@@ -59,14 +46,14 @@ class StageProcesses:
         environment: dict[str, str],
         on_line: Callable[[str], None],
         timeout_s: float | None = None,
-    ) -> StageResult:
-        """Run `stage` through DVC and wait for it, `timeout_s` at most.
+    ) -> bool:
+        """Run `stage` through DVC and wait for it, `timeout_s` at most. Returns False if it was up to date.
 
         `dvc --wait-for-lock repro --single-item` runs the stage only if it is stale, and several such processes work
-        side by side on one `dvc.lock`.
+        side by side on one `dvc.lock`. Raises TransientError when it failed by what may pass (a kill, a connection),
+        CoroNetError by anything else.
         """
-        if self._ended.is_set():
-            return ENDED
+        self._require_going_on()
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
             cwd=self._folder,
@@ -91,11 +78,18 @@ class StageProcesses:
         finally:
             end_process_group(process)
             self._running.discard(process)
-        if self._ended.is_set() and code != 0:
-            return ENDED
+        if code == 0:
+            return not any(line.endswith(SKIPPED_SUFFIX) for line in lines)
+        self._require_going_on()
         if is_timed_out.is_set():
-            return _failed(f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time.")
-        return _result(lines, code)
+            raise CoroNetError(
+                f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time."
+            )
+        raise _fault(lines, code)
+
+    def _require_going_on(self) -> None:
+        if self._ended.is_set():
+            raise CoroNetError("ended with the flow. The next run goes on where it was.")
 
     def end(self) -> None:
         """End all stages that run now, with all that they started; none is begun after that."""
@@ -104,22 +98,12 @@ class StageProcesses:
             end_process_group(process)
 
 
-def _failed(reason: str, *, is_transient: bool = False) -> StageResult:
-    return StageResult(succeeded=False, is_up_to_date=False, is_transient=is_transient, reason=reason)
-
-
-ENDED: Final = _failed("ended with the flow. The next run goes on where it was.")
-
-
-def _result(lines: list[str], code: int) -> StageResult:
-    if code == 0:
-        is_up_to_date = any(line.endswith(SKIPPED_SUFFIX) for line in lines)
-        return StageResult(succeeded=True, is_up_to_date=is_up_to_date, is_transient=False, reason="")
+def _fault(lines: list[str], code: int) -> CoroNetError:
     exits = [int(found[1]) for line in lines if (found := STAGE_EXIT.search(line))]
     stage_code = exits[-1] if exits else code
     if stage_code in KILLED:
-        return _failed(f"killed by {signal.Signals(-stage_code).name}", is_transient=True)
-    return _failed(_reason(lines, code), is_transient=stage_code == TRANSIENT_EXIT)
+        return TransientError(f"killed by {signal.Signals(-stage_code).name}")
+    return (TransientError if stage_code == TRANSIENT_EXIT else CoroNetError)(_reason(lines, code))
 
 
 @contextlib.contextmanager

@@ -1,10 +1,12 @@
-"""How far a stage is, as a progress artifact on Prefect's page."""
+"""What a stage says, on Prefect's page: its log, and how far it is as a progress artifact."""
 
 import contextlib
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 from httpx import HTTPError
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
@@ -30,6 +32,20 @@ class StageProgress:
                 self._artifact = create_progress_artifact(percent, self._key, text)
             else:
                 update_progress_artifact(self._artifact, percent, text)
+
+
+def stage_log(stage: str) -> Callable[[str], None]:
+    """Return what takes the output of `stage` line by line within its task: to the log, or to the progress shown."""
+    log, progress = get_run_logger(), StageProgress(stage)
+
+    def on_line(line: str) -> None:
+        standing = Standing.from_line(line)
+        if standing is None:
+            log.info(line)
+        else:
+            progress.show(standing)
+
+    return on_line
 
 
 def described(standing: Standing, rate: float) -> str:

@@ -4,6 +4,8 @@ Prefect decides when and where, DVC what is stale: a task runs its stage through
 each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, TransientError
 from flows.graph import Stage
 from flows.process import StageProcesses, stage_environment
-from flows.progress import StageProgress
-from tasks.progress import AS_LINES, PROGRESS_VARIABLE, Standing
+from flows.progress import stage_log
+from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
+from tasks.progress import AS_LINES, PROGRESS_VARIABLE
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
 UP_TO_DATE = "Up to date"
@@ -49,38 +52,57 @@ class StagePolicy(BaseModel):
 DEFAULT_POLICY = StagePolicy()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the stages of one flow run share."""
+
+    processes: StageProcesses
+    environment: dict[str, str]
+    timeout_s: float | None
+    places: Mapping[str, RemotePlace]
+    """By stage, the hosts that run it in place of this one."""
+
+
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
-def run_stage(
-    stage: Stage, processes: StageProcesses, environment: dict[str, str], timeout_s: float | None
-) -> State[None]:
-    """Run one stage through DVC; its output becomes the task's log."""
-    log, progress = get_run_logger(), StageProgress(stage.name)
+def run_stage(stage: Stage, surroundings: Surroundings) -> State[None]:
+    """Run one stage through DVC, here or on another host; its output becomes the task's log."""
+    try:
+        was_run = _was_run(stage.name, surroundings, stage_log(stage.name))
+    except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
+        return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
+    return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
 
-    def on_line(line: str) -> None:
-        standing = Standing.from_line(line)
-        if standing is None:
-            log.info(line)
-        else:
-            progress.show(standing)
 
-    result = processes.run(stage.name, environment, on_line, timeout_s)
-    if not result.succeeded:  # a state, not an exception: the reason is the user's, not a traceback
-        return Failed(name=TRANSIENT_FAILURE if result.is_transient else None, message=result.reason)
-    if result.is_up_to_date:
-        return Completed(name=UP_TO_DATE, message="up to date")
-    return Completed(message="done")
+def _was_run(stage: str, surroundings: Surroundings, on_line: Callable[[str], None]) -> bool:
+    """Bring `stage` up to date; returns whether there was anything to run. Raises as StageProcesses.run does."""
+    if place := surroundings.places.get(stage):
+        return run_remotely(stage, place, on_line)
+    return surroundings.processes.run(stage, surroundings.environment, on_line, surroundings.timeout_s)
 
 
 def run_stages(
-    stages: list[Stage], folder: Path, run: StageRun, policy: StagePolicy = DEFAULT_POLICY, /, **variables: str
+    stages: list[Stage],
+    folder: Path,
+    run: StageRun,
+    policy: StagePolicy = DEFAULT_POLICY,
+    queues: Mapping[str, str] | None = None,
+    /,
+    **variables: str,
 ) -> None:
     """Run `stages` of the project in `folder`, nested under `run`; `variables` are added to their environment.
+
+    `queues` names the work queue of each stage that another host runs; that needs the current folder's project.
 
     Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
     """
     run.deliver()  # now, so that the stages find their parent
-    told = {PARENT_VARIABLE: run.key, PROGRESS_VARIABLE: AS_LINES}
-    futures = _submit(stages, folder, stage_environment(**told, **variables), policy)
+    surroundings = Surroundings(
+        processes=StageProcesses(folder),
+        environment=stage_environment(**{PARENT_VARIABLE: run.key, PROGRESS_VARIABLE: AS_LINES}, **variables),
+        timeout_s=None if policy.timeout_minutes is None else 60 * policy.timeout_minutes,
+        places={stage: RemotePlace(queue, run.run_id) for stage, queue in (queues or {}).items()},
+    )
+    futures = _submit(stages, surroundings, policy)
     runs = _task_runs(futures)
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
@@ -88,24 +110,21 @@ def run_stages(
     _raise_failures(futures)
 
 
-def _submit(stages: list[Stage], folder: Path, environment: dict[str, str], policy: StagePolicy) -> Futures:
+def _submit(stages: list[Stage], surroundings: Surroundings, policy: StagePolicy) -> Futures:
     """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
     futures: Futures = {}
-    processes = StageProcesses(folder)
     tried = run_stage.with_options(
-        retries=policy.retries,
-        retry_delay_seconds=_delays(policy),
-        retry_condition_fn=_may_pass,
+        retries=policy.retries, retry_delay_seconds=_delays(policy), retry_condition_fn=_may_pass
     )
-    timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
     try:
         for stage in stages:
             upstream = [futures[name] for name in stage.upstream]
-            futures[stage.name] = tried.submit(stage, processes, environment, timeout_s, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+            futures[stage.name] = tried.submit(stage, surroundings, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:
-        processes.end()
+        end_remote_work()
+        surroundings.processes.end()
         raise
     return futures
 

@@ -26,10 +26,9 @@ from flows.stages import DEFAULT_POLICY, UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import METRICS
-from tasks.tracking.delivery import tracking_uri
+from tasks.tracking.delivery import absolute_tracking_uri
 from tasks.tracking.run import StageRun, numbers_of
 
-SQLITE = "sqlite:///"
 TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")
 """Figures of a variant that its MLflow run holds."""
 
@@ -65,7 +64,7 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
         is_stale = bool(stale_stages((stage.name for stage in stages), folder))
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             if is_stale:
-                run_stages(stages, folder, run, DEFAULT_POLICY, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
+                run_stages(stages, folder, run, DEFAULT_POLICY, MLFLOW_TRACKING_URI=absolute_tracking_uri(), **device)
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
             run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
     except CoroNetError as error:
@@ -120,8 +119,3 @@ def _gpus() -> list[str]:
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     return visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
-
-
-def _absolute(uri: str) -> str:
-    """A relative path in the URI of an SQLite store means the project's folder, wherever a stage runs."""
-    return SQLITE + str(Path(uri.removeprefix(SQLITE)).resolve()) if uri.startswith(SQLITE) else uri

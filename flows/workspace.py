@@ -50,7 +50,7 @@ def open_workspace(name: str, changes: Changes, *, with_results: bool) -> Path:
     read_params(folder / PARAMS_FILE)
     _share_cache(folder)
     for shared in (RECORDS, data_root):
-        _link(shared, folder / shared)
+        link_folder(shared, folder / shared)
     if with_results:
         _take_results(folder)
     return folder
@@ -86,7 +86,8 @@ def _share_cache(folder: Path) -> None:
         local["cache"] = {"dir": cache}
 
 
-def _link(target: Path, link: Path) -> None:
+def link_folder(target: Path, link: Path) -> None:
+    """Make `link` a link to the folder `target` of the project, unless it is one already."""
     if target.is_absolute() or link.is_symlink():
         return
     target.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,8 @@ from tasks.tracking.record import Event, RunRecord, all_records
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"
+DEFAULT_TRACKING_URI = f"{SQLITE}mlflow.db"
 DEFAULT_EXPERIMENT = "coronet"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -53,6 +54,12 @@ def page_of_run(run_id: str) -> str | None:
     except Exception:  # noqa: BLE001  # whatever a client library raises, a missing link must not fail a run
         return None
     return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def absolute_tracking_uri() -> str:
+    """Return the same for a stage that runs in another folder: a relative SQLite path means this one."""
+    uri = tracking_uri()
+    return SQLITE + str(Path(uri.removeprefix(SQLITE)).resolve()) if uri.startswith(SQLITE) else uri
 
 
 def deliver(record: RunRecord) -> bool:
@@ -142,12 +149,9 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
     from mlflow.entities import Param
 
     tags: dict[str, Any] = event["tags"]
-    if event["parent"] is not None:
-        parent = RunRecord(event["parent"])
-        if parent.run_id is None:
-            deliver(parent)
-        if parent.run_id is not None:
-            tags = tags | {"mlflow.parentRunId": parent.run_id}
+    parent_run_id = _parent_run_id(client, event)
+    if parent_run_id is not None:
+        tags = tags | {"mlflow.parentRunId": parent_run_id}
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
     experiment = client.get_experiment_by_name(name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
@@ -158,6 +162,25 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
     params = [Param(key, text) for key, text in event["params"].items()]
     for start in range(0, len(params), BATCH):
         client.log_batch(run_id, params=params[start : start + BATCH])
+
+
+def _parent_run_id(client: "MlflowClient", event: Event) -> str | None:
+    """Return MLflow's id of the run to nest this one under; a run of another host's store is none of this one's."""
+    from mlflow.exceptions import MlflowException
+
+    if (run_id := event.get("parent_run_id")) is not None:
+        try:
+            return str(client.get_run(run_id).info.run_id)
+        except MlflowException as error:
+            if error.error_code not in REFUSALS:
+                raise
+            return None
+    if event["parent"] is None:
+        return None
+    parent = RunRecord(event["parent"])
+    if parent.run_id is None:
+        deliver(parent)
+    return parent.run_id
 
 
 def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str) -> None:

@@ -114,8 +114,10 @@ class RunRecord:
     @property
     def parent_run_id(self) -> str | None:
         """MLflow's id of the run that this one is nested under, if there is one and MLflow has received it."""
-        parent = next((event["parent"] for event in self.events() if event["kind"] == "start"), None)
-        return None if parent is None else RunRecord(parent).run_id
+        start = next((event for event in self.events() if event["kind"] == "start"), None)
+        if start is None:
+            return None
+        return start.get("parent_run_id") or (None if start["parent"] is None else RunRecord(start["parent"]).run_id)
 
     def set_run_id(self, run_id: str) -> None:
         """Note MLflow's id of the run; kept when the record is gone, for runs nested under this one."""

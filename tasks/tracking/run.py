@@ -20,6 +20,8 @@ from tasks.tracking.record import RunRecord
 
 PARENT_VARIABLE = "CORONET_PIPELINE_RECORD"
 """Environment variable by which a flow tells its stages which record is their parent's."""
+PARENT_RUN_VARIABLE = "CORONET_PIPELINE_RUN"
+"""The same for a stage on another host, where there is no such record: MLflow's id of the parent run."""
 SECONDS_BETWEEN_DELIVERIES = 5.0
 SECONDS_AFTER_FAILURE = 60.0
 
@@ -31,7 +33,11 @@ class StageRun:
         """`parent` is the key of the run that this one is nested under; by itself what PARENT_VARIABLE says."""
         self._name = name
         self._record = RunRecord.begin(
-            name=name, params=flattened(params), tags=code_version(), parent=parent or os.environ.get(PARENT_VARIABLE)
+            name=name,
+            params=flattened(params),
+            tags=code_version(),
+            parent=parent or os.environ.get(PARENT_VARIABLE),
+            parent_run_id=os.environ.get(PARENT_RUN_VARIABLE),
         )
         self._next_delivery = 0.0
 

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.run import main
 from tests.conftest import PROJECT
 
@@ -65,3 +67,10 @@ def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.Monke
     assert main(no_flow, Path("mine.yaml")) == 0
     assert "seed: 7" in (project / "params.yaml").read_text()
     assert (project / "params.yaml.previous").read_text() == before
+
+
+@pytest.mark.parametrize("text", ["train_cin", "=gpu", "train_cin="])
+def test_a_remote_stage_needs_a_queue(text: str) -> None:
+    result = CliRunner().invoke(app, ["run", "--remote", text])
+    assert result.exit_code == 2
+    assert "give STAGE=QUEUE" in result.output

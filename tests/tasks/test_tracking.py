@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from tasks.tracking.delivery import deliver_leftovers
 from tasks.tracking.record import all_records
-from tasks.tracking.run import PARENT_VARIABLE, StageRun, flattened
+from tasks.tracking.run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 
@@ -22,7 +22,8 @@ NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
-    monkeypatch.delenv(PARENT_VARIABLE, raising=False)
+    for variable in (PARENT_VARIABLE, PARENT_RUN_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
     return tmp_path
 
 
@@ -65,6 +66,23 @@ def test_a_stage_is_nested_under_its_pipeline(monkeypatch: pytest.MonkeyPatch) -
             assert nested.parent_run_id == runs()["pipeline"].info.run_id
         assert pipeline.parent_run_id is None
     assert runs()["train_cin"].data.tags["mlflow.parentRunId"] == runs()["pipeline"].info.run_id
+
+
+def test_a_stage_on_another_host_is_nested_by_its_parents_run_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    track("pipeline")
+    parent = runs()["pipeline"].info.run_id
+    monkeypatch.setenv(PARENT_RUN_VARIABLE, parent)
+    with StageRun("report", {}) as nested:
+        assert nested.parent_run_id == parent
+    assert runs()["report"].data.tags["mlflow.parentRunId"] == parent
+
+
+def test_a_parent_that_this_store_does_not_know_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PARENT_RUN_VARIABLE, "f" * 32)
+    track()
+    run = runs()["train_cin"]
+    assert "mlflow.parentRunId" not in run.data.tags
+    assert run.info.status == "FINISHED"
 
 
 def test_a_failed_stage_is_a_failed_run_with_its_reason() -> None:

@@ -1,0 +1,375 @@
+"""Two hosts: two clones that share a git origin, a DVC remote and two servers, and no path. Real ones, all of them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from tests.integration.conftest import Project, make_project
+
+pytestmark = pytest.mark.integration
+STAGE = "train_autoencoder@pneumonia"
+WEIGHTS = Path("models/autoencoder_pneumonia.safetensors")
+QUEUE = "other"
+DEPLOY = """
+from prefect import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.workers.process import ProcessWorker
+from flows.remote.stage import stage
+
+with get_client(sync_client=True) as client:
+    template = ProcessWorker.get_default_base_job_template()
+    client.create_work_pool(WorkPoolCreate(name="coronet", type="process", base_job_template=template))
+    step = {"prefect.deployments.steps.set_working_directory": {"directory": "{{ $CORONET_PROJECT }}"}}
+    client.create_deployment(
+        client.create_flow(stage), "stage", entrypoint="flows.remote.stage.stage", work_pool_name="coronet",
+        pull_steps=[step],
+    )
+"""
+LAST = "materialize_residuals"
+STAGES = ["build_split", "train_autoencoder@healthy", STAGE, LAST]
+PIPELINE = f"""
+from pathlib import Path
+from prefect import flow
+from flows.graph import leading_to, read_graph
+from flows.stages import run_stages
+from tasks.tracking.run import StageRun
+
+@flow
+def pipeline():
+    with StageRun("pipeline", {{}}) as run:
+        run_stages(leading_to("{LAST}", read_graph()), Path(), run, {{"{STAGE}": "{QUEUE}"}})
+
+print("ENDED", pipeline(return_state=True).type.value)
+"""
+ONE_STAGE = f"""
+from coronet_core.errors import CoroNetError
+from flows.remote.following import Patience
+from flows.remote.submission import RemotePlace, run_remotely
+patience = Patience(unserved_s=2, give_up_s=60, lost_s=30)
+def say(line):
+    print(line, flush=True)
+try:
+    run_remotely("{STAGE}", RemotePlace("QUEUE", None, patience), say)
+    print("ENDED")
+except CoroNetError as error:
+    print("ENDED", error)
+"""
+
+
+@dataclass(frozen=True)
+class Host(Project):
+    """A project with a home, a cache and settings of its own."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"HOME": str(self.folder.parent), "PYTHONPATH": str(self.folder), "CORONET_PROJECT": str(self.folder)}
+        sites = {"DVC_SITE_CACHE_DIR": str(self.folder.parent / "site"), "OMP_NUM_THREADS": "1"}
+        return super().environment | own | sites | self.variables
+
+    def git(self, *arguments: str) -> None:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True)
+
+    def python(self, code: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def finish(self, code: str) -> str:
+        with self.python(code) as process:
+            return process.communicate()[0]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, health: str, *command: str, **variables: str) -> Iterator[None]:
+    """A server in its own process group, until the end; its output goes to a file in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
+    environment = kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables
+    with (folder / "log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(health, timeout=2):  # noqa: S310  # on this machine
+                    break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.5)
+        else:
+            pytest.fail(f"{health} does not answer:\n{(folder / 'log').read_text()[-3000:]}")
+        yield
+    finally:
+        end_group(process)
+
+
+def end_group(process: "subprocess.Popen[Any]", sign: signal.Signals = signal.SIGTERM) -> None:
+    os.killpg(process.pid, sign)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Prefect's server and MLflow's; yields the variables that name them."""
+    folder, prefect, mlflow = tmp_path_factory.mktemp("servers"), free_port(), free_port()
+    api, tracking = f"http://127.0.0.1:{prefect}/api", f"http://127.0.0.1:{mlflow}"
+    prefect_command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(prefect))
+    store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts")
+    mlflow_command = ("mlflow", "server", *store, "--workers", "1", "--host", "127.0.0.1", "--port", str(mlflow))
+    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    with (
+        served(folder / "prefect", f"{api}/health", *prefect_command, **quiet),
+        served(folder / "mlflow", f"{tracking}/health", *mlflow_command, **quiet),
+    ):
+        yield {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, str]) -> Host:
+    """The flow's host, whose code is pushed to an origin; the deployment is there."""
+    folder = tmp_path_factory.mktemp("host-one") / "coronet"
+    host = Host(make_project(folder).folder, servers)
+    origin = tmp_path_factory.mktemp("origin") / "coronet.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(origin)], check=True)
+    host.git("remote", "add", "origin", str(origin))
+    host.git("push", "-q", "origin", "HEAD")
+    use_store(host, tmp_path_factory.mktemp("store"))
+    assert host.finish(DEPLOY) == ""
+    return host
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory, first: Host) -> Host:
+    """Another host: a clone of the origin."""
+    folder = tmp_path_factory.mktemp("host-two") / "coronet"
+    origin = subprocess.run(
+        ["git", "remote", "get-url", "origin"], cwd=first.folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    subprocess.run(["git", "clone", "-q", origin, str(folder)], check=True)
+    host = replace(first, folder=folder)
+    use_store(host, store_of(first))
+    return host
+
+
+def use_store(host: Host, store: Path) -> None:
+    config = f"[core]\n    remote = store\n['remote \"store\"']\n    url = {store}\n"
+    (host.folder / ".dvc" / "config.local").write_text(config)
+
+
+def store_of(host: Host) -> Path:
+    config = (host.folder / ".dvc" / "config.local").read_text()
+    return Path(config.rpartition("= ")[2].strip())
+
+
+@contextmanager
+def working(host: Host) -> Iterator["subprocess.Popen[str]"]:
+    """A worker of the queue on `host`."""
+    worker = host.start(
+        *("prefect", "worker", "start", "--pool", "coronet", "--type", "process", "--work-queue", QUEUE),
+        start_new_session=True,
+    )
+    try:
+        yield worker
+    finally:
+        if worker.poll() is None:
+            end_group(worker)
+        worker.communicate()
+
+
+@pytest.fixture(scope="module")
+def piped(first: Host, second: Host) -> str:
+    """What a flow said that ran AE_P on the second host, and on the first what comes before and behind it."""
+    with working(second):
+        return first.finish(PIPELINE)
+
+
+def locked(host: Host) -> dict[str, Any]:
+    entries: dict[str, Any] = YAML(typ="safe").load((host.folder / "dvc.lock").read_text())["stages"]
+    return entries
+
+
+def test_a_stage_runs_on_the_second_host_and_the_rest_on_the_first(first: Host, second: Host, piped: str) -> None:
+    assert "ENDED COMPLETED" in piped, piped
+    assert f"sent to the queue {QUEUE} of the pool coronet" in piped
+    assert re.search(rf"Task run '{STAGE}' - epoch 4/4: training_loss", piped)
+    assert sorted(path.name for path in (second.folder / ".coronet" / "remote").iterdir() if path.is_dir()) == [STAGE]
+    assert not (first.folder / ".coronet" / "remote").exists()
+    assert set(locked(first)) == set(STAGES)
+
+
+def test_its_results_are_here_and_dvc_finds_all_up_to_date(first: Host, second: Host, piped: str) -> None:
+    assert "COMPLETED" in piped
+    there = second.folder / ".coronet" / "remote" / STAGE
+    assert (first.folder / WEIGHTS).read_bytes() == (there / WEIGHTS).read_bytes()
+    assert "Data and pipelines are up to date." in first.run("dvc", "status", *STAGES).stdout
+    assert "Data and pipelines are up to date." in first.run("dvc", "repro", LAST).stdout
+
+
+def test_they_are_what_the_first_host_would_have_made(first: Host, piped: str) -> None:
+    assert "COMPLETED" in piped
+    before = (first.folder / WEIGHTS).read_bytes()
+    finished = first.run("tasks", "train_autoencoder", "pneumonia")
+    assert finished.returncode == 0, finished.stdout
+    assert (first.folder / WEIGHTS).read_bytes() == before
+
+
+@pytest.mark.usefixtures("piped")
+def test_no_path_of_the_first_host_is_on_the_second(first: Host, second: Host) -> None:
+    own = str(first.folder).encode()
+    files = [path for path in second.folder.parent.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(files) > 100
+    assert [path for path in files if own in path.read_bytes()] == []
+    assert str(second.folder) not in (first.folder / "dvc.lock").read_text()
+
+
+@pytest.mark.usefixtures("piped")
+def test_mlflow_nests_its_run_under_the_pipelines(servers: dict[str, str]) -> None:
+    client = MlflowClient(servers["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("coronet")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert runs[STAGE].data.tags["mlflow.parentRunId"] == runs["pipeline"].info.run_id
+    assert runs[STAGE].data.tags["git.commit"] == runs["pipeline"].data.tags["git.commit"]
+    assert runs[STAGE].info.status == "FINISHED"
+
+
+@pytest.fixture(scope="module")
+def split(first: Host) -> None:
+    """What the stage reads is there."""
+    finished = first.run("dvc", "repro", "build_split")
+    assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.usefixtures("split")
+def test_a_queue_that_no_worker_serves_is_said_and_given_up(first: Host) -> None:
+    first.set_params({"autoencoder": {"epochs": 5}})
+    said = first.finish(ONE_STAGE.replace("QUEUE", "nobody").replace("give_up_s=60", "give_up_s=6"))
+    assert "no worker serves the queue nobody of the pool coronet: waiting" in said, said
+    assert "ENDED no worker has served the queue nobody" in said
+    assert "prefect worker start --pool coronet --work-queue nobody" in said
+
+
+@pytest.mark.usefixtures("split")
+def test_a_commit_that_is_not_pushed_is_asked_for(first: Host, second: Host) -> None:
+    (first.folder / "tasks" / "new.py").write_text('"""New."""\n')
+    assert "ENDED not committed: tasks/new.py" in first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
+    first.git("add", ".")
+    first.git("commit", "-qm", "new")
+    with working(second):
+        said = first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
+    assert re.search("ENDED the worker cannot fetch commit .* Push it: git push", said), said
+    first.git("push", "-q", "origin", "HEAD")
+
+
+def wait_for(process: "subprocess.Popen[str]", text: str) -> None:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return
+    pytest.fail(f"no {text} in:\n" + "".join(lines))
+
+
+def processes_of(host: Host) -> list[psutil.Process]:
+    """All processes that work in the folder of `host` or below."""
+    found = psutil.process_iter(["cwd"])
+    return [process for process in found if str(process.info["cwd"] or "").startswith(str(host.folder))]
+
+
+def soon(holds: Callable[[], bool], seconds: float = 40) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return holds()
+
+
+@pytest.mark.usefixtures("split")
+def test_cancelling_here_ends_the_stage_there(first: Host, second: Host) -> None:
+    first.set_params({"autoencoder": {"epochs": 400}})
+    with working(second) as worker:
+        with first.python(ONE_STAGE.replace("QUEUE", QUEUE)) as ordered:
+            wait_for(ordered, "epoch 2/400")
+            ordered.send_signal(signal.SIGINT)
+            ordered.communicate()
+        assert soon(lambda: {process.pid for process in processes_of(second)} <= {worker.pid})
+        assert worker.poll() is None
+
+
+@pytest.mark.usefixtures("split")
+def test_a_host_that_is_lost_is_noticed_and_the_next_order_resumes(first: Host, second: Host) -> None:
+    first.set_params({"autoencoder": {"epochs": 60}})
+    with first.python(ONE_STAGE.replace("QUEUE", QUEUE)) as ordered:
+        with working(second):
+            wait_for(ordered, "epoch 3/60")
+            for process in processes_of(second):
+                process.kill()
+        output, _ = ordered.communicate()
+    assert "ENDED no sign of life from its host for 30 s" in output
+    with working(second):
+        said = first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
+    assert re.search(r"resuming after epoch \d+ of 60", said), said
+    assert said.rstrip().endswith("ENDED")
+    assert STAGE not in first.run("dvc", "status").stdout
+
+
+def order_of(stage: str) -> str:
+    return ONE_STAGE.replace("QUEUE", QUEUE).replace(STAGE, stage)
+
+
+@pytest.mark.usefixtures("split")
+def test_raw_data_that_the_other_host_does_not_have_are_named(first: Host, second: Host) -> None:
+    image = first.folder / "data" / "raw" / "image.png"
+    image.write_bytes(b"an image")
+    with working(second):
+        said = first.finish(order_of("build_split"))
+    image.unlink()
+    assert "data/raw on this host is not what the flow's host has. Make it the same on both" in said, said
+
+
+@pytest.mark.usefixtures("split")
+def test_the_split_is_built_elsewhere_where_it_needs_no_raw_data(first: Host, second: Host) -> None:
+    first.set_params({"data": {"shard_images": 7}})
+    with working(second):
+        said = first.finish(order_of("build_split"))
+    assert said.rstrip().endswith("ENDED"), said
+    assert "up to date" in first.run("dvc", "status", "build_split").stdout
