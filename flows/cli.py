@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 
 
+RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
+
 app.add_typer(data_app, name="data")
 
 
@@ -27,6 +29,7 @@ def run(
     params: Annotated[
         Path | None, typer.Option(help="A parameter file that becomes params.yaml first, such as params/paper.yaml.")
     ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
 ) -> None:
     """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
     from flows.run import main  # late: `coronet --help` must not wait for DVC
@@ -34,7 +37,7 @@ def run(
     def run_flow() -> "State[Any]":
         from flows.retrain import retrain  # later still: with nothing to do, Prefect is not needed
 
-        return retrain(return_state=True)
+        return retrain(ray, return_state=True)
 
     raise typer.Exit(main(run_flow, params))
 

@@ -15,6 +15,7 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError
 from flows.graph import Stage
 from flows.process import end_stages, run_stage_process, stage_environment
+from flows.residual_fan_out import fan_out_if_due
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
 UP_TO_DATE = "UpToDate"
@@ -29,6 +30,10 @@ class StagesFailedError(CoroNetError):
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
 def run_stage(stage: Stage, folder: Path, environment: dict[str, str]) -> State[None]:
     """Run one stage of the project in `folder` through DVC; its output becomes the task's log."""
+    try:
+        fan_out_if_due(stage.name, environment)
+    except CoroNetError as error:
+        return Failed(message=str(error))
     result = run_stage_process(stage.name, folder, environment, get_run_logger().info)
     if not result.succeeded:
         return Failed(message=result.reason)  # a state, not an exception: the reason is the user's, not a traceback

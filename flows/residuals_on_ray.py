@@ -1,0 +1,76 @@
+"""The flow `residuals-on-ray`: the residual tensors on a Ray cluster, shard by shard."""
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from coronet_core.classes import ClassName
+from flows.cluster import Cluster, joined_cluster
+from flows.fan_out import fan_out
+from tasks.params.file import read_params
+from tasks.params.schema import ResidualParams
+from tasks.paths import autoencoder_weights
+from tasks.residual_shards import ResidualShard, ResidualShards
+from tasks.stage import torch_device, use_cpu_threads
+from tasks.tfen import tfen_from
+
+AUTOENCODERS: Final[tuple[ClassName, ...]] = ("healthy", "pneumonia")
+
+
+def compute_on_ray(address: str) -> None:
+    """Compute on the Ray cluster at `address` the shards that the project in the current folder lacks.
+
+    Each is kept as it comes back. Raises CoroNetError when the cluster cannot be used.
+    """
+    with joined_cluster(address) as cluster:
+        from prefect_ray import RayTaskRunner  # late: an extra
+
+        residuals_on_ray.with_options(task_runner=RayTaskRunner())(cluster)
+
+
+@flow(name="residuals-on-ray", validate_parameters=False)
+def residuals_on_ray(cluster: Cluster) -> None:
+    """Compute the shards that are not finished yet on the Ray cluster that this process has joined."""
+    import ray
+    from prefect_ray.context import remote_options
+
+    params = read_params()
+    use_cpu_threads(share=1)
+    threads, device = torch.get_num_threads(), torch_device(params.device).type
+    share = cluster.share(threads, device)
+    shards = ResidualShards.of_project(params.residuals)
+    missing = shards.missing()
+    get_run_logger().info(f"{len(missing)} of {len(shards)} shards to compute, with {threads} threads each")
+    same = {
+        "weights": ray.put({label: autoencoder_weights(label).read_bytes() for label in AUTOENCODERS}),
+        "params": params.residuals,
+        "device": device,
+        "threads": threads,
+    }
+    with remote_options(num_cpus=share.cores, num_gpus=share.gpus):
+        fan_out(
+            residual_shard,
+            missing,
+            lambda shard: {"images": shards.images_of(shard), **same},
+            shards.keep,
+            share.in_flight,
+        )
+
+
+@task(task_run_name="shard {shard}", cache_policy=NO_CACHE, persist_result=False)
+def residual_shard(
+    shard: int,  # noqa: ARG001  # names the task run
+    images: NDArray[np.uint8],
+    weights: dict[ClassName, bytes],
+    params: ResidualParams,
+    device: str,
+    threads: int,
+) -> ResidualShard:
+    """Compute one shard from its images (n, H, W) and both autoencoders, with as many threads as the stage has."""
+    torch.set_num_threads(threads)
+    place = torch.device(device)
+    return ResidualShard.of_images(tfen_from(weights, place), images, params, place)
