@@ -43,6 +43,22 @@ def run(
 
 
 @app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="X-rays: files of any readable kind, folders, or patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder of Parquet files, which reads as one table: a row a file.")] = Path(
+        "predictions.parquet"
+    ),
+    shard_files: Annotated[int, typer.Option(min=1, max=10_000, help="Files at a time; what a kill may cost.")] = 64,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+) -> None:
+    """Say what the last run's networks see in X-ray files. Files that cannot be read are told; the others go on."""
+    from flows.predict import predict as predict_paths
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(lambda: predict_paths(paths, out, shard_files, ray)))
+
+
+@app.command()
 def ablate(
     only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
     parallel: Annotated[

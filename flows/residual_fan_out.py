@@ -27,6 +27,6 @@ def fan_out_if_due(stage: str, environment: Mapping[str, str]) -> None:
     """
     address = environment.get(RAY_VARIABLE)
     if stage == STAGE and address and will_run(STAGE):
-        from flows.residuals_on_ray import compute_on_ray  # late: torch
+        from flows.residuals_on_ray import residuals_on_ray  # late: torch
 
-        compute_on_ray(address)
+        residuals_on_ray(address)

@@ -9,8 +9,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from coronet_core.classes import ClassName
-from flows.cluster import Cluster, joined_cluster
-from flows.fan_out import fan_out
+from flows.shard_runner import shard_runner
 from tasks.params.file import read_params
 from tasks.params.schema import ResidualParams
 from tasks.paths import autoencoder_weights
@@ -21,44 +20,22 @@ from tasks.tfen import tfen_from
 AUTOENCODERS: Final[tuple[ClassName, ...]] = ("healthy", "pneumonia")
 
 
-def compute_on_ray(address: str) -> None:
+@flow(name="residuals-on-ray", validate_parameters=False)
+def residuals_on_ray(address: str) -> None:
     """Compute on the Ray cluster at `address` the shards that the project in the current folder lacks.
 
     Each is kept as it comes back. Raises CoroNetError when the cluster cannot be used.
     """
-    with joined_cluster(address) as cluster:
-        from prefect_ray import RayTaskRunner  # late: an extra
-
-        residuals_on_ray.with_options(task_runner=RayTaskRunner())(cluster)
-
-
-@flow(name="residuals-on-ray", validate_parameters=False)
-def residuals_on_ray(cluster: Cluster) -> None:
-    """Compute the shards that are not finished yet on the Ray cluster that this process has joined."""
-    import ray
-    from prefect_ray.context import remote_options
-
     params = read_params()
     use_cpu_threads(share=1)
     threads, device = torch.get_num_threads(), torch_device(params.device).type
-    share = cluster.share(threads, device)
     shards = ResidualShards.of_project(params.residuals)
     missing = shards.missing()
     get_run_logger().info(f"{len(missing)} of {len(shards)} shards to compute, with {threads} threads each")
-    same = {
-        "weights": ray.put({label: autoencoder_weights(label).read_bytes() for label in AUTOENCODERS}),
-        "params": params.residuals,
-        "device": device,
-        "threads": threads,
-    }
-    with remote_options(num_cpus=share.cores, num_gpus=share.gpus):
-        fan_out(
-            residual_shard,
-            missing,
-            lambda shard: {"images": shards.images_of(shard), **same},
-            shards.keep,
-            share.in_flight,
-        )
+    with shard_runner(address, threads, device) as runner:
+        weights = runner.share({label: autoencoder_weights(label).read_bytes() for label in AUTOENCODERS})
+        same = {"weights": weights, "params": params.residuals, "device": device, "threads": threads}
+        runner.run(residual_shard, missing, lambda shard: {"images": shards.images_of(shard), **same}, shards.keep)
 
 
 @task(task_run_name="shard {shard}", cache_policy=NO_CACHE, persist_result=False)
