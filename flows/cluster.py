@@ -25,6 +25,7 @@ from flows.workspace import PACKAGES
 LOCAL: Final = "local"
 SPARE_SHARDS: Final = 2
 """Shards in flight beyond those at work, so that no worker waits for the driver to read or to write."""
+KNOCK_TIMEOUT_S: Final = 10.0
 QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """No report home, no token in the home folder, and no change of CUDA's variables where Ray is not asked for a GPU."""
 
@@ -92,6 +93,7 @@ def joined_cluster(address: str) -> Iterator[Cluster]:
 
     started: dict[str, Any] = {"num_cpus": usable_cores(), "include_dashboard": False} if address == LOCAL else {}
     try:
+        _knock(address)
         ray.init(
             address,
             runtime_env={"py_modules": _packages(), "excludes": ["__pycache__"]},
@@ -111,6 +113,13 @@ def joined_cluster(address: str) -> Iterator[Cluster]:
             yield Cluster(nodes=tuple(_node(node["Resources"]) for node in nodes))
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at `address`: Ray would try for minutes."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), timeout=KNOCK_TIMEOUT_S).close()
 
 
 def _node(resources: dict[str, float]) -> Node:

@@ -13,7 +13,7 @@ from flows.shard_runner import shard_runner
 from tasks.params.file import read_params
 from tasks.params.schema import ResidualParams
 from tasks.paths import autoencoder_weights
-from tasks.residual_shards import ResidualShard, ResidualShards
+from tasks.residual_shards import ResidualShard, ResidualShards, compute_shard
 from tasks.stage import torch_device, use_cpu_threads
 from tasks.tfen import tfen_from
 
@@ -50,4 +50,4 @@ def residual_shard(
     """Compute one shard from its images (n, H, W) and both autoencoders, with as many threads as the stage has."""
     torch.set_num_threads(threads)
     place = torch.device(device)
-    return ResidualShard.of_images(tfen_from(weights, place), images, params, place)
+    return compute_shard(tfen_from(weights, place), images, params, place)

@@ -56,7 +56,8 @@ def shard_runner(address: str | None, threads: int, device: str) -> Iterator[Sha
     It is on the Ray cluster at `address` or, without one, here. Raises CoroNetError when the cluster cannot be used.
     """
     if address is None:
-        with ThreadPoolTaskRunner(max_workers=1) as runner:
+        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
+        with runner:
             yield ShardRunner(runner=runner, in_flight=IN_FLIGHT_HERE, share=lambda value: value)
         return
     with joined_cluster(address) as cluster:

@@ -6,7 +6,7 @@ from coronet_core.data.manifest import read_manifest
 from tasks.paths import MANIFEST, RESIDUAL_INDEX, RESIDUALS
 from tasks.progress import Progress, say
 from tasks.residual_index import ENERGY_COLUMNS
-from tasks.residual_shards import ResidualShard, ResidualShards
+from tasks.residual_shards import ResidualShards, compute_shard
 from tasks.resume import finish
 from tasks.stage import StageContext, use_cpu_threads
 from tasks.tfen import load_tfen
@@ -24,7 +24,7 @@ def run(context: StageContext) -> None:
     with Progress(context.name, len(manifest), "images") as bar:
         for shard in range(len(shards)):
             if not shards.is_kept(shard):
-                shards.keep(shard, ResidualShard.of_images(tfen, shards.images_of(shard), params, device))
+                shards.keep(shard, compute_shard(tfen, shards.images_of(shard), params, device))
             bar.advance(shards.images_in(shard))
     index = manifest[["image_id", "patient_id", "label", "split"]].copy()
     index[ENERGY_COLUMNS] = shards.energies()

@@ -32,18 +32,18 @@ class ResidualShard:
     energies: NDArray[np.float64]
     """Mean of each channel over the image, (n, 3), of the residuals as stored."""
 
-    @classmethod
-    def of_images(cls, tfen: TFEN, images: NDArray[np.uint8], params: ResidualParams, device: torch.device) -> Self:
-        """Compute the residual tensors of `images` (n, H, W) with `tfen`, which is on `device`.
 
-        The last bits depend on `params.batch_size`, on the device and on torch's number of threads.
-        """
-        residuals = np.empty((len(images), 3, *images.shape[1:]), dtype=np.float16)
-        for start in range(0, len(images), params.batch_size):
-            stored = torch.from_numpy(images[start : start + params.batch_size]).to(device)
-            residual = residuals_of(tfen, as_image(stored), params.precision)  # (B, 3, H, W)
-            residuals[start : start + len(residual)] = residual.cpu().numpy()
-        return cls(residuals, residuals.mean(axis=(2, 3), dtype=np.float64))
+def compute_shard(tfen: TFEN, images: NDArray[np.uint8], params: ResidualParams, device: torch.device) -> ResidualShard:
+    """Compute the residual tensors of `images` (n, H, W) with `tfen`, which is on `device`.
+
+    The last bits depend on `params.batch_size`, on the device and on torch's number of threads.
+    """
+    residuals = np.empty((len(images), 3, *images.shape[1:]), dtype=np.float16)
+    for start in range(0, len(images), params.batch_size):
+        stored = torch.from_numpy(images[start : start + params.batch_size]).to(device)
+        residual = residuals_of(tfen, as_image(stored), params.precision)  # (B, 3, H, W)
+        residuals[start : start + len(residual)] = residual.cpu().numpy()
+    return ResidualShard(residuals, residuals.mean(axis=(2, 3), dtype=np.float64))
 
 
 class ResidualShards:

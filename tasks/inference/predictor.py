@@ -26,7 +26,7 @@ from tasks.evaluation.answers import answers
 from tasks.inference.files import FileContent
 from tasks.inference.model import TrainedModel
 from tasks.inference.table import described, prediction_rows
-from tasks.residual_shards import ResidualShard
+from tasks.residual_shards import compute_shard
 from tasks.tfen import tfen_from
 
 NOT_FINITE = "the networks give no finite answer"
@@ -49,8 +49,8 @@ def predict_files(files: Sequence[FileContent], model: TrainedModel, device: tor
     told.index = rows.index[rows["error"].isna()]
     for column in ("width_px", "height_px"):
         told[column] = [getattr(image.radiograph, column) for image in decoded if isinstance(image, DecodedImage)]
-    is_finite = np.isfinite(logits).all(axis=1)
-    rows.loc[told.index[~is_finite], "error"] = NOT_FINITE
+    is_finite = np.asarray(np.isfinite(logits).all(axis=1), dtype=np.bool_)
+    rows.loc[told[~is_finite].index, "error"] = NOT_FINITE
     return prediction_rows(rows.join(told[is_finite]))
 
 
@@ -69,7 +69,7 @@ def _through_networks(
 ) -> tuple[Floats, NDArray[np.float64]]:
     """Return logits (n, 3) and residual energies (n, 3) of `images` (n, H, W)."""
     tfen, cin = tfen_from(model.autoencoders, device), cin_from(model.cin, model.cin_input, device)
-    made = ResidualShard.of_images(tfen, images, model.residuals, device)
+    made = compute_shard(tfen, images, model.residuals, device)
     parts: list[Any] = []
     for start in range(0, len(images), model.batch_size):
         batch = slice(start, start + model.batch_size)

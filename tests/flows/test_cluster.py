@@ -7,7 +7,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.errors import CoroNetError
-from flows.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, require_ray
+from flows.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, joined_cluster, require_ray
 from flows.residual_fan_out import STAGE as FANNED_OUT
 from flows.residual_fan_out import fan_out_if_due, on_ray
 from tasks.residual_shards import STAGE
@@ -46,6 +46,13 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(CoroNetError, match=r"pip install 'coronet\[ray\]'"):
         require_ray()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_where_nobody_listens_is_said_at_once(address: str) -> None:
+    pytest.importorskip("ray", reason="needs the extra coronet[ray]")
+    with pytest.raises(CoroNetError, match=f"--ray {address}: cannot join this Ray cluster"), joined_cluster(address):
+        pass
 
 
 def test_nodes_elsewhere_need_a_prefect_server_that_they_reach() -> None:
