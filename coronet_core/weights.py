@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
 from coronet_core.errors import WeightsError
@@ -39,8 +39,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def load_weights(module: nn.Module, path: Path) -> None:
     """Load `path` into `module`; raises WeightsError when keys or shapes differ."""
+    _fill(module, read_weights(path), str(path))
+
+
+def load_weights_from(module: nn.Module, content: bytes, name: str) -> None:
+    """Load the `content` of a safetensors file `name` into `module`; raises WeightsError as `load_weights` does."""
     try:
-        module.load_state_dict(read_weights(path))
+        state = load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{name}: damaged or not a weights file ({error}). Restore it, or train again.") from error
+    _fill(module, state, name)
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    try:
+        module.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise WeightsError(f"{path}: weights of another network than {type(module).__name__} ({reason}).") from error
+        raise WeightsError(f"{name}: weights of another network than {type(module).__name__} ({reason}).") from error

@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 
 
+RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
+
 app.add_typer(data_app, name="data")
 
 
@@ -31,6 +33,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="STAGE=QUEUE", help="A stage for another host's worker; again for more."),
     ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
 ) -> None:
     """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
     from flows.run import main  # late: `coronet --help` must not wait for DVC
@@ -40,7 +43,7 @@ def run(
     def run_flow() -> "State[Any]":
         from flows.retrain import retrain  # later still: with nothing to do, Prefect is not needed
 
-        return retrain(remote_stages=queues, return_state=True)
+        return retrain(remote_stages=queues, ray=ray, return_state=True)
 
     raise typer.Exit(main(run_flow, params))
 
@@ -65,6 +68,22 @@ def deploy() -> None:
     from tasks.edge import exit_code
 
     raise typer.Exit(exit_code(deploy_all))
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="X-rays: files of any readable kind, folders, or patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder of Parquet files, which reads as one table: a row a file.")] = Path(
+        "predictions.parquet"
+    ),
+    shard_files: Annotated[int, typer.Option(min=1, max=10_000, help="Files at a time; what a kill may cost.")] = 64,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+) -> None:
+    """Say what the last run's networks see in X-ray files. Files that cannot be read are told; the others go on."""
+    from flows.predict import predict as predict_paths
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(lambda: predict_paths(paths, out, shard_files, ray)))
 
 
 @app.command()

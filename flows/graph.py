@@ -8,6 +8,7 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc.stage.cache import RunCacheNotFoundError
 
 from coronet_core.errors import CoroNetError
 
@@ -64,3 +65,16 @@ def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:
     except DvcException as error:
         raise CoroNetError(f"DVC cannot tell what is stale: {error}.") from error
     return [name for name in names if name in changed]
+
+
+def will_run(name: str) -> bool:
+    """Say whether DVC would run the stage `name` now: it is stale, and the cache has no run of the same to restore."""
+    if not stale_stages([name]):
+        return False
+    with Repo(".") as repo:
+        (stage,) = repo.stage.load_all(name=name)
+        try:
+            repo.stage_cache.restore(stage, dry=True)
+        except RunCacheNotFoundError:
+            return True
+    return False

@@ -11,9 +11,11 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError
 from flows.alone import alone
 from flows.artifacts import headline, publish_artifacts
+from flows.cluster import require_ray
 from flows.graph import leading_to, read_graph, stale_stages
 from flows.naming import name_flow_run
 from flows.project import prepare
+from flows.residual_fan_out import on_ray
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, StagePolicy, run_stages
 from flows.webhook import AT_ITS_END
 from tasks.params.file import read_params
@@ -28,6 +30,7 @@ LOCK: Final = STATE / "retrain.lock"
 def retrain(
     params_file: Path | None = None,
     remote_stages: dict[str, str] | None = None,
+    ray: str | None = None,
     policy: StagePolicy = DEFAULT_POLICY,
 ) -> State[None]:
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
@@ -35,17 +38,22 @@ def retrain(
     Args:
         params_file: A parameter file that becomes the live params.yaml first, such as params/paper.yaml.
         remote_stages: By stage, the work queue of the pool `coronet` whose worker runs it on another host.
+        ray: The address of a Ray cluster that computes the residual tensors: `local`, `auto` or `ray://...`.
         policy: How often and how long stages are tried.
     """
     try:
         with alone(LOCK, "retrain"):
-            return _bring_up_to_date(params_file, remote_stages or {}, policy)
+            return _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
     except CoroNetError as error:
         return Failed(message=str(error))
 
 
-def _bring_up_to_date(params_file: Path | None, remote_stages: dict[str, str], policy: StagePolicy) -> State[None]:
+def _bring_up_to_date(
+    params_file: Path | None, remote_stages: dict[str, str], ray: str | None, policy: StagePolicy
+) -> State[None]:
     prepare(params_file)
+    if ray is not None:
+        require_ray()
     stages = read_graph()
     for name in remote_stages:
         leading_to(name, stages)  # a wrong name must not wait for the run
@@ -55,7 +63,7 @@ def _bring_up_to_date(params_file: Path | None, remote_stages: dict[str, str], p
         get_run_logger().info("all stages are up to date: nothing to do")
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
     with StageRun(PIPELINE, read_params()) as pipeline:
-        run_stages(stages, Path(), pipeline, policy, remote_stages)
+        run_stages(stages, Path(), pipeline, policy, remote_stages, **on_ray(ray))
         publish_artifacts(pipeline)
     name_flow_run(stale=())
     return Completed(message=headline())

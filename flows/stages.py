@@ -21,6 +21,7 @@ from flows.graph import Stage
 from flows.process import StageProcesses, stage_environment
 from flows.progress import stage_log
 from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
+from flows.residual_fan_out import fan_out_if_due
 from tasks.progress import AS_LINES, PROGRESS_VARIABLE
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
@@ -77,6 +78,7 @@ def _was_run(stage: str, surroundings: Surroundings, on_line: Callable[[str], No
     """Bring `stage` up to date; returns whether there was anything to run. Raises as StageProcesses.run does."""
     if place := surroundings.places.get(stage):
         return run_remotely(stage, place, on_line)
+    fan_out_if_due(stage, surroundings.environment)
     return surroundings.processes.run(stage, surroundings.environment, on_line, surroundings.timeout_s)
 
 

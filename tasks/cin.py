@@ -6,7 +6,7 @@ from coronet_core.cin_input import CinInput
 from coronet_core.models.cin import build_cin
 from coronet_core.models.coronet import CoroNet
 from coronet_core.residuals import freeze
-from coronet_core.weights import load_weights
+from coronet_core.weights import load_weights, load_weights_from
 from tasks.paths import CIN_WEIGHTS
 from tasks.tfen import load_tfen
 
@@ -15,6 +15,14 @@ def load_cin(kind: CinInput, device: torch.device) -> torch.nn.Module:
     """Load the CIN that was trained on inputs of this `kind`, the parameter cin.input."""
     cin = build_cin(kind)
     load_weights(cin, CIN_WEIGHTS)
+    freeze(cin, device)
+    return cin
+
+
+def cin_from(file: bytes, kind: CinInput, device: torch.device) -> torch.nn.Module:
+    """Load the CIN from the content of its file."""
+    cin = build_cin(kind)
+    load_weights_from(cin, file, CIN_WEIGHTS.name)
     freeze(cin, device)
     return cin
 

@@ -22,15 +22,15 @@ FORMER = "former"
 def resume_folder(stage: str, work: str) -> Path:
     """Return the folder where `stage` keeps what it has finished of the work whose digest is `work`."""
     folder = STATE / "resume" / stage
-    stamp, content = folder / STAMP, digest(work, *_code())
+    stamp, content = folder / STAMP, digest(work, *code_files())
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != content:
         discard(folder)
         write_text(stamp, content)
     return folder
 
 
-def _code() -> list[Path]:
-    """All code of the stages: work that was begun by other code is not gone on with."""
+def code_files() -> list[Path]:
+    """Return all code of the stages: work that was begun by other code is not gone on with."""
     packages = (Path(coronet_core.__file__).parent, Path(__file__).parent)
     return sorted(path for package in packages for path in package.rglob("*.py"))
 

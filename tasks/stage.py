@@ -7,7 +7,7 @@ import torch
 
 from coronet_core.cores import usable_cores
 from coronet_core.errors import ParamsError
-from tasks.params.schema import Params
+from tasks.params.schema import Device, Params
 from tasks.tracking.run import StageRun
 
 
@@ -23,12 +23,16 @@ class StageContext:
     @property
     def device(self) -> torch.device:
         """Where the networks run."""
-        wanted = self.params.device
-        if wanted == "cuda" and not torch.cuda.is_available():
-            raise ParamsError("device = cuda: torch finds no GPU here. Set device to auto or cpu.")
-        if wanted == "auto":
-            wanted = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(wanted)
+        return torch_device(self.params.device)
+
+
+def torch_device(wanted: Device) -> torch.device:
+    """Return the device that is `wanted`; `auto` is a GPU if there is one. Raises ParamsError for cuda without one."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ParamsError("device = cuda: torch finds no GPU here. Set device to auto or cpu.")
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
 
 
 def use_cpu_threads(share: int) -> None:

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from coronet_core.classes import CLASSES
-from coronet_core.metrics.abstention import is_abstained, prediction_sets
-from coronet_core.out_of_distribution import ood_score
 from tasks.cin_data import class_indices
+from tasks.evaluation.answers import answers
 from tasks.evaluation.calibration import Calibration
 from tasks.evaluation.prediction import SplitPredictions
 
@@ -19,17 +18,7 @@ DESCRIBED_BY = ["image_id", "patient_id", "patient_group", "label", "source", "v
 def prediction_table(test: SplitPredictions, calibration: Calibration) -> pd.DataFrame:
     """Return the table; `stack_row` is the image's place in the stacks of images and residuals."""
     table = test.images[DESCRIBED_BY].reset_index(names="stack_row")
-    table["predicted"] = [CLASSES[i] for i in test.predicted]
-    calibrated = test.probabilities(calibration.temperature)
-    columns = {"logit": test.logits, "probability": test.probabilities(), "calibrated": calibrated}
-    for name, values in columns.items():
-        for i, label in enumerate(CLASSES):
-            table[f"{name}_{label}"] = values[:, i]
-    sets = prediction_sets(calibrated, calibration.quantile)
-    table["prediction_set"] = [[label for label, held in zip(CLASSES, row, strict=True) if held] for row in sets]
-    table["abstained"] = is_abstained(sets)
-    table["ood_score"] = ood_score(test.energies, calibration.energies)
-    return table
+    return table.join(answers(test.logits, test.energies, calibration))
 
 
 def read_predictions(path: Path) -> SplitPredictions:

@@ -18,6 +18,7 @@ from tasks.params.values import STRICT, ShardImages, SidePx
 PRETRAINED_NAMES = ("imagenet", "none")
 SIDES_OF_A_BOX = 4
 
+Device = Literal["auto", "cpu", "cuda"]
 Pretrained = Annotated[
     str,
     Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
@@ -153,7 +154,7 @@ class Params:
 
     seed: Annotated[int, whole(0, 2**31 - 1)]
     """Every random number of a run is derived from it."""
-    device: Literal["auto", "cpu", "cuda"]
+    device: Device
     """Where networks run; `auto` takes a GPU if there is one. Not a reason to run a stage again."""
     data: DataParams
     autoencoder: AutoencoderParams

@@ -110,7 +110,7 @@ def require_missing(path: Path) -> None:
 
 def test_residual_shards_that_are_finished_are_kept(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing_published = partial(require_missing, RESIDUALS)
-    calls = stop_and_run_again(materialize_residuals, "_residuals", context, monkeypatch, 2, nothing_published)
+    calls = stop_and_run_again(materialize_residuals, "compute_shard", context, monkeypatch, 2, nothing_published)
     assert calls == 1  # of 3 shards, 2 were there
     resumed = Shards.in_folder(RESIDUALS).take(np.arange(12))
     materialize_residuals.run(context)
@@ -119,7 +119,7 @@ def test_residual_shards_that_are_finished_are_kept(context: StageContext, monke
 
 def test_other_weights_make_all_residuals_anew(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     other_weights = partial(save_weights, FPAE(), autoencoder_weights("healthy"))
-    assert stop_and_run_again(materialize_residuals, "_residuals", context, monkeypatch, 2, other_weights) == 3
+    assert stop_and_run_again(materialize_residuals, "compute_shard", context, monkeypatch, 2, other_weights) == 3
 
 
 def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(

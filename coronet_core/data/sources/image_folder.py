@@ -39,7 +39,7 @@ def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: s
         raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
     _refuse_links(folder)
     files = [path for path in folder.rglob("*") if path.is_file()]
-    images = {path.relative_to(folder).as_posix() for path in files if _is_image(path)}
+    images = {path.relative_to(folder).as_posix() for path in files if is_image_file(path)}
     if labels_csv is None:
         rows: list[dict[str, Any]] = [{"file": file} for file in images]
         passed_over = Counter({"not an image": len(files) - len(images)})
@@ -50,7 +50,7 @@ def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: s
     return Listing(records=[_record(root, name, row, patient_id_pattern) for row in rows], passed_over=+passed_over)
 
 
-def _is_image(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
     """Say whether a file is listed as an image: by its suffix or, as DICOM files often have none, by its beginning."""
     if path.suffix:
         return path.suffix.lower() in IMAGE_SUFFIXES

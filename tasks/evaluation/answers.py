@@ -1,0 +1,30 @@
+"""What is said of each image, from the CIN's logits, the residual energies and what the validation split settled."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from coronet_core.classes import CLASSES
+from coronet_core.metrics.abstention import is_abstained, prediction_sets
+from coronet_core.metrics.arrays import Floats
+from coronet_core.metrics.calibration import probabilities_of
+from coronet_core.out_of_distribution import ood_score
+from tasks.evaluation.calibration import Calibration
+
+
+def answers(logits: Floats, energies: NDArray[np.float64], calibration: Calibration) -> pd.DataFrame:
+    """Return one row an image: class, logits, probabilities, prediction set, abstention and out-of-distribution score.
+
+    `logits` and `energies` are (n, 3). Probabilities are softmax(logits) and, calibrated, softmax(logits / T).
+    """
+    table = pd.DataFrame({"predicted": [CLASSES[i] for i in logits.argmax(axis=1)]})
+    calibrated = probabilities_of(logits, calibration.temperature)
+    columns = {"logit": logits, "probability": probabilities_of(logits), "calibrated": calibrated}
+    for name, values in columns.items():
+        for i, label in enumerate(CLASSES):
+            table[f"{name}_{label}"] = values[:, i]
+    sets = prediction_sets(calibrated, calibration.quantile)
+    table["prediction_set"] = [[label for label, held in zip(CLASSES, row, strict=True) if held] for row in sets]
+    table["abstained"] = is_abstained(sets)
+    table["ood_score"] = ood_score(energies, calibration.energies)
+    return table

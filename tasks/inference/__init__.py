@@ -1,0 +1,1 @@
+"""Answers for image files that belong to no split."""

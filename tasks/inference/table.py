@@ -1,0 +1,44 @@
+"""The rows of a batch prediction: one a file, with its answer or the reason why there is none."""
+
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+from coronet_core.classes import CLASSES, DISPLAY_NAMES
+from tasks.evaluation.calibration import Calibration
+
+SCHEMA: Final = pa.schema(
+    [
+        ("path", pa.string()),  # as it was named, or found in the folder that was
+        ("error", pa.string()),  # why there is no answer; null if there is one
+        ("width_px", pa.int32()),  # of the image as stored
+        ("height_px", pa.int32()),
+        ("predicted", pa.string()),  # the most probable class, abstained from or not
+        *((f"{kind}_{label}", pa.float64()) for kind in ("logit", "probability", "calibrated") for label in CLASSES),
+        ("prediction_set", pa.list_(pa.string())),
+        ("abstained", pa.bool_()),  # the image should be left to a person
+        ("abstained_because", pa.string()),
+        ("ood_score", pa.float64()),  # how unlike the validation images; 0 is the middle
+        ("out_of_distribution", pa.bool_()),  # further out than calibrate.energy_percentile
+    ]
+)
+
+
+def described(answers: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Return `answers` with the reasons for abstentions, and whether each image is out of distribution."""
+    reasons = [_reason(held) if left else None for held, left in answers[["prediction_set", "abstained"]].to_numpy()]
+    is_far = answers["ood_score"] > calibration.energies.threshold
+    return answers.assign(abstained_because=pd.Series(reasons, dtype=object), out_of_distribution=is_far)
+
+
+def prediction_rows(rows: pd.DataFrame) -> pa.Table:
+    """Return `rows` by `SCHEMA`; columns that they lack are null."""
+    return pa.Table.from_pandas(rows.reindex(columns=SCHEMA.names).astype(object), SCHEMA, preserve_index=False)
+
+
+def _reason(prediction_set: list[str]) -> str:
+    if not prediction_set:
+        return "no class is probable enough"
+    names = [DISPLAY_NAMES[label] for label in CLASSES if label in prediction_set]
+    return f"cannot tell {', '.join(names[:-1])} and {names[-1]} apart"

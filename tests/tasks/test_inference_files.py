@@ -1,0 +1,81 @@
+"""Which files a prediction is of, and how they become shards."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from coronet_core.errors import DataError
+from tasks.inference import files
+from tasks.inference.files import FileContent, ImageFile, find_files, read, shards_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans/deep").mkdir(parents=True)
+    for name in ("scans/b.png", "scans/a.jpg", "scans/deep/c.pgm"):
+        Image.new("L", (9, 9), 50).save(tmp_path / name)
+    (tmp_path / "scans/notes.txt").write_text("no image")
+    return tmp_path
+
+
+def paths_of(*named: str) -> list[str]:
+    return [file.path for file in find_files(named)[0]]
+
+
+def test_a_folder_is_searched_at_any_depth_for_images_alone(folder: Path) -> None:
+    assert folder.is_dir()
+    assert paths_of("scans") == ["scans/a.jpg", "scans/b.png", "scans/deep/c.pgm"]
+    assert find_files(["scans"])[1] == 1
+
+
+def test_a_file_that_is_named_is_taken_whatever_it_is(folder: Path) -> None:
+    assert folder.is_dir()
+    assert paths_of("scans/notes.txt") == ["scans/notes.txt"]
+
+
+def test_patterns_and_paths_together_name_a_file_once(folder: Path) -> None:
+    assert paths_of("scans/b.png", "scans/**/*.p*", f"{folder}/scans/*.jpg") == [
+        "scans/b.png",
+        "scans/deep/c.pgm",
+        f"{folder}/scans/a.jpg",
+    ]
+
+
+@pytest.mark.parametrize("path", ["nowhere", "scans/*.dcm", "nowhere/**/*.png"])
+def test_a_path_that_names_nothing_is_an_error(folder: Path, path: str) -> None:
+    assert folder.is_dir()
+    with pytest.raises(DataError, match=r"no such file or folder, and no file by this pattern\. Correct the path"):
+        find_files(["scans", path])
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(DataError, match="no images there \\(1 other files\\)"):
+        find_files([str(tmp_path)])
+
+
+def sized(*sizes: int) -> list[ImageFile]:
+    return [ImageFile(str(i), "1", size) for i, size in enumerate(sizes)]
+
+
+def test_shards_hold_so_many_files_in_order() -> None:
+    shards = shards_of(sized(*[1] * 7), max_files=3)
+    assert [[file.path for file in shard] for shard in shards] == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+
+
+def test_a_shard_is_closed_before_it_is_too_large_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_SHARD_BYTES", 10)
+    shards = shards_of(sized(4, 6, 1, 25, 3, 3), max_files=64)
+    assert [[file.size_bytes for file in shard] for shard in shards] == [[4, 6], [1], [25], [3, 3]]
+
+
+def test_a_file_that_has_gone_says_so_when_it_is_read(tmp_path: Path) -> None:
+    gone = ImageFile(str(tmp_path / "gone.png"), "1", 3)
+    assert read(gone) == FileContent(gone.path, b"", "cannot be opened (No such file or directory)")
+
+
+def test_a_file_too_large_for_an_x_ray_is_not_read(tmp_path: Path) -> None:
+    film = ImageFile(str(tmp_path / "film.png"), "1", 5 * 2**30)
+    assert read(film).error == "too large (5120 MiB)"

@@ -1,0 +1,148 @@
+"""Answers for files, against what the stages say of the same images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from coronet_core.classes import CLASSES
+from tasks import build_split, calibrate, evaluate, materialize_residuals
+from tasks.cin import build_cin
+from tasks.evaluation.calibration import read_calibration
+from tasks.inference.files import FileContent
+from tasks.inference.model import TrainedModel
+from tasks.inference.predictor import predict_files
+from tasks.inference.table import SCHEMA, described
+from tasks.paths import CIN_WEIGHTS, IMAGE_NAMES, PREDICTIONS, autoencoder_weights
+from tasks.splitting.sources import list_images
+from tasks.stage import StageContext
+from tasks.tracking.run import StageRun
+from tests.tasks.finished_run import small_params
+
+CPU = torch.device("cpu")
+NUMBERS = [f"{kind}_{label}" for kind in ("logit", "probability", "calibrated") for label in CLASSES] + ["ood_score"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run as far as `evaluate` with networks that have learnt nothing: model, files' bytes by name, predictions."""
+    from coronet_core.models import FPAE
+    from coronet_core.weights import save_weights
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("run"))
+        torch.manual_seed(0)
+        Path("data/raw").mkdir(parents=True)
+        params = small_params()
+        contexts = {
+            stage: StageContext(name=stage.__name__.rpartition(".")[2], params=params, tracking=StageRun("x", {}))
+            for stage in (build_split, materialize_residuals, calibrate, evaluate)
+        }
+        build_split.run(contexts.pop(build_split))
+        for label in ("healthy", "pneumonia"):
+            save_weights(FPAE(), autoencoder_weights(label))
+        save_weights(build_cin(), CIN_WEIGHTS)
+        for stage, context in contexts.items():
+            stage.run(context)
+        model = TrainedModel(
+            image_size_px=params.data.image_size_px,
+            aspect=params.data.aspect,
+            residuals=params.residuals,
+            cin_input=params.cin.input,
+            batch_size=params.evaluate.batch_size,
+            autoencoders={
+                "healthy": autoencoder_weights("healthy").read_bytes(),
+                "pneumonia": autoencoder_weights("pneumonia").read_bytes(),
+            },
+            cin=CIN_WEIGHTS.read_bytes(),
+            calibration=read_calibration(),
+        )
+        contents = {record.name: record.read() for record in list_images(params.data, params.seed).records}
+        names = pd.read_csv(IMAGE_NAMES).set_index("image_id")["name"]
+        predictions = pd.read_parquet(PREDICTIONS)
+        yield model, contents, predictions.assign(name=names.loc[predictions["image_id"]].to_numpy())
+
+
+def predicted(model: TrainedModel, contents: Mapping[str, bytes]) -> pd.DataFrame:
+    files = [FileContent(name, content) for name, content in contents.items()]
+    table: pd.DataFrame = predict_files(files, model, CPU).to_pandas()
+    return table
+
+
+def test_a_test_image_s_file_gets_the_answer_of_evaluate(run: Any) -> None:
+    model, contents, expected = run
+    found = predicted(model, contents).set_index("path").loc[expected["name"]]
+    assert len(expected) > 3
+    np.testing.assert_allclose(found[NUMBERS].to_numpy(float), expected[NUMBERS].to_numpy(float), rtol=1e-4, atol=1e-6)
+    for column in ("predicted", "abstained"):
+        assert list(found[column]) == list(expected[column])
+    assert [list(held) for held in found["prediction_set"]] == [list(held) for held in expected["prediction_set"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty file"), (b"not an image", "not an image"), (b"P5 96 96 255\n" + bytes(20), "truncated")],
+)
+def test_a_bad_file_becomes_a_row_with_its_reason_and_the_others_are_answered(
+    run: Any, content: bytes, reason: str
+) -> None:
+    model, contents, _ = run
+    good = dict(list(contents.items())[:3])
+    first, *others = good.items()
+    found = predicted(model, dict([first, ("bad.png", content), *others]))
+    assert list(found["path"]) == [first[0], "bad.png", *dict(others)]
+    assert reason in found["error"][1]
+    assert found.loc[1].drop(["path", "error"]).isna().all()
+    alone = predicted(model, good)
+    assert found.drop(index=1)["predicted"].tolist() == alone["predicted"].tolist()
+    np.testing.assert_array_equal(found.drop(index=1)[NUMBERS].to_numpy(float), alone[NUMBERS].to_numpy(float))
+
+
+def test_bad_files_alone_are_rows_of_the_same_table(run: Any) -> None:
+    model, _, _ = run
+    table = predict_files([FileContent("bad.png", b"")], model, CPU)
+    assert table.schema.equals(SCHEMA)
+    assert table["error"].to_pylist() == ["empty file"]
+
+
+def test_networks_without_a_finite_answer_say_so_instead_of_a_class(run: Any) -> None:
+    from dataclasses import replace
+
+    from safetensors.torch import load, save
+
+    model, contents, _ = run
+    broken = {key: value * float("nan") if key == "fc.bias" else value for key, value in load(model.cin).items()}
+    found = predicted(replace(model, cin=save(broken)), dict(list(contents.items())[:1]))
+    assert found["error"].tolist() == ["the networks give no finite answer"]
+    assert found["predicted"].isna().all()
+
+
+def test_an_abstention_names_the_classes_that_it_cannot_tell_apart(run: Any) -> None:
+    model, _, _ = run
+    answers = pd.DataFrame(
+        {
+            "prediction_set": [["healthy"], [], ["healthy", "covid19"], list(CLASSES)],
+            "abstained": [False, True, True, True],
+            "ood_score": [0.0, 0.0, 0.0, 1e9],
+        }
+    )
+    told = described(answers, model.calibration)
+    assert told["abstained_because"].tolist() == [
+        None,
+        "no class is probable enough",
+        "cannot tell Healthy and COVID-19 apart",
+        "cannot tell Healthy, non-COVID Pneumonia and COVID-19 apart",
+    ]
+    assert told["out_of_distribution"].tolist() == [False, False, False, True]
+
+
+def test_the_model_s_digest_tells_other_weights_and_other_preprocessing(run: Any) -> None:
+    from dataclasses import replace
+
+    model, _, _ = run
+    others = [replace(model, cin=model.cin[::-1]), replace(model, image_size_px=72), replace(model, batch_size=3)]
+    assert len({one.digest for one in (model, *others)}) == 4
