@@ -5,7 +5,6 @@ for the variant is nested under that. In Prefect a variant is a flow run below t
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -58,7 +57,7 @@ class Study:
 
 
 @flow(name="variant", flow_run_name="{study.name} {variant.name}", validate_parameters=False)
-def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State[None]:
+def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> State[None]:
     """Bring one variant up to date in its workspace."""
     try:
         folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
@@ -66,7 +65,7 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
         is_stale = bool(stale_stages((stage.name for stage in stages), folder))
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             if is_stale:
-                run_stages(stages, folder, run, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **device)
+                run_stages(stages, folder, run, MLFLOW_TRACKING_URI=_absolute(tracking_uri()), **environment)
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
             run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
     except CoroNetError as error:
@@ -77,28 +76,28 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
 
 
 def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
-    """Run all variants, `parallel` at once; by itself one on each GPU, or one if there is none.
+    """Run all variants, `parallel` at once; by itself as many as have room on the GPUs, or one if there is none.
 
     Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
     lanes: SimpleQueue[dict[str, str]] = SimpleQueue()
-    devices = _devices(parallel)
-    for device in devices:
-        lanes.put(device)
+    environments = _lanes(parallel)
+    for environment in environments:
+        lanes.put(environment)
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
-        device = lanes.get()
+        environment = lanes.get()
         try:
             if not failures:
-                state: State[Any] = run_variant(study, variant, device, return_state=True)
+                state: State[Any] = run_variant(study, variant, environment, return_state=True)
                 if not state.is_completed():
                     failures[variant.name] = state.message
         finally:
-            lanes.put(device)
+            lanes.put(environment)
 
-    with _alone(study), ThreadPoolExecutor(len(devices)) as pool:
+    with _alone(study), ThreadPoolExecutor(len(environments)) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
     for future in futures:
         future.result()
@@ -119,20 +118,24 @@ def _alone(study: Study) -> Iterator[None]:
         raise CoroNetError(f"{study.name} runs already in another process. Wait for it, then try again.") from error
 
 
-def _devices(parallel: int | None) -> list[dict[str, str]]:
-    """Return the environment of each lane: a GPU in turn or, without one, its share of the CPU's cores."""
-    gpus = [] if read_params().device == "cpu" else _gpus()
-    n_lanes = parallel or max(1, len(gpus))
-    if gpus:
-        return [{"CUDA_VISIBLE_DEVICES": gpus[lane % len(gpus)]} for lane in range(n_lanes)]
-    return [{}] if n_lanes == 1 else [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
+def _lanes(parallel: int | None) -> list[dict[str, str]]:
+    """Return the environment of each lane.
+
+    On GPUs it is empty: each stage leases the one that is free, or waits. Without one, it is the lane's share of the
+    CPU's cores.
+    """
+    params = read_params()
+    n_gpus = 0 if params.device == "cpu" else _n_gpus()
+    n_lanes = parallel or max(1, n_gpus * params.stages_per_gpu // params.training_processes)
+    if n_gpus or n_lanes == 1:
+        return [{}] * n_lanes
+    return [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
 
 
-def _gpus() -> list[str]:
+def _n_gpus() -> int:
     import torch  # late: two seconds
 
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    return torch.cuda.device_count()
 
 
 def _absolute(uri: str) -> str:
