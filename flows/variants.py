@@ -25,6 +25,7 @@ from flows.graph import leading_to, read_graph, stale_stages
 from flows.stages import UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
+from tasks.params.schema import Params
 from tasks.paths import METRICS
 from tasks.tracking.delivery import tracking_uri
 from tasks.tracking.run import StageRun, numbers_of
@@ -81,21 +82,22 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
-    lanes: SimpleQueue[dict[str, str]] = SimpleQueue()
-    environments = _lanes(parallel)
+    params = read_params()
+    environments = lanes(params, _n_gpus(params), parallel)
+    free: SimpleQueue[dict[str, str]] = SimpleQueue()
     for environment in environments:
-        lanes.put(environment)
+        free.put(environment)
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
-        environment = lanes.get()
+        environment = free.get()
         try:
             if not failures:
                 state: State[Any] = run_variant(study, variant, environment, return_state=True)
                 if not state.is_completed():
                     failures[variant.name] = state.message
         finally:
-            lanes.put(environment)
+            free.put(environment)
 
     with _alone(study), ThreadPoolExecutor(len(environments)) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
@@ -118,21 +120,21 @@ def _alone(study: Study) -> Iterator[None]:
         raise CoroNetError(f"{study.name} runs already in another process. Wait for it, then try again.") from error
 
 
-def _lanes(parallel: int | None) -> list[dict[str, str]]:
-    """Return the environment of each lane.
+def lanes(params: Params, n_gpus: int, parallel: int | None) -> list[dict[str, str]]:
+    """Return the environment of each lane, in each of which one variant runs at a time.
 
     On GPUs it is empty: each stage leases the one that is free, or waits. Without one, it is the lane's share of the
     CPU's cores.
     """
-    params = read_params()
-    n_gpus = 0 if params.device == "cpu" else _n_gpus()
     n_lanes = parallel or max(1, n_gpus * params.stages_per_gpu // params.training_processes)
     if n_gpus or n_lanes == 1:
         return [{}] * n_lanes
     return [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
 
 
-def _n_gpus() -> int:
+def _n_gpus(params: Params) -> int:
+    if params.device == "cpu":
+        return 0
     import torch  # late: two seconds
 
     return torch.cuda.device_count()
