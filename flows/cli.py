@@ -90,7 +90,7 @@ def predict(
 def ablate(
     only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Ablations at once; by itself one on each GPU, or one.")
+        int | None, typer.Option(min=1, help="Ablations at once; by itself as many as have room on the GPUs, or one.")
     ] = None,
 ) -> None:
     """Run the method without each of its parts, and a ResNet-18 on raw images, on the same split; one table."""
@@ -104,7 +104,7 @@ def ablate(
 def cross_validate(
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Folds at once; by itself one on each GPU, or one.")
+        int | None, typer.Option(min=1, help="Folds at once; by itself as many as have room on the GPUs, or one.")
     ] = None,
     until: Annotated[
         str, typer.Option(help="Last stage of each fold: evaluate, or report for the whole DAG.")

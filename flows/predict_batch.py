@@ -14,12 +14,13 @@ from coronet_core.errors import CoroNetError, DataError
 from flows.alone import alone
 from flows.shard_runner import shard_runner
 from flows.webhook import AT_ITS_END
+from tasks.devices import device_type
 from tasks.inference.dataset import PredictionDataset
 from tasks.inference.files import FileContent, find_files, read, shards_of
 from tasks.inference.model import TrainedModel
 from tasks.inference.predictor import predict_files
 from tasks.params.file import read_params
-from tasks.stage import torch_device, use_cpu_threads
+from tasks.stage import use_cpu_threads
 
 SHARD_FILES = 64
 
@@ -53,7 +54,7 @@ def _predict(paths: list[str], out: Path, shard_files: int, ray: str | None) -> 
     say(f"{len(files)} files in {len(shards)} shards, {len(missing)} to do; {passed_over} files are no images")
     if missing:
         use_cpu_threads(share=1)
-        threads, device = torch.get_num_threads(), torch_device(read_params().device).type
+        threads, device = torch.get_num_threads(), device_type(read_params())
         with shard_runner(ray, threads, device) as runner:
             same = {"model": runner.share(model), "device": device, "threads": threads}
 

@@ -10,11 +10,12 @@ from prefect.cache_policies import NO_CACHE
 
 from coronet_core.classes import ClassName
 from flows.shard_runner import shard_runner
+from tasks.devices import device_type
 from tasks.params.file import read_params
 from tasks.params.schema import ResidualParams
 from tasks.paths import autoencoder_weights
 from tasks.residual_shards import ResidualShard, ResidualShards, compute_shard
-from tasks.stage import torch_device, use_cpu_threads
+from tasks.stage import use_cpu_threads
 from tasks.tfen import tfen_from
 
 AUTOENCODERS: Final[tuple[ClassName, ...]] = ("healthy", "pneumonia")
@@ -28,7 +29,7 @@ def residuals_on_ray(address: str) -> None:
     """
     params = read_params()
     use_cpu_threads(share=1)
-    threads, device = torch.get_num_threads(), torch_device(params.device).type
+    threads, device = torch.get_num_threads(), device_type(params)
     shards = ResidualShards.of_project(params.residuals)
     missing = shards.missing()
     get_run_logger().info(f"{len(missing)} of {len(shards)} shards to compute, with {threads} threads each")

@@ -5,7 +5,6 @@ for the variant is nested under that. In Prefect a variant is a flow run below t
 """
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -25,6 +24,7 @@ from flows.graph import leading_to, read_graph, stale_stages
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
+from tasks.params.schema import Params
 from tasks.paths import METRICS
 from tasks.tracking.delivery import absolute_tracking_uri
 from tasks.tracking.run import StageRun, numbers_of
@@ -56,7 +56,7 @@ class Study:
 
 
 @flow(name="variant", flow_run_name="{study.name} {variant.name}", validate_parameters=False)
-def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State[None]:
+def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> State[None]:
     """Bring one variant up to date in its workspace."""
     try:
         folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
@@ -64,7 +64,9 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
         is_stale = bool(stale_stages((stage.name for stage in stages), folder))
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             if is_stale:
-                run_stages(stages, folder, run, DEFAULT_POLICY, MLFLOW_TRACKING_URI=absolute_tracking_uri(), **device)
+                run_stages(
+                    stages, folder, run, DEFAULT_POLICY, MLFLOW_TRACKING_URI=absolute_tracking_uri(), **environment
+                )
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
             run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
     except CoroNetError as error:
@@ -75,28 +77,29 @@ def run_variant(study: Study, variant: Variant, device: dict[str, str]) -> State
 
 
 def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
-    """Run all variants, `parallel` at once; by itself one on each GPU, or one if there is none.
+    """Run all variants, `parallel` at once; by itself as many as have room on the GPUs, or one if there is none.
 
     Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
-    lanes: SimpleQueue[dict[str, str]] = SimpleQueue()
-    devices = _devices(parallel)
-    for device in devices:
-        lanes.put(device)
+    params = read_params()
+    environments = lanes(params, _n_gpus(params), parallel)
+    free: SimpleQueue[dict[str, str]] = SimpleQueue()
+    for environment in environments:
+        free.put(environment)
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
-        device = lanes.get()
+        environment = free.get()
         try:
             if not failures:
-                state: State[Any] = run_variant(study, variant, device, return_state=True)
+                state: State[Any] = run_variant(study, variant, environment, return_state=True)
                 if not state.is_completed():
                     failures[variant.name] = state.message
         finally:
-            lanes.put(device)
+            free.put(environment)
 
-    with alone(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(devices)) as pool:
+    with alone(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(environments)) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
     for future in futures:
         future.result()
@@ -105,17 +108,21 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
 
 
-def _devices(parallel: int | None) -> list[dict[str, str]]:
-    """Return the environment of each lane: a GPU in turn or, without one, its share of the CPU's cores."""
-    gpus = [] if read_params().device == "cpu" else _gpus()
-    n_lanes = parallel or max(1, len(gpus))
-    if gpus:
-        return [{"CUDA_VISIBLE_DEVICES": gpus[lane % len(gpus)]} for lane in range(n_lanes)]
-    return [{}] if n_lanes == 1 else [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
+def lanes(params: Params, n_gpus: int, parallel: int | None) -> list[dict[str, str]]:
+    """Return the environment of each lane, in each of which one variant runs at a time.
+
+    On GPUs it is empty: each stage leases the one that is free, or waits. Without one, it is the lane's share of the
+    CPU's cores.
+    """
+    n_lanes = parallel or max(1, n_gpus * params.stages_per_gpu // params.training_processes)
+    if n_gpus or n_lanes == 1:
+        return [{}] * n_lanes
+    return [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
 
 
-def _gpus() -> list[str]:
+def _n_gpus(params: Params) -> int:
+    if params.device == "cpu":
+        return 0
     import torch  # late: two seconds
 
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    return torch.cuda.device_count()

@@ -4,6 +4,7 @@ DVC deletes a stage's outs before it runs the stage, so what is to survive a kil
 It counts only for the same work: another digest of params, inputs or code empties it.
 """
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 import coronet_core
 from coronet_core.training.loop import EpochEnd
+from coronet_core.training.ranks import Ranks
 from tasks.files import digest, publish_folder, write_text, write_whole
 from tasks.paths import STATE
 
@@ -63,10 +65,14 @@ def save_checkpoint(folder: Path, end: EpochEnd) -> None:
     write_whole(folder / "checkpoint.pt", lambda partial: torch.save(end.checkpoint(), partial))
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Return the last checkpoint, its tensors on the CPU, or None if there is none."""
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
+def load_checkpoint(folder: Path | None, ranks: Ranks) -> dict[str, Any] | None:
+    """Return the last checkpoint, its tensors on the CPU, or None if there is none.
+
+    It is the leader's `folder` that counts, for all ranks: the others may be on hosts that do not share it.
+    """
+    path = None if folder is None else folder / "checkpoint.pt"
+    content = ranks.received(path.read_bytes() if path is not None and path.is_file() else None)
+    if content is None:
         return None
-    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return checkpoint

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from coronet_core.cores import usable_cores
-from coronet_core.errors import ParamsError
-from tasks.params.schema import Device, Params
+from tasks.devices import device_type, leased_device
+from tasks.params.schema import Params
+from tasks.ranks import NO_GROUP, Seat, ranks_on_host
 from tasks.tracking.run import StageRun
 
 
@@ -20,26 +21,27 @@ class StageContext:
     params: Params
     tracking: StageRun
 
+    seat: Seat = NO_GROUP
+    """Among the processes that train together; one process is alone."""
+
+    @property
+    def device_type(self) -> str:
+        """Where the networks run: `cpu` or `cuda`. Asking leases nothing."""
+        return device_type(self.params)
+
     @property
     def device(self) -> torch.device:
-        """Where the networks run."""
-        return torch_device(self.params.device)
-
-
-def torch_device(wanted: Device) -> torch.device:
-    """Return the device that is `wanted`; `auto` is a GPU if there is one. Raises ParamsError for cuda without one."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ParamsError("device = cuda: torch finds no GPU here. Set device to auto or cpu.")
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
+        """Where the networks run. Asking leases a GPU, if that is where, until the process ends."""
+        if self.seat.device is not None:
+            return self.seat.device
+        return torch.device("cpu") if self.device_type == "cpu" else leased_device(self.params.stages_per_gpu)
 
 
 def use_cpu_threads(share: int) -> None:
-    """Use 1/`share` of the CPU's cores, unless OMP_NUM_THREADS says otherwise.
+    """Use 1/`share` of the CPU's cores, unless OMP_NUM_THREADS says otherwise. Ranks on one host split that share.
 
     The number of threads decides the order of sums, and so the last bits of trained weights. It therefore depends on
     the stage alone, never on what happens to run beside it: `dvc repro` and the flow train the same weights.
     """
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, usable_cores() // share))
+        torch.set_num_threads(max(1, usable_cores() // (share * ranks_on_host())))

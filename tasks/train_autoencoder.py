@@ -30,6 +30,7 @@ def run(context: StageContext, label: ClassName) -> None:
         batch_size=params.batch_size,
         precision=params.precision,
         training_size_px=params.training_size_px,
+        ranks=context.seat.ranks,
     )
     schedule = Schedule(
         epochs=params.epochs,

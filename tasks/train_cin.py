@@ -39,6 +39,7 @@ def run(context: StageContext) -> None:
         vertical_flip=[CLASSES.index(label) for label in params.vertical_flip],
         batch_size=params.batch_size,
         precision=params.precision,
+        ranks=context.seat.ranks,
     )
     schedule = Schedule(
         epochs=params.epochs,

@@ -15,9 +15,15 @@ SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_ac
 
 
 def train(context: StageContext, learner: Learner, schedule: Schedule, work: str, weights: Path, history: Path) -> None:
-    """Train `learner`, going on from the last epoch that an earlier run of the same `work` finished."""
+    """Train `learner`, going on from the last epoch that an earlier run of the same `work` finished.
+
+    Of several ranks the first alone writes and speaks; the others go on from its checkpoint.
+    """
+    if not learner.ranks.leads:
+        fit(learner, schedule, resume=load_checkpoint(None, learner.ranks))
+        return
     folder = resume_folder(context.name, work)
-    checkpoint = load_checkpoint(folder)
+    checkpoint = load_checkpoint(folder, learner.ranks)
     n_done = 0
     if checkpoint is not None:
         n_done = len(checkpoint["history"])
@@ -32,6 +38,7 @@ def train(context: StageContext, learner: Learner, schedule: Schedule, work: str
         context.tracking.metrics(end.metrics, step=int(end.metrics["epoch"]))
         shown = ", ".join(f"{name} {end.metrics[name]:.5f}" for name in SHOWN if name in end.metrics)
         say(f"epoch {end.metrics['epoch']:.0f}/{schedule.epochs}: {shown}{' (best)' if end.is_best else ''}")
+        bar.note(f"{end.metrics['epoch']:.0f} of {schedule.epochs} epochs")
 
     with Progress(context.name, total, "images", done=n_done * images_per_epoch) as bar:
         epochs = fit(learner, schedule, resume=checkpoint, on_epoch=on_epoch, on_step=bar.advance)

@@ -3,10 +3,13 @@
 from coronet_core.training.autoencoder import autoencoder_learner
 from coronet_core.training.cin import cin_learner, inverse_frequency_weights
 from coronet_core.training.loop import EpochEnd, History, Schedule, fit
+from coronet_core.training.ranks import ALONE, Ranks
 
 __all__ = [
+    "ALONE",
     "EpochEnd",
     "History",
+    "Ranks",
     "Schedule",
     "autoencoder_learner",
     "cin_learner",

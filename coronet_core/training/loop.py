@@ -15,6 +15,7 @@ from coronet_core.callbacks import ignore
 from coronet_core.errors import TrainingError
 from coronet_core.seeds import generator
 from coronet_core.shards import batches
+from coronet_core.training.ranks import ALONE, Ranks
 
 EpochMetrics = dict[str, float]
 History = list[EpochMetrics]
@@ -45,8 +46,13 @@ class Learner:
     n_images: int
     device: torch.device
     training_step: Callable[[Tensor, torch.Generator], dict[str, Tensor]]
-    """Losses of one batch of positions, each a 0-d tensor on the device; the one called `loss` is minimised."""
+    """Losses of one batch of positions, each a 0-d tensor on the device; the one called `loss` is minimised.
+
+    On several ranks each is this rank's part of the batch's: their sum over the ranks is the loss.
+    """
     validate: Callable[[], EpochMetrics]
+    ranks: Ranks = ALONE
+    """The processes that train the model together."""
 
 
 @dataclass
@@ -78,8 +84,8 @@ def fit(
 ) -> History:
     """Train `learner.model` and leave it with the weights of its best epoch. Returns the history.
 
-    `on_step` receives the number of images of each step. Resuming from a checkpoint of epoch e ends with the same
-    weights as a run that was never stopped, bit for bit on a CPU with the same number of threads.
+    `on_step` receives the number of images of each step, of all ranks. Resuming from a checkpoint of epoch e ends with
+    the same weights as a run that was never stopped, bit for bit on a CPU with the same number of threads and ranks.
     """
     state = TrainingState()
     if resume is not None:
@@ -87,6 +93,7 @@ def fit(
     while len(state.history) < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
         epoch = len(state.history) + 1
         metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
+        metrics = learner.ranks.agreed(metrics)
         _require_finite(metrics)
         state.history.append(metrics)
         is_best = epoch == best_epoch([past[schedule.best_by] for past in state.history], schedule.best_by)
@@ -114,8 +121,9 @@ def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Call
             sums[name] = sums[name] + weighted if name in sums else weighted
         n_seen += len(positions)
         on_step(len(positions))
-    metrics = {f"training_{name}": float(total) / n_seen for name, total in sums.items()}
-    return {**metrics, "training_last_step_loss": float(last["loss"].detach())}
+    total = learner.ranks.total
+    metrics = {f"training_{name}": float(total(part)) / n_seen for name, part in sums.items()}
+    return {**metrics, "training_last_step_loss": float(total(last["loss"].detach()))}
 
 
 def _require_finite(metrics: EpochMetrics) -> None:

@@ -16,17 +16,28 @@ class AutoencoderLoss(NamedTuple):
     regulariser: Tensor  # mean squared error of Z against Z~, eq. (4)
 
 
-def autoencoder_loss(autoencoder: FPAE, image: Tensor, regulariser_weight: float) -> AutoencoderLoss:
+def autoencoder_loss(
+    autoencoder: FPAE, image: Tensor, regulariser_weight: float, batch_size: int | None = None
+) -> AutoencoderLoss:
     """Return the objective of `image`, (B, 1, H, W) float32 in [0, 1].
+
+    With `batch_size` B may be fewer images than that, or none: the terms are then their part of the batch's, and the
+    parts of a batch add up to its objective.
 
     `regulariser_weight` is lambda. Both norms are taken as means of squares, as in the authors' code: sums would
     tie lambda to the image size. Z~ = E(X~) needs the encoder alone, and gradients flow through Z and Z~. With
     lambda 0 the regulariser is not computed.
     """
     reconstruction, latent = autoencoder(image)
-    reconstruction_error = functional.mse_loss(reconstruction, image)
+    reconstruction_error = _mean_square(reconstruction, image, batch_size)
     if regulariser_weight == 0:
         return AutoencoderLoss(reconstruction_error, reconstruction_error, reconstruction_error.new_zeros(()))
     latent_of_reconstruction = autoencoder.encode(reconstruction)
-    regulariser = functional.mse_loss(latent.float(), latent_of_reconstruction.float())
+    regulariser = _mean_square(latent.float(), latent_of_reconstruction.float(), batch_size)
     return AutoencoderLoss(reconstruction_error + regulariser_weight * regulariser, reconstruction_error, regulariser)
+
+
+def _mean_square(x: Tensor, y: Tensor, batch_size: int | None) -> Tensor:
+    if batch_size is None or batch_size == len(x):
+        return functional.mse_loss(x, y)
+    return functional.mse_loss(x, y, reduction="sum") / (batch_size * x.shape[1:].numel())

@@ -156,6 +156,12 @@ class Params:
     """Every random number of a run is derived from it."""
     device: Device
     """Where networks run; `auto` takes a GPU if there is one. Not a reason to run a stage again."""
+    stages_per_gpu: Annotated[int, whole(1, 64)]
+    """Stages that may share a GPU, of all projects of a user on the host; others wait. Nor is this such a reason."""
+    training_processes: Annotated[int, whole(1, 64)]
+    """Processes that train a network together, on a GPU each or on shares of the CPU, each on its part of every batch.
+
+    batch_size stays that of all of them, so the weights differ by rounding alone. Nor is this such a reason."""
     data: DataParams
     autoencoder: AutoencoderParams
     residuals: ResidualParams

@@ -48,7 +48,7 @@ def provenance(context: StageContext) -> Provenance:
         data={path: md5 for path, md5 in sorted(hashes.items()) if path not in code},
         code=dict(sorted(code.items())),
         versions=library_versions(),
-        device=_device_name(context.device),
+        device=_device_name(context.device_type),
         machine=f"{platform.system()} on {platform.machine()}",
         run_id=context.tracking.run_id,
         parent_run_id=context.tracking.parent_run_id,
@@ -56,5 +56,5 @@ def provenance(context: StageContext) -> Provenance:
     )
 
 
-def _device_name(device: torch.device) -> str:
-    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+def _device_name(device_type: str) -> str:
+    return f"cuda ({torch.cuda.get_device_name()})" if device_type == "cuda" else device_type

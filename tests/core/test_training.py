@@ -15,7 +15,7 @@ from coronet_core.errors import TrainingError
 from coronet_core.models import FPAE, build_cin
 from coronet_core.shards import Shards, Subset, as_image, write_shard
 from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, cin_learner, fit, inverse_frequency_weights
-from coronet_core.training.cin import random_flips
+from coronet_core.training.cin import coins, flipped
 from coronet_core.training.loop import Learner
 from coronet_core.training.objective import autoencoder_loss
 
@@ -198,9 +198,10 @@ def test_training_size_resizes_by_nearest_neighbour(images: Subset, monkeypatch:
 def test_flips_spare_the_classes_that_may_not_be_flipped() -> None:
     x = torch.arange(200.0).view(100, 1, 1, 2)
     may_flip = torch.arange(100) < 50
-    flipped = (random_flips(x, may_flip, 3, torch.Generator().manual_seed(0)) != x).any(dim=3).flatten()
-    assert not flipped[50:].any()
-    assert 10 < flipped[:50].sum() < 40
+    coin = coins(len(x), torch.Generator().manual_seed(0), CPU)
+    differs = (flipped(x, coin & may_flip, 3) != x).any(dim=3).flatten()
+    assert not differs[50:].any()
+    assert 10 < differs[:50].sum() < 40
 
 
 def test_inverse_frequency_weights_balance_the_classes() -> None:

@@ -71,12 +71,15 @@ class Project:
             start_new_session=start_new_session,
         )
 
-    def set_params(self, changes: dict[str, dict[str, Any]]) -> None:
-        """Change params.yaml; a value of `...` removes the key."""
+    def set_params(self, changes: dict[str, Any]) -> None:
+        """Change params.yaml, sections or keys of the top level; a value of `...` removes the key."""
         path = self.folder / "params.yaml"
         yaml = YAML()
         values = yaml.load(path.read_text())
         for section, keys in changes.items():
+            if not isinstance(keys, dict):
+                values[section] = keys
+                continue
             for key, value in keys.items():
                 if value is ...:
                     del values[section][key]

@@ -18,6 +18,7 @@ UNDECLARED = {
     "tasks.params.schema", "tasks.params.data", "tasks.params.explain", "tasks.params.values", "tasks.params.file",
     "tasks.params.ranges", "tasks.paths", "tasks.files", "tasks.resume", "tasks.progress",
     "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
+    "tasks.devices", "tasks.leases", "tasks.ranks",  # how many processes, and where; at most it changes rounding
     "coronet_core.errors", "coronet_core.callbacks",
 }  # fmt: skip
 

@@ -1,0 +1,100 @@
+"""A stage as one of several training processes (ranks) that torchrun has started, by itself or by hand."""
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from coronet_core.errors import CoroNetError
+from coronet_core.training.ranks import ALONE, Ranks
+from tasks.devices import has_gpu_each, leased_gpus
+from tasks.params.schema import Params
+
+LAUNCHED_BY_STAGE = "coronet-stage"
+"""torchrun's id of a run that a stage has launched itself, see tasks/launch.py."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """This process's place in its group."""
+
+    ranks: Ranks
+    device: torch.device | None
+    """Where it computes; None leaves that to the stage."""
+
+
+NO_GROUP = Seat(ALONE, None)
+
+
+def is_rank() -> bool:
+    """Whether torchrun has started this process."""
+    return "RANK" in os.environ
+
+
+def ranks_on_host() -> int:
+    """Return how many ranks of this process's group share its host, itself included."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+@contextmanager
+def joined(params: Params) -> Iterator[Seat]:
+    """Join the group that torchrun has made, on a GPU each if there are enough here, else on the CPU."""
+    on_gpus = has_gpu_each(ranks_on_host(), params)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
+    ranks = Ranks(dist.get_rank(), dist.get_world_size())
+    yield Seat(ranks, _gpu_of(ranks, params) if on_gpus else torch.device("cpu"))
+    dist.destroy_process_group()  # not after an error: the others may never come to it
+
+
+def _gpu_of(ranks: Ranks, params: Params) -> torch.device:
+    """Return this rank's GPU. A stage that launches its ranks leases theirs; by hand, each host's first rank does."""
+    own = int(os.environ["LOCAL_RANK"])
+    index = own
+    if not _has_launcher():
+        leased = [gpu.index for gpu in leased_gpus(ranks_on_host(), params.stages_per_gpu)] if own == 0 else []
+        of_all: list[list[int]] = [[] for _ in range(ranks.size)]
+        dist.all_gather_object(of_all, leased)
+        index = of_all[ranks.rank - own][own]
+    device = torch.device("cuda", index)
+    torch.cuda.set_device(device)
+    return device
+
+
+def _has_launcher() -> bool:
+    return os.environ.get("TORCHELASTIC_RUN_ID") == LAUNCHED_BY_STAGE
+
+
+def exit_code_of_rank(action: Callable[[], object]) -> int:
+    """Run `action`; returns 0, or 1 after having told torchrun what went wrong.
+
+    The stage that launched the ranks speaks for all of them. By hand nobody does, and each rank speaks for itself.
+    """
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told
+        is_mendable = isinstance(error, CoroNetError)
+        told = f"error: {error}" if is_mendable else traceback.format_exc()
+        _tell_torchrun(str(error) if is_mendable else traceback.format_exception_only(error)[-1].strip(), told, error)
+        if not _has_launcher():
+            print(told, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _tell_torchrun(message: str, told: str, error: Exception) -> None:
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if path:
+        extra = {
+            "py_callstack": told,
+            "timestamp": str(int(time.time())),
+            "is_mendable": isinstance(error, CoroNetError),
+        }
+        Path(path).write_text(json.dumps({"message": {"message": message, "extraInfo": extra}}), encoding="utf-8")
