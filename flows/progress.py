@@ -29,7 +29,7 @@ class StageProgress:
         percent, text = 100 * standing.done / max(1, standing.total), described(standing, rate)
         with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next line shows more
             if self._artifact is None:
-                self._artifact = create_progress_artifact(percent, self._key, text)
+                self._artifact = UUID(str(create_progress_artifact(percent, self._key, text)))  # typed for async too
             else:
                 update_progress_artifact(self._artifact, percent, text)
 

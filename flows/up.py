@@ -11,8 +11,9 @@ from typing import Final, NoReturn
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.errors import CoroNetError
-from flows.deploy import POOL, deploy
+from flows.deploy import deploy
 from flows.project import prepare
+from flows.remote.submission import POOL
 from flows.server import HOST, SERVER_LOGS, child_server, is_healthy
 from tasks.tracking.delivery import DEFAULT_TRACKING_URI
 
