@@ -54,30 +54,14 @@ class StageProcesses:
         CoroNetError by anything else.
         """
         self._require_going_on()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
-            cwd=self._folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        self._running.add(process)
         lines: list[str] = []
-        try:
-            with _ended_after(timeout_s, process) as is_timed_out:
-                for line in process.stdout or ():
-                    if text := line.rstrip():
-                        lines.append(text)
-                        if not text.lstrip().startswith(DVC_HINTS):
-                            on_line(text)
-                code = process.wait()
-        finally:
-            end_process_group(process)
-            self._running.discard(process)
+        with self._started(stage, environment) as process, _ended_after(timeout_s, process) as is_timed_out:
+            for line in process.stdout or ():
+                if text := line.rstrip():
+                    lines.append(text)
+                    if not text.lstrip().startswith(DVC_HINTS):
+                        on_line(text)
+            code = process.wait()
         if code == 0:
             return not any(line.endswith(SKIPPED_SUFFIX) for line in lines)
         self._require_going_on()
@@ -86,6 +70,27 @@ class StageProcesses:
                 f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time."
             )
         raise _fault(lines, code)
+
+    @contextlib.contextmanager
+    def _started(self, stage: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+        command = [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+        with subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            self._running.add(process)
+            try:
+                yield process
+            finally:
+                end_process_group(process)
+                self._running.discard(process)
 
     def _require_going_on(self) -> None:
         if self._ended.is_set():

@@ -19,6 +19,7 @@ from tasks.paths import STATE
 HOST: Final = "127.0.0.1"
 START_TIMEOUT_S: Final = 120.0
 """A busy machine takes ten times as long as an idle one."""
+LAST_WORDS_S: Final = 5.0
 QUIET: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -34,6 +35,8 @@ def temporary_prefect_server() -> Iterator[None]:
 
     Prefect would start one by itself, which a killed flow leaves behind. Both use the same database.
     """
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if PREFECT_API_URL.value():
@@ -43,7 +46,11 @@ def temporary_prefect_server() -> Iterator[None]:
     address = f"http://{HOST}:{port}/api"
     command = ["prefect", "server", "start", "--host", HOST, "--port", str(port), "--no-ui"]
     with child_server("prefect", command, f"{address}/health"), temporary_settings({PREFECT_API_URL: address}):
-        yield
+        try:
+            yield
+        finally:  # what is still on its way, before the server goes
+            APILogHandler().flush()
+            EventsWorker.drain_all(timeout=LAST_WORDS_S)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ PARENT_VARIABLE = "CORONET_PIPELINE_RECORD"
 """Environment variable by which a flow tells its stages which record is their parent's."""
 PARENT_RUN_VARIABLE = "CORONET_PIPELINE_RUN"
 """The same for a stage on another host, where there is no such record: MLflow's id of the parent run."""
+NOT_CODE = ":(exclude)dvc.lock"
+"""Files that differ from the commit without the code being another."""
 SECONDS_BETWEEN_DELIVERIES = 5.0
 SECONDS_AFTER_FAILURE = 60.0
 
@@ -119,6 +121,9 @@ def code_version() -> dict[str, str]:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(git("status", "--porcelain"))).lower()}
+        return {
+            "git.commit": git("rev-parse", "HEAD"),
+            "git.dirty": str(bool(git("status", "--porcelain", "--", ".", NOT_CODE))).lower(),
+        }
     except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
         return {"git.commit": "unknown"}

@@ -11,6 +11,7 @@ from coronet_core.classes import CLASSES
 from flows import artifacts
 from tasks.paths import AUDIT, FIGURES, METRICS
 from tasks.reporting.figures.results import confusion
+from tasks.tracking.run import StageRun
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for function in ("create_markdown_artifact", "create_table_artifact"):
         monkeypatch.setattr(artifacts, function, lambda content, key, **_: found.update({key: content}))
-    artifacts.publish_artifacts()
+    with StageRun("pipeline", {}) as run:
+        artifacts.publish_artifacts(run)
     return found
 
 
@@ -65,3 +67,7 @@ def test_the_table_holds_figures_with_intervals(created: dict[str, Any]) -> None
 def test_figures_need_no_file_and_no_network(created: dict[str, Any]) -> None:
     assert created["figures"].startswith("### confusion\n\n![Confusion matrix. Of each true class")
     assert "](data:image/png;base64,iVBOR" in created["figures"]
+
+
+def test_a_run_without_a_server_says_how_to_see_it(created: dict[str, Any]) -> None:
+    assert "in `sqlite:///mlflow.db`: `make mlflow` shows it." in created["mlflow-run"]

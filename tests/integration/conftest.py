@@ -35,7 +35,18 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "audit": {"probe_images": 4},
 }
-SOURCES = ("coronet_core", "tasks", "flows", "params", "data", ".dvc", "dvc.yaml", "params.yaml", "pyproject.toml")
+SOURCES = (
+    "coronet_core",
+    "tasks",
+    "flows",
+    "params",
+    "data",
+    ".dvc",
+    "dvc.yaml",
+    "params.yaml",
+    "prefect.yaml",
+    "pyproject.toml",
+)
 SOURCES_OF_STATE = (".gitignore", ".dvcignore")
 COVERED = shutil.ignore_patterns("__pycache__", "split", "residuals", "tmp", "cache", "config.local")
 

@@ -1,17 +1,12 @@
 """Two hosts: two clones that share a git origin, a DVC remote and two servers, and no path. Real ones, all of them."""
 
-import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +15,26 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from tests.integration.conftest import Project, make_project
+from tests.integration.conftest import make_project
+from tests.integration.hosts import Host, end_group, free_port, served
 
 pytestmark = pytest.mark.integration
 STAGE = "train_autoencoder@pneumonia"
 WEIGHTS = Path("models/autoencoder_pneumonia.safetensors")
 QUEUE = "other"
-DEPLOY = """
-from prefect import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.workers.process import ProcessWorker
-from flows.remote.stage import stage
-
-with get_client(sync_client=True) as client:
-    template = ProcessWorker.get_default_base_job_template()
-    client.create_work_pool(WorkPoolCreate(name="coronet", type="process", base_job_template=template))
-    step = {"prefect.deployments.steps.set_working_directory": {"directory": "{{ $CORONET_PROJECT }}"}}
-    client.create_deployment(
-        client.create_flow(stage), "stage", entrypoint="flows.remote.stage.stage", work_pool_name="coronet",
-        pull_steps=[step],
-    )
-"""
 LAST = "materialize_residuals"
 STAGES = ["build_split", "train_autoencoder@healthy", STAGE, LAST]
 PIPELINE = f"""
 from pathlib import Path
 from prefect import flow
 from flows.graph import leading_to, read_graph
-from flows.stages import run_stages
+from flows.stages import DEFAULT_POLICY, run_stages
 from tasks.tracking.run import StageRun
 
 @flow
 def pipeline():
     with StageRun("pipeline", {{}}) as run:
-        run_stages(leading_to("{LAST}", read_graph()), Path(), run, {{"{STAGE}": "{QUEUE}"}})
+        run_stages(leading_to("{LAST}", read_graph()), Path(), run, DEFAULT_POLICY, {{"{STAGE}": "{QUEUE}"}})
 
 print("ENDED", pipeline(return_state=True).type.value)
 """
@@ -70,81 +51,6 @@ try:
 except CoroNetError as error:
     print("ENDED", error)
 """
-
-
-@dataclass(frozen=True)
-class Host(Project):
-    """A project with a home, a cache and settings of its own."""
-
-    variables: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        own = {"HOME": str(self.folder.parent), "PYTHONPATH": str(self.folder), "CORONET_PROJECT": str(self.folder)}
-        sites = {"DVC_SITE_CACHE_DIR": str(self.folder.parent / "site"), "OMP_NUM_THREADS": "1"}
-        return super().environment | own | sites | self.variables
-
-    def git(self, *arguments: str) -> None:
-        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True)
-
-    def python(self, code: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-c", code],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def finish(self, code: str) -> str:
-        with self.python(code) as process:
-            return process.communicate()[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(folder: Path, health: str, *command: str, **variables: str) -> Iterator[None]:
-    """A server in its own process group, until the end; its output goes to a file in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-    environment = kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables
-    with (folder / "log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(health, timeout=2):  # noqa: S310  # on this machine
-                    break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.5)
-        else:
-            pytest.fail(f"{health} does not answer:\n{(folder / 'log').read_text()[-3000:]}")
-        yield
-    finally:
-        end_group(process)
-
-
-def end_group(process: "subprocess.Popen[Any]", sign: signal.Signals = signal.SIGTERM) -> None:
-    os.killpg(process.pid, sign)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +79,8 @@ def first(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, str]) -> 
     host.git("remote", "add", "origin", str(origin))
     host.git("push", "-q", "origin", "HEAD")
     use_store(host, tmp_path_factory.mktemp("store"))
-    assert host.finish(DEPLOY) == ""
+    deployed = host.run("flows", "deploy")
+    assert deployed.returncode == 0, deployed.stdout
     return host
 
 

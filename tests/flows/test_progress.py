@@ -1,0 +1,39 @@
+"""What a stage says of how far it is."""
+
+import pytest
+
+from flows.progress import described
+from tasks.progress import PROGRESS_VARIABLE, Progress, Standing
+
+
+def lines(output: str) -> list[Standing]:
+    return [standing for line in output.splitlines() if (standing := Standing.from_line(line)) is not None]
+
+
+def test_a_flow_is_told_in_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(PROGRESS_VARIABLE, "lines")
+    with Progress("training", 10, "images", done=4) as bar:
+        bar.note("2 of 3 epochs")
+        bar.advance(3)
+        bar.advance(3)
+    found = lines(capsys.readouterr().out)
+    assert found[0] == Standing(done=7, total=10, unit="images", note="2 of 3 epochs")
+    assert found[-1].done == 10
+
+
+def test_nobody_else_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv(PROGRESS_VARIABLE, raising=False)
+    with Progress("training", 10, "images") as bar:
+        bar.advance(10)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("line", ["epoch 1/3", "progress: none", "error: progress: {"])
+def test_other_lines_are_not_taken_for_it(line: str) -> None:
+    assert Standing.from_line(line) is None
+
+
+def test_the_page_says_rate_and_time_left() -> None:
+    standing = Standing(done=1000, total=5000, unit="images", note="1 of 5 epochs")
+    assert described(standing, 50) == "1 of 5 epochs, 1,000 of 5,000 images, 50.0 a second, 0:01:20 left"
+    assert described(standing, 0) == "1 of 5 epochs, 1,000 of 5,000 images"

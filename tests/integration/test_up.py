@@ -1,0 +1,230 @@
+"""`coronet up`: Prefect on PostgreSQL, MLflow and a worker; runs by hand, by schedule, cancelled, and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psutil
+import pytest
+
+from tests.integration.conftest import make_project
+from tests.integration.hosts import Host, end_group, free_port
+from tests.integration.postgres import postgres_server
+
+pytestmark = pytest.mark.integration
+ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+PATIENCE_S = 420
+
+
+@dataclass
+class Listener:
+    """A webhook that keeps what it is sent."""
+
+    received: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Iterator[Listener]:
+    listener = Listener()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # named by the library
+            listener.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    listener.url = f"http://127.0.0.1:{server.server_port}/"
+    yield listener
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class Up:
+    """A running `coronet up`."""
+
+    host: Host
+    api: str
+    mlflow: str
+    process: "subprocess.Popen[str]"
+
+    def get(self, path: str) -> Any:
+        return httpx.get(f"{self.api}/{path}", timeout=30).raise_for_status().json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        return httpx.post(f"{self.api}/{path}", json=body, timeout=30).raise_for_status().json()
+
+    def start(self, deployment: str, **parameters: Any) -> UUID:
+        found = self.get(f"deployments/name/{deployment}")
+        return UUID(self.post(f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
+
+    def wait(self, run_id: UUID, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            run: dict[str, Any] = self.get(f"flow_runs/{run_id}")
+            if reached(run):
+                return run
+            time.sleep(1)
+        pytest.fail(f"{run['name']} is {run['state_name']}:\n{self.logs(run_id)}")
+
+    def end_of(self, run_id: UUID) -> dict[str, Any]:
+        return self.wait(run_id, lambda run: run["state_type"] in ENDS)
+
+    def logs(self, run_id: UUID) -> str:
+        wanted = {"flow_run_id": {"any_": [str(run_id)]}}
+        return "\n".join(line["message"] for line in self.post("logs/filter", logs=wanted))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgres_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory, webhook: Listener, database: str) -> Iterator[Up]:
+    prefect, mlflow = free_port(), free_port()
+    variables = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.replace("postgresql://", "postgresql+asyncpg://"),
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "CORONET_WEBHOOK_URL": webhook.url,
+    }
+    host = Host(make_project(tmp_path_factory.mktemp("up") / "coronet").folder, variables)
+    ports = ("--prefect-port", prefect, "--mlflow-port", mlflow, "--worker-port", free_port())
+    process = host.start("flows", "up", *map(str, ports), start_new_session=True)
+    told = [process.stdout.readline() for _ in range(3)] if process.stdout else []
+    assert "A worker serves the pool coronet" in told[-1], "".join(told) + process.communicate()[0]
+    api = f"http://127.0.0.1:{prefect}/api"
+    with process:
+        yield Up(replace(host, variables={"PREFECT_API_URL": api}), api, f"http://127.0.0.1:{mlflow}", process)
+        if process.poll() is None:
+            end_group(process, signal.SIGINT)
+
+
+def test_the_deployments_are_there_and_the_schedule_is_off(up: Up) -> None:
+    found = {one["name"]: one for one in up.post("deployments/filter")}
+    assert {"retrain", "cross-validate", "ablate", "predict-batch", "stage"} <= set(found)
+    assert [schedule["active"] for schedule in found["retrain"]["schedules"]] == [False]
+    assert {one["work_pool_name"] for one in found.values()} == {"coronet"}
+
+
+def test_deploying_again_leaves_a_schedule_on_and_doubles_nothing(up: Up) -> None:
+    names = sorted(one["name"] for one in up.post("automations/filter"))
+    again = up.host.run("flows", "deploy")
+    assert again.returncode == 0, again.stdout
+    assert sorted(one["name"] for one in up.post("automations/filter")) == names
+    assert len(names) == 3
+
+
+@pytest.fixture(scope="module")
+def first_run(up: Up) -> UUID:
+    run_id = up.start("retrain/retrain")
+    run = up.end_of(run_id)
+    assert run["state_type"] == "COMPLETED", up.logs(run_id)
+    return run_id
+
+
+def test_a_worker_runs_the_dag(up: Up, first_run: UUID) -> None:
+    tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(first_run)]}})
+    assert len(tasks) == 10
+    assert {task["state_type"] for task in tasks} == {"COMPLETED"}
+
+
+def test_the_run_is_called_by_preset_data_and_code(up: Up, first_run: UUID) -> None:
+    name = up.get(f"flow_runs/{first_run}")["name"]
+    assert name.startswith("demo, data ")
+    assert "to be built" not in name
+    assert "+" not in name
+
+
+def test_the_page_has_progress_tables_summary_and_the_mlflow_run(up: Up, first_run: UUID) -> None:
+    found = {one["key"]: one for one in up.post("artifacts/filter", flow_runs={"id": {"any_": [str(first_run)]}})}
+    assert {"report", "metrics", "figures", "mlflow-run", "progress-train-autoencoder-healthy"} <= set(found)
+    assert found["progress-train-autoencoder-healthy"]["data"] == 100
+    assert f"{up.mlflow}/#/experiments/" in found["mlflow-run"]["data"]
+
+
+def test_the_webhook_is_told(up: Up, first_run: UUID, webhook: Listener) -> None:
+    assert up.get(f"flow_runs/{first_run}")["state_type"] == "COMPLETED"
+    told = [one for one in webhook.received if one["flow_run_id"] == str(first_run)]
+    assert [one["state"] for one in told] == ["COMPLETED"]
+    assert "accuracy" in told[0]["text"]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
+    deployment = up.get("deployments/name/retrain/retrain")
+    schedule = deployment["schedules"][0]["id"]
+    every_minute = {"cron": "* * * * *", "timezone": "UTC"}
+    path = f"{up.api}/deployments/{deployment['id']}/schedules/{schedule}"
+    httpx.patch(path, json={"active": True, "schedule": every_minute}, timeout=30).raise_for_status()
+    wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"name": {"any_": ["Up to date"]}}}
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
+        time.sleep(2)
+    httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
+    assert found
+    assert all(one["auto_scheduled"] for one in found)
+
+
+def training(project: Path) -> list[psutil.Process]:
+    running = psutil.process_iter(["cmdline", "cwd"])
+    return [p for p in running if p.info["cwd"] == str(project) and "train_cin" in (p.info["cmdline"] or [])]
+
+
+def until(reached: Callable[[], Any], patience_s: float = 120) -> Any:
+    deadline = time.monotonic() + patience_s
+    while not (found := reached()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+@pytest.mark.usefixtures("first_run")
+def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: Up) -> None:
+    up.host.set_params({"cin": {"epochs": 40}})
+    run_id = up.start("retrain/retrain")
+    until(lambda: training(up.host.folder))
+    up.post(f"flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
+    assert up.end_of(run_id)["state_type"] == "CANCELLED"
+    until(lambda: not training(up.host.folder))
+    up.host.set_params({"cin": {"epochs": 2}})
+    assert up.end_of(up.start("retrain/retrain"))["state_type"] == "COMPLETED"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
+    up.host.set_params({"cin": {"epochs": 3}})
+    run_id = up.start("retrain/retrain")
+    until(lambda: training(up.host.folder))
+    refused = up.host.run("flows.retrain")
+    assert refused.returncode == 1
+    assert "in another process. Wait for it, then try again." in refused.stdout
+    assert up.end_of(run_id)["state_type"] == "COMPLETED"
+
+
+def test_ctrl_c_ends_all_of_it(up: Up) -> None:
+    children = psutil.Process(up.process.pid).children(recursive=True)
+    assert len(children) >= 3
+    os.killpg(up.process.pid, signal.SIGINT)
+    output, _ = up.process.communicate(timeout=60)
+    assert up.process.returncode in (0, 130), output
+    assert "Traceback" not in output
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)

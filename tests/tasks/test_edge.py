@@ -1,0 +1,44 @@
+"""Where errors end: what is said, and the exit code that tells whether to try again."""
+
+import errno
+
+import pytest
+import torch
+
+from coronet_core.errors import DataError, TransientError
+from tasks.edge import TRANSIENT_EXIT, exit_code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (DataError("a.png: empty"), 1, "error: a.png: empty"),
+        (TransientError("busy"), TRANSIENT_EXIT, "error: busy"),
+        (ConnectionResetError("by peer"), TRANSIENT_EXIT, "Trying again may help"),
+        (TimeoutError("too late"), TRANSIENT_EXIT, "Trying again may help"),
+        (OSError(errno.EIO, "Input/output error", "shard.npy"), TRANSIENT_EXIT, "shard.npy"),
+        (OSError(errno.ENOSPC, "No space left", "shard.npy"), 1, "the disk is full at shard.npy. Free some space"),
+        (MemoryError(), 1, "out of memory"),
+        (torch.OutOfMemoryError("tried to allocate 9 GiB\nmore"), 1, "out of GPU memory (tried to allocate 9 GiB)"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_is_foreseen_ends_in_a_line(
+    error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    assert exit_code(fail) == code
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), RuntimeError("another"), FileNotFoundError(2, "none", "x")])
+def test_what_nobody_has_foreseen_is_raised(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        exit_code(fail)
