@@ -1,0 +1,35 @@
+"""One at a time, in this process and others."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coronet_core.errors import CoroNetError
+from flows.alone import alone
+from tests.conftest import PROJECT
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from flows.alone import alone
+with alone(Path(sys.argv[1]), "it"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_one_is_refused_and_a_killed_one_frees_it(tmp_path: Path) -> None:
+    lock = tmp_path / "folder" / "work.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(CoroNetError, match="the work runs already in another process"), alone(lock, "the work"):
+            pytest.fail("two at once")
+        holder.kill()
+        holder.wait()
+    with alone(lock, "the work"):
+        pass
