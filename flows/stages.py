@@ -5,6 +5,7 @@ each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,15 @@ class Surroundings:
     """By stage, the hosts that run it in place of this one."""
 
 
+_surroundings: ContextVar[Surroundings] = ContextVar("surroundings")
+"""Those of this flow run. Not a parameter of its tasks: Prefect sends parameters to the hosts of the tasks below."""
+
+
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
-def run_stage(stage: Stage, surroundings: Surroundings) -> State[None]:
+def run_stage(stage: Stage) -> State[None]:
     """Run one stage through DVC, here or on another host; its output becomes the task's log."""
     try:
-        was_run = _was_run(stage.name, surroundings, stage_log(stage.name))
+        was_run = _was_run(stage.name, _surroundings.get(), stage_log(stage.name))
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
@@ -104,7 +109,11 @@ def run_stages(
         timeout_s=None if policy.timeout_minutes is None else 60 * policy.timeout_minutes,
         places={stage: RemotePlace(queue, run.run_id) for stage, queue in (queues or {}).items()},
     )
-    futures = _submit(stages, surroundings, policy)
+    token = _surroundings.set(surroundings)
+    try:
+        futures = _submit(stages, surroundings.processes, policy)
+    finally:
+        _surroundings.reset(token)
     runs = _task_runs(futures)
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
@@ -112,7 +121,7 @@ def run_stages(
     _raise_failures(futures)
 
 
-def _submit(stages: list[Stage], surroundings: Surroundings, policy: StagePolicy) -> Futures:
+def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy) -> Futures:
     """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
     futures: Futures = {}
     tried = run_stage.with_options(
@@ -121,12 +130,12 @@ def _submit(stages: list[Stage], surroundings: Surroundings, policy: StagePolicy
     try:
         for stage in stages:
             upstream = [futures[name] for name in stage.upstream]
-            futures[stage.name] = tried.submit(stage, surroundings, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+            futures[stage.name] = tried.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:
         end_remote_work()
-        surroundings.processes.end()
+        processes.end()
         raise
     return futures
 
