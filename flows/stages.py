@@ -65,15 +65,28 @@ class Surroundings:
     """By stage, the hosts that run it in place of this one."""
 
 
-_surroundings: ContextVar[Surroundings] = ContextVar("surroundings")
-"""Those of this flow run. Not a parameter of its tasks: Prefect sends parameters to the hosts of the tasks below."""
+class Held:
+    """The surroundings of the flow run that this thread works for.
+
+    They are no parameter of its tasks, and a copy has none: Ray is sent a task's parameters and globals with the tasks
+    below it, and neither locks nor the secrets of an environment are to go there.
+    """
+
+    def __init__(self) -> None:
+        self.variable: ContextVar[Surroundings] = ContextVar("surroundings")
+
+    def __reduce__(self) -> tuple[type["Held"], tuple[()]]:
+        return Held, ()
+
+
+_held = Held()
 
 
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
 def run_stage(stage: Stage) -> State[None]:
     """Run one stage through DVC, here or on another host; its output becomes the task's log."""
     try:
-        was_run = _was_run(stage.name, _surroundings.get(), stage_log(stage.name))
+        was_run = _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
@@ -109,11 +122,11 @@ def run_stages(
         timeout_s=None if policy.timeout_minutes is None else 60 * policy.timeout_minutes,
         places={stage: RemotePlace(queue, run.run_id) for stage, queue in (queues or {}).items()},
     )
-    token = _surroundings.set(surroundings)
+    token = _held.variable.set(surroundings)
     try:
         futures = _submit(stages, surroundings.processes, policy)
     finally:
-        _surroundings.reset(token)
+        _held.variable.reset(token)
     runs = _task_runs(futures)
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
