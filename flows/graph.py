@@ -61,7 +61,7 @@ def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:
         with Repo(str(folder)) as repo:
             changed = {address.rpartition(":")[2] for address in repo.status()}  # a path leads to other folders' stages
     except LockError as error:
-        raise CoroNetError(f"DVC is at work in another process ({error}). Wait for it, then try again.") from error
+        raise CoroNetError("DVC is at work in another process. Wait for it, then try again.") from error
     except DvcException as error:
         raise CoroNetError(f"DVC cannot tell what is stale: {error}.") from error
     return [name for name in names if name in changed]

@@ -86,6 +86,11 @@ class Up:
     def end_of(self, run_id: UUID) -> dict[str, Any]:
         return self.wait(run_id, lambda run: run["state_type"] in ENDS)
 
+    def runs_of(self, deployment_id: str) -> str:
+        """Every run of a deployment with its state and log: what to read when a test fails."""
+        runs = self.post("flow_runs/filter", flow_runs={"deployment_id": {"any_": [deployment_id]}})
+        return "\n".join(f"{run['name']}: {run['state_name']}\n{self.logs(run['id'])}" for run in runs)
+
     def logs(self, run_id: UUID) -> str:
         wanted = {"flow_run_id": {"any_": [str(run_id)]}}
         return "\n".join(line["message"] for line in self.post("logs/filter", logs=wanted))
@@ -180,7 +185,7 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
         time.sleep(2)
     httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
-    assert found
+    assert found, up.runs_of(deployment["id"])
     assert all(one["auto_scheduled"] for one in found)
 
 
