@@ -5,16 +5,16 @@ from pathlib import Path
 from flows.process import StageProcesses, stage_environment
 from flows.project import prepare
 from tasks.params.file import PARAMS_FILE, read_params
+from tasks.paths import SPLIT_STAGE
 from tasks.splitting import labels_only
 
-STAGE = "build_split"
 LABELS_ONLY = Path("reports/labels_only")
 
 
 def build_split(params_file: Path | None) -> None:
     """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
     prepare(params_file)
-    StageProcesses(Path()).run(STAGE, stage_environment(), print)
+    StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(), print)
 
 
 def build_labels_only(params_file: Path | None, out: Path | None) -> None:

@@ -14,7 +14,7 @@ from coronet_core.errors import CoroNetError, TransientError
 from flows.automations import install_automations
 from flows.process import stage_environment
 from flows.project import prepare
-from flows.remote.submission import POOL
+from flows.worker import POOL
 
 POOL_TYPE: Final = "process"
 PREFECT_FILE: Final = Path("prefect.yaml")

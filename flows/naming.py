@@ -9,13 +9,12 @@ from uuid import UUID
 from prefect import get_client, runtime
 
 from tasks.params.file import PARAMS_FILE
-from tasks.paths import SPLIT
+from tasks.paths import SPLIT, SPLIT_STAGE
 from tasks.tracking.lineage import dvc_hashes
 from tasks.tracking.run import code_version
 
 PRESETS: Final = Path("params")
 DEMO: Final = "demo"
-SPLIT_STAGE: Final = "build_split"
 DIGITS: Final = 7
 
 

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Timer
 from typing import Final
@@ -55,7 +55,11 @@ class StageProcesses:
         """
         self._require_going_on()
         lines: list[str] = []
-        with self._started(stage, environment) as process, _ended_after(timeout_s, process) as is_timed_out:
+        command = ["repro", "--single-item", stage]
+        with (
+            dvc_process(command, self._folder, environment, self._running) as process,
+            _ended_after(timeout_s, process) as is_timed_out,
+        ):
             for line in process.stdout or ():
                 if text := line.rstrip():
                     lines.append(text)
@@ -71,27 +75,6 @@ class StageProcesses:
             )
         raise _fault(lines, code)
 
-    @contextlib.contextmanager
-    def _started(self, stage: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-        command = [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        with subprocess.Popen(
-            command,
-            cwd=self._folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        ) as process:
-            self._running.add(process)
-            try:
-                yield process
-            finally:
-                end_process_group(process)
-                self._running.discard(process)
-
     def _require_going_on(self) -> None:
         if self._ended.is_set():
             raise CoroNetError("ended with the flow. The next run goes on where it was.")
@@ -101,6 +84,33 @@ class StageProcesses:
         self._ended.set()
         for process in list(self._running):
             end_process_group(process)
+
+
+@contextlib.contextmanager
+def dvc_process(
+    command: Sequence[str], folder: Path, environment: dict[str, str], running: set["subprocess.Popen[str]"]
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run DVC's `command` on the project in `folder` as a process group, which ends when this is left.
+
+    It is one of `running` meanwhile, waits for DVC's lock, and says all on its standard output.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", *command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        running.add(process)
+        try:
+            yield process
+        finally:
+            end_process_group(process)
+            running.discard(process)
 
 
 def _fault(lines: list[str], code: int) -> CoroNetError:

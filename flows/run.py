@@ -42,8 +42,9 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
 
 def _stop(*_: object) -> NoReturn:
     """End at once. The terminal's Ctrl-C reaches Prefect's temporary server too, without which Prefect would wait."""
-    if remote := sys.modules.get("flows.remote.submission"):  # loaded with the flow alone
-        remote.end_remote_work()
+    from flows.remote.submission import end_remote_work
+
+    end_remote_work()
     end_descendants()
     print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
     os._exit(130)

@@ -47,7 +47,7 @@ class StagePolicy(BaseModel):
         default=10.0, gt=0, description="Seconds before the first of them; each next one waits twice."
     )
     timeout_minutes: float | None = Field(
-        default=None, gt=0, description="A stage that takes longer is ended; null: never."
+        default=None, gt=0, description="A stage that takes longer is ended; null: never. Time on Ray does not count."
     )
 
 
@@ -116,11 +116,12 @@ def run_stages(
     Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
     """
     run.deliver()  # now, so that the stages find their parent
+    timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
     surroundings = Surroundings(
         processes=StageProcesses(folder),
         environment=stage_environment(**{PARENT_VARIABLE: run.key, PROGRESS_VARIABLE: AS_LINES}, **variables),
-        timeout_s=None if policy.timeout_minutes is None else 60 * policy.timeout_minutes,
-        places={stage: RemotePlace(queue, run.run_id) for stage, queue in (queues or {}).items()},
+        timeout_s=timeout_s,
+        places={stage: RemotePlace(queue, run.run_id, timeout_s) for stage, queue in (queues or {}).items()},
     )
     token = _held.variable.set(surroundings)
     try:

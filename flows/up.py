@@ -13,8 +13,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from coronet_core.errors import CoroNetError
 from flows.deploy import deploy
 from flows.project import prepare
-from flows.remote.submission import POOL
 from flows.server import HOST, SERVER_LOGS, child_server, is_healthy
+from flows.worker import POOL
 from tasks.tracking.delivery import DEFAULT_TRACKING_URI
 
 POLL_S: Final = 1.0

@@ -1,8 +1,12 @@
-"""What a worker does before it runs a flow of this project."""
+"""The work pool, and what its workers do before they run a flow of this project."""
 
 from pathlib import Path
+from typing import Final
 
 import flows
+
+POOL: Final = "coronet"
+"""The work pool of all deployments, as `prefect.yaml` names it."""
 
 
 def enter_project() -> dict[str, str]:

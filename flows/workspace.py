@@ -18,14 +18,12 @@ from ruamel.yaml import YAML
 
 from tasks.files import write_whole
 from tasks.params.file import PARAMS_FILE, read_params
-from tasks.paths import STATE
+from tasks.paths import DVC_LOCK, SPLIT_STAGE, STATE
 from tasks.tracking.record import RECORDS
 
 WORKSPACES: Final = STATE / "workspaces"
 PACKAGES: Final = ("coronet_core", "tasks", "flows")
 DVC_FILES: Final = ("dvc.yaml", ".dvcignore")
-LOCK: Final = Path("dvc.lock")
-SPLIT_STAGE: Final = "build_split"
 
 Changes = Mapping[str, Any]
 """Parameters to change, by dotted key: {"cin.input": "image"}."""
@@ -98,8 +96,8 @@ def link_folder(target: Path, link: Path) -> None:
 def _take_results(folder: Path) -> None:
     """Bring the outs of the project's stages; the split always, others where the workspace has none of its own."""
     yaml = YAML(typ="safe")
-    lock = yaml.load(LOCK.read_text(encoding="utf-8"))
-    own = folder / LOCK
+    lock = yaml.load(DVC_LOCK.read_text(encoding="utf-8"))
+    own = folder / DVC_LOCK
     kept = yaml.load(own.read_text(encoding="utf-8"))["stages"] if own.is_file() else {}
     lock["stages"] |= {stage: entry for stage, entry in kept.items() if stage != SPLIT_STAGE}
     write_whole(own, lambda partial: yaml.dump(lock, partial))

@@ -22,29 +22,33 @@ def exit_code(action: Callable[[], object]) -> int:
     """
     try:
         action()
-    except CoroNetError as error:
-        return _say(str(error), TRANSIENT_EXIT if isinstance(error, TransientError) else 1)
-    except MemoryError as error:
-        return _say(f"out of memory ({error or 'RAM'}). Lower this stage's batch size, or use a machine with more.")
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's; named so that nothing has to import torch here
+    except Exception as error:
+        told = foreseen(error)
+        if told is None:
             raise
-        return _say(f"out of GPU memory ({_first_line(error)}). Lower the batch size of this stage.")
-    except OSError as error:
-        return _say_of_os(error)
+        return _say(str(told), TRANSIENT_EXIT if isinstance(told, TransientError) else 1)
     return 0
 
 
-def _say_of_os(error: OSError) -> int:
-    if error.errno in FULL_DISK:
-        place = f" at {error.filename}" if error.filename else ""
-        return _say(f"the disk is full{place}. Free some space: the same command goes on where it was.")
-    if isinstance(error, ConnectionError | TimeoutError) or error.errno in TRANSIENT_ERRNOS:
-        return _say(f"{type(error).__name__}: {error}. Trying again may help.", TRANSIENT_EXIT)
-    raise error
+def foreseen(error: Exception) -> CoroNetError | None:
+    """Return what a user is told of `error`: TransientError where trying again may help; None if nobody foresaw it."""
+    match error:
+        case CoroNetError():
+            return error
+        case MemoryError():
+            remedy = "Lower this stage's batch size, or use a machine with more."
+            return CoroNetError(f"out of memory ({error or 'RAM'}). {remedy}")
+        case RuntimeError() if type(error).__name__ == "OutOfMemoryError":  # torch's; nothing has to import torch here
+            return CoroNetError(f"out of GPU memory ({_first_line(error)}). Lower the batch size of this stage.")
+        case OSError() if error.errno in FULL_DISK:
+            place = f" at {error.filename}" if error.filename else ""
+            return CoroNetError(f"the disk is full{place}. Free some space: the same command goes on where it was.")
+        case OSError() if isinstance(error, ConnectionError | TimeoutError) or error.errno in TRANSIENT_ERRNOS:
+            return TransientError(f"{type(error).__name__}: {error}. Trying again may help.")
+    return None
 
 
-def _say(message: str, code: int = 1) -> int:
+def _say(message: str, code: int) -> int:
     print("\n".join(ERROR_PREFIX + line for line in message.splitlines()), file=sys.stderr)
     return code
 

@@ -12,7 +12,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from coronet_core.errors import CoroNetError, TrainingError
+from coronet_core.errors import CoroNetError, TrainingError, TransientError
 from tasks.devices import has_gpu_each, leased_gpus
 from tasks.params.schema import Params
 from tasks.paths import STATE
@@ -26,8 +26,8 @@ def launch(name: str, arguments: Sequence[str], params: Params) -> None:
     """Run `python -m tasks <arguments>` as `training_processes` ranks and wait for them.
 
     The first rank speaks on this process's output. What the others say is kept in `.coronet/ranks/<name>` until the
-    stage has succeeded. When one fails, all are ended. Raises that one's error if a user can mend it, else
-    TrainingError.
+    stage has succeeded. When one fails, all are ended. Raises that one's error if a user can mend it,
+    TransientError if it was killed, else TrainingError.
     """
     n = params.training_processes
     gpus = leased_gpus(n, params.stages_per_gpu) if has_gpu_each(n, params) else []
@@ -63,14 +63,16 @@ def _error_of(failures: dict[int, ProcessFailure], n: int) -> CoroNetError:
     rank, failure = min(failures.items(), key=lambda item: _rank_of_reason(item[1]))
     told = _told_by(failure)
     if _is_mendable(failure):
-        return CoroNetError(told["message"])
+        return (TransientError if told["extraInfo"]["is_transient"] else CoroNetError)(told["message"])
+    which = f"training process {rank + 1} of {n}"
     if failure.exitcode < 0:
-        reason = f"was ended by {signal.Signals(-failure.exitcode).name}"
+        sign = signal.Signals(-failure.exitcode)
         remedy = "If the machine ran out of memory, lower training_processes or batch_size. Then run the stage again."
-    else:
-        reason = f"failed ({told.get('message', f'exit code {failure.exitcode}')})"
-        remedy = f"Its traceback is in {failure.error_file}." if told else "Run the stage again."
-    return TrainingError(f"training process {rank + 1} of {n} {reason}. {remedy}")
+        kind = TransientError if sign == signal.SIGKILL else TrainingError
+        return kind(f"{which} was ended by {sign.name}. {remedy}")
+    reason = told.get("message", f"exit code {failure.exitcode}")
+    remedy = f"Its traceback is in {failure.error_file}." if told else "Run the stage again."
+    return TrainingError(f"{which} failed ({reason}). {remedy}")
 
 
 def _rank_of_reason(failure: ProcessFailure) -> int:

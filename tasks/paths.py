@@ -5,7 +5,11 @@ from typing import Final
 
 from coronet_core.classes import ClassName, FoldUnit
 
+DVC_LOCK: Final = Path("dvc.lock")
+
 SPLIT: Final = Path("data/split")
+SPLIT_STAGE: Final = "build_split"
+"""The stage that makes it."""
 MANIFEST: Final = SPLIT / "manifest.parquet"
 IMAGES: Final = SPLIT / "images"
 SPLIT_REPORT: Final = Path("reports/split.json")

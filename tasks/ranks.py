@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, TransientError
 from coronet_core.training.ranks import ALONE, Ranks
 from tasks.devices import has_gpu_each, leased_gpus
+from tasks.edge import ERROR_PREFIX, foreseen
 from tasks.params.schema import Params
 
 LAUNCHED_BY_STAGE = "coronet-stage"
@@ -80,21 +81,22 @@ def exit_code_of_rank(action: Callable[[], object]) -> int:
     try:
         action()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told
-        is_mendable = isinstance(error, CoroNetError)
-        told = f"error: {error}" if is_mendable else traceback.format_exc()
-        _tell_torchrun(str(error) if is_mendable else traceback.format_exception_only(error)[-1].strip(), told, error)
+        known = foreseen(error)
+        told = f"{ERROR_PREFIX}{known}" if known else traceback.format_exc()
+        _tell_torchrun(str(known or traceback.format_exception_only(error)[-1].strip()), told, known)
         if not _has_launcher():
             print(told, file=sys.stderr)
         return 1
     return 0
 
 
-def _tell_torchrun(message: str, told: str, error: Exception) -> None:
+def _tell_torchrun(message: str, told: str, known: CoroNetError | None) -> None:
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
         extra = {
             "py_callstack": told,
             "timestamp": str(int(time.time())),
-            "is_mendable": isinstance(error, CoroNetError),
+            "is_mendable": known is not None,
+            "is_transient": isinstance(known, TransientError),
         }
         Path(path).write_text(json.dumps({"message": {"message": message, "extraInfo": extra}}), encoding="utf-8")

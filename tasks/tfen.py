@@ -1,6 +1,6 @@
 """The trained TFEN, as the stages behind training take it: from its files, frozen, on a device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -14,17 +14,19 @@ from tasks.paths import autoencoder_weights
 
 def load_tfen(device: torch.device) -> TFEN:
     """Load both autoencoders."""
-    tfen = TFEN(FPAE(), FPAE())
-    load_weights(tfen.healthy, autoencoder_weights("healthy"))
-    load_weights(tfen.pneumonia, autoencoder_weights("pneumonia"))
-    freeze(tfen, device)
-    return tfen
+    return _filled(lambda module, label: load_weights(module, autoencoder_weights(label)), device)
 
 
 def tfen_from(files: Mapping[ClassName, bytes], device: torch.device) -> TFEN:
     """Load both autoencoders from the content of their files: where they are needed, the files need not be."""
+    return _filled(
+        lambda module, label: load_weights_from(module, files[label], autoencoder_weights(label).name), device
+    )
+
+
+def _filled(fill: Callable[[FPAE, ClassName], None], device: torch.device) -> TFEN:
     tfen = TFEN(FPAE(), FPAE())
-    load_weights_from(tfen.healthy, files["healthy"], autoencoder_weights("healthy").name)
-    load_weights_from(tfen.pneumonia, files["pneumonia"], autoencoder_weights("pneumonia").name)
+    fill(tfen.healthy, "healthy")
+    fill(tfen.pneumonia, "pneumonia")
     freeze(tfen, device)
     return tfen

@@ -17,10 +17,10 @@ from filelock import FileLock, Timeout
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.remote.order import StageOrder
-from flows.workspace import LOCK, link_folder
+from flows.workspace import link_folder
 from tasks.files import write_text
 from tasks.params.file import PARAMS_FILE, read_params
-from tasks.paths import STATE
+from tasks.paths import DVC_LOCK, STATE
 from tasks.tracking.record import RECORDS
 
 CHECKOUTS: Final = STATE / "remote"
@@ -43,7 +43,7 @@ def open_checkout(order: StageOrder, on_line: Callable[[str], None]) -> Iterator
             _have_commit(order.commit)
             _check_out(folder, order.commit)
         write_text(folder / PARAMS_FILE, order.params)
-        write_text(folder / LOCK, order.lock)
+        write_text(folder / DVC_LOCK, order.lock)
         params = read_params(folder / PARAMS_FILE)
         _use_clones_dvc(folder)
         link_folder(RECORDS, folder / RECORDS)

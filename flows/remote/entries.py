@@ -15,8 +15,8 @@ from dvc.repo import Repo, lock_repo
 from ruamel.yaml import YAML
 
 from coronet_core.errors import CoroNetError
-from flows.workspace import LOCK
 from tasks.files import write_whole
+from tasks.paths import DVC_LOCK
 
 SCHEMA = "2.0"
 
@@ -76,7 +76,7 @@ def what_is_stale(repo: Repo, stage: str) -> list[str]:
 
 def read_entries(folder: Path = Path()) -> dict[str, Any]:
     """Return the entries of `dvc.lock` in `folder` by stage. To be called under the project's lock."""
-    path = folder / LOCK
+    path = folder / DVC_LOCK
     content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) if path.is_file() else None
     return dict((content or {}).get("stages", {}))
 
@@ -92,7 +92,7 @@ def merge_entry(stage: str, text: str) -> None:
     with locked_project():
         entries = read_entries() | {stage: entry}
         merged = lock_text(entries, entries)
-        write_whole(LOCK, lambda partial: partial.write_text(merged, encoding="utf-8"))
+        write_whole(DVC_LOCK, lambda partial: partial.write_text(merged, encoding="utf-8"))
 
 
 def _dumped(content: Any) -> str:

@@ -17,5 +17,7 @@ class StageOrder:
     """Content of a `dvc.lock` with the stage and those it reads from: which outs to pull."""
     deps: dict[str, str]
     """MD5 of each dep where the order comes from: what the worker has must be the same."""
+    timeout_s: float | None
+    """The stage is ended when it takes longer; None: never."""
     parent_run_id: str | None
     """MLflow's id of the pipeline run; None if no MLflow server has received it."""

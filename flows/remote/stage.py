@@ -57,7 +57,7 @@ def _run(order: StageOrder) -> str:
         environment = stage_environment(
             **{PROGRESS_VARIABLE: AS_LINES}, MLFLOW_TRACKING_URI=absolute_tracking_uri(), **parent
         )
-        StageProcesses(folder).run(order.stage, environment, stage_log(order.stage))
+        StageProcesses(folder).run(order.stage, environment, stage_log(order.stage), order.timeout_s)
         push([order.stage], folder, log)
         with locked_project(folder):
             return lock_text(read_entries(folder), [order.stage])

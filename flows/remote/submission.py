@@ -22,10 +22,10 @@ from flows.remote.following import Follower, Patience
 from flows.remote.order import StageOrder
 from flows.remote.stage import ENTRY_KEY, TRANSIENT_FAILURE, entry_in
 from flows.remote.transfer import check_remote, end_transfers, pull, push
+from flows.worker import POOL
 from tasks.params.file import PARAMS_FILE
 
 DEPLOYMENT: Final = "stage/stage"
-POOL: Final = "coronet"
 CODE: Final = ("coronet_core", "tasks", "dvc.yaml", ".dvcignore")
 """What decides what a stage makes, besides params and data. It is sent as a commit."""
 
@@ -41,6 +41,8 @@ class RemotePlace:
     """Work queue of the pool."""
     parent_run_id: str | None
     """MLflow's id of the run that the stage's is nested under; None if no server has received it."""
+    timeout_s: float | None = None
+    """The stage is ended there when it takes longer; None: never."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -65,7 +67,7 @@ def end_remote_work() -> None:
 
 def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None]) -> UUID:
     """Have the stage run; returns the flow run that has completed."""
-    order = _order(stage, place.parent_run_id, on_line)
+    order = _order(stage, place, on_line)
     flow_run_id = _submit(order, place.queue)
     on_line(f"sent to the queue {place.queue} of the pool {POOL}: flow run {flow_run_id}")
     _ordered.add(flow_run_id)
@@ -82,7 +84,7 @@ def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     return flow_run_id
 
 
-def _order(stage: str, parent_run_id: str | None, on_line: Callable[[str], None]) -> StageOrder:
+def _order(stage: str, place: RemotePlace, on_line: Callable[[str], None]) -> StageOrder:
     """Write the order, once all that the stage reads is on the DVC remote."""
     commit = _commit()
     check_remote()
@@ -95,7 +97,8 @@ def _order(stage: str, parent_run_id: str | None, on_line: Callable[[str], None]
         params=PARAMS_FILE.read_text(encoding="utf-8"),
         lock=lock_text(entries, dict.fromkeys([*inputs.upstream, stage])),
         deps=inputs.deps,
-        parent_run_id=parent_run_id,
+        timeout_s=place.timeout_s,
+        parent_run_id=place.parent_run_id,
     )
 
 

@@ -1,7 +1,6 @@
 """Outs on their way between this host's cache and the DVC remote, each transfer a process that can be ended."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from coronet_core.errors import CoroNetError, TransientError
-from flows.process import end_process_group, stage_environment
+from flows.process import dvc_process, end_process_group, stage_environment
 
 PAUSES_S = (5.0, 20.0)
 """Between the tries of a transfer: remotes are known to be away for a moment."""
@@ -73,23 +72,8 @@ def _transfer(command: list[str], folder: Path, on_line: Callable[[str], None]) 
 
 
 def _run(command: list[str], folder: Path) -> tuple[int, list[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.child", "dvc", "--wait-for-lock", *command],
-        cwd=folder,
-        env=stage_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    _transfers.add(process)
-    try:
+    with dvc_process(command, folder, stage_environment(), _transfers) as process:
         output, _ = process.communicate()
-    finally:
-        end_process_group(process)
-        _transfers.discard(process)
     return process.returncode, [line.strip() for line in output.splitlines() if line.strip()]
 
 

@@ -9,10 +9,9 @@ from ruamel.yaml import YAML
 
 from coronet_core.errors import DataError
 from tasks.params.file import PARAMS_FILE
-from tasks.paths import CALIBRATION, CIN_WEIGHTS, RESIDUALS, autoencoder_weights
+from tasks.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, RESIDUALS, SPLIT_STAGE, autoencoder_weights
 
-LOCK: Final = Path("dvc.lock")
-NEEDED: Final = ("build_split", "materialize_residuals", "train_cin", "calibrate")
+NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
 
 
 class Lock:
@@ -20,7 +19,7 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         """Read the lock of the project in `folder`. Raises DataError unless its stages have run up to `calibrate`."""
-        path = folder / LOCK
+        path = folder / DVC_LOCK
         self._folder = folder
         self._stages: dict[str, Any] = {}
         if path.is_file():

@@ -16,7 +16,7 @@ from tasks.evaluation.calibration import Calibration
 from tasks.files import digest
 from tasks.inference.lock import Lock
 from tasks.params.schema import ResidualParams
-from tasks.paths import CALIBRATION, CIN_WEIGHTS, autoencoder_weights
+from tasks.paths import CALIBRATION, CIN_WEIGHTS, SPLIT_STAGE, autoencoder_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class TrainedModel:
         """
         lock = Lock(folder)
         lock.check_models()
-        data, calibrate = lock.params("build_split")["data"], lock.params("calibrate")
+        data, calibrate = lock.params(SPLIT_STAGE)["data"], lock.params("calibrate")
         return cls(
             image_size_px=data["image_size_px"],
             aspect=Aspect(data["aspect"]),

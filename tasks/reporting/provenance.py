@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import torch
 
+from tasks.paths import SPLIT_STAGE
 from tasks.stage import StageContext
 from tasks.tracking.lineage import commit_date, dvc_hashes_of_deps, library_versions
 from tasks.tracking.run import code_version
 
 CODE = ("coronet_core", "tasks")
-RAW_DATA_STAGE = "build_split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Provenance:
 def provenance(context: StageContext) -> Provenance:
     """Return what the stage of `context`, which still runs, was made from."""
     version = code_version()
-    hashes = dvc_hashes_of_deps(RAW_DATA_STAGE, context.name)
+    hashes = dvc_hashes_of_deps(SPLIT_STAGE, context.name)
     code = {path: md5 for path, md5 in hashes.items() if path.startswith(CODE)}
     return Provenance(
         commit=version["git.commit"],

@@ -54,6 +54,7 @@ def order(project: Project) -> StageOrder:
         params=(project.folder / "params.yaml").read_text(),
         lock="schema: '2.0'\nstages: {}\n",
         deps={},
+        timeout_s=None,
         parent_run_id=None,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pg0
 
-from tests.integration.hosts import free_port
+from flows.server import free_port
 
 NOBODY = 65534
 """PostgreSQL refuses to run as root; then it runs as this user."""

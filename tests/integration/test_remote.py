@@ -15,8 +15,9 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from flows.server import free_port
 from tests.integration.conftest import make_project
-from tests.integration.hosts import Host, end_group, free_port, served
+from tests.integration.hosts import Host, end_group, served
 
 pytestmark = pytest.mark.integration
 STAGE = "train_autoencoder@pneumonia"
@@ -46,7 +47,7 @@ patience = Patience(unserved_s=2, give_up_s=60, lost_s=30)
 def say(line):
     print(line, flush=True)
 try:
-    run_remotely("{STAGE}", RemotePlace("QUEUE", None, patience), say)
+    run_remotely("{STAGE}", RemotePlace("QUEUE", None, patience=patience), say)
     print("ENDED")
 except CoroNetError as error:
     print("ENDED", error)

@@ -15,6 +15,7 @@ import pytest
 
 from coronet_core.models import FPAE
 from coronet_core.weights import load_weights
+from tasks.edge import TRANSIENT_EXIT
 from tasks.paths import IMAGES, autoencoder_history, autoencoder_weights
 from tasks.tracking.record import RUN_IDS
 from tests.integration.conftest import Project
@@ -106,7 +107,7 @@ def test_a_killed_rank_ends_all_in_one_line_and_the_next_run_goes_on(
         assert len(ranks) == 2
         ranks[1].kill()
         output, _ = stage.communicate(timeout=60)
-    assert stage.returncode == 1
+    assert stage.returncode == TRANSIENT_EXIT
     (line,) = [line for line in output.splitlines() if not line.startswith("epoch ")]
     assert line.startswith("error: training process 2 of 2 was ended by SIGKILL. If the machine ran out of memory, ")
     require_gone(ranks)

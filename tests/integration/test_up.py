@@ -17,8 +17,9 @@ import httpx
 import psutil
 import pytest
 
+from flows.server import free_port
 from tests.integration.conftest import make_project
-from tests.integration.hosts import Host, end_group, free_port
+from tests.integration.hosts import Host, end_group
 from tests.integration.postgres import postgres_server
 
 pytestmark = pytest.mark.integration
