@@ -28,11 +28,11 @@ from pydicom.encaps import encapsulate
 
 from coronet_core.classes import CLASSES
 from coronet_core.cores import usable_cores
-from coronet_core.data.aspect import Aspect
 from coronet_core.data.audit import audit, findings
 from coronet_core.data.duplicates import mark_duplicates
 from coronet_core.data.ids import Ids
 from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
+from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.shards import Shards

@@ -1,13 +1,12 @@
 """What the CIN reads. The paper's answer is the residual tensor; the others are what it has to be compared with."""
 
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from coronet_core.options import CinInput
 from coronet_core.shards import Subset, as_image
-
-CinInput = Literal["residual_tensor", "healthy_residual", "pneumonia_residual", "image", "residual_tensor_and_image"]
 
 PLANES: Final[dict[CinInput, tuple[int, ...]]] = {
     "residual_tensor": (1, 2, 3),  # eq. (5)-(7)

@@ -1,10 +1,8 @@
 """Number formats of a network's pass."""
 
-from typing import Literal
-
 import torch
 
-Precision = Literal["fp32", "bf16"]
+from coronet_core.options import Precision
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from coronet_core.models.tfen import TFEN
-from coronet_core.precision import Precision, autocast
+from coronet_core.options import Precision
+from coronet_core.precision import autocast
 
 
 def freeze(module: nn.Module, device: torch.device) -> None:

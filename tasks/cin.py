@@ -2,9 +2,9 @@
 
 import torch
 
-from coronet_core.cin_input import CinInput
 from coronet_core.models.cin import build_cin
 from coronet_core.models.coronet import CoroNet
+from coronet_core.options import CinInput
 from coronet_core.residuals import freeze
 from coronet_core.weights import load_weights, load_weights_from
 from tasks.paths import CIN_WEIGHTS

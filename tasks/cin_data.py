@@ -3,8 +3,9 @@
 import pandas as pd
 import torch
 
-from coronet_core.cin_input import CinInput, CinInputs
+from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES, SplitName
+from coronet_core.options import CinInput
 from coronet_core.shards import Shards, Subset
 from tasks.paths import IMAGES, RESIDUALS
 from tasks.residual_index import read_residual_index

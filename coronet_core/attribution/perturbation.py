@@ -18,7 +18,6 @@ whose first steps are as long for a gradient of 1e-8 as for one of 1, makes visi
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,9 +25,8 @@ from torch.nn import functional
 
 from coronet_core.attribution.blur import blur, upsampling_matrix
 from coronet_core.callbacks import ignore
+from coronet_core.options import TotalVariation
 from coronet_core.seeds import generator
-
-TotalVariation = Literal["isotropic", "anisotropic"]
 
 
 @dataclass(frozen=True, kw_only=True)

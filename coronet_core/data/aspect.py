@@ -1,21 +1,9 @@
 """From any width and height to a square: COVIDx stretches, which bends anatomy; cropping and padding do not."""
 
-from enum import StrEnum
-
 from PIL import Image, ImageOps
 
+from coronet_core.data.options import Aspect
 from coronet_core.data.record import Box
-
-
-class Aspect(StrEnum):
-    """What becomes of an image that is not square."""
-
-    STRETCH = "stretch"
-    """Both sides are scaled to the square, each by its own factor, as COVIDx does."""
-    CROP = "crop"
-    """The middle square is kept."""
-    PAD = "pad"
-    """Black is added on the shorter sides."""
 
 
 def to_square(image: Image.Image, side_px: int, aspect: Aspect) -> Image.Image:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from coronet_core.data.aspect import Aspect, to_square
+from coronet_core.data.aspect import to_square
 from coronet_core.data.dicom import is_dicom, read_dicom
+from coronet_core.data.options import Aspect
 from coronet_core.data.radiograph import Radiograph
 from coronet_core.data.raster import read_raster
 from coronet_core.errors import DataError

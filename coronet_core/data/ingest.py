@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from coronet_core.callbacks import ignore
 from coronet_core.cores import usable_cores
-from coronet_core.data.aspect import Aspect, box_in_square
+from coronet_core.data.aspect import box_in_square
 from coronet_core.data.ids import Ids
 from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.manifest import as_table, read_rows, write_manifest
+from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards, shard_path, write_shard

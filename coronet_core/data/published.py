@@ -2,29 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from coronet_core.classes import CLASSES
+from coronet_core.data.options import Leaks
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 
 MAX_NAMED = 5
 LEAK = "leak: its patient is in the published test part"
-
-
-class Leaks(StrEnum):
-    """What becomes of patients who are in both parts of a published split."""
-
-    REFUSE = "refuse"
-    """The build stops and names them."""
-    REPAIR = "repair"
-    """The test part stays as published; the training part loses their images."""
-    KEEP = "keep"
-    """They stay in both, for comparison with published figures only."""
 
 
 def read_ids(path: Path) -> set[str]:

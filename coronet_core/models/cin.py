@@ -5,11 +5,11 @@ from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, resnet18
 
-from coronet_core.cin_input import PLANES, CinInput
+from coronet_core.cin_input import PLANES
 from coronet_core.classes import CLASSES
 from coronet_core.errors import WeightsError
+from coronet_core.options import CinInput
 
 FIRST_LAYER = "conv1.weight"
 COLOURS = 3
@@ -24,6 +24,8 @@ def build_cin(kind: CinInput = "residual_tensor") -> nn.Module:
     normalisation; the batch norm behind the first convolution takes up the scale. Another
     `kind` of input may have four channels.
     """
+    from torchvision.models import resnet18  # late: it takes seconds, and not every stage has a CIN
+
     cin: nn.Module = resnet18(weights=None, num_classes=len(CLASSES))
     n_channels = len(PLANES[kind])
     if n_channels != COLOURS:
@@ -38,6 +40,8 @@ def imagenet_backbone() -> dict[str, Tensor]:
 
     Raises WeightsError when they are neither cached nor reachable.
     """
+    from torchvision.models import ResNet18_Weights
+
     weights = ResNet18_Weights.IMAGENET1K_V1
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from coronet_core.cin_input import CinInput, cin_input
+from coronet_core.cin_input import cin_input
 from coronet_core.models.tfen import TFEN
+from coronet_core.options import CinInput
 
 
 class CoroNetOutput(NamedTuple):

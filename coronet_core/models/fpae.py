@@ -9,20 +9,18 @@ and seven stride-1 transposed convolutions with skips from the trunk and the ful
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coronet_core.options import Latent
+
 TRUNK_CHANNELS = (1, 8, 16, 32)
 HEAD_CHANNELS = (32, 24, 16, 12, 8)
 SMOOTH_CHANNELS = (32, 16, 8, 8)
 DECODER_CHANNELS = (8, 12, 16, 24, 32, 16, 8, 1)
-COARSEST_STRIDE = 8
-"""Image sides must be multiples of this: the pyramid halves them three times."""
-
-Latent = Literal["pyramid", "coarsest"]
 
 
 class Autoencoding(NamedTuple):

@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from coronet_core.models.fpae import FPAE
-from coronet_core.precision import Precision, autocast
+from coronet_core.options import Precision
+from coronet_core.precision import autocast
 from coronet_core.shards import Subset, as_image, batches
 from coronet_core.training.data_parallel import data_parallel
 from coronet_core.training.loop import EpochMetrics, Learner

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES
-from coronet_core.precision import Precision, autocast
+from coronet_core.options import Precision
+from coronet_core.precision import autocast
 from coronet_core.shards import batches
 from coronet_core.training.data_parallel import data_parallel
 from coronet_core.training.loop import EpochMetrics, Learner

@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from coronet_core.cin_input import CinInput
 from coronet_core.classes import ClassName
-from coronet_core.data.aspect import Aspect
+from coronet_core.data.options import Aspect
+from coronet_core.options import CinInput
 from tasks.evaluation.calibration import Calibration
 from tasks.files import digest
 from tasks.inference.lock import Lock

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, with_config
 
 from coronet_core.classes import ClassName, FoldUnit
-from coronet_core.data.aspect import Aspect
-from coronet_core.data.published import Leaks
-from coronet_core.data.sources.rsna import CountedBy
+from coronet_core.data.options import Aspect, CountedBy, Leaks
 from tasks.params.ranges import number, whole
 from tasks.params.values import STRICT, Folder, Fraction, InnerPath, Pattern, ShardImages, SidePx
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import with_config
 
-from coronet_core.attribution.perturbation import TotalVariation
+from coronet_core.options import TotalVariation
 from tasks.params.ranges import Allowed, above, between, number, whole
 from tasks.params.values import STRICT
 

@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import with_config
 
-from coronet_core.cin_input import CinInput
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.models.fpae import Latent
-from coronet_core.precision import Precision
+from coronet_core.options import CinInput, Latent, Precision
 from tasks.params.data import DataParams
 from tasks.params.explain import ExplainParams
 from tasks.params.ranges import Allowed, above, between, number, whole

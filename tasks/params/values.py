@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict
 
-from coronet_core.models.fpae import COARSEST_STRIDE
+from coronet_core.options import COARSEST_STRIDE
 from tasks.params.ranges import Allowed, between, whole
 
 STRICT = ConfigDict(extra="forbid", strict=True)

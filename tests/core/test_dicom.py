@@ -21,9 +21,9 @@ from pydicom.uid import (
 )
 from sklearn.datasets import load_sample_image
 
-from coronet_core.data.aspect import Aspect
 from coronet_core.data.dicom import read_dicom
 from coronet_core.data.image import decode
+from coronet_core.data.options import Aspect
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 

@@ -43,3 +43,15 @@ def test_models_training_residuals_metrics_and_attribution_need_nothing_else() -
     finished = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.split() == []  # nor does anything that they import bring the rest along
+
+
+def test_parameters_are_read_and_flows_loaded_without_torch() -> None:
+    program = "import flows.retrain, sys, tasks.params.file; print(*{'torch', 'mlflow'} & set(sys.modules))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == []
+
+
+def test_networks_other_than_the_cin_are_loaded_without_torchvision() -> None:
+    program = "import coronet_core.models, sys, tasks.train_autoencoder; print('torchvision' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "False"

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coronet_core.data.aspect import Aspect
 from coronet_core.data.ids import Ids
 from coronet_core.data.ingest import forget_rejects, places_in_stack, read_images, write_accepted
 from coronet_core.data.manifest import as_table, read_manifest, read_notes, write_manifest
+from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from coronet_core.data.manifest import as_table
-from coronet_core.data.published import LEAK, Leaks, leaks_by_class, read_ids, treat_leaks, with_test_patients
+from coronet_core.data.options import Leaks
+from coronet_core.data.published import LEAK, leaks_by_class, read_ids, treat_leaks, with_test_patients
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 

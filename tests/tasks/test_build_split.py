@@ -13,10 +13,9 @@ import pytest
 from PIL import Image
 
 from coronet_core.classes import CLASSES, FoldUnit
-from coronet_core.data.aspect import Aspect
 from coronet_core.data.image import decode
 from coronet_core.data.manifest import read_manifest, read_rows
-from coronet_core.data.published import Leaks
+from coronet_core.data.options import Aspect, Leaks
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards

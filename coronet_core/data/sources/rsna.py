@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from coronet_core.classes import ClassName
+from coronet_core.data.options import CountedBy
 from coronet_core.data.record import Box, Listing, Record, file_version
 from coronet_core.data.sources.nih import patients_of_rsna
 from coronet_core.data.sources.tables import read_table
@@ -20,8 +20,6 @@ SOURCE = "rsna"
 SIDE_PX = 1024
 """Width and height of all images of the challenge, to which its boxes refer."""
 REMEDY = "Fetch the challenge's data with `coronet data fetch rsna`, or name its folder in params.yaml."
-
-CountedBy = Literal["image", "box"]
 
 
 def records(

@@ -1,0 +1,29 @@
+"""What can be chosen of the data rules, by the names that parameters have."""
+
+from enum import StrEnum
+from typing import Literal
+
+CountedBy = Literal["image", "box"]
+"""Whether the rows of RSNA's label file count as images or as boxes."""
+
+
+class Aspect(StrEnum):
+    """What becomes of an image that is not square."""
+
+    STRETCH = "stretch"
+    """Both sides are scaled to the square, each by its own factor, as COVIDx does."""
+    CROP = "crop"
+    """The middle square is kept."""
+    PAD = "pad"
+    """Black is added on the shorter sides."""
+
+
+class Leaks(StrEnum):
+    """What becomes of patients who are in both parts of a published split."""
+
+    REFUSE = "refuse"
+    """The build stops and names them."""
+    REPAIR = "repair"
+    """The test part stays as published; the training part loses their images."""
+    KEEP = "keep"
+    """They stay in both, for comparison with published figures only."""
