@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 from tests.conftest import PROJECT
@@ -128,3 +129,26 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Projec
 def project(new_project: Callable[[], Project]) -> Project:
     """One project for all tests of a module, which go on from each other's state."""
     return new_project()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose whole DAG has run, made once for all processes of the tests; only to be copied."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    project, is_done = Project(shared / "finished" / "coronet"), shared / "finished" / "done"
+    with FileLock(shared / "finished.lock"):
+        if not is_done.exists():
+            make_project(project.folder)
+            run = project.run("flows.retrain")
+            assert run.returncode == 0, run.stdout
+            is_done.touch()
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished_project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of the module's own in which every stage is up to date."""
+    folder = tmp_path_factory.mktemp("projects") / "coronet"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    return Project(folder)

@@ -31,6 +31,11 @@ CROSS_VALIDATE = ("flows", "cross-validate", "--folds", "2", "--until", "evaluat
 
 
 @pytest.fixture(scope="module")
+def project(finished_project: Project) -> Project:
+    return finished_project
+
+
+@pytest.fixture(scope="module")
 def ablated(project: Project) -> "subprocess.CompletedProcess[str]":
     return project.run(*ABLATE)
 
