@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
+from benchmarks.project import copy_project
 from coronet_core.classes import ClassName
 from coronet_core.data.sources import phantom
 
-PROJECT = Path(__file__).parents[1]
 IMAGES: dict[ClassName, int] = {"healthy": 8000, "pneumonia": 8000, "covid19": 1000}
 SIDE_PX = 512
 DRAWN = 24
@@ -42,10 +42,7 @@ def write_chunk(folder: Path, label: ClassName, start: int, stop: int) -> None:
 
 def make_project(folder: Path) -> None:
     """Copy the project, write its images, and set its params."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for name in tracked.split():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes((PROJECT / name).read_bytes())
+    copy_project(folder)
     raw = folder / "data/raw/xray"
     with ProcessPoolExecutor() as pool:
         written = []

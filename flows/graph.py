@@ -21,6 +21,8 @@ class Stage:
     """As DVC addresses it: `train_autoencoder@healthy`."""
     upstream: tuple[str, ...]
     """The stages whose outs it reads."""
+    tags: tuple[str, ...] = ()
+    """Of its task in Prefect: what `dvc.yaml` has under `meta`."""
 
 
 def read_graph() -> list[Stage]:
@@ -32,9 +34,10 @@ def read_graph() -> list[Stage]:
         with Repo(".") as repo:
             graph = repo.index.graph  # networkx: an edge leads from a stage to one that it waits for
             upstream = {stage.addressing: sorted(up.addressing for up in graph.successors(stage)) for stage in graph}
+            tags = {stage.addressing: tuple((stage.meta or {}).get("tags", ())) for stage in graph}
     except DvcException as error:
         raise CoroNetError(f"dvc.yaml: {error}. Correct it, or restore it with git.") from error
-    return [Stage(name, tuple(upstream[name])) for name in TopologicalSorter(upstream).static_order()]
+    return [Stage(name, tuple(upstream[name]), tags[name]) for name in TopologicalSorter(upstream).static_order()]
 
 
 def leading_to(last: str, stages: list[Stage]) -> list[Stage]:

@@ -20,6 +20,7 @@ from flows.stages import DEFAULT_POLICY, UP_TO_DATE, StagePolicy, run_stages
 from flows.webhook import AT_ITS_END
 from tasks.params.file import read_params
 from tasks.paths import STATE
+from tasks.tracking.delivery import deliver_leftovers
 from tasks.tracking.run import StageRun
 
 PIPELINE: Final = "pipeline"
@@ -61,6 +62,7 @@ def _bring_up_to_date(
     name_flow_run(stale)
     if not stale:
         get_run_logger().info("all stages are up to date: nothing to do")
+        deliver_leftovers()
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
     with StageRun(PIPELINE, read_params()) as pipeline:
         run_stages(stages, Path(), pipeline, policy, remote_stages, **on_ray(ray))

@@ -14,6 +14,7 @@ from flows.project import prepare
 from flows.summary import print_tables
 from tasks.edge import exit_code
 from tasks.paths import AUDIT, METRICS, REPORT
+from tasks.tracking.delivery import deliver_leftovers
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -38,6 +39,7 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
         run_to_end(run_flow)
     else:
         print("All stages are up to date: nothing to do.")
+        deliver_leftovers()
 
 
 def _stop(*_: object) -> NoReturn:

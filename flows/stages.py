@@ -144,7 +144,8 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
     try:
         for stage in stages:
             upstream = [futures[name] for name in stage.upstream]
-            futures[stage.name] = tried.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+            tagged = tried.with_options(tags=set(stage.tags))
+            futures[stage.name] = tagged.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:

@@ -4,9 +4,13 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from safetensors import SafetensorError
+
 from coronet_core.errors import CoroNetError, TransientError
+from tasks.files import disk_is_full
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL
@@ -40,12 +44,17 @@ def foreseen(error: Exception) -> CoroNetError | None:
             return CoroNetError(f"out of memory ({error or 'RAM'}). {remedy}")
         case RuntimeError() if type(error).__name__ == "OutOfMemoryError":  # torch's; nothing has to import torch here
             return CoroNetError(f"out of GPU memory ({_first_line(error)}). Lower the batch size of this stage.")
-        case OSError() if error.errno in FULL_DISK:
-            place = f" at {error.filename}" if error.filename else ""
+        case OSError() | RuntimeError() | SafetensorError() if _is_of_full_disk(error):
+            place = f" at {error.filename}" if isinstance(error, OSError) and error.filename else ""
             return CoroNetError(f"the disk is full{place}. Free some space: the same command goes on where it was.")
         case OSError() if isinstance(error, ConnectionError | TimeoutError) or error.errno in TRANSIENT_ERRNOS:
             return TransientError(f"{type(error).__name__}: {error}. Trying again may help.")
     return None
+
+
+def _is_of_full_disk(error: Exception) -> bool:
+    """Whether a full disk is why; libraries that write for themselves tell positions and counts."""
+    return (isinstance(error, OSError) and error.errno in FULL_DISK) or disk_is_full(Path.cwd())
 
 
 def _say(message: str, code: int) -> int:

@@ -1,29 +1,45 @@
 """Files that are whole or not there."""
 
+import errno
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+FULL_BELOW_BYTES: Final = 1 << 16
+"""A disk with less room is full: the library that failed to write may not say why."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place in one step."""
+    """Let `write` fill a file beside `path`, then put it in place in one step.
+
+    Raises OSError with ENOSPC when `write` fails and the disk is full, whatever it raises: torch and NumPy tell
+    positions and counts.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
         write(partial)
         partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except Exception as error:
+        if disk_is_full(path.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether nothing more can be written into `folder`."""
+    return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
 
 
 def write_text(path: Path, text: str) -> None:

@@ -21,6 +21,10 @@ from tasks.paths import STATE
 
 RECORDS = STATE / "tracking"
 RUN_IDS = RECORDS / "run_ids"
+EVENTS = "events.jsonl"
+ALIVE = "alive.lock"
+BEGINNING = RECORDS / "beginning"
+"""Records that nobody may take for abandoned yet: they have no start, or their owner has no lock."""
 
 Event = dict[str, Any]
 
@@ -31,22 +35,23 @@ class RunRecord:
     def __init__(self, key: str) -> None:
         self.key = key
         self.folder = RECORDS / key
-        self._alive = FileLock(self.folder / "alive.lock")
+        self._alive = FileLock(self.folder / ALIVE)
 
     @classmethod
     def begin(cls, **payload: Any) -> "RunRecord":
         """Write down the start of a new run, owned by this process."""
         record = cls(f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}")
-        record.folder.mkdir(parents=True)
+        begun = BEGINNING / record.key
+        begun.mkdir(parents=True)
+        record._alive = FileLock(begun / ALIVE)
         record._alive.acquire()
-        record.append("start", **payload)
+        _append(begun / EVENTS, "start", payload)
+        begun.replace(record.folder)  # with the lock
         return record
 
     def append(self, kind: str, **payload: Any) -> None:
         """Write down an event, with its time in milliseconds since 1970."""
-        event = {"kind": kind, "time_ms": time.time_ns() // 1_000_000, **payload}
-        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        _append(self.folder / EVENTS, kind, payload)
 
     def keep(self, path: Path) -> str:
         """Keep the present content of `path` with the record; returns its name there.
@@ -89,7 +94,7 @@ class RunRecord:
 
     def events(self) -> list[Event]:
         """Return all whole events; a killed process may have left half of a last one."""
-        path = self.folder / "events.jsonl"
+        path = self.folder / EVENTS
         if not path.is_file():
             return []
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -130,5 +135,15 @@ class RunRecord:
 
 def all_records() -> Iterator[RunRecord]:
     """Yield the records that MLflow has not received in full, oldest first."""
-    for path in sorted(RECORDS.glob("*/events.jsonl")):
+    for path in sorted(RECORDS.glob(f"*/{EVENTS}")):
         yield RunRecord(path.parent.name)
+
+
+def _append(path: Path, kind: str, payload: Event) -> None:
+    """Write down an event behind the last whole one: a kill or a full disk may have left half of one."""
+    event = {"kind": kind, "time_ms": time.time_ns() // 1_000_000, **payload}
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(json.dumps(event).encode() + b"\n")

@@ -49,33 +49,60 @@ class Host(Project):
             return process.communicate()[0]
 
 
-@contextmanager
-def served(folder: Path, health: str, *command: str, **variables: str) -> Iterator[None]:
-    """A server in its own process group, until the end; its output goes to a file in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-    environment = kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables
-    with (folder / "log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        for _ in range(240):
+@dataclass
+class Service:
+    """A long-running program in its own process group, to kill and start again. Its output is in a file."""
+
+    folder: Path
+    health: str
+    """An address that answers when it is ready; empty: it is taken for ready at once."""
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    process: "subprocess.Popen[Any] | None" = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self.command],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        for _ in range(240 if self.health else 0):
             try:
-                with urllib.request.urlopen(health, timeout=2):  # noqa: S310  # on this machine
-                    break
+                with urllib.request.urlopen(self.health, timeout=2):  # noqa: S310  # on this machine
+                    return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.5)
-        else:
-            pytest.fail(f"{health} does not answer:\n{(folder / 'log').read_text()[-3000:]}")
-        yield
+        if self.health:
+            pytest.fail(f"{self.health} does not answer:\n{(self.folder / 'log').read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        """Kill all of it at once, without a word."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def end(self) -> None:
+        """End it politely."""
+        if self.process is not None and self.process.poll() is None:
+            end_group(self.process)
+
+
+@contextmanager
+def served(folder: Path, health: str, *command: str, **variables: str) -> Iterator[Service]:
+    """A server with a home of its own, until the end."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
+    service = Service(folder, health, command, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables)
+    try:
+        service.start()
+        yield service
     finally:
-        end_group(process)
+        service.end()
 
 
 def end_group(process: "subprocess.Popen[Any]", sign: signal.Signals = signal.SIGTERM) -> None:

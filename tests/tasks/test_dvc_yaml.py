@@ -38,6 +38,11 @@ def test_stages_are_those_that_can_be_run() -> None:
     assert tuple(DVC["stages"]["train_autoencoder"]["foreach"]) == ITEMS["train_autoencoder"]
 
 
+def test_the_stages_that_lease_gpus_are_tagged() -> None:
+    leasing = {name for name in STAGES if "context.device" in (PROJECT / "tasks" / f"{name}.py").read_text()}
+    assert {name for name in STAGES if stage(name).get("meta") == {"tags": ["coronet-gpu"]}} == leasing
+
+
 @pytest.mark.parametrize(
     ("name", "outs"),
     [

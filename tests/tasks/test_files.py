@@ -1,11 +1,18 @@
 """Files that are whole or not there, and folders to resume from."""
 
+import errno
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tasks.files import digest, nulls_for_nan, publish_folder, write_json, write_text, write_whole
 from tasks.resume import resume_folder
+
+
+class DiskUsage(NamedTuple):
+    free: int
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -19,6 +26,16 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         write_whole(path, fail)
     assert path.read_text() == "old"
+
+
+def test_a_write_that_fails_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> None:
+        raise RuntimeError("unexpected pos 704 vs 598")  # torch's words for it
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: DiskUsage(free=100))
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        write_whole(tmp_path / "checkpoint.pt", fail)
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(tmp_path / "checkpoint.pt"))
 
 
 def test_json_refuses_nan(tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tasks.tracking import record as record_module
 from tasks.tracking.delivery import deliver_leftovers
-from tasks.tracking.record import all_records
+from tasks.tracking.record import EVENTS, all_records
 from tasks.tracking.run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
@@ -157,6 +159,38 @@ def test_the_run_of_a_killed_process_is_ended_as_killed() -> None:
     time.sleep(0.1)
     deliver_leftovers()
     assert runs()["train_autoencoder@healthy"].info.status == "KILLED"
+
+
+def test_half_an_event_that_a_kill_has_left_is_dropped_and_the_run_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "started\n":
+            pass
+        process.kill()
+    (record,) = all_records()
+    with (record.folder / EVENTS).open("a") as file:
+        file.write('{"kind": "metrics", "val')
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
+    deliver_leftovers()
+    assert runs()["train_autoencoder@healthy"].info.status == "KILLED"
+    assert list(all_records()) == []
+
+
+def test_a_record_that_is_being_begun_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    write = record_module._append
+
+    def look_first(path: Path, kind: str, payload: dict[str, Any]) -> None:
+        seen.append(list(all_records()))
+        write(path, kind, payload)
+
+    monkeypatch.setattr(record_module, "_append", look_first)
+    record = record_module.RunRecord.begin(name="explain", params={}, tags={}, parent=None)
+    assert seen == [[]]
+    record.close_if_abandoned()
+    assert [event["kind"] for event in record.events()] == ["start"]
 
 
 def test_params_are_flat_for_mlflow() -> None:

@@ -1,0 +1,179 @@
+"""Kills at random points of a run on a Prefect server and a worker: each time one command completes it.
+
+What is killed in turn: the process of a stage, that of the flow, the worker, the server. Stage and moment are drawn
+with a seed. The run has a stage to do again, with all that its output leads to. `CORONET_KILLS=24` asks for as many
+kills, `CORONET_KILLS_SEED` for others.
+"""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from flows.server import free_port
+from tests.integration.conftest import make_project
+from tests.integration.hosts import Host, Service, served
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(7200)]
+KILLS = int(os.environ.get("CORONET_KILLS", "4"))
+SEED = int(os.environ.get("CORONET_KILLS_SEED", "2020"))
+VICTIMS = ("stage", "flow", "worker", "server")
+STAGES = (
+    "build_split",
+    "train_autoencoder@healthy",
+    "train_autoencoder@pneumonia",
+    "materialize_residuals",
+    "train_cin",
+    "evaluate",
+    "explain",
+)
+WEIGHTS = ("autoencoder_healthy", "autoencoder_pneumonia", "cin")
+LATEST_S = 6.0
+"""Until after the beginning of a stage at the latest it is killed: it takes about as long."""
+ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+PATIENCE_S = 400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """What is killed, and when: so many seconds after the beginning of a stage."""
+
+    victim: str
+    stage: str
+    after_s: float
+
+
+def kills(n: int, seed: int) -> list[Kill]:
+    """Draw `n` kills; of any four that follow each other from the first on, each has another victim."""
+    draw = random.Random(seed)  # noqa: S311  # not for secrets
+    victims = [victim for _ in range(0, n, len(VICTIMS)) for victim in draw.sample(VICTIMS, len(VICTIMS))]
+    return [Kill(victim=one, stage=draw.choice(STAGES), after_s=draw.uniform(0, LATEST_S)) for one in victims[:n]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A project with its Prefect server and its worker."""
+
+    host: Host
+    api: str
+    server: Service
+    worker: Service
+
+    def request(self, method: str, path: str, **body: Any) -> Any:
+        return httpx.request(method, f"{self.api}/{path}", json=body or None, timeout=30).raise_for_status().json()
+
+    def start_run(self) -> str:
+        deployment = self.request("GET", "deployments/name/retrain/retrain")["id"]
+        run: str = self.request("POST", f"deployments/{deployment}/create_flow_run", parameters={})["id"]
+        return run
+
+    def end_of(self, run_id: str) -> str:
+        """Wait until the flow run has ended; returns the type of its state."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (state := self.request("GET", f"flow_runs/{run_id}")["state"]["type"]) not in ENDS:
+            assert time.monotonic() < deadline, f"the run is {state} for ever:\n{self.told()}"
+            time.sleep(1)
+        return str(state)
+
+    def told(self) -> str:
+        logs = [(service.folder / "log").read_text()[-4000:] for service in (self.worker, self.server)]
+        return "\n".join(logs)
+
+    def processes(self, run_id: str, *words: str) -> list[psutil.Process]:
+        """Return the processes of a flow run whose command has all `words`."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            if not set(words) <= set(process.info["cmdline"] or []):
+                continue
+            try:
+                if process.environ().get("PREFECT__FLOW_RUN_ID") == run_id:
+                    found.append(process)
+            except psutil.Error:  # it has just ended
+                continue
+        return found
+
+    def forget(self, stage: str) -> None:
+        """Have `stage` to be run again: DVC knows of no run of it."""
+        lock, yaml = self.host.folder / "dvc.lock", YAML()
+        content = yaml.load(lock.read_text())
+        del content["stages"][stage]
+        with lock.open("w") as file:
+            yaml.dump(content, file)
+        shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs")
+
+    def weights(self) -> list[bytes]:
+        return [(self.host.folder / "models" / f"{name}.safetensors").read_bytes() for name in WEIGHTS]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A project that has been run once, with nobody to disturb it."""
+    folder, port = tmp_path_factory.mktemp("chaos"), free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    worker = ("prefect", "worker", "start", "--pool", "coronet", "--type", "process")
+    host = Host(make_project(folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
+    with served(folder / "server", f"{api}/health", *server, PREFECT_SERVER_ANALYTICS_ENABLED="false") as serving:
+        for command in ("deploy", "run"):
+            finished = host.run("flows", command)
+            assert finished.returncode == 0, finished.stdout
+        quick = host.environment | {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+        working = Service(folder / "worker", "", worker, quick)
+        working.start()
+        yield Site(host, api, serving, working)
+        working.end()
+
+
+def until(reached: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := reached()):
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.1)
+    return found
+
+
+def strike(site: Site, kill: Kill, run_id: str) -> None:
+    """Kill the victim; a server or a worker is started again, as a supervisor would."""
+    begun = until(lambda: site.processes(run_id, "tasks", *kill.stage.split("@")))
+    assert begun, f"{kill.stage} has not begun:\n{site.told()}"
+    time.sleep(kill.after_s)
+    if kill.victim in ("worker", "server"):
+        service = site.worker if kill.victim == "worker" else site.server
+        service.kill()
+        service.start()
+        return
+    words = ("prefect.engine",) if kill.victim == "flow" else ("tasks",)
+    for process in site.processes(run_id, *words):
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", range(1, KILLS + 1))
+def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: list[bytes], number: int) -> None:
+    kill = kills(KILLS, SEED)[number - 1]
+    site.forget(kill.stage)
+    run_id = site.start_run()
+    strike(site, kill, run_id)
+    state = site.end_of(run_id)
+    began = time.monotonic()
+    finished = site.host.run("flows", "run")
+    words = f"{kill.victim}, {kill.after_s:.1f} s into {kill.stage}: the run {state.lower()}"
+    print(f"kill {number} of {KILLS}: {words}; coronet run: {finished.returncode}, {time.monotonic() - began:.0f} s")
+    assert finished.returncode == 0, f"{kill}\n{finished.stdout}\n{site.told()}"
+    assert site.weights() == undisturbed
+    assert site.processes(run_id) == []
+
+
+@pytest.fixture(scope="module")
+def undisturbed(site: Site) -> list[bytes]:
+    """The weights of the first run."""
+    return site.weights()
