@@ -1,0 +1,12 @@
+"""What a user may choose for predictions; apart, as the command line needs it before anything heavy is imported."""
+
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """How predictions are given."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
