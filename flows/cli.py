@@ -7,7 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
-from flows.prediction_cli import RAY_HELP, predict
+from flows.prediction_cli import RAY_HELP, drift, explain, predict
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -21,7 +21,8 @@ app = typer.Typer(
 
 
 app.add_typer(data_app, name="data")
-app.command()(predict)
+for command in (predict, explain, drift):
+    app.command()(command)
 
 
 @app.command()

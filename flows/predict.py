@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from coronet_core.errors import ParamsError
 from flows.alone import alone
-from flows.run import run_to_end
+from flows.outcome import code_of
 from tasks.drift.log import PredictionLog
 from tasks.files import digest
 from tasks.inference.batch import Batch, predict_here
@@ -26,8 +26,6 @@ from tasks.resume import discard
 FEW_FILES: Final = 100
 """So many need no server, no resuming, and fit on a terminal."""
 DEFAULT_FOLDER: Final = Path("predictions.parquet")
-SOME_WITHOUT_ANSWER: Final = 3
-"""Exit code when some files have no answer, and the others have one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class PredictionOrder:
 def predict(order: PredictionOrder) -> int:
     """Predict files, give the answers, and return the exit code. Raises CoroNetError when it cannot be done.
 
-    The code is 0 when every file has an answer, SOME_WITHOUT_ANSWER when some have, 1 when none has.
+    The code is that of `code_of`.
     """
     n_files = len(find_files(order.paths)[0])
     are_few = n_files <= FEW_FILES and order.ray is None
@@ -96,7 +94,8 @@ def _folder_of_parts(order: PredictionOrder, form: Format, *, are_few: bool) -> 
 
 
 def _run_flow(order: PredictionOrder, folder: Path) -> None:
-    from flows.predict_batch import predict_batch  # late: few files need no Prefect
+    from flows.predict_batch import predict_batch  # late: few files need neither Prefect nor DVC
+    from flows.run import run_to_end
 
     log = None if order.log is None else str(order.log)
     run_to_end(
@@ -131,6 +130,4 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
     if place is not None:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)
-    if not errors:
-        return 0
-    return 1 if errors.total() == summary["files"] else SOME_WITHOUT_ANSWER
+    return code_of(errors.total(), summary["files"])

@@ -49,6 +49,8 @@ class ScoreDrift:
 class Drift:
     """A window against the reference."""
 
+    model: str
+    """Digest of the model that answered."""
     reference_images: int
     window_images: int
     passed_over: dict[str, int]
@@ -74,7 +76,10 @@ class Drift:
 
 
 def compare(window: Window, reference: ScoreReference | None, rule: Rule) -> Drift:
-    """Return how far `window` has moved. Raises DataError without a reference and for too few images to tell."""
+    """Return how far `window` has moved from the `reference`.
+
+    Raises DataError without a reference and for too few images to tell.
+    """
     if reference is None or reference.images == 0:
         raise DataError("this model brings no scores of its validation images. Calibrate it again (`coronet run`).")
     if window.images < rule.min_images:
@@ -86,6 +91,7 @@ def compare(window: Window, reference: ScoreReference | None, rule: Rule) -> Dri
     shifts = {name: shift_of_scores(np.array(reference.scores[name]), window.scores[name]) for name in SCORES}
     shifts[ABSTAINED] = shift_of_shares((reference.abstained, reference.images), (window.abstained, window.images))
     return Drift(
+        model=window.model,
         reference_images=reference.images,
         window_images=window.images,
         passed_over=dict(window.passed_over),

@@ -64,6 +64,8 @@ class Span:
 class Window:
     """What was logged of different images."""
 
+    model: str
+    """Digest of the model that answered."""
     scores: dict[str, NDArray[np.float64]]
     """By column of SCORES, (n,) each, in the order of the images' first lines."""
     abstained: int
@@ -99,6 +101,7 @@ def read_window(folder: Path, model_digest: str, span: Span) -> Window:
                 of_image[entry.image] = (entry.moment, entry.abstained, entry.scores)
     rows = np.array([scores for *_, scores in of_image.values()], dtype=np.float64).reshape(-1, len(SCORES))
     return Window(
+        model=model_digest,
         scores={name: rows[:, i] for i, name in enumerate(SCORES)},
         abstained=sum(abstained for _, abstained, _ in of_image.values()),
         passed_over=+passed_over,

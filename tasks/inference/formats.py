@@ -55,7 +55,7 @@ def write_csv(tables: Iterable[pa.Table], file: TextIO) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(SCHEMA.names)
     for table in tables:
-        writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
+        writer.writerows([safe_cell(value) for value in row.values()] for row in table.to_pylist())
 
 
 def write_jsonl(tables: Iterable[pa.Table], file: TextIO) -> None:
@@ -71,7 +71,8 @@ WRITERS: Final[dict[Format, Callable[[Iterable[pa.Table], TextIO], None]]] = {
 }
 
 
-def _cell(value: Any) -> Any:
+def safe_cell(value: Any) -> Any:
+    """Return a value as CSV holds it and a spreadsheet does not compute it."""
     match value:
         case bool():
             return str(value).lower()

@@ -10,3 +10,12 @@ class Format(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
+
+
+class Method(StrEnum):
+    """How maps are made (`tasks.params.explain.MethodName`)."""
+
+    PERTURBATION = "perturbation"
+    OCCLUSION = "occlusion"
+    INTEGRATED_GRADIENTS = "integrated_gradients"
+    GRAD_CAM = "grad_cam"

@@ -88,7 +88,7 @@ def test_a_file_too_large_for_an_x_ray_is_not_read(tmp_path: Path) -> None:
     ["http://127.0.0.1/x.png", "https://example.org/x.png", "file:///etc/passwd", "FTP://x/y.png", "gs://b/x.png"],
 )
 def test_urls_other_than_s3_are_refused(url: str) -> None:
-    with pytest.raises(DataError, match="refused. Images are read from this machine and from s3://"):
+    with pytest.raises(DataError, match=r"refused\. Images are read from this machine and from s3://"):
         find_files([url])
 
 
