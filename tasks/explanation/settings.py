@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from coronet_core.errors import ParamsError
 from coronet_core.seeds import derive_seed
-from tasks.inference.lock import Lock
+from tasks.inference.source import params_of_run
 from tasks.params.explain import ExplainParams
 from tasks.params.file import PARAMS_FILE, read_params
 
@@ -24,12 +24,12 @@ class MapSettings:
 
     @classmethod
     def of(cls, params_file: Path | None, source: str | None, image_size_px: int) -> Self:
-        """Return the settings of `params_file`; without one those of the project's run, if its model it is.
+        """Return the settings of `params_file`; without one those of the run that trained the model of `source`.
 
-        Else they are those of `params.yaml`. Raises ParamsError if they do not suit images of `image_size_px`, or are
-        not to be had.
+        If that run had not come as far as the stage `explain`, they are those of `params.yaml`. Raises ParamsError if
+        they are not to be had, or do not suit images of `image_size_px`.
         """
-        settings = cls._of_run() if params_file is None and source is None else None
+        settings = cls._of_run(source) if params_file is None else None
         if settings is None:
             params = read_params(params_file or PARAMS_FILE)
             settings = cls(params=params.explain, seed=derive_seed(params.seed, STAGE))
@@ -42,10 +42,15 @@ class MapSettings:
         return settings
 
     @classmethod
-    def _of_run(cls) -> Self | None:
-        lock = Lock(Path())
-        if STAGE not in lock:
+    def _of_run(cls, source: str | None) -> Self | None:
+        found = params_of_run(source)
+        if STAGE not in found or "seed" not in found:
             return None
-        found = lock.params(STAGE)
-        params = TypeAdapter(ExplainParams).validate_python(found[STAGE])
+        try:
+            params = TypeAdapter(ExplainParams).validate_python(found[STAGE])
+        except ValidationError as error:
+            raise ParamsError(
+                f"the run that trained the model has a section {STAGE} of another version of CoroNet. Give a file with "
+                "one of this version (--params)."
+            ) from error
         return cls(params=params, seed=derive_seed(found["seed"], STAGE))

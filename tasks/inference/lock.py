@@ -27,10 +27,6 @@ class Lock:
         if missing := [stage for stage in NEEDED if stage not in self._stages]:
             raise DataError(f"{path}: the stage {missing[0]} has not run. Train the networks first (`coronet run`).")
 
-    def __contains__(self, stage: str) -> bool:
-        """Say whether `stage` has run."""
-        return stage in self._stages
-
     def params(self, stage: str) -> dict[str, Any]:
         """Return the params that `stage` ran with, by the keys that `dvc.yaml` names."""
         found: dict[str, Any] = self._stages[stage]["params"][str(PARAMS_FILE)]
