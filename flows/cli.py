@@ -7,6 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
+from flows.prediction_cli import RAY_HELP, drift, explain, predict
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -19,9 +20,9 @@ app = typer.Typer(
 )
 
 
-RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
-
 app.add_typer(data_app, name="data")
+for command in (predict, explain, drift):
+    app.command()(command)
 
 
 @app.command()
@@ -68,22 +69,6 @@ def deploy() -> None:
     from tasks.edge import exit_code
 
     raise typer.Exit(exit_code(deploy_all))
-
-
-@app.command()
-def predict(
-    paths: Annotated[list[str], typer.Argument(help="X-rays: files of any readable kind, folders, or patterns.")],
-    out: Annotated[Path, typer.Option(help="Folder of Parquet files, which reads as one table: a row a file.")] = Path(
-        "predictions.parquet"
-    ),
-    shard_files: Annotated[int, typer.Option(min=1, max=10_000, help="Files at a time; what a kill may cost.")] = 64,
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
-) -> None:
-    """Say what the last run's networks see in X-ray files. Files that cannot be read are told; the others go on."""
-    from flows.predict import predict as predict_paths
-    from tasks.edge import exit_code
-
-    raise typer.Exit(exit_code(lambda: predict_paths(paths, out, shard_files, ray)))
 
 
 @app.command()

@@ -1,5 +1,6 @@
-"""The flow `predict-batch`: the run's networks on any image files, a row for each, here or on a Ray cluster."""
+"""The flow `predict-batch`: a model on any image files, shard by shard, a row a file, here or on a Ray cluster."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +13,83 @@ from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError, DataError
 from flows.alone import alone
+from flows.progress import StageProgress
 from flows.shard_runner import shard_runner
 from flows.webhook import AT_ITS_END
-from tasks.devices import device_type
-from tasks.inference.dataset import PredictionDataset
-from tasks.inference.files import FileContent, find_files, read, shards_of
+from tasks.drift.log import PredictionLog
+from tasks.inference.batch import SHARD_FILES, Batch, inference_device, keep_and_log
+from tasks.inference.files import FileContent
 from tasks.inference.model import TrainedModel
 from tasks.inference.predictor import predict_files
-from tasks.params.file import read_params
+from tasks.inference.storage import read_files
+from tasks.progress import Progress, Standing
 from tasks.stage import use_cpu_threads
-
-SHARD_FILES = 64
 
 
 @flow(name="predict-batch", **AT_ITS_END)
-def predict_batch(paths: list[str], out: str, shard_files: int = SHARD_FILES, ray: str | None = None) -> State[None]:
-    """Predict the files that `paths` name (files, folders, patterns) with the networks of this project's run.
+def predict_batch(
+    paths: list[str],
+    out: str,
+    model: str | None = None,
+    shard_files: int = SHARD_FILES,
+    ray: str | None = None,
+    log: str | None = None,
+) -> State[None]:
+    """Predict the files that `paths` name: files, folders, patterns, s3:// URLs.
 
     `out` becomes a folder of Parquet files, one for each `shard_files` files: readers take it as one table, a row a
-    file. A run that was killed goes on behind its last shard. `ray` is the address of a Ray cluster (`local`, `auto`,
-    `ray://...`): files are read here and their bytes sent there, so the workers need none of the paths.
+    file. A run that was killed goes on behind its last shard.
+
+    Args:
+        paths: What is predicted.
+        out: The folder.
+        model: A package's folder or a registered version; by itself the project's last run.
+        shard_files: Files at a time.
+        ray: The address of a Ray cluster (`local`, `auto`, `ray://...`): files are read here and their bytes sent
+            there, so the workers need none of the paths.
+        log: A folder to which scores are logged for `coronet drift`; by itself nothing is.
     """
     try:
         if shard_files < 1:
             raise DataError(f"shard_files = {shard_files}: allowed: 1 or more")
         with alone(Path(out).with_name(f".{Path(out).name}.lock"), f"the prediction into {out}"):
-            summary = _predict(paths, Path(out), shard_files, ray)
+            batch = Batch.of(paths, Path(out), model, shard_files)
+            _predict(batch, ray, None if log is None else PredictionLog(Path(log)))
+            summary = batch.dataset.finish()
     except CoroNetError as error:
         return Failed(message=str(error))
     n_errors = sum(summary["errors"].values())
     return Completed(message=f"{summary['files']} files, {n_errors} of them without an answer")
 
 
-def _predict(paths: list[str], out: Path, shard_files: int, ray: str | None) -> dict[str, Any]:
-    files, passed_over = find_files(paths)
-    model = TrainedModel.of_project(Path())
-    shards = shards_of(files, shard_files)
-    dataset = PredictionDataset(out, shards, model.digest)
-    missing = dataset.missing()
+def _predict(batch: Batch, ray: str | None, log: PredictionLog | None) -> None:
+    missing = batch.dataset.missing()
     say = get_run_logger().info
-    say(f"{len(files)} files in {len(shards)} shards, {len(missing)} to do; {passed_over} files are no images")
-    if missing:
-        use_cpu_threads(share=1)
-        threads, device = torch.get_num_threads(), device_type(read_params())
-        with shard_runner(ray, threads, device) as runner:
-            same = {"model": runner.share(model), "device": device, "threads": threads}
+    say(
+        f"{batch.n_files} files in {len(batch.shards)} shards, {len(missing)} to do; "
+        f"{batch.passed_over} files are no images"
+    )
+    if not missing:
+        return
+    use_cpu_threads(share=1)
+    threads, device = torch.get_num_threads(), inference_device()
+    with shard_runner(ray, threads, device) as runner, Progress("predict", batch.n_files, "files") as bar:
+        bar.advance(batch.n_files - sum(len(batch.shards[shard]) for shard in missing))
+        same = {"model": runner.share(batch.model), "device": device, "threads": threads}
+        keep = _shown(keep_and_log(batch, log), bar, batch.n_files)
+        runner.run(predict_shard, missing, lambda shard: {"files": read_files(batch.shards[shard]), **same}, keep)
 
-            def keep(shard: int, rows: pa.Table) -> None:
-                dataset.keep(shard, rows)
-                say(f"shard {shard}: {len(rows)} files")
 
-            runner.run(
-                predict_shard, missing, lambda shard: {"files": [read(file) for file in shards[shard]], **same}, keep
-            )
-    return dataset.finish()
+def _shown(keep: Callable[[int, pa.Table], None], bar: Progress, n_files: int) -> Callable[[int, pa.Table], Any]:
+    """Return `keep` that moves the bar on, here and on Prefect's page."""
+    page = StageProgress("predict")
+
+    def keep_and_show(shard: int, rows: pa.Table) -> None:
+        keep(shard, rows)
+        bar.advance(len(rows))
+        page.show(Standing(done=bar.done, total=n_files, unit="files", note=""))
+
+    return keep_and_show
 
 
 @task(task_run_name="shard {shard}", cache_policy=NO_CACHE, persist_result=False)

@@ -1,18 +1,22 @@
 """Stage `calibrate`: the CIN on the validation split; temperature, prediction sets and thresholds for test images."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
 from coronet_core.metrics.abstention import conformal_quantile
 from coronet_core.metrics.calibration import calibration_errors, fit_temperature, is_at_the_end
 from coronet_core.metrics.operating_points import threshold_for
 from coronet_core.out_of_distribution import EnergyReference
+from coronet_core.seeds import derive_seed
+from tasks.drift.reference import ScoreReference
+from tasks.evaluation.answers import answers
 from tasks.evaluation.calibration import Calibration, write_calibration
 from tasks.evaluation.prediction import SplitPredictions, predict_split
 from tasks.params.schema import CalibrateParams
 from tasks.paths import CALIBRATION
 from tasks.progress import say
+from tasks.residual_index import ENERGY_COLUMNS
 from tasks.stage import StageContext, use_cpu_threads
 
 COVID19 = CLASSES.index("covid19")
@@ -23,7 +27,8 @@ ROUNDING = 1e-9
 def run(context: StageContext) -> None:
     """Settle on validation images what is applied to test images unchanged."""
     use_cpu_threads(share=1)
-    calibration = calibrated(predict_split(context, "validation"), context.params.calibrate)
+    validation = predict_split(context, "validation")
+    calibration = with_scores(calibrated(validation, context.params.calibrate), validation, context.params.seed)
     write_calibration(calibration)
     context.tracking.metrics(
         {"temperature": calibration.temperature}
@@ -59,6 +64,14 @@ def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibra
         energies=EnergyReference.from_energies(validation.energies, validation.groups, params.energy_percentile),
         warnings=_warnings(images, temperature, quantile, params),
     )
+
+
+def with_scores(calibration: Calibration, validation: SplitPredictions, seed: int) -> Calibration:
+    """Return `calibration` with the `validation` images' scores as it makes them: what drift is measured from."""
+    told = answers(validation.logits, validation.energies, calibration)
+    told[ENERGY_COLUMNS] = validation.energies
+    reference = ScoreReference.from_answers(told, validation.groups, derive_seed(seed, "calibrate", "scores"))
+    return replace(calibration, scores=reference)
 
 
 def _warnings(images: dict[ClassName, int], temperature: float, quantile: float, params: CalibrateParams) -> list[str]:

@@ -20,18 +20,20 @@ TRANSIENT_ERRNOS: Final = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, e
 
 
 def exit_code(action: Callable[[], object]) -> int:
-    """Run `action`; returns 0, or after having said what went wrong 1, or TRANSIENT_EXIT where trying again may help.
+    """Run `action`; returns 0 or, after having said what went wrong, 1 or TRANSIENT_EXIT where trying again may help.
+
+    An action that has something of its own to tell by an exit code returns it.
 
     What nobody has foreseen is raised: its traceback is for whoever mends it.
     """
     try:
-        action()
+        own_code = action()
     except Exception as error:
         told = foreseen(error)
         if told is None:
             raise
         return _say(str(told), TRANSIENT_EXIT if isinstance(told, TransientError) else 1)
-    return 0
+    return own_code if isinstance(own_code, int) else 0
 
 
 def foreseen(error: Exception) -> CoroNetError | None:

@@ -60,6 +60,11 @@ class Progress:
         if self._tells_lines and time.monotonic() >= self._next_line:
             self._tell()
 
+    @property
+    def done(self) -> int:
+        """Units that are done."""
+        return self._done
+
     def note(self, text: str) -> None:
         """Say `text` beside the bar from now on."""
         self._bar.set_postfix_str(text)

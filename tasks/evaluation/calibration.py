@@ -9,6 +9,7 @@ from coronet_core.classes import ClassName
 from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.out_of_distribution import EnergyReference
+from tasks.drift.reference import ScoreReference
 from tasks.files import write_json
 from tasks.paths import CALIBRATION
 
@@ -35,6 +36,8 @@ class Calibration:
     """From which residual energies an image is out of distribution."""
     warnings: list[str]
     """What the validation split could not settle, in plain sentences."""
+    scores: ScoreReference | None = None
+    """What later images are compared with; None in files of before there was one."""
 
     @property
     def quantile(self) -> float:
@@ -45,7 +48,9 @@ class Calibration:
     def from_dict(cls, fields: dict[str, Any]) -> Self:
         """Return what `asdict` made a dict of."""
         errors = {name: CalibrationErrors(**fields[name]) for name in ("before", "after")}
-        return cls(**(fields | errors | {"energies": EnergyReference.from_dict(fields["energies"])}))
+        energies, scores = EnergyReference.from_dict(fields["energies"]), fields.get("scores")
+        reference = None if scores is None else ScoreReference.from_dict(scores)
+        return cls(**(fields | errors | {"energies": energies, "scores": reference}))
 
 
 def write_calibration(calibration: Calibration) -> None:

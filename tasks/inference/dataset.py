@@ -7,7 +7,7 @@ long as it is missing, so are parts.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +36,7 @@ class PredictionDataset:
         Raises DataError if `folder` is something else than predictions.
         """
         self.folder = folder
-        self._model_digest = model_digest
+        self.model_digest = model_digest
         work = digest(model_digest, *code_files())
         self._parts = [
             folder / f"part-{number:05d}-{digest(work, list(files))[:DIGITS]}.parquet"
@@ -70,9 +70,15 @@ class PredictionDataset:
             )
             errors += Counter(rows["error"].dropna())
         names = ("files", "answered", "abstained", "out_of_distribution")
-        summary = {name: counts[name] for name in names} | {"errors": dict(errors), "model": self._model_digest}
+        summary = {name: counts[name] for name in names} | {"errors": dict(errors), "model": self.model_digest}
         write_json(self.folder / SUMMARY, summary)
         return summary
+
+
+def read_parts(folder: Path) -> Iterator[pa.Table]:
+    """Yield the parts of finished predictions, in order, one at a time in memory."""
+    for part in sorted(folder.glob(PART)):
+        yield pq.read_table(part)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

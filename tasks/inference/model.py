@@ -4,7 +4,7 @@ It holds no path: it can be sent to where the images are. Where it comes from is
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -61,7 +61,8 @@ class TrainedModel:
 
     @property
     def digest(self) -> str:
-        """Another one when any answer may differ."""
-        weights = [sha256(content).hexdigest() for content in (*self.autoencoders.values(), self.cin)]
+        """Another one when any answer may differ, and the same wherever the model comes from."""
+        autoencoders = [self.autoencoders[label] for label in sorted(self.autoencoders)]
+        weights = [sha256(content).hexdigest() for content in (*autoencoders, self.cin)]
         settings = (self.image_size_px, str(self.aspect), self.residuals, self.cin_input, self.batch_size)
-        return digest(*weights, *settings, self.calibration)
+        return digest(*weights, *settings, json.dumps(asdict(self.calibration), sort_keys=True))

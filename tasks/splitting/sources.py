@@ -1,6 +1,5 @@
 """The sources that `params.yaml: data` names, listed and combined."""
 
-import os
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -24,14 +23,12 @@ from tasks.params.data import (
     SplitByTestPatients,
 )
 from tasks.progress import say
-
-KEY_VARIABLE = "CORONET_PSEUDONYM_KEY"
-DEFAULT_KEY = "coronet"
+from tasks.pseudonyms import DEFAULT_KEY, KEY_VARIABLE, pseudonym_key
 
 
 def ids_of(data: DataParams) -> Ids:
     """Return how images and patients are called in what is written; says so if the key of the hashes is no secret."""
-    key = os.environ.get(KEY_VARIABLE) or DEFAULT_KEY
+    key = pseudonym_key()
     are_real = not all(isinstance(source, PhantomSource) for source in data.sources)
     if data.ids == "hashed" and key == DEFAULT_KEY and are_real:
         say(f"{KEY_VARIABLE} is not set: who can guess a patient's id can recompute its hash")

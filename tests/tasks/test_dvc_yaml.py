@@ -58,6 +58,7 @@ def test_the_stages_that_lease_gpus_are_tagged() -> None:
         ("audit", [paths.AUDIT]),
         ("explain", [paths.EXPLANATIONS, paths.EXPLANATION_MEASURES]),
         ("report", [paths.REPORT, paths.MODEL_CARD, paths.FIGURES]),
+        ("package", [paths.PACKAGE]),
     ],
 )
 def test_outs_are_the_paths_of_the_code(name: str, outs: list[Path]) -> None:

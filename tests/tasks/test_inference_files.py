@@ -1,13 +1,15 @@
-"""Which files a prediction is of, and how they become shards."""
+"""Which files a prediction is of, how they become shards, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from coronet_core.errors import DataError
-from tasks.inference import files
-from tasks.inference.files import FileContent, ImageFile, find_files, read, shards_of
+from tasks.inference import files, local, storage
+from tasks.inference.files import FileContent, ImageFile, shards_of
+from tasks.inference.storage import find_files, read, read_files
 
 
 @pytest.fixture
@@ -79,3 +81,48 @@ def test_a_file_that_has_gone_says_so_when_it_is_read(tmp_path: Path) -> None:
 def test_a_file_too_large_for_an_x_ray_is_not_read(tmp_path: Path) -> None:
     film = ImageFile(str(tmp_path / "film.png"), "1", 5 * 2**30)
     assert read(film).error == "too large (5120 MiB)"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/x.png", "https://example.org/x.png", "file:///etc/passwd", "FTP://x/y.png", "gs://b/x.png"],
+)
+def test_urls_other_than_s3_are_refused(url: str) -> None:
+    with pytest.raises(DataError, match=r"refused\. Images are read from this machine and from s3://"):
+        find_files([url])
+
+
+@pytest.mark.parametrize("bucket", ["", "UPPER", "user:word@host", "169.254.169.254", "a", "[::1]", "x" * 64])
+def test_an_s3_url_names_a_bucket_and_no_address(bucket: str) -> None:
+    with pytest.raises(DataError, match="is no name of a bucket"):
+        find_files([f"s3://{bucket}/scan.png"])
+
+
+def test_a_file_that_has_grown_since_it_was_listed_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (storage, local):
+        monkeypatch.setattr(module, "MAX_FILE_BYTES", 100)
+    (tmp_path / "grown.png").write_bytes(bytes(5000))
+    assert read(ImageFile(str(tmp_path / "grown.png"), "1", 3)) == FileContent(
+        str(tmp_path / "grown.png"), b"", "too large (0 MiB)"
+    )
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, make: object) -> None:
+    path = tmp_path / "pipe.png"
+    assert callable(make)
+    make(path)
+    assert read(ImageFile(str(path), "1", 0)).error in {"not a regular file", "cannot be opened (Is a directory)"}
+
+
+def test_a_device_without_end_is_a_row_with_its_reason() -> None:
+    found, _ = find_files(["/dev/zero"])
+    assert read_files(found) == [FileContent("/dev/zero", b"", "not a regular file")]
+
+
+def test_a_link_to_nothing_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    found, _ = find_files([str(tmp_path / "gone.png")])
+    assert read_files(found)[0].error == "cannot be opened (No such file or directory)"

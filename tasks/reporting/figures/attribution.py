@@ -39,7 +39,8 @@ FULL_QUANTILE: Final = 0.995
 class Explained:
     """What is known of an explained image."""
 
-    label: ClassName
+    label: ClassName | None
+    """None where nobody knows the truth."""
     predicted: ClassName
     probability: float
     """Of the predicted class."""
@@ -49,7 +50,8 @@ class Explained:
     def __str__(self) -> str:
         n = len(self.boxes)
         boxes = f", {n} {'box' if n == 1 else 'boxes'}" if n else ""
-        return f"{DISPLAY_NAMES[self.label]} predicted as {self.told}{boxes}"
+        truth = "X-ray" if self.label is None else DISPLAY_NAMES[self.label]
+        return f"{truth} predicted as {self.told}{boxes}"
 
     @property
     def told(self) -> str:
@@ -75,7 +77,8 @@ def attribution_maps(
         for axes, salience in zip(row[1:], maps.values(), strict=True):
             full = float(np.quantile(salience[place], FULL_QUANTILE))
             shown = axes.imshow(salience[place] / (full or 1), cmap="viridis", vmin=0, vmax=1, alpha=0.55)
-        row[0].set_ylabel(DISPLAY_NAMES[one.label], fontsize=8)
+        if one.label is not None:
+            row[0].set_ylabel(DISPLAY_NAMES[one.label], fontsize=8)
         row[0].set_xlabel(f"predicted: {one.told}", fontsize=7)
     for axes, title in zip(grid[0], ("X-ray", *(METHOD_NAMES[name] for name in maps)), strict=True):
         axes.set_title(title, fontsize=8, fontweight="normal")

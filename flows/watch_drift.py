@@ -1,0 +1,54 @@
+"""The flow `drift`: the last days' logged predictions against the validation images, on Prefect's page."""
+
+from pathlib import Path
+from typing import Final
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.errors import CoroNetError
+from flows.start_retrain import start_retrain
+from flows.webhook import AT_ITS_END
+from tasks.drift.check import check
+from tasks.drift.comparison import Rule
+from tasks.drift.telling import rows_of
+from tasks.drift.window import Span
+
+DRIFT_FOUND: Final = "Drift found"
+"""Name of the state that the flow ends in then; it has completed all the same."""
+
+
+@flow(name="drift", **AT_ITS_END)
+def watch_drift(
+    log: str,
+    days: int = 7,
+    model: str | None = None,
+    level: float = Rule.level,
+    min_psi: float = Rule.min_psi,
+    min_images: int = Rule.min_images,
+    retrain: bool = False,  # noqa: FBT001, FBT002  # a parameter on Prefect's form
+) -> State[None]:
+    """Compare the predictions of the last days with the images that the model was validated on.
+
+    Args:
+        log: The folder that predictions were logged to.
+        days: How many.
+        model: A package's folder or a registered version; by itself the project's last run.
+        level: The chance of a false alarm.
+        min_psi: Stability index below which a difference does not matter.
+        min_images: A window of fewer is not judged: the run fails and says so.
+        retrain: Start the deployment retrain when there is drift; once for a model.
+    """
+    try:
+        rule = Rule(level=level, min_psi=min_psi, min_images=min_images)
+        drift = check(Path(log), Span.last(days), model, rule)
+        create_table_artifact(rows_of(drift), key="drift", description=drift.verdict)
+        if not drift.drifted:
+            return Completed(message=drift.verdict)
+        if retrain:
+            get_run_logger().info(f"retrain: {start_retrain(drift.model)}")
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    return Completed(name=DRIFT_FOUND, message=drift.verdict)

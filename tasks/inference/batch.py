@@ -1,0 +1,84 @@
+"""Predictions of many files: what is to be done, shard by shard, and how a finished shard is kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import pyarrow as pa
+import torch
+
+from tasks.devices import device_type
+from tasks.drift.log import PredictionLog
+from tasks.inference.dataset import PredictionDataset
+from tasks.inference.files import ImageFile, shards_of
+from tasks.inference.model import TrainedModel
+from tasks.inference.networks import Networks
+from tasks.inference.predictor import decode_files, predict_decoded
+from tasks.inference.source import load_model
+from tasks.inference.storage import find_files, read_files
+from tasks.params.file import PARAMS_FILE, read_params
+from tasks.progress import Progress
+from tasks.stage import use_cpu_threads
+
+SHARD_FILES: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Files in shards, the model that answers, and where the answers go."""
+
+    shards: list[list[ImageFile]]
+    passed_over: int
+    """Files in folders that are no images."""
+    model: TrainedModel
+    dataset: PredictionDataset
+
+    @classmethod
+    def of(cls, paths: Sequence[str], out: Path, model: str | None, shard_files: int) -> Self:
+        """Find the files that `paths` name, load the model and open the folder `out`. Raises CoroNetError."""
+        files, passed_over = find_files(paths)
+        loaded, shards = load_model(model), shards_of(files, shard_files)
+        dataset = PredictionDataset(out, shards, loaded.digest)
+        return cls(shards=shards, passed_over=passed_over, model=loaded, dataset=dataset)
+
+    @property
+    def n_files(self) -> int:
+        """Files in all shards."""
+        return sum(map(len, self.shards))
+
+
+def predict_here(batch: Batch, log: PredictionLog | None) -> None:
+    """Predict what is missing in this process, one shard after another."""
+    missing = batch.dataset.missing()
+    if not missing:
+        return
+    use_cpu_threads(share=1)
+    networks, keep = Networks.of(batch.model, torch.device(inference_device())), keep_and_log(batch, log)
+    with Progress("predict", sum(len(batch.shards[shard]) for shard in missing), "files") as bar:
+        for shard in missing:
+            contents = read_files(batch.shards[shard])
+            keep(shard, predict_decoded(decode_files(contents, batch.model), networks))
+            bar.advance(len(contents))
+
+
+def keep_and_log(batch: Batch, log: PredictionLog | None) -> Callable[[int, pa.Table], None]:
+    """Return what keeps a shard's rows and, if there is a log, logs them first.
+
+    A run that is killed in between logs them again, and the log's readers count an image once; the other way round
+    they would be missing.
+    """
+
+    def keep(shard: int, rows: pa.Table) -> None:
+        if log is not None:
+            log.append(rows, batch.dataset.model_digest)
+        batch.dataset.keep(shard, rows)
+
+    return keep
+
+
+def inference_device() -> Literal["cpu", "cuda"]:
+    """Return where networks answer: as params.yaml says, or without one on a GPU if there is one."""
+    if PARAMS_FILE.is_file():
+        return device_type(read_params())
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,148 @@
+"""Objects of an S3 server as files: listed with their ETags, read one at a time, never kept here.
+
+Which server, which keys and which region come from where boto3 takes them (AWS_ENDPOINT_URL, AWS_PROFILE, ...): a URL
+names a bucket and a key, and cannot send a request anywhere else.
+"""
+
+import functools
+import ipaddress
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from coronet_core.data.dicom import is_dicom
+from coronet_core.data.sources.image_folder import BEGINNING_BYTES, IMAGE_SUFFIXES
+from coronet_core.errors import DataError, TransientError
+from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile
+
+SCHEME: Final = "s3://"
+BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+READERS: Final = 8
+"""Objects that are read at once: each is a round trip."""
+ATTEMPTS: Final = 5
+CONNECT_TIMEOUT_S: Final = 10
+READ_TIMEOUT_S: Final = 60
+HTTP_ERRORS: Final = {
+    403: "access denied: check the keys, or ask who owns the bucket",
+    404: "no such bucket or object",
+    412: "it has changed since it was listed",
+}
+TOO_MANY_REQUESTS: Final = 429
+SERVER_ERRORS: Final = 500
+
+
+def find_objects(url: str) -> tuple[list[ImageFile], int]:
+    """Return the objects that `url` names, and how many of them are passed over as no images.
+
+    `s3://bucket/key` is an object, whatever it holds; `s3://bucket/prefix/` all images below. Raises DataError for a
+    URL that names nothing or is refused, TransientError when the server does not answer.
+    """
+    bucket, key = _bucket_and_key(url)
+    with _told(url):
+        if key and not key.endswith("/"):
+            head = _client().head_object(Bucket=bucket, Key=key)
+            return [ImageFile(url, head["ETag"], head["ContentLength"])], 0
+        objects = list(_objects_below(bucket, key))
+        images = [one for one in objects if _looks_like_an_image(bucket, one["Key"])]
+    if not objects:
+        raise DataError(f"{url}: nothing there. Correct the URL; that of a single object has no slash at its end.")
+    files = [ImageFile(f"{SCHEME}{bucket}/{one['Key']}", one["ETag"], one["Size"]) for one in images]
+    return files, len(objects) - len(images)
+
+
+def read_object(file: ImageFile) -> FileContent:
+    """Read an object; one that cannot be read, or is another than was listed, says why.
+
+    Raises TransientError when the server does not answer: the rest would not be read either.
+    """
+    bucket, key = _bucket_and_key(file.path)
+    try:
+        with _told(file.path):
+            body = _client().get_object(Bucket=bucket, Key=key, IfMatch=file.version)["Body"]
+            with body:
+                return FileContent(file.path, body.read(MAX_FILE_BYTES + 1))
+    except DataError as error:
+        return FileContent(file.path, b"", f"{CANNOT_BE_OPENED} ({str(error).removeprefix(f'{file.path}: ')})")
+
+
+def _bucket_and_key(url: str) -> tuple[str, str]:
+    bucket, _, key = url.removeprefix(SCHEME).partition("/")
+    if BUCKET.fullmatch(bucket) is None or _is_address(bucket):
+        raise DataError(
+            f"{url}: {bucket!r} is no name of a bucket. Give {SCHEME}bucket/key or {SCHEME}bucket/prefix/; the server "
+            "is set by AWS_ENDPOINT_URL."
+        )
+    return bucket, key
+
+
+def _is_address(bucket: str) -> bool:
+    try:
+        ipaddress.ip_address(bucket)
+    except ValueError:
+        return False
+    return True
+
+
+@functools.cache
+def _client() -> Any:
+    """Return the client, which threads may share."""
+    has_own_server = "AWS_ENDPOINT_URL" in os.environ or "AWS_ENDPOINT_URL_S3" in os.environ
+    return boto3.client(
+        "s3",
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            max_pool_connections=READERS,
+            s3={"addressing_style": "path"} if has_own_server else None,  # its buckets have no host names of their own
+        ),
+    )
+
+
+def _objects_below(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        yield from (one for one in page.get("Contents", []) if not one["Key"].endswith("/"))
+
+
+def _looks_like_an_image(bucket: str, key: str) -> bool:
+    suffix = PurePosixPath(key).suffix
+    if suffix:
+        return suffix.lower() in IMAGE_SUFFIXES
+    beginning = _client().get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BEGINNING_BYTES - 1}")["Body"]
+    with beginning:
+        return is_dicom(beginning.read())
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Say what boto3 raises in words: DataError for what is so, TransientError for what may pass."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        told = HTTP_ERRORS.get(status, str(error.response["Error"].get("Code", status)))
+        if status == TOO_MANY_REQUESTS or status >= SERVER_ERRORS:
+            raise TransientError(f"{url}: the S3 server is not well ({told}). Trying again may help.") from error
+        raise DataError(f"{url}: {told}") from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise DataError(
+            f"{url}: no keys for S3. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+        ) from error
+    except (HTTPClientError, IncompleteReadError) as error:
+        raise TransientError(f"{url}: the S3 server does not answer ({type(error).__name__}).") from error
+    except BotoCoreError as error:
+        raise DataError(f"{url}: {error}") from error

@@ -1,0 +1,35 @@
+"""Where the model comes from that answers: the project's last run, a package, or the registry."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from coronet_core.errors import DataError
+from tasks.inference.lock import Lock
+from tasks.inference.model import TrainedModel
+from tasks.packaging.description import read_description
+from tasks.packaging.package import read_package
+
+REGISTRY_SCHEME: Final = "models:/"
+ALLOWED: Final = "a folder of a package, or a registered version such as models:/coronet@champion or models:/coronet/3"
+
+
+def load_model(source: str | None) -> TrainedModel:
+    """Return the model that `source` names: a package's folder, `models:/...`, or without one the project's last run.
+
+    Raises DataError when there is none, WeightsError or DataError when its files do not belong together.
+    """
+    return TrainedModel.of_project(Path()) if source is None else read_package(package_folder(source))
+
+
+def params_of_run(source: str | None) -> dict[str, Any]:
+    """Return the params, by section, of the stages that have run where the model of `source` was made."""
+    return Lock(Path()).all_params() if source is None else read_description(package_folder(source)).lineage.params
+
+
+def package_folder(source: str) -> Path:
+    """Return the folder of the package that `source` names."""
+    if source.startswith(REGISTRY_SCHEME):
+        raise DataError(f"model = {source}: this version has no registry. Leave it out for the project's last run.")
+    if not Path(source).is_dir():
+        raise DataError(f"model = {source}: no such folder. Allowed: {ALLOWED}.")
+    return Path(source)

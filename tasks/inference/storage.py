@@ -1,0 +1,70 @@
+"""Files of any storage: what paths name, and their bytes."""
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from coronet_core.errors import DataError
+from tasks.inference.files import MAX_FILE_BYTES, FileContent, ImageFile
+from tasks.inference.local import find_local, read_local
+
+S3: Final = "s3://"
+URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+READERS: Final = 8
+"""Files that are read at once: storage in a network answers each after a while."""
+
+
+def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], int]:
+    """Return the files that `paths` name, each once, and how many files in folders are passed over as no images.
+
+    A path is a file, a folder or a pattern on this machine (`tasks.inference.local`), or an `s3://` URL
+    (`tasks.inference.s3`). Raises DataError for one that names nothing, and for any other URL.
+    """
+    found: dict[str, ImageFile] = {}
+    passed_over = 0
+    for path in paths:
+        files, others = _find(path)
+        found |= {file.path: file for file in files}
+        passed_over += others
+    if not found:
+        raise DataError(
+            f"{', '.join(paths)}: no images there ({passed_over} other files). Name files or other folders."
+        )
+    return list(found.values()), passed_over
+
+
+def read_files(files: Sequence[ImageFile]) -> list[FileContent]:
+    """Read `files`, in order; one that cannot be read says why."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(read, files))
+
+
+def read(file: ImageFile) -> FileContent:
+    """Read a file; one that cannot be read, or is too large for an X-ray, says why."""
+    if file.size_bytes > MAX_FILE_BYTES:
+        return _too_large(file, file.size_bytes)
+    content = _read_object(file) if file.path.startswith(S3) else read_local(file)
+    if len(content.content) > MAX_FILE_BYTES:  # it has grown, or its storage said another size
+        return _too_large(file, len(content.content))
+    return content
+
+
+def _find(path: str) -> tuple[list[ImageFile], int]:
+    if path.startswith(S3):
+        from tasks.inference.s3 import find_objects  # late: boto3 takes a while
+
+        return find_objects(path)
+    if URL.match(path):
+        raise DataError(f"{path}: refused. Images are read from this machine and from {S3}bucket/key, nothing else.")
+    return find_local(path)
+
+
+def _read_object(file: ImageFile) -> FileContent:
+    from tasks.inference.s3 import read_object
+
+    return read_object(file)
+
+
+def _too_large(file: ImageFile, size_bytes: int) -> FileContent:
+    return FileContent(file.path, b"", f"too large ({size_bytes / 2**20:.0f} MiB)")
