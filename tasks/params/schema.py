@@ -10,6 +10,7 @@ from coronet_core.classes import CLASSES, ClassName
 from coronet_core.options import CinInput, Latent, Precision
 from tasks.params.data import DataParams
 from tasks.params.explain import ExplainParams
+from tasks.params.promotion import PromotionParams
 from tasks.params.ranges import Allowed, above, between, number, whole
 from tasks.params.values import STRICT, ShardImages, SidePx
 
@@ -168,3 +169,4 @@ class Params:
     evaluate: EvaluateParams
     audit: AuditParams
     explain: ExplainParams
+    promotion: PromotionParams

@@ -16,7 +16,7 @@ DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())
 UNDECLARED = {
     # What a stage is given and how it tells of its work; none of it changes what the stage makes.
     "tasks.params.schema", "tasks.params.data", "tasks.params.explain", "tasks.params.values", "tasks.params.file",
-    "tasks.params.ranges", "tasks.paths", "tasks.files", "tasks.resume", "tasks.progress",
+    "tasks.params.ranges", "tasks.params.promotion", "tasks.paths", "tasks.files", "tasks.resume", "tasks.progress",
     "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
     "tasks.devices", "tasks.leases", "tasks.ranks",  # how many processes, and where; at most it changes rounding
     "coronet_core.errors", "coronet_core.callbacks",

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from coronet_core.errors import ParamsError
-from tasks.params import data, explain, schema
+from tasks.params import data, explain, promotion, schema
 from tasks.params.file import read_params
 from tests.conftest import PROJECT
 
@@ -127,6 +127,11 @@ def test_reference_reproduces_the_released_code() -> None:
         ({"data__sources": [folder(patient_id_pattern="^P(")]}, "data.sources.0.patient_id_pattern = "),
         ({"calibrate__miscoverage": 0.5}, "calibrate.miscoverage = 0.5: allowed: a number above 0 and below 0.5"),
         ({"evaluate__specificities": [0.9, 1.0]}, "evaluate.specificities.1 = 1.0: allowed: a number above 0 and"),
+        (
+            {"promotion__min_sensitivity__covid19": 90},
+            "promotion.min_sensitivity.covid19 = 90: allowed: a number from 0 to 1",
+        ),
+        ({"promotion__approval": "never"}, "promotion.approval = \"never\": allowed: 'auto' or 'manual'"),
         ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
         ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
     ],
@@ -172,10 +177,10 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_every_key_is_used() -> None:
     used = set()
-    for path in [*(PROJECT / "tasks").rglob("*.py"), *(PROJECT / "coronet_core").rglob("*.py")]:
+    for path in [path for package in ("coronet_core", "tasks", "flows") for path in (PROJECT / package).rglob("*.py")]:
         if path.parent.name != "params" or path.name == "ranges.py":
             used |= {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-    names = vars(data) | vars(explain) | vars(schema)
+    names = vars(data) | vars(explain) | vars(promotion) | vars(schema)
     sections = [value for value in names.values() if isinstance(value, type) and is_dataclass(value)]
     by_name = {"healthy", "pneumonia", "covid19"}  # patients of the phantom, read by the class's name
     unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind", "by"}
