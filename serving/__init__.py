@@ -1,0 +1,1 @@
+"""The web service: answers for X-rays over HTTP, and the page on which they are read."""

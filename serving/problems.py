@@ -1,0 +1,103 @@
+"""Errors as clients get them: problem details (RFC 9457) that say what was wrong and what to do."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from serving.answers import FileAnswer
+from serving.json_response import json_bytes
+
+MEDIA_TYPE: Final = "application/problem+json"
+SOON_S: Final = 2
+"""After which it is worth trying again when a queue is full."""
+
+
+class ProblemDetails(BaseModel):
+    """Why there is no answer."""
+
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
+    detail: str = Field(description="What was wrong, and what to do.")
+    request_id: str = Field(description="As in the header X-Request-ID and in the service's log.")
+    files: list[FileAnswer] | None = Field(default=None, description="For each file, why it could not be read.")
+
+
+class Problem(Exception):  # noqa: N818  # what RFC 9457 calls it
+    """Ends a request with problem details."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        retry_after_s: int | None = None,
+        files: list[FileAnswer] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """`detail` says what was wrong and what to do; `reason` is one word for the metrics, by default the status."""
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.files = files
+        self.reason = reason or status.name.lower()
+
+
+def too_busy(what: str) -> Problem:
+    """Return the problem of a full queue."""
+    detail = f"{what}. Try again after the seconds in Retry-After."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after_s=SOON_S, reason="queue_full")
+
+
+def problem_response(problem: Problem, request_id: str) -> Response:
+    """Return `problem` as it is sent."""
+    details = ProblemDetails(
+        title=problem.status.phrase,
+        status=problem.status,
+        detail=problem.detail,
+        request_id=request_id,
+        files=problem.files,
+    )
+    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    content = json_bytes(details.model_dump(exclude_none=True))
+    return Response(content, problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let every error of `app` end as problem details."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, error: Problem) -> Response:
+        request.state.refused_because = error.reason
+        return problem_response(error, request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        response = problem_response(Problem(status, _what_to_do(status)), request.state.request_id)
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(invalid(error.errors()), request.state.request_id)
+
+
+def invalid(errors: Any) -> Problem:
+    """Return the problem of parameters or a body that break the API's description. Quotes no value of theirs."""
+    faults = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{faults}. Correct it; /docs describes what is taken.")
+
+
+def _what_to_do(status: HTTPStatus) -> str:
+    match status:
+        case HTTPStatus.NOT_FOUND:
+            return "There is nothing at this address. /docs lists what there is."
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return "This address does not take this method. Use one of those in the header Allow."
+        case _:
+            return f"{status.description or status.phrase}. /docs describes what is taken."

@@ -1,0 +1,72 @@
+"""What whoever starts the service may choose."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from coronet_core.errors import ParamsError
+
+MIB: Final = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingSettings:
+    """Limits and habits of the service. Raises ParamsError for all values that are out of range, at once."""
+
+    batch_images: int = 16
+    """Images that go through the networks together, at most."""
+    batch_wait_ms: float = 4.0
+    """How long the first image of a batch waits for others while the networks are idle."""
+    queue_images: int = 64
+    """Images that may wait for the networks; beyond them requests get 503."""
+    requests_at_once: int = 32
+    """Requests with uploads that may be in work; beyond them 503. Times `upload_mib`, what uploads take in memory."""
+    upload_mib: float = 64.0
+    """Largest body of a request; beyond it 413."""
+    upload_seconds: float = 60.0
+    """In which a body must have arrived; beyond them 408."""
+    files: int = 16
+    """Files in one request; beyond them 413."""
+    rate: str = "600/minute"
+    """Uploads of one client; beyond them 429."""
+    explain_queue: int = 4
+    """Explanations that may wait; beyond them 503."""
+    explain_seconds: float = 30.0
+    """That one explanation may take; beyond them it is given up with 503."""
+    keep: Path | None = None
+    """Folder for uploaded images, called by their hashes; None keeps none."""
+    hosts: tuple[str, ...] = ()
+    """Names besides those of this machine's loopback by which the service may be called (header `Host`)."""
+    log_requests: bool = True
+    """A line of JSON on standard output for each request."""
+
+    def __post_init__(self) -> None:
+        faults = [f"{name} = {value}: allowed: {told}" for name, value, told in self._faults()]
+        if faults:
+            raise ParamsError("\n".join(faults))
+
+    def _faults(self) -> list[tuple[str, Any, str]]:
+        wrong: list[tuple[str, Any, str]] = []
+        for name in (field.name for field in fields(self) if field.type in {int, float}):
+            least = 0 if name == "batch_wait_ms" else 1
+            if not getattr(self, name) >= least:
+                wrong.append((name, getattr(self, name), f"{least} or more"))
+        if self.files > self.queue_images:
+            wrong.append(("files", self.files, f"at most queue_images ({self.queue_images}), or a request never fits"))
+        try:
+            parse_rate(self.rate)
+        except ValueError:
+            wrong.append(("rate", self.rate, "a number and a time, such as 600/minute or 10/second"))
+        return wrong
+
+    @property
+    def upload_bytes(self) -> int:
+        """Largest body of a request."""
+        return int(self.upload_mib * MIB)
+
+
+def parse_rate(text: str) -> Any:
+    """Return the limit that `text` names, as the library `limits` has it. Raises ValueError."""
+    from limits import parse
+
+    return parse(text)

@@ -1,0 +1,173 @@
+"""Uploaded files: from a body of bounded size, in memory alone, as a form or as JSON. Addresses are never followed."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from serving.problems import Problem, invalid
+from serving.settings import MIB, ServingSettings
+
+FORM: Final = "multipart/form-data"
+JSON: Final = "application/json"
+MAX_NAME: Final = 255
+UNNAMED: Final = "unnamed"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file as it came."""
+
+    name: str
+    """As the client calls it: shown, never a path."""
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes."""
+        return sha256(self.content).hexdigest()
+
+
+class EncodedImage(BaseModel):
+    """A file within JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(max_length=MAX_NAME, description="Only ever shown.")] = UNNAMED
+    content: Annotated[
+        str, Field(min_length=1, description="The file's bytes in base64.", json_schema_extra={"format": "byte"})
+    ]
+
+
+class EncodedImages(BaseModel):
+    """The body of a request in JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    images: Annotated[list[EncodedImage], Field(min_length=1)]
+
+
+def body_description(max_files: int) -> dict[str, Any]:
+    """Return the OpenAPI description of a body with up to `max_files` files."""
+    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    files = {"type": "array", "items": file, "minItems": 1, "maxItems": max_files}
+    form = {"type": "object", "properties": {"files": files}, "required": ["files"]}
+    schema = EncodedImages.model_json_schema()
+    image = schema["$defs"]["EncodedImage"]
+    images = schema["properties"]["images"] | {"items": image, "maxItems": max_files}
+    encoded = {"type": "object", "properties": {"images": images}, "required": ["images"], "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": form}, JSON: {"schema": encoded}}}}
+
+
+async def read_uploads(request: Request, settings: ServingSettings, max_files: int) -> list[Upload]:
+    """Read the files of `request`, at least one.
+
+    Raises Problem: 413 for too much, 408 for too slow, 415 for another type of body, 422 for one that is not as
+    described.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {FORM, JSON}:
+        detail = f"Send the images as {FORM}, each in a part named files, or as {JSON}: /docs describes both."
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            read = _from_form if kind == FORM else _from_json
+            uploads = await read(request, settings, max_files)
+    except TimeoutError as error:
+        detail = f"The upload took longer than {settings.upload_seconds:g} s. Send fewer or smaller images at once."
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
+    if len(uploads) > max_files:
+        raise _too_many(max_files)
+    return uploads
+
+
+async def _bounded(request: Request, settings: ServingSettings) -> AsyncGenerator[bytes, None]:
+    """Yield the body, chunk by chunk; one that is too large is not even begun if it says so."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > settings.upload_bytes:
+        raise _too_large(settings)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > settings.upload_bytes:
+            raise _too_large(settings)
+        yield chunk
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser of forms, that never puts a file on disk: nothing uploaded is stored."""
+
+    spool_max_size = 2**62
+
+
+async def _from_form(request: Request, settings: ServingSettings, max_files: int) -> list[Upload]:
+    parser = _InMemory(
+        request.headers, _bounded(request, settings), max_files=max_files, max_fields=1, max_part_size=1024
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise _too_many(max_files) from error
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _form_detail(error.message)) from error
+    try:
+        files = [part for key, part in form.multi_items() if key == "files" and isinstance(part, UploadFile)]
+        if not files or len(files) < len(form.multi_items()):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _form_detail("every part must be a file named files"))
+        return [Upload(shown_name(file.filename or ""), await file.read()) for file in files]
+    finally:
+        await form.close()
+
+
+async def _from_json(request: Request, settings: ServingSettings, max_files: int) -> list[Upload]:
+    body = bytearray()
+    async for chunk in _bounded(request, settings):
+        body += chunk
+    try:
+        images = EncodedImages.model_validate_json(bytes(body)).images
+    except ValidationError as error:
+        raise invalid(error.errors(include_input=False, include_url=False)) from error
+    if len(images) > max_files:
+        raise _too_many(max_files)
+    return [Upload(shown_name(image.name), _decoded(image, number)) for number, image in enumerate(images)]
+
+
+def _decoded(image: EncodedImage, number: int) -> bytes:
+    try:
+        return base64.b64decode(image.content, validate=True)
+    except (binascii.Error, ValueError) as error:
+        detail = (
+            f"images.{number}.content: not base64. Send the file's bytes themselves, encoded; addresses (file://, "
+            "http://, s3://) are not followed."
+        )
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+
+
+def shown_name(name: str) -> str:
+    """Return `name` as it may be shown: its last part, without control characters, of bounded length."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(char for char in last if char.isprintable())[:MAX_NAME] or UNNAMED
+
+
+def _form_detail(message: str) -> str:
+    return f"The form cannot be read ({message.rstrip('.')}). Send each image as a file in a part named files."
+
+
+def _too_large(settings: ServingSettings) -> Problem:
+    limit = settings.upload_bytes / MIB
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {limit:g} MiB. Send fewer or smaller images at once."
+    )
+
+
+def _too_many(max_files: int) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {max_files} files. Send fewer at once.")
