@@ -17,7 +17,7 @@ from torch import Tensor
 from coronet_core.audits.skill import Sample
 from coronet_core.metrics.areas import Ranking, roc_auc
 from coronet_core.metrics.bootstrap import bootstrap, estimate
-from coronet_core.metrics.intervals import Interval, Proportion, percentile_interval
+from coronet_core.metrics.intervals import Interval, Proportion, percentile_interval, with_width
 
 Floats = NDArray[np.float64]
 INFINITELY_FAR = float(np.finfo(np.float64).max)
@@ -31,7 +31,7 @@ class Detection:
     roc_auc: float
     """Of probes against X-rays; 1/2 is chance."""
     roc_auc_interval: Interval | None
-    """Of the bootstrap over patients; a probe belongs to the patient whose X-ray it was made of."""
+    """Of the bootstrap over patients; a probe belongs to the patient whose X-ray it was made of. None without width."""
     flagged: Proportion
     """Probes above the threshold from which on an image counts as out of distribution."""
 
@@ -59,6 +59,6 @@ def detection(xrays: Floats, probes: Floats, probed: NDArray[np.int64], threshol
     drawn = bootstrap(area, groups, sample.replicates, sample.seed)
     return Detection(
         roc_auc=estimate(area, len(scores))["roc_auc"],
-        roc_auc_interval=percentile_interval(drawn["roc_auc"], sample.confidence),
+        roc_auc_interval=with_width(percentile_interval(drawn["roc_auc"], sample.confidence)),
         flagged=Proportion.of(probes > threshold, sample.confidence),
     )

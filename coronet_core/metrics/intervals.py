@@ -1,5 +1,6 @@
 """Intervals of proportions and of bootstrap replicates."""
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, Self
@@ -15,6 +16,7 @@ UNDEFINED_SHARE_MAX: Final = 0.05
 A class of two patients is missing from a replicate with probability e^-2 = 0.14, one of three with e^-3 = 0.0498: a
 figure that needs a class has an interval from three patients of the class on.
 """
+ROUNDING: Final = 1e-12
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
@@ -52,3 +54,11 @@ def percentile_interval(replicates: NDArray[np.float64], confidence: float) -> I
         return None
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def with_width(interval: Interval | None) -> Interval | None:
+    """Return `interval`, None if it has no width.
+
+    Where a sample holds no error, no draw from it does: its bootstrap would call an area of 1 certain.
+    """
+    return None if interval is None or math.isclose(*interval, abs_tol=ROUNDING) else interval

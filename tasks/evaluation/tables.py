@@ -21,7 +21,7 @@ from coronet_core.metrics.confusion import (
     specificity,
 )
 from coronet_core.metrics.figures import figures_of
-from coronet_core.metrics.intervals import Interval, percentile_interval, wilson_interval
+from coronet_core.metrics.intervals import Interval, percentile_interval, wilson_interval, with_width
 from tasks.evaluation.prediction import SplitPredictions
 from tasks.params.schema import EvaluateParams
 
@@ -77,9 +77,12 @@ def ranking_scores(test: SplitPredictions, params: EvaluateParams) -> Floats:
 def patient_intervals(
     statistics: Statistics, test: SplitPredictions, params: EvaluateParams, seed: int
 ) -> dict[str, Interval | None]:
-    """Return an interval of each of the `statistics`, from draws of the split's patients; None for too few."""
+    """Return an interval of each of the `statistics`, from draws of the split's patients.
+
+    None for too few patients, and where all draws give the same.
+    """
     drawn = bootstrap(statistics, test.groups, params.bootstrap_replicates, seed)
-    return {name: percentile_interval(values, params.confidence) for name, values in drawn.items()}
+    return {name: with_width(percentile_interval(values, params.confidence)) for name, values in drawn.items()}
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from tasks.evaluation.tables import patient_intervals
 from tasks.params.schema import EvaluateParams
 
 COVID19 = CLASSES.index("covid19")
+MAX_NAMED = 10
+"""Images out of distribution that are named; the table of predictions has the score of each."""
 
 
 def operating_points(
@@ -88,9 +90,14 @@ def abstention_figures(test: SplitPredictions, calibration: Calibration, confide
 
 
 def out_of_distribution_figures(test: SplitPredictions, calibration: Calibration, confidence: float) -> dict[str, Any]:
-    """Return the share of images, of all and of each class, that are unlike the validation images."""
+    """Return the share of images, of all and of each class, that are unlike the validation images, and the furthest.
+
+    These are to be looked at: one of them may be no chest X-ray.
+    """
     reference = calibration.energies
-    is_far = ood_score(test.energies, reference) > reference.threshold
+    scores = ood_score(test.energies, reference)
+    is_far = scores > reference.threshold
+    furthest = [place for place in np.argsort(-scores, kind="stable")[:MAX_NAMED] if is_far[place]]
     return {
         "threshold": reference.threshold,
         "percentile": reference.percentile,
@@ -98,4 +105,13 @@ def out_of_distribution_figures(test: SplitPredictions, calibration: Calibration
         "by_class": {
             label: asdict(Proportion.of(is_far[test.truth == i], confidence)) for i, label in enumerate(CLASSES)
         },
+        "furthest": [
+            {
+                "image_id": test.images["image_id"].iloc[place],
+                "label": CLASSES[test.truth[place]],
+                "predicted": CLASSES[test.predicted[place]],
+                "score": float(scores[place]),
+            }
+            for place in furthest
+        ],
     }

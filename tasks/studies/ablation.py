@@ -118,15 +118,25 @@ def _differences(ours: SplitPredictions, theirs: SplitPredictions, params: Param
 
 
 def conclusion(variant: Mapping[str, Any]) -> str:
-    """Return in one sentence whether the run beats a variant of the table: only an interval above zero says so."""
-    told = variant["differences"]["accuracy"]
-    percent = f"{100 * abs(told['difference']):.1f} percentage points of accuracy"
+    """Return in plain words whether the run beats a variant of the table: only an interval above zero says so.
+
+    By accuracy and, where it is defined, by the mean area under the ROC: either may tell what the other leaves open.
+    """
+    found = variant["differences"]
+    told = [_judged(found["accuracy"], "{:.1f} percentage points of accuracy", "{:+.1f} to {:+.1f}", scale=100)]
+    if found["macro_roc_auc"]["difference"] is not None:
+        told.append(_judged(found["macro_roc_auc"], "{:.3f} of macro ROC-AUC", "{:+.3f} to {:+.3f}", scale=1))
+    return f"{variant['title']}: {' '.join(told)}"
+
+
+def _judged(told: Mapping[str, Any], what: str, ends: str, scale: float) -> str:
+    apart = what.format(scale * abs(told["difference"]))
     if told["interval"] is None:
-        return f"{variant['title']}: {percent} apart; too few patients to tell chance from difference."
-    low, high = (100 * bound for bound in told["interval"])
-    interval = f"interval of the difference {low:+.1f} to {high:+.1f}"
+        return f"{apart} apart; too few patients to tell chance from difference."
+    low, high = (scale * bound for bound in told["interval"])
+    interval = f"interval of the difference {ends.format(low, high)}"
     if low > 0:
-        return f"{variant['title']}: CoroNet is better by {percent} ({interval})."
+        return f"CoroNet is better by {apart} ({interval})."
     if high < 0:
-        return f"{variant['title']}: CoroNet is WORSE by {percent} ({interval})."
-    return f"{variant['title']}: CoroNet does not beat it: {percent} apart, which may be chance ({interval})."
+        return f"CoroNet is WORSE by {apart} ({interval})."
+    return f"CoroNet does not beat it: {apart} apart, which may be chance ({interval})."

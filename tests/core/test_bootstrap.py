@@ -6,7 +6,7 @@ import pytest
 from coronet_core.metrics import bootstrap as module
 from coronet_core.metrics import figures_of
 from coronet_core.metrics.bootstrap import bootstrap, estimate, paired_differences, replicate_weights
-from coronet_core.metrics.intervals import percentile_interval
+from coronet_core.metrics.intervals import percentile_interval, with_width
 
 
 def weights_of(groups: np.ndarray, replicates: int, seed: int) -> np.ndarray:
@@ -45,6 +45,27 @@ def test_the_interval_of_a_mean_is_that_of_the_central_limit_theorem() -> None:
     assert interval == pytest.approx((values.mean() - half_width, values.mean() + half_width), abs=0.02)
 
 
+LAW_SCHOOLS = np.array(
+    [
+        [576, 635, 558, 578, 666, 580, 555, 661, 651, 605, 653, 575, 545, 572, 594],
+        [3.39, 3.30, 2.81, 3.03, 3.44, 3.07, 3.00, 3.43, 3.36, 3.13, 3.12, 2.74, 2.76, 2.88, 2.96],
+    ]
+)
+"""Efron and Tibshirani 1993, Table 3.1: mean LSAT and GPA of 15 schools."""
+
+
+def test_the_published_example_of_law_schools() -> None:
+    """Efron and Tibshirani 1993, sec. 6.3: a correlation of 0.776 with a standard error of 0.132."""
+
+    def correlation(weights: np.ndarray) -> dict[str, np.ndarray]:
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        x, y = (values - (shares @ values)[:, None] for values in LAW_SCHOOLS)
+        return {"r": (shares * x * y).sum(1) / np.sqrt((shares * x * x).sum(1) * (shares * y * y).sum(1))}
+
+    assert estimate(correlation, 15)["r"] == pytest.approx(0.776, abs=5e-4)
+    assert bootstrap(correlation, np.arange(15), 3200, seed=0)["r"].std(ddof=1) == pytest.approx(0.132, abs=0.006)
+
+
 def test_intervals_hold_the_truth_as_often_as_promised_only_if_patients_are_drawn_whole() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 5)
@@ -64,6 +85,13 @@ def test_a_figure_that_most_replicates_lack_has_no_interval() -> None:
     assert percentile_interval(np.where(drawn < 5, np.nan, drawn), 0.9) is not None
     assert percentile_interval(np.where(drawn < 6, np.nan, drawn), 0.9) is None
     assert percentile_interval(np.array([]), 0.9) is None
+
+
+def test_an_interval_without_width_is_none() -> None:
+    assert with_width((0.9, 0.95)) == (0.9, 0.95)
+    assert with_width((1.0, 1.0)) is None
+    assert with_width((1.0 - 1e-16, 1.0)) is None
+    assert with_width(None) is None
 
 
 def test_a_class_of_two_patients_has_no_interval_and_one_of_four_has() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import log_loss
+from scipy.special import softmax
+from sklearn.metrics import brier_score_loss, log_loss
 
 from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import (
@@ -75,6 +76,15 @@ def test_errors_by_hand() -> None:
     squares = (0.01 + 0.01) + (0.81 + 0.9025 + 0.0025) + (0.38**2 + 0.38**2) + (0.01 + 0.09 + 0.16)
     assert errors.brier == pytest.approx(squares / 4)
     assert errors.nll == pytest.approx(log_loss(truth, probabilities, labels=[0, 1, 2]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), *[st.integers(-9, 9)] * 3), min_size=1, max_size=30))
+def test_errors_are_those_of_scikit_learn(images: list[tuple[int, int, int, int]]) -> None:
+    truth, logits = np.array(images)[:, 0], np.array(images, dtype=float)[:, 1:]
+    probabilities = softmax(logits, axis=1)
+    errors = calibration_errors(logits, truth)
+    assert errors.nll == pytest.approx(log_loss(truth, probabilities, labels=[0, 1, 2]), abs=1e-9)
+    assert errors.brier == pytest.approx(brier_score_loss(truth, probabilities, labels=[0, 1, 2], scale_by_half=False))
 
 
 def test_bins_are_closed_above_and_show_what_is_in_them() -> None:

@@ -48,5 +48,16 @@ def test_only_the_method_itself_is_ablated(params: Params) -> None:
 def test_the_table_says_whether_coronet_wins(
     difference: float, interval: tuple[float, float] | None, told: str
 ) -> None:
-    variant = {"title": "raw", "differences": {"accuracy": {"difference": difference, "interval": interval}}}
-    assert told in conclusion(variant)
+    unknown = {"difference": None, "interval": None}
+    accuracy = {"difference": difference, "interval": interval}
+    assert told in conclusion({"title": "raw", "differences": {"accuracy": accuracy, "macro_roc_auc": unknown}})
+
+
+def test_a_ranking_that_is_surely_worse_is_told_though_the_accuracy_may_be_chance() -> None:
+    accuracy = {"difference": -0.04, "interval": (-0.105, 0.028)}
+    area = {"difference": -0.034, "interval": (-0.062, -0.006)}
+    assert conclusion({"title": "raw", "differences": {"accuracy": accuracy, "macro_roc_auc": area}}) == (
+        "raw: CoroNet does not beat it: 4.0 percentage points of accuracy apart, which may be chance (interval of the "
+        "difference -10.5 to +2.8). CoroNet is WORSE by 0.034 of macro ROC-AUC (interval of the difference -0.062 to "
+        "-0.006)."
+    )

@@ -20,6 +20,7 @@ from tasks.evaluation.prediction import SplitPredictions
 from tasks.params.file import read_params
 from tasks.params.schema import EvaluateParams
 from tasks.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
+from tasks.residual_index import ENERGY_COLUMNS
 from tasks.stage import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told, predictions
@@ -81,6 +82,18 @@ def test_every_image_is_described_in_the_predictions_table(evaluated: Evaluated)
     assert metrics["out_of_distribution"]["all"]["share"] == (table["ood_score"] > threshold).mean()
 
 
+def test_images_that_are_no_xray_are_named_first(evaluated: Evaluated) -> None:
+    strange = TEST.images.assign(image_id=[f"x{i}" for i in range(82)])
+    strange.iloc[[5, 60], strange.columns.get_indexer(ENERGY_COLUMNS)] = [[0.5, 0.5, 1.0], [0.2, 0.2, 0.4]]
+    found = evaluated(replace(TEST, images=strange))["out_of_distribution"]
+    furthest = found["furthest"]
+    assert [(one["image_id"], one["label"]) for one in furthest[:2]] == [("x5", "healthy"), ("x60", "pneumonia")]
+    scores = [one["score"] for one in furthest]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[-1] > found["threshold"]
+    assert len(furthest) == min(10, round(82 * found["all"]["share"]))
+
+
 def test_intervals_hold_their_figures_and_come_from_the_seed(evaluated: Evaluated) -> None:
     metrics = evaluated()
     for name in ("precision", "recall", "f1_score", "balanced_accuracy", "cohen_kappa", "mcc"):
@@ -90,6 +103,13 @@ def test_intervals_hold_their_figures_and_come_from_the_seed(evaluated: Evaluate
         for key, (low, high) in metrics["intervals"][area].items():
             assert low <= metrics[area][key] <= high
     assert evaluated()["intervals"] == metrics["intervals"]
+
+
+def test_no_error_among_few_images_is_not_called_certain(evaluated: Evaluated) -> None:
+    metrics = evaluated(predictions(40, 30, 12, edge=50))
+    assert metrics["roc_auc"]["macro"] == metrics["accuracy"] == 1
+    assert metrics["intervals"]["roc_auc"]["macro"] is None
+    assert metrics["accuracy_interval"][0] < 0.96
 
 
 def test_groups_add_up_and_missing_values_are_a_group(evaluated: Evaluated) -> None:
@@ -111,15 +131,15 @@ def test_groups_add_up_and_missing_values_are_a_group(evaluated: Evaluated) -> N
 
 
 def test_the_threshold_of_the_validation_split_is_applied_unchanged(evaluated: Evaluated) -> None:
-    points = evaluated(specificities=[0.9])["operating_points"]
+    points = evaluated(specificities=[0.99])["operating_points"]
     at = points["at_validation_threshold"]
     score, is_covid = TEST.probabilities()[:, 2], TEST.truth == 2
     assert (VALIDATION.probabilities()[VALIDATION.truth == 2, 2] >= at["threshold"]).mean() == 0.9
     assert at["sensitivity"] == (score[is_covid] >= at["threshold"]).mean()
     assert at["specificity"] == (score[~is_covid] < at["threshold"]).mean()
-    assert list(points["at_specificity"]) == ["0.9"]
-    low, high = points["at_specificity"]["0.9"]["sensitivity_interval"]
-    assert low <= points["at_specificity"]["0.9"]["sensitivity"] <= high
+    assert list(points["at_specificity"]) == ["0.99"]
+    low, high = points["at_specificity"]["0.99"]["sensitivity_interval"]
+    assert low <= points["at_specificity"]["0.99"]["sensitivity"] <= high
 
 
 def test_hard_predictions_have_areas_of_their_own(evaluated: Evaluated) -> None:

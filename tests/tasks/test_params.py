@@ -1,7 +1,7 @@
 """Parameter files: presets that hold, faults that are all said at once, keys that are all used."""
 
 import ast
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,26 @@ def test_reference_reproduces_the_released_code() -> None:
     assert reference.autoencoder.batch_size * 32 * reference.autoencoder.epoch_fraction == 1
     assert {reference.autoencoder.precision, reference.residuals.precision, reference.cin.precision} == {"fp32"}
     assert reference.cin.class_weights == [2.0, 2.0, 250.0]
-    assert reference.explain.perturbation.tv_norm == "anisotropic"
+
+
+@pytest.mark.parametrize(
+    ("preset", "mask_blur_radius_px", "tv_norm"),
+    [("paper", 5.0, "isotropic"), ("reference", 0.0, "anisotropic")],
+    ids=["Fong and Vedaldi", "the co-author's later code"],
+)
+def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_radius_px: float, tv_norm: str) -> None:
+    assert asdict(read_params(PROJECT / "params" / f"{preset}.yaml").explain.perturbation) == {
+        "mask_size_px": 28,
+        "mask_blur_radius_px": mask_blur_radius_px,
+        "null_blur_radius_px": 10.0,
+        "l1_weight": 1e-4,
+        "tv_weight": 1e-2,
+        "tv_beta": 3.0,
+        "tv_norm": tv_norm,
+        "learning_rate": 0.1,
+        "iterations": 300,
+        "jitter_px": 3,
+    }
 
 
 @pytest.mark.parametrize(
