@@ -9,6 +9,7 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.stage.cache import RunCacheNotFoundError
+from networkx import transitive_reduction
 
 from coronet_core.errors import CoroNetError
 
@@ -20,7 +21,7 @@ class Stage:
     name: str
     """As DVC addresses it: `train_autoencoder@healthy`."""
     upstream: tuple[str, ...]
-    """The stages whose outs it reads."""
+    """The stages that it waits for, less those that one of these waits for."""
     tags: tuple[str, ...] = ()
     """Of its task in Prefect: what `dvc.yaml` has under `meta`."""
 
@@ -32,7 +33,7 @@ def read_graph() -> list[Stage]:
     """
     try:
         with Repo(".") as repo:
-            graph = repo.index.graph  # networkx: an edge leads from a stage to one that it waits for
+            graph = transitive_reduction(repo.index.graph)  # an edge leads from a stage to one that it waits for
             upstream = {stage.addressing: sorted(up.addressing for up in graph.successors(stage)) for stage in graph}
             tags = {stage.addressing: tuple((stage.meta or {}).get("tags", ())) for stage in graph}
     except DvcException as error:
