@@ -31,7 +31,7 @@ def alone(lock: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def _on_record(note: Path) -> Iterator[None]:
-    """Keep the id of this flow run in `note`, and leave it there if this fails or is killed: the next one looks after it."""
+    """Keep the id of this flow run in `note`; it stays if this fails or is killed, for the next one to look after."""
     if note.is_file():
         crash_abandoned(UUID(note.read_text(encoding="utf-8")))
     if (run_id := runtime.flow_run.get_id()) is not None:
