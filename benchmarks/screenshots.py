@@ -1,10 +1,11 @@
 """Pictures of Prefect's page for docs/orchestration.md: `python -m benchmarks.screenshots [http://127.0.0.1:4200]`.
 
-Needs a running `coronet up` whose deployment `retrain` has run every stage at least once, and Chromium.
+Needs a running `coronet up` on whose server a `retrain` has run every stage, and Chromium.
 """
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ def pages(api: str) -> dict[str, str]:
         return httpx.request(method, f"{api}/{path}", json=body or None, timeout=30).raise_for_status().json()
 
     deployment = ask("deployments/name/retrain/retrain")["id"]
-    wanted = {"deployment_id": {"any_": [deployment]}, "state": {"name": {"any_": ["Completed"]}}}
-    runs = ask("flow_runs/filter", flow_runs=wanted, sort="END_TIME_DESC")
-    if not runs:
-        sys.exit("no run of retrain has completed yet: start one on the deployment's page")
-    run = runs[0]["id"]
+    wanted = {"name": {"any_": ["Completed"]}}
+    runs = ask(
+        "flow_runs/filter", flows={"name": {"any_": ["retrain"]}}, flow_runs={"state": wanted}, sort="END_TIME_DESC"
+    )
+    whole = [run["id"] for run in runs if _ran_every_stage(ask, run["id"])]
+    if not whole:
+        sys.exit("no run of retrain has run every stage yet: start one on the deployment's page, in a fresh clone")
+    run = whole[0]
     artifacts = ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}})
     keys = {artifact["key"]: artifact["id"] for artifact in artifacts}
     return {
@@ -39,6 +43,11 @@ def pages(api: str) -> dict[str, str]:
         "report": f"v2/artifacts/artifact/{keys['report']}",
         "deployment": f"v2/deployments/deployment/{deployment}",
     }
+
+
+def _ran_every_stage(ask: Callable[..., Any], run: str) -> bool:
+    tasks = ask("task_runs/filter", flow_runs={"id": {"any_": [run]}})
+    return all(task["state_name"] == "Completed" for task in tasks)
 
 
 def main(address: str) -> None:
