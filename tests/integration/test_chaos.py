@@ -8,7 +8,6 @@ kills, `CORONET_KILLS_SEED` for others.
 import os
 import random
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -165,8 +164,10 @@ def strike(site: Site, kill: Kill, run_id: str) -> None:
         service.start()
         return
     words = ("prefect.engine",) if kill.victim == "flow" else ("tasks",)
-    for process in site.processes(run_id, *words):
-        process.send_signal(signal.SIGKILL)
+    victims = until(lambda: site.processes(run_id, *words), patience_s=60)
+    assert victims, f"no process of a {kill.victim} is left to kill:\n{site.told()}"
+    for process in victims:
+        process.kill()
 
 
 @pytest.mark.parametrize("number", range(1, KILLS + 1))
@@ -183,6 +184,24 @@ def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: lis
     assert finished.returncode == 0, f"{kill}\n{finished.stdout}\n{site.told()}"
     assert site.weights() == undisturbed
     assert site.processes(run_id) == []
+    assert until(lambda: not site.unended(), patience_s=60), site.unended()
+
+
+def test_a_run_whose_host_is_gone_is_marked_as_crashed_and_the_next_one_goes_on(
+    site: Site, undisturbed: list[bytes]
+) -> None:
+    site.forget("train_cin")
+    run_id = site.start_run()
+    begun = until(lambda: site.processes(run_id, "tasks", "train_cin"))
+    assert begun, site.told()
+    (flow,) = site.processes(run_id, "prefect.engine")
+    site.worker.kill()
+    flow.kill()
+    assert site.end_of(run_id) == "CRASHED"
+    assert "No sign of life" in site.request("GET", f"flow_runs/{run_id}")["state"]["message"]
+    site.worker.start()
+    assert site.end_of(site.start_run()) == "COMPLETED", site.told()
+    assert site.weights() == undisturbed
     assert until(lambda: not site.unended(), patience_s=60), site.unended()
 
 
