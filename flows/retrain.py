@@ -14,6 +14,7 @@ from flows.artifacts import headline, publish_artifacts
 from flows.cluster import require_ray
 from flows.graph import leading_to, read_graph, stale_stages
 from flows.naming import name_flow_run
+from flows.patience import patiently
 from flows.project import prepare
 from flows.residual_fan_out import on_ray
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, StagePolicy, run_stages
@@ -66,7 +67,7 @@ def _bring_up_to_date(
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
     with StageRun(PIPELINE, read_params()) as pipeline:
         run_stages(stages, Path(), pipeline, policy, remote_stages, **on_ray(ray))
-        publish_artifacts(pipeline)
+        patiently(lambda: publish_artifacts(pipeline))
     name_flow_run(stale=())
     return Completed(message=headline())
 

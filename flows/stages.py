@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.graph import Stage
+from flows.patience import patiently
 from flows.process import StageProcesses, stage_environment
 from flows.progress import stage_log
 from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
@@ -128,7 +129,7 @@ def run_stages(
         futures = _submit(stages, surroundings.processes, policy)
     finally:
         _held.variable.reset(token)
-    runs = _task_runs(futures)
+    runs = patiently(lambda: _task_runs(futures))
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
         get_run_logger().info(line)
