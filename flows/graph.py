@@ -1,7 +1,7 @@
 """The DAG as DVC knows it: which stages there are, and what each waits for. `dvc.yaml` is the one place of edges."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -24,6 +24,8 @@ class Stage:
     """The stages that it waits for, less those that one of these waits for."""
     tags: tuple[str, ...] = ()
     """Of its task in Prefect: what `dvc.yaml` has under `meta`."""
+    is_settled: bool = False
+    """Whether it is known to be up to date, so that DVC need not be asked again."""
 
 
 def read_graph() -> list[Stage]:
@@ -53,6 +55,15 @@ def leading_to(last: str, stages: list[Stage]) -> list[Stage]:
         if stage.name in needed:
             needed |= set(stage.upstream)
     return [stage for stage in stages if stage.name in needed]
+
+
+def settled(stages: list[Stage], stale: Collection[str]) -> list[Stage]:
+    """Return `stages`, those marked as settled that neither are among `stale` nor wait for one that may be."""
+    open_ones: set[str] = set()
+    for stage in stages:
+        if stage.name in stale or not open_ones.isdisjoint(stage.upstream):
+            open_ones.add(stage.name)
+    return [replace(stage, is_settled=stage.name not in open_ones) for stage in stages]
 
 
 def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:

@@ -87,7 +87,7 @@ _held = Held()
 def run_stage(stage: Stage) -> State[None]:
     """Run one stage through DVC, here or on another host; its output becomes the task's log."""
     try:
-        was_run = _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
+        was_run = not stage.is_settled and _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
