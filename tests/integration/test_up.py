@@ -172,11 +172,10 @@ def test_the_page_has_progress_tables_summary_and_the_mlflow_run(up: Up, first_r
 def test_a_browser_shows_the_stages_the_artifacts_and_the_schedule(up: Up, first_run: UUID) -> None:
     deployment = up.get("deployments/name/retrain/retrain")["id"]
     page = up.api.replace("/api", "/v2")
-    run = rendered(f"{page}/runs/flow-run/{first_run}")
-    assert "train_autoencoder@healthy" in run
-    assert "accuracy" in run  # the run's last message
-    assert "report" in rendered(f"{page}/runs/flow-run/{first_run}?tab=Artifacts")
-    assert "At 03:00 AM" in rendered(f"{page}/deployments/deployment/{deployment}")
+    run = f"{page}/runs/flow-run/{first_run}"
+    assert "Running stage 'build_split'" in rendered(run)
+    assert "Figures on the test split" in rendered(f"{run}?tab=Artifacts")
+    assert "At 03:00 AM, only on Sunday" in rendered(f"{page}/deployments/deployment/{deployment}")
 
 
 def test_the_webhook_is_told(up: Up, first_run: UUID, webhook: Listener) -> None:
