@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.types import SecretDict
 
 from flows.webhook import WEBHOOK_VARIABLE
+from flows.worker import TAG
 
 HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 """Sent by every run that a worker has started, as often as `prefect.yaml` says."""
@@ -86,9 +87,7 @@ def _notification() -> list[Automation]:
     return [crashed]
 
 
-OF_CORONET: Final = ResourceSpecification(
-    {"prefect.resource.id": "prefect.tag.coronet", "prefect.resource.role": "tag"}
-)
+OF_CORONET: Final = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
 
 
 def _trigger(after: set[str], expect: set[str], within: timedelta) -> EventTrigger:

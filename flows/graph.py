@@ -1,7 +1,7 @@
 """The DAG as DVC knows it: which stages there are, and what each waits for. `dvc.yaml` is the one place of edges."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.stage.cache import RunCacheNotFoundError
+from networkx import transitive_reduction
 
 from coronet_core.errors import CoroNetError
 
@@ -20,9 +21,11 @@ class Stage:
     name: str
     """As DVC addresses it: `train_autoencoder@healthy`."""
     upstream: tuple[str, ...]
-    """The stages whose outs it reads."""
+    """The stages that it waits for, less those that one of these waits for."""
     tags: tuple[str, ...] = ()
     """Of its task in Prefect: what `dvc.yaml` has under `meta`."""
+    is_settled: bool = False
+    """Whether it is known to be up to date, so that DVC need not be asked again."""
 
 
 def read_graph() -> list[Stage]:
@@ -32,7 +35,7 @@ def read_graph() -> list[Stage]:
     """
     try:
         with Repo(".") as repo:
-            graph = repo.index.graph  # networkx: an edge leads from a stage to one that it waits for
+            graph = transitive_reduction(repo.index.graph)  # an edge leads from a stage to one that it waits for
             upstream = {stage.addressing: sorted(up.addressing for up in graph.successors(stage)) for stage in graph}
             tags = {stage.addressing: tuple((stage.meta or {}).get("tags", ())) for stage in graph}
     except DvcException as error:
@@ -52,6 +55,15 @@ def leading_to(last: str, stages: list[Stage]) -> list[Stage]:
         if stage.name in needed:
             needed |= set(stage.upstream)
     return [stage for stage in stages if stage.name in needed]
+
+
+def settled(stages: list[Stage], stale: Collection[str]) -> list[Stage]:
+    """Return `stages`, those marked as settled that neither are among `stale` nor wait for one that may be."""
+    open_ones: set[str] = set()
+    for stage in stages:
+        if stage.name in stale or not open_ones.isdisjoint(stage.upstream):
+            open_ones.add(stage.name)
+    return [replace(stage, is_settled=stage.name not in open_ones) for stage in stages]
 
 
 def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:

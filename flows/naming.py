@@ -2,12 +2,14 @@
 
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from prefect import get_client, runtime
 
+from flows.patience import patiently
 from tasks.params.file import PARAMS_FILE
 from tasks.paths import SPLIT, SPLIT_STAGE
 from tasks.tracking.lineage import dvc_hashes
@@ -25,8 +27,12 @@ def name_flow_run(stale: Sequence[str]) -> None:
     """
     run_id = runtime.flow_run.get_id()
     if run_id is not None:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(UUID(run_id), name=f"{preset()}, data {_data_version(stale)}, code {_commit()}")
+        patiently(partial(_rename, UUID(run_id), f"{preset()}, data {_data_version(stale)}, code {_commit()}"))
+
+
+def _rename(run_id: UUID, name: str) -> None:
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(run_id, name=name)
 
 
 def preset() -> str:

@@ -12,8 +12,9 @@ from coronet_core.errors import CoroNetError
 from flows.alone import alone
 from flows.artifacts import headline, publish_artifacts
 from flows.cluster import require_ray
-from flows.graph import leading_to, read_graph, stale_stages
+from flows.graph import leading_to, read_graph, settled, stale_stages
 from flows.naming import name_flow_run
+from flows.patience import patiently
 from flows.project import prepare
 from flows.residual_fan_out import on_ray
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, StagePolicy, run_stages
@@ -65,8 +66,8 @@ def _bring_up_to_date(
         deliver_leftovers()
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
     with StageRun(PIPELINE, read_params()) as pipeline:
-        run_stages(stages, Path(), pipeline, policy, remote_stages, **on_ray(ray))
-        publish_artifacts(pipeline)
+        run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **on_ray(ray))
+        patiently(lambda: publish_artifacts(pipeline))
     name_flow_run(stale=())
     return Completed(message=headline())
 

@@ -54,10 +54,13 @@ def _stop(*_: object) -> NoReturn:
 
 def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
     """Run a flow; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
+    from prefect import tags
+
     from flows.server import temporary_prefect_server  # late: with nothing to do, no server is needed
+    from flows.worker import TAG
 
     signal.signal(signal.SIGINT, _stop)
-    with temporary_prefect_server():
+    with temporary_prefect_server(), tags(TAG):
         state = run_flow()
     if not state.is_completed():
         raise CoroNetError(state.message or f"the flow ended as {state.name}")

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.graph import Stage
+from flows.patience import patiently
 from flows.process import StageProcesses, stage_environment
 from flows.progress import stage_log
 from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
@@ -86,7 +87,7 @@ _held = Held()
 def run_stage(stage: Stage) -> State[None]:
     """Run one stage through DVC, here or on another host; its output becomes the task's log."""
     try:
-        was_run = _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
+        was_run = not stage.is_settled and _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
@@ -128,7 +129,7 @@ def run_stages(
         futures = _submit(stages, surroundings.processes, policy)
     finally:
         _held.variable.reset(token)
-    runs = _task_runs(futures)
+    runs = patiently(lambda: _task_runs(futures))
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
         get_run_logger().info(line)

@@ -35,7 +35,8 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
             command = ["prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)]
             page = f"http://{HOST}:{prefect_port}"
             _require_free(f"{page}/api/health", prefect_port)
-            servers["prefect"] = stack.enter_context(child_server("prefect", command, f"{page}/api/health"))
+            told = {"PREFECT_UI_API_URL": f"{page}/api"}  # by itself the page asks port 4200
+            servers["prefect"] = stack.enter_context(child_server("prefect", command, f"{page}/api/health", **told))
             stack.enter_context(temporary_settings({PREFECT_API_URL: f"{page}/api"}))
             os.environ["PREFECT_API_URL"] = f"{page}/api"
         if "MLFLOW_TRACKING_URI" not in os.environ:

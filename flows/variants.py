@@ -20,7 +20,7 @@ from prefect.states import Completed, Failed
 from coronet_core.cores import usable_cores
 from coronet_core.errors import CoroNetError
 from flows.alone import alone
-from flows.graph import leading_to, read_graph, stale_stages
+from flows.graph import leading_to, read_graph, settled, stale_stages
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
@@ -61,17 +61,16 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
     try:
         folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
         stages = leading_to(study.last_stage, read_graph())
-        is_stale = bool(stale_stages((stage.name for stage in stages), folder))
+        stale = stale_stages((stage.name for stage in stages), folder)
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
-            if is_stale:
-                run_stages(
-                    stages, folder, run, DEFAULT_POLICY, MLFLOW_TRACKING_URI=absolute_tracking_uri(), **environment
-                )
+            if stale:
+                variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
+                run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, **variables)
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
             run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
     except CoroNetError as error:
         return Failed(message=str(error))
-    if is_stale:
+    if stale:
         return Completed(message=f"{len(stages)} stages")
     return Completed(name=UP_TO_DATE, message="up to date")
 

@@ -8,6 +8,9 @@ import flows
 POOL: Final = "coronet"
 """The work pool of all deployments, as `prefect.yaml` names it."""
 
+TAG: Final = "coronet"
+"""Of all flow runs, as `prefect.yaml` gives it to the deployments': the automations go by it."""
+
 
 def enter_project() -> dict[str, str]:
     """Return the folder that the worker's own `coronet` is installed from; a pull step, so Prefect changes to it."""

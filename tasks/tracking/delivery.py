@@ -141,7 +141,7 @@ def _client() -> "MlflowClient":
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every table it creates
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tables it creates, traces of what is raised
     return MlflowClient(tracking_uri())
 
 

@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 
 from coronet_core.errors import CoroNetError, ParamsError
-from flows.graph import Stage, leading_to, read_graph, stale_stages
+from flows.graph import Stage, leading_to, read_graph, settled, stale_stages
 from flows.workspace import open_workspace, write_params
 from tasks.params.file import read_params
 from tasks.paths import STATE
@@ -86,3 +86,9 @@ def test_the_cache_is_the_projects(project: Path) -> None:
     folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
     with Repo(str(project)) as ours, Repo(str(folder)) as theirs:
         assert theirs.cache.local.path == ours.cache.local.path
+
+
+def test_what_waits_for_no_stale_stage_is_settled() -> None:
+    found = settled(STAGES, ["pneumonia"])
+    assert [stage.name for stage in found if stage.is_settled] == ["split", "healthy"]
+    assert [stage.name for stage in found] == [stage.name for stage in STAGES]

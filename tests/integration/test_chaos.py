@@ -8,7 +8,6 @@ kills, `CORONET_KILLS_SEED` for others.
 import os
 import random
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ STAGES = (
 WEIGHTS = ("autoencoder_healthy", "autoencoder_pneumonia", "cin")
 LATEST_S = 6.0
 """Until after the beginning of a stage at the latest it is killed: it takes about as long."""
+UNENDED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 PATIENCE_S = 400.0
 
@@ -69,7 +69,12 @@ class Site:
     worker: Service
 
     def request(self, method: str, path: str, **body: Any) -> Any:
-        return httpx.request(method, f"{self.api}/{path}", json=body or None, timeout=30).raise_for_status().json()
+        for _ in range(10):
+            answer = httpx.request(method, f"{self.api}/{path}", json=body or None, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # what SQLite does when it is busy
+                break
+            time.sleep(1)
+        return answer.raise_for_status().json()
 
     def start_run(self) -> str:
         deployment = self.request("GET", "deployments/name/retrain/retrain")["id"]
@@ -101,6 +106,12 @@ class Site:
                 continue
         return found
 
+    def unended(self) -> list[str]:
+        """Return the runs of flows and tasks that have no final state."""
+        wanted = {"state": {"type": {"any_": UNENDED}}}
+        found = [self.request("POST", f"{kind}/filter", **{kind: wanted}) for kind in ("flow_runs", "task_runs")]
+        return [f"{run['name']}: {run['state_name']}" for runs in found for run in runs]
+
     def forget(self, stage: str) -> None:
         """Have `stage` to be run again: DVC knows of no run of it."""
         lock, yaml = self.host.folder / "dvc.lock", YAML()
@@ -119,7 +130,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A project that has been run once, with nobody to disturb it."""
     folder, port = tmp_path_factory.mktemp("chaos"), free_port()
     api = f"http://127.0.0.1:{port}/api"
-    server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     worker = ("prefect", "worker", "start", "--pool", "coronet", "--type", "process")
     host = Host(make_project(folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
     with served(folder / "server", f"{api}/health", *server, PREFECT_SERVER_ANALYTICS_ENABLED="false") as serving:
@@ -133,8 +144,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         working.end()
 
 
-def until(reached: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
+def until(reached: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+    deadline = time.monotonic() + patience_s
     while not (found := reached()):
         if time.monotonic() > deadline:
             return None
@@ -153,8 +164,10 @@ def strike(site: Site, kill: Kill, run_id: str) -> None:
         service.start()
         return
     words = ("prefect.engine",) if kill.victim == "flow" else ("tasks",)
-    for process in site.processes(run_id, *words):
-        process.send_signal(signal.SIGKILL)
+    victims = until(lambda: site.processes(run_id, *words), patience_s=60)
+    assert victims, f"no process of a {kill.victim} is left to kill:\n{site.told()}"
+    for process in victims:
+        process.kill()
 
 
 @pytest.mark.parametrize("number", range(1, KILLS + 1))
@@ -171,6 +184,25 @@ def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: lis
     assert finished.returncode == 0, f"{kill}\n{finished.stdout}\n{site.told()}"
     assert site.weights() == undisturbed
     assert site.processes(run_id) == []
+    assert until(lambda: not site.unended(), patience_s=60), site.unended()
+
+
+def test_a_run_whose_host_is_gone_is_marked_as_crashed_and_the_next_one_goes_on(
+    site: Site, undisturbed: list[bytes]
+) -> None:
+    site.forget("train_cin")
+    run_id = site.start_run()
+    begun = until(lambda: site.processes(run_id, "tasks", "train_cin"))
+    assert begun, site.told()
+    (flow,) = site.processes(run_id, "prefect.engine")
+    site.worker.kill()
+    flow.kill()
+    assert site.end_of(run_id) == "CRASHED"
+    assert "No sign of life" in site.request("GET", f"flow_runs/{run_id}")["state"]["message"]
+    site.worker.start()
+    assert site.end_of(site.start_run()) == "COMPLETED", site.told()
+    assert site.weights() == undisturbed
+    assert until(lambda: not site.unended(), patience_s=60), site.unended()
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,25 @@
-"""`kill -9` in the middle of training, and the same command again."""
+"""`kill -9` in the middle of training, a full disk, MLflow's server away: and the same command again."""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from coronet_core.data.manifest import read_manifest
 from coronet_core.shards import Shards
+from flows.server import free_port
 from tasks.paths import IMAGES, MANIFEST
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, make_project
+from tests.integration.hosts import Host, served
 
 pytestmark = pytest.mark.integration
 AUTOENCODERS = ["models/autoencoder_healthy.safetensors", "models/autoencoder_pneumonia.safetensors"]
@@ -119,3 +123,64 @@ def test_a_killed_build_of_the_split_goes_on_where_it_was(new_project: Callable[
     first, second = (Shards.in_folder(project.folder / IMAGES) for project in (killed, undisturbed))
     rows = np.arange(len(first), dtype=np.int64)
     np.testing.assert_array_equal(first.take(rows), second.take(rows))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 120 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small disk")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"needs a small disk, which cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_in_a_line_and_the_next_run_goes_on(small_disk: Path, undisturbed: list[bytes]) -> None:
+    project = make_project(small_disk / "coronet")
+    split = project.run("dvc", "repro", "build_split")
+    assert split.returncode == 0, split.stdout
+    ballast, room = project.folder / "ballast", 200 << 10  # too little for a checkpoint
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - room))
+    full = project.run("dvc", "repro", TARGET)
+    assert full.returncode != 0
+    assert re.search(r"^error: the disk is full.*Free some space: the same command goes on", full.stdout, re.MULTILINE)
+    assert "Traceback" not in full.stdout
+    ballast.unlink()
+    finished = project.run("dvc", "repro", TARGET)
+    assert finished.returncode == 0, finished.stdout
+    assert weights(project) == undisturbed
+
+
+def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
+    new_project: Callable[[], Project], undisturbed: list[bytes], tmp_path: Path
+) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts", "--workers", "1")
+    command = ("mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port))
+    host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
+    with served(tmp_path / "mlflow", f"{address}/health", *command, MLFLOW_DISABLE_TELEMETRY="true") as server:
+        with host.start("dvc", "repro", TARGET) as dvc:
+            wait_for_epoch(dvc)
+            server.kill()
+            output, _ = dvc.communicate()
+        assert dvc.returncode == 0, output
+        assert "MLflow cannot be reached" in output
+        assert weights(host) == undisturbed
+        server.start()
+        assert host.run("dvc", "repro", "train_cin").returncode == 0
+        client = MlflowClient(address)
+        experiment = client.get_experiment_by_name("coronet")
+        assert experiment is not None
+        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+        assert {run.info.status for run in runs.values()} == {"FINISHED"}
+        assert len(runs) == 5
+        for name in ("train_autoencoder@healthy", "train_autoencoder@pneumonia"):
+            history = client.get_metric_history(runs[name].info.run_id, "validation_loss")
+            assert [metric.step for metric in history] == [1, 2, 3, 4]

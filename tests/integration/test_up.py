@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.browser import chromium, rendered
 from flows.server import free_port
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, end_group
@@ -165,6 +166,16 @@ def test_the_page_has_progress_tables_summary_and_the_mlflow_run(up: Up, first_r
     assert {"report", "metrics", "figures", "mlflow-run", "progress-train-autoencoder-healthy"} <= set(found)
     assert found["progress-train-autoencoder-healthy"]["data"] == 100
     assert f"{up.mlflow}/#/experiments/" in found["mlflow-run"]["data"]
+
+
+@pytest.mark.skipif(chromium() is None, reason="needs Chromium, which is not on the path")
+def test_a_browser_shows_the_stages_the_artifacts_and_the_schedule(up: Up, first_run: UUID) -> None:
+    deployment = up.get("deployments/name/retrain/retrain")["id"]
+    page = up.api.replace("/api", "/v2")
+    run = f"{page}/runs/flow-run/{first_run}"
+    assert "Running stage 'build_split'" in rendered(run)
+    assert "Figures on the test split" in rendered(f"{run}?tab=Artifacts")
+    assert "At 03:00 AM, only on Sunday" in rendered(f"{page}/deployments/deployment/{deployment}")
 
 
 def test_the_webhook_is_told(up: Up, first_run: UUID, webhook: Listener) -> None:

@@ -1,0 +1,37 @@
+"""Runs that a kill has left as running on Prefect's page: the next one of the same work says that they have crashed."""
+
+import contextlib
+from uuid import UUID
+
+import httpx
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import PrefectException
+
+MESSAGE = "Its process is gone. A later run goes on where it was."
+
+
+def crash_abandoned(flow_run_id: UUID) -> None:
+    """Give the flow run, whose process is gone, and all below it a final state if they have none.
+
+    A server that does not know it is another one than that it ran on, and one that does not answer is told by nobody.
+    """
+    with contextlib.suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
+        _crash(client, client.read_flow_run(flow_run_id))
+
+
+def _crash(client: SyncPrefectClient, run: FlowRun) -> None:
+    below = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
+    for child in client.read_flow_runs(flow_run_filter=below):
+        _crash(client, child)
+    for task in client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))):
+        if task.state is not None and not task.state.is_final():
+            client.set_task_run_state(task.id, _crashed(), force=True)
+    if run.state is not None and not run.state.is_final():
+        client.set_flow_run_state(run.id, _crashed(), force=True)
+
+
+def _crashed() -> State[None]:
+    return State(type=StateType.CRASHED, name="Crashed", message=MESSAGE)
