@@ -16,12 +16,13 @@ from mlflow import MlflowClient
 from coronet_core.errors import CoroNetError, DataError, TransientError, WeightsError
 from tasks.packaging.description import CIN, package_digest
 from tasks.packaging.package import read_package, write_package
-from tasks.registry import Version, champion, fetch, find_version, register, set_champion, tag_version
-from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG
-from tasks.registry.fetching import FETCHED
+from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
+from tasks.registry.fetching import FETCHED, fetch
 from tasks.registry.lineage import params_digest
 from tasks.registry.model_files import requirements
+from tasks.registry.registration import register
 from tasks.registry.signature import input_example
+from tasks.registry.versions import Version, champion, find_version, tag_version
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 
