@@ -65,7 +65,7 @@ class Service:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.command],
+                self.command,
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -94,8 +94,15 @@ class Service:
 
 
 @contextmanager
-def served(folder: Path, health: str, *command: str, **variables: str) -> Iterator[Service]:
-    """A server with a home of its own, until the end."""
+def served(folder: Path, health: str, *module_and_arguments: str, **variables: str) -> Iterator[Service]:
+    """A server of a Python module with a home of its own, until the end."""
+    with running(folder, health, sys.executable, "-m", *module_and_arguments, **variables) as service:
+        yield service
+
+
+@contextmanager
+def running(folder: Path, health: str, *command: str, **variables: str) -> Iterator[Service]:
+    """The same of any command."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
     service = Service(folder, health, command, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables)
     try:

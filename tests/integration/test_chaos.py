@@ -131,7 +131,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder, port = tmp_path_factory.mktemp("chaos"), free_port()
     api = f"http://127.0.0.1:{port}/api"
     server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    worker = ("prefect", "worker", "start", "--pool", "coronet", "--type", "process")
+    worker = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "coronet", "--type", "process")
     host = Host(make_project(folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
     with served(folder / "server", f"{api}/health", *server, PREFECT_SERVER_ANALYTICS_ENABLED="false") as serving:
         for command in ("deploy", "run"):
