@@ -27,7 +27,7 @@ from botocore.exceptions import (
 from coronet_core.data.dicom import is_dicom
 from coronet_core.data.sources.image_folder import BEGINNING_BYTES, IMAGE_SUFFIXES
 from coronet_core.errors import DataError, TransientError
-from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile
+from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile, within_limit
 
 SCHEME: Final = "s3://"
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -65,16 +65,17 @@ def find_objects(url: str) -> tuple[list[ImageFile], int]:
 
 
 def read_object(file: ImageFile) -> FileContent:
-    """Read an object; one that cannot be read, or is another than was listed, says why.
+    """Read an object; one that cannot be read, is too large, or is another than was listed, says why.
 
     Raises TransientError when the server does not answer: the rest would not be read either.
     """
+    if file.size_bytes > MAX_FILE_BYTES:
+        return within_limit(FileContent(file.path, b""), file.size_bytes)
     bucket, key = _bucket_and_key(file.path)
     try:
-        with _told(file.path):
-            body = _client().get_object(Bucket=bucket, Key=key, IfMatch=file.version)["Body"]
-            with body:
-                return FileContent(file.path, body.read(MAX_FILE_BYTES + 1))
+        with _told(file.path), _client().get_object(Bucket=bucket, Key=key, IfMatch=file.version)["Body"] as body:
+            content = body.read(MAX_FILE_BYTES + 1)  # the server may have told another size
+            return within_limit(FileContent(file.path, content), len(content))
     except DataError as error:
         return FileContent(file.path, b"", f"{CANNOT_BE_OPENED} ({str(error).removeprefix(f'{file.path}: ')})")
 
@@ -122,9 +123,8 @@ def _looks_like_an_image(bucket: str, key: str) -> bool:
     suffix = PurePosixPath(key).suffix
     if suffix:
         return suffix.lower() in IMAGE_SUFFIXES
-    beginning = _client().get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BEGINNING_BYTES - 1}")["Body"]
-    with beginning:
-        return is_dicom(beginning.read())
+    with _client().get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BEGINNING_BYTES - 1}")["Body"] as body:
+        return is_dicom(body.read(BEGINNING_BYTES))
 
 
 @contextmanager
