@@ -23,6 +23,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.exceptions import ConnectionError as S3ConnectionError
 
 from coronet_core.data.dicom import is_dicom
 from coronet_core.data.sources.image_folder import BEGINNING_BYTES, IMAGE_SUFFIXES
@@ -102,7 +103,7 @@ def _is_address(bucket: str) -> bool:
 def _client() -> Any:
     """Return the client, which threads may share."""
     has_own_server = "AWS_ENDPOINT_URL" in os.environ or "AWS_ENDPOINT_URL_S3" in os.environ
-    return boto3.client(
+    return boto3.Session().client(
         "s3",
         config=Config(
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -142,7 +143,7 @@ def _told(url: str) -> Iterator[None]:
         raise DataError(
             f"{url}: no keys for S3. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         ) from error
-    except (HTTPClientError, IncompleteReadError) as error:
+    except (S3ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TransientError(f"{url}: the S3 server does not answer ({type(error).__name__}).") from error
     except BotoCoreError as error:
         raise DataError(f"{url}: {error}") from error
