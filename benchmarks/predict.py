@@ -29,7 +29,7 @@ from coronet_core.metrics.confusion import confusion_matrix
 PROJECT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
 RAW = "data/raw/xray"
-TRAINED_ON_PER_CLASS = 500
+TRAINED_ON_PER_CLASS = 200
 SOME = 1000
 SIDE_PX = 64
 POLL_S = 0.05

@@ -1,5 +1,6 @@
 """How maps are made for images that belong to no run: as the run did that trained the model, or as a file says."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -47,7 +48,7 @@ class MapSettings:
         if STAGE not in found or "seed" not in found:
             return None
         try:
-            params = TypeAdapter(ExplainParams).validate_python(found[STAGE])
+            params = TypeAdapter(ExplainParams).validate_json(json.dumps(found[STAGE]))
         except ValidationError as error:
             raise ParamsError(
                 f"the run that trained the model has a section {STAGE} of another version of CoroNet. Give a file with "

@@ -33,6 +33,13 @@ class FileContent:
     error: str | None = None
 
 
+def within_limit(content: FileContent, size_bytes: int) -> FileContent:
+    """Return `content` of a file of this size, or that it is too large for an X-ray."""
+    if size_bytes <= MAX_FILE_BYTES:
+        return content
+    return FileContent(content.path, b"", f"too large ({size_bytes / 2**20:.0f} MiB)")
+
+
 def shards_of(files: Sequence[ImageFile], max_files: int) -> list[list[ImageFile]]:
     """Cut `files`, in order, into shards of at most `max_files` files that fit into memory several at a time."""
     shards: list[list[ImageFile]] = []

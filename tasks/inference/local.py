@@ -8,7 +8,7 @@ from pathlib import Path
 from coronet_core.data.record import file_version
 from coronet_core.data.sources.image_folder import is_image_file
 from coronet_core.errors import DataError
-from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile
+from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile, within_limit
 
 
 def find_local(path: str) -> tuple[list[ImageFile], int]:
@@ -31,13 +31,15 @@ def find_local(path: str) -> tuple[list[ImageFile], int]:
 
 
 def read_local(file: ImageFile) -> FileContent:
-    """Read a file; one that cannot be read says why."""
+    """Read a file; one that cannot be read, or is too large for an X-ray, says why."""
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to must not hold us
         with open(descriptor, "rb") as opened:  # noqa: PTH123  # by its descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 return FileContent(file.path, b"", "not a regular file")
-            return FileContent(file.path, opened.read(MAX_FILE_BYTES + 1))
+            content = b"" if status.st_size > MAX_FILE_BYTES else opened.read(MAX_FILE_BYTES + 1)  # it may be growing
+            return within_limit(FileContent(file.path, content), max(status.st_size, len(content)))
     except OSError as error:
         return FileContent(file.path, b"", f"{CANNOT_BE_OPENED} ({error.strerror or type(error).__name__})")
 

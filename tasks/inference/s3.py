@@ -23,11 +23,12 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.exceptions import ConnectionError as S3ConnectionError
 
 from coronet_core.data.dicom import is_dicom
 from coronet_core.data.sources.image_folder import BEGINNING_BYTES, IMAGE_SUFFIXES
 from coronet_core.errors import DataError, TransientError
-from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile
+from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile, within_limit
 
 SCHEME: Final = "s3://"
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -65,16 +66,17 @@ def find_objects(url: str) -> tuple[list[ImageFile], int]:
 
 
 def read_object(file: ImageFile) -> FileContent:
-    """Read an object; one that cannot be read, or is another than was listed, says why.
+    """Read an object; one that cannot be read, is too large, or is another than was listed, says why.
 
     Raises TransientError when the server does not answer: the rest would not be read either.
     """
+    if file.size_bytes > MAX_FILE_BYTES:
+        return within_limit(FileContent(file.path, b""), file.size_bytes)
     bucket, key = _bucket_and_key(file.path)
     try:
-        with _told(file.path):
-            body = _client().get_object(Bucket=bucket, Key=key, IfMatch=file.version)["Body"]
-            with body:
-                return FileContent(file.path, body.read(MAX_FILE_BYTES + 1))
+        with _told(file.path), _client().get_object(Bucket=bucket, Key=key, IfMatch=file.version)["Body"] as body:
+            content = body.read(MAX_FILE_BYTES + 1)  # the server may have told another size
+            return within_limit(FileContent(file.path, content), len(content))
     except DataError as error:
         return FileContent(file.path, b"", f"{CANNOT_BE_OPENED} ({str(error).removeprefix(f'{file.path}: ')})")
 
@@ -101,7 +103,7 @@ def _is_address(bucket: str) -> bool:
 def _client() -> Any:
     """Return the client, which threads may share."""
     has_own_server = "AWS_ENDPOINT_URL" in os.environ or "AWS_ENDPOINT_URL_S3" in os.environ
-    return boto3.client(
+    return boto3.Session().client(
         "s3",
         config=Config(
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -122,9 +124,8 @@ def _looks_like_an_image(bucket: str, key: str) -> bool:
     suffix = PurePosixPath(key).suffix
     if suffix:
         return suffix.lower() in IMAGE_SUFFIXES
-    beginning = _client().get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BEGINNING_BYTES - 1}")["Body"]
-    with beginning:
-        return is_dicom(beginning.read())
+    with _client().get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BEGINNING_BYTES - 1}")["Body"] as body:
+        return is_dicom(body.read(BEGINNING_BYTES))
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def _told(url: str) -> Iterator[None]:
         raise DataError(
             f"{url}: no keys for S3. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         ) from error
-    except (HTTPClientError, IncompleteReadError) as error:
+    except (S3ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TransientError(f"{url}: the S3 server does not answer ({type(error).__name__}).") from error
     except BotoCoreError as error:
         raise DataError(f"{url}: {error}") from error

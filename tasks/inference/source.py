@@ -27,9 +27,12 @@ def params_of_run(source: str | None) -> dict[str, Any]:
 
 
 def package_folder(source: str) -> Path:
-    """Return the folder of the package that `source` names."""
+    """Return the folder of the package that `source` names; a registered one is downloaded once."""
     if source.startswith(REGISTRY_SCHEME):
-        raise DataError(f"model = {source}: this version has no registry. Leave it out for the project's last run.")
+        from tasks.registry.fetching import fetch  # late: MLflow takes a while
+        from tasks.registry.versions import find_version
+
+        return fetch(find_version(source))
     if not Path(source).is_dir():
         raise DataError(f"model = {source}: no such folder. Allowed: {ALLOWED}.")
     return Path(source)

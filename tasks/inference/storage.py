@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from coronet_core.errors import DataError
-from tasks.inference.files import MAX_FILE_BYTES, FileContent, ImageFile
+from tasks.inference.files import FileContent, ImageFile
 from tasks.inference.local import find_local, read_local
 
 S3: Final = "s3://"
@@ -42,12 +42,11 @@ def read_files(files: Sequence[ImageFile]) -> list[FileContent]:
 
 def read(file: ImageFile) -> FileContent:
     """Read a file; one that cannot be read, or is too large for an X-ray, says why."""
-    if file.size_bytes > MAX_FILE_BYTES:
-        return _too_large(file, file.size_bytes)
-    content = _read_object(file) if file.path.startswith(S3) else read_local(file)
-    if len(content.content) > MAX_FILE_BYTES:  # it has grown, or its storage said another size
-        return _too_large(file, len(content.content))
-    return content
+    if file.path.startswith(S3):
+        from tasks.inference.s3 import read_object
+
+        return read_object(file)
+    return read_local(file)
 
 
 def _find(path: str) -> tuple[list[ImageFile], int]:
@@ -58,13 +57,3 @@ def _find(path: str) -> tuple[list[ImageFile], int]:
     if URL.match(path):
         raise DataError(f"{path}: refused. Images are read from this machine and from {S3}bucket/key, nothing else.")
     return find_local(path)
-
-
-def _read_object(file: ImageFile) -> FileContent:
-    from tasks.inference.s3 import read_object
-
-    return read_object(file)
-
-
-def _too_large(file: ImageFile, size_bytes: int) -> FileContent:
-    return FileContent(file.path, b"", f"too large ({size_bytes / 2**20:.0f} MiB)")

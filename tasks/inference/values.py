@@ -15,7 +15,8 @@ import numpy as np
 from coronet_core.data.record import file_version
 from coronet_core.errors import DataError
 from tasks.inference.arrays import encoded
-from tasks.inference.files import MAX_FILE_BYTES, FileContent, ImageFile, read
+from tasks.inference.files import MAX_FILE_BYTES, FileContent, ImageFile
+from tasks.inference.local import read_local
 
 ADDRESS: Final = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 """How URLs begin. Base64 text has no colon."""
@@ -80,5 +81,5 @@ def _is_file(text: str) -> bool:
 
 
 def _file(path: Path, name: str) -> FileContent:
-    found = read(ImageFile(str(path), file_version(path), path.stat().st_size if path.is_file() else 0))
+    found = read_local(ImageFile(str(path), file_version(path), path.stat().st_size if path.is_file() else 0))
     return FileContent(name, found.content, found.error)

@@ -8,6 +8,7 @@ kills, `CORONET_KILLS_SEED` for others.
 import os
 import random
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
