@@ -7,6 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
+from flows.promotion_cli import promote, rollback
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -22,6 +23,8 @@ app = typer.Typer(
 RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
 
 app.add_typer(data_app, name="data")
+app.command()(promote)
+app.command()(rollback)
 
 
 @app.command()

@@ -50,8 +50,8 @@ def _stop(*_: object) -> NoReturn:
     os._exit(130)
 
 
-def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
-    """Run a flow; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
+def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
+    """Run a flow and return its final state; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
     from flows.server import temporary_prefect_server  # late: with nothing to do, no server is needed
 
     signal.signal(signal.SIGINT, _stop)
@@ -59,6 +59,7 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
         state = run_flow()
     if not state.is_completed():
         raise CoroNetError(state.message or f"the flow ended as {state.name}")
+    return state
 
 
 def _show_results() -> None:
