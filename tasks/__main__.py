@@ -28,6 +28,7 @@ STAGES = {
     "audit": ["audit"],
     "explain": ["explain"],
     "report": [],
+    "package": [],
 }
 """The stages and the sections of the params that MLflow is told with them."""
 PARALLEL = ("train_autoencoder", "train_cin")

@@ -34,6 +34,8 @@ REPORT: Final = Path("reports/report.html")
 MODEL_CARD: Final = Path("reports/MODEL_CARD.md")
 FIGURES: Final = Path("reports/figures")
 """The figures of the report as files, each named as the report calls it."""
+PACKAGE: Final = Path("models/coronet")
+"""The folder of the whole trained CoroNet, as the registry takes it."""
 
 ABLATIONS_TABLE: Final = Path("reports/ablations.json")
 ABLATIONS_PAGE: Final = Path("reports/ablations.html")

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from coronet_core.errors import DataError
 from tasks.params.file import PARAMS_FILE
-from tasks.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, RESIDUALS, SPLIT_STAGE, autoencoder_weights
+from tasks.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, PACKAGE, RESIDUALS, SPLIT_STAGE, autoencoder_weights
 
 NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
 
@@ -31,6 +31,25 @@ class Lock:
         """Return the params that `stage` ran with, by the keys that `dvc.yaml` names."""
         found: dict[str, Any] = self._stages[stage]["params"][str(PARAMS_FILE)]
         return found
+
+    def all_params(self) -> dict[str, Any]:
+        """Return the params that all stages ran with, by section: `{"seed": 1, "cin": {"epochs": 2, ...}}`."""
+        found: dict[str, Any] = {}
+        for stage in self._stages:
+            for key, value in self._stages[stage].get("params", {}).get(str(PARAMS_FILE), {}).items():
+                *sections, name = key.split(".")
+                section = found
+                for step in sections:
+                    section = section.setdefault(step, {})
+                section[name] = section.get(name, {}) | value if isinstance(value, dict) else value
+        return found
+
+    def md5s(self) -> dict[str, str]:
+        """Return DVC's digest of each file and folder that a stage read or wrote, by path."""
+        entries = [
+            entry for stage in self._stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])
+        ]
+        return {entry["path"]: entry["md5"] for entry in entries if not entry["path"].startswith(str(PACKAGE))}
 
     def check_models(self) -> None:
         """Raise DataError unless the networks and the calibration of this folder were made from one another."""

@@ -53,6 +53,7 @@ def test_stages_are_those_that_can_be_run() -> None:
         ("audit", [paths.AUDIT]),
         ("explain", [paths.EXPLANATIONS, paths.EXPLANATION_MEASURES]),
         ("report", [paths.REPORT, paths.MODEL_CARD, paths.FIGURES]),
+        ("package", [paths.PACKAGE]),
     ],
 )
 def test_outs_are_the_paths_of_the_code(name: str, outs: list[Path]) -> None:

@@ -1,0 +1,36 @@
+"""Stage `package`: weights, calibration and model card in; the package of the whole CoroNet out."""
+
+from pathlib import Path
+
+from tasks.inference.lock import Lock
+from tasks.inference.model import TrainedModel
+from tasks.packaging.description import CARD, DESCRIPTION, Lineage, package_digest
+from tasks.packaging.package import write_package
+from tasks.paths import MODEL_CARD, PACKAGE
+from tasks.progress import say
+from tasks.stage import StageContext
+from tasks.tracking.run import code_version
+
+
+def run(context: StageContext) -> None:
+    """Write the package of this run, and tell MLflow of its description and its card."""
+    write_package(PACKAGE, TrainedModel.of_project(Path()), MODEL_CARD.read_text(encoding="utf-8"), lineage_here())
+    digest = package_digest(PACKAGE)
+    context.tracking.tags({"package": digest})
+    for name in (DESCRIPTION, CARD):
+        context.tracking.artifact(PACKAGE / name)
+    say(f"package: {PACKAGE}, {digest[:12]}")
+
+
+def lineage_here() -> Lineage:
+    """Return what the last run of the project in the current folder was made from."""
+    lock, version = Lock(Path()), code_version()
+    md5s = lock.md5s()
+    code = {path: md5 for path, md5 in md5s.items() if path.startswith(("coronet_core/", "tasks/"))}
+    return Lineage(
+        commit=version["git.commit"],
+        has_local_changes=version.get("git.dirty") == "true",
+        params=lock.all_params(),
+        data={path: md5 for path, md5 in md5s.items() if path not in code},
+        code=code,
+    )

@@ -1,0 +1,60 @@
+"""A model with networks that have learnt nothing, and the lineage of none: a package of it is made in a moment."""
+
+from safetensors.torch import save
+
+from coronet_core.metrics.calibration import CalibrationErrors
+from coronet_core.models import FPAE, build_cin
+from coronet_core.out_of_distribution import EnergyReference
+from tasks.evaluation.calibration import Calibration
+from tasks.inference.model import TrainedModel
+from tasks.packaging.description import Lineage
+from tests.conftest import PROJECT
+
+CARD = "# CoroNet\n\nResearch software, not a medical device.\n"
+
+
+def untrained_model() -> TrainedModel:
+    """Return it, with the preprocessing of the demo."""
+    from tasks.params.file import read_params
+
+    params = read_params(PROJECT / "params.yaml")
+    errors = CalibrationErrors(ece=0.1, brier=0.2, nll=0.3)
+    return TrainedModel(
+        image_size_px=params.data.image_size_px,
+        aspect=params.data.aspect,
+        residuals=params.residuals,
+        cin_input=params.cin.input,
+        batch_size=params.evaluate.batch_size,
+        autoencoders={"healthy": save(FPAE().state_dict()), "pneumonia": save(FPAE().state_dict())},
+        cin=save(build_cin(params.cin.input).state_dict()),
+        calibration=Calibration(
+            images={"healthy": 3, "pneumonia": 3, "covid19": 3},
+            temperature=1.5,
+            before=errors,
+            after=errors,
+            miscoverage=0.1,
+            conformal_quantile=0.6,
+            sensitivity_floor=0.9,
+            covid19_threshold=0.2,
+            energies=EnergyReference(
+                mean=(-2.0, -2.0, -1.0),
+                covariance=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+                threshold=3.0,
+                percentile=95.0,
+                images=9,
+            ),
+            warnings=[],
+        ),
+    )
+
+
+def some_lineage(**changes: object) -> Lineage:
+    """Return the lineage of a run that never was."""
+    fields = {
+        "commit": "a" * 40,
+        "has_local_changes": False,
+        "params": {"seed": 1},
+        "data": {"data/split": "b" * 32 + ".dir"},
+        "code": {"tasks/package.py": "c" * 32},
+    }
+    return Lineage(**(fields | changes))  # type: ignore[arg-type]
