@@ -21,7 +21,7 @@ from prefect.states import Running
 from pydantic import Field
 
 from flows.decision import as_markdown
-from tasks.promotion.champions import Judgement
+from tasks.promotion.succession import Judgement
 from tasks.promotion.log import this_user
 
 POLL_S: Final = 5

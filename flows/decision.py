@@ -4,7 +4,7 @@ from typing import Final
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from tasks.promotion.champions import Judgement, Rollback
+from tasks.promotion.succession import Judgement, Rollback
 from tasks.reporting.pages import environment, plain
 
 DECISION_KEY: Final = "promotion"

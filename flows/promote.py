@@ -5,8 +5,8 @@ from typing import Final
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from tasks.registry.registry import champion, find_version, register
-from tasks.registry.version import Version
+from tasks.registry.registration import register
+from tasks.registry.versions import Version, champion, find_version
 
 from coronet_core.errors import CoroNetError
 from flows.approval import Answer, ask
@@ -18,8 +18,8 @@ from tasks.devices import device_type
 from tasks.params.file import read_params
 from tasks.params.promotion import Approval
 from tasks.paths import PACKAGE
-from tasks.promotion import champions
-from tasks.promotion.champions import Judgement
+from tasks.promotion import succession
+from tasks.promotion.succession import Judgement
 from tasks.promotion.log import this_user
 from tasks.stage import use_cpu_threads
 
@@ -53,7 +53,7 @@ def promote_version(version: Version, approval: Approval | None) -> State[None]:
         return Completed(name=IS_CHAMPION, message=f"version {version.number} is the champion already")
     params = read_params()
     use_cpu_threads(share=1)
-    judgement = champions.judge(version, params, torch.device(device_type(params)))
+    judgement = succession.judge(version, params, torch.device(device_type(params)))
     publish_decision(judgement)
     decision = judgement.decision
     for ruling in decision.rulings:
@@ -65,7 +65,7 @@ def promote_version(version: Version, approval: Approval | None) -> State[None]:
         answer = _asked(judgement, params.promotion.approval_timeout_hours)
     if not answer.is_yes:
         return Completed(name=DECLINED, message=f"version {version.number} is not promoted: {answer.comment or 'no'}")
-    champions.promote(judgement, answer.by, answer.comment)
+    succession.promote(judgement, answer.by, answer.comment)
     instead = "" if former is None else f", in place of version {former.number}"
     return Completed(name=PROMOTED, message=f"version {version.number} is the champion{instead}")
 
@@ -82,8 +82,8 @@ def _asked(judgement: Judgement, timeout_hours: float) -> Answer:
     try:
         answer = ask(judgement, timeout_hours)
     except BaseException as error:
-        champions.decline(judgement, this_user(), f"the question has ended without an answer ({type(error).__name__})")
+        succession.decline(judgement, this_user(), f"the question has ended without an answer ({type(error).__name__})")
         raise
     if not answer.is_yes:
-        champions.decline(judgement, answer.by, answer.comment or "no")
+        succession.decline(judgement, answer.by, answer.comment or "no")
     return answer

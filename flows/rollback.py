@@ -10,7 +10,7 @@ from coronet_core.errors import CoroNetError
 from flows.decision import publish_rollback
 from flows.project import prepare
 from flows.webhook import AT_ITS_END
-from tasks.promotion.champions import roll_back
+from tasks.promotion.succession import roll_back
 from tasks.promotion.log import this_user
 
 ROLLED_BACK: Final = "Rolled back"

@@ -15,8 +15,9 @@ from tasks.promotion.contest import comparison_with
 from tasks.promotion.evidence import Evidence
 from tasks.promotion.gate import Decision, decide
 from tasks.promotion.log import Event, Line, append, former_champions, lines_of, this_user
-from tasks.registry import registry
-from tasks.registry.version import Version
+from tasks.registry.champions import set_champion
+from tasks.registry.fetching import fetch
+from tasks.registry.versions import Version, all_versions, champion, tag_version
 
 DECIDED: Final = "promotion"
 """Tag with the event of the last line about a version."""
@@ -48,30 +49,29 @@ def judge(version: Version, params: Params, device: torch.device) -> Judgement:
 
     Raises DataError if its reports or what the champion says of its test images cannot be had.
     """
-    champion = registry.champion()
-    evidence = Evidence.of_package(version.number, registry.fetch(version))
-    candidate = evidence.candidate()
-    comparison = None
-    if champion is not None:
-        package = registry.fetch(champion)
-        of_champion = Evidence.of_package(champion.number, package)
+    reigning = champion()
+    evidence = Evidence.of_package(version.number, fetch(version))
+    candidate, comparison = evidence.candidate(), None
+    if reigning is not None:
+        package = fetch(reigning)
+        of_champion = Evidence.of_package(reigning.number, package)
         comparison = comparison_with(of_champion, package, evidence, params, device)
     decision = decide(candidate, comparison, params.promotion)
-    judgement = Judgement(version=version, champion=champion, decision=decision)
-    event: Event = "passed" if judgement.decision.passed else "refused"
-    _write(version, judgement.line(event, judgement.decision.reasons, this_user(), champion))
+    judgement = Judgement(version=version, champion=reigning, decision=decision)
+    event: Event = "passed" if decision.passed else "refused"
+    _write(version, judgement.line(event, decision.reasons, this_user(), reigning))
     return judgement
 
 
 def promote(judgement: Judgement, by: str, comment: str = "") -> None:
     """Make a version that has passed the champion. Raises CoroNetError if another one became champion meanwhile."""
-    version, champion = judgement.version, judgement.champion
+    version = judgement.version
     try:
-        registry.set_champion(version, expected=champion)
+        set_champion(version, expected=judgement.champion)
     except TransientError:
         raise
     except CoroNetError as error:
-        _write(version, judgement.line("overtaken", [str(error)], by, registry.champion()))
+        _write(version, judgement.line("overtaken", [str(error)], by, champion()))
         raise
     _write(version, judgement.line("promoted", [*judgement.decision.reasons, *filter(None, [comment])], by, version))
 
@@ -96,11 +96,11 @@ def roll_back(reason: str, by: str) -> Rollback:
     """
     if not reason.strip():
         raise CoroNetError("a rollback needs a reason: say what is wrong with the champion.")
-    removed = registry.champion()
+    removed = champion()
     if removed is None:
         raise CoroNetError("there is no champion: nothing to roll back.")
     restored = _former_champion(removed)
-    registry.set_champion(restored, expected=removed)
+    set_champion(restored, expected=removed)
     line = Line(
         event="rolled back",
         version=removed.number,
@@ -113,14 +113,14 @@ def roll_back(reason: str, by: str) -> Rollback:
     return Rollback(removed=removed, restored=restored)
 
 
-def _former_champion(champion: Version) -> Version:
-    """Return the last champion before `champion` that has not been rolled back and still exists."""
-    versions = {version.number: version for version in registry.versions()}
+def _former_champion(removed: Version) -> Version:
+    """Return the last champion before `removed` that has not been rolled back and still exists."""
+    versions = {version.number: version for version in all_versions()}
     lines = lines_of(version.tags for version in versions.values())
-    former = [number for number in former_champions(lines, champion.number) if number in versions]
+    former = [number for number in former_champions(lines, removed.number) if number in versions]
     if not former:
         raise CoroNetError(
-            f"version {champion.number} is the first champion on record: there is none to go back to. Promote another "
+            f"version {removed.number} is the first champion on record: there is none to go back to. Promote another "
             "version with `coronet promote VERSION`."
         )
     return versions[former[-1]]
@@ -135,7 +135,7 @@ def _write(version: Version, line: Line) -> None:
         f"{DECIDED}.by": line.by,
         f"{DECIDED}.time": line.time,
     }
-    registry.tag_version(version, summary | line.as_tag())
+    tag_version(version, summary | line.as_tag())
 
 
 def _number(version: Version | None) -> int | None:
