@@ -21,8 +21,8 @@ from prefect.states import Running
 from pydantic import Field
 
 from flows.decision import as_markdown
-from tasks.promotion.succession import Judgement
 from tasks.promotion.log import this_user
+from tasks.promotion.succession import Judgement
 
 POLL_S: Final = 5
 SECONDS_AN_HOUR: Final = 3600

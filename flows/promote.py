@@ -5,8 +5,6 @@ from typing import Final
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from tasks.registry.registration import register
-from tasks.registry.versions import Version, champion, find_version
 
 from coronet_core.errors import CoroNetError
 from flows.approval import Answer, ask
@@ -19,8 +17,10 @@ from tasks.params.file import read_params
 from tasks.params.promotion import Approval
 from tasks.paths import PACKAGE
 from tasks.promotion import succession
-from tasks.promotion.succession import Judgement
 from tasks.promotion.log import this_user
+from tasks.promotion.succession import Judgement
+from tasks.registry.registration import register
+from tasks.registry.versions import Version, champion, find_version
 from tasks.stage import use_cpu_threads
 
 PROMOTED: Final = "Promoted"

@@ -10,8 +10,8 @@ from coronet_core.errors import CoroNetError
 from flows.decision import publish_rollback
 from flows.project import prepare
 from flows.webhook import AT_ITS_END
-from tasks.promotion.succession import roll_back
 from tasks.promotion.log import this_user
+from tasks.promotion.succession import roll_back
 
 ROLLED_BACK: Final = "Rolled back"
 

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import torch
 
+from coronet_core.data.manifest import read_notes
 from coronet_core.errors import DataError
 from tasks.evaluation.prediction import SplitPredictions
 from tasks.packaging.package import read_package
 from tasks.params.schema import Params
-from tasks.paths import SPLIT, SPLIT_STAGE
+from tasks.paths import MANIFEST, SPLIT, SPLIT_STAGE
 from tasks.promotion.comparison import Comparison, compare
 from tasks.promotion.evidence import Evidence
 from tasks.promotion.retest import answers_on_test_images
+from tasks.splitting.split_rules import IDS
 from tasks.tracking.lineage import dvc_hashes
 
 
@@ -27,34 +29,34 @@ def comparison_with(
 
     Raises DataError when what is needed for it cannot be had.
     """
-    ours, notes = candidate.predictions(), list[str]()
+    ours = candidate.predictions()
     if ours is None:
         raise DataError(
             f"what version {candidate.version} said of its test images is nowhere to be found. Promote it where it was "
             "made, or push its results from there with `dvc push`."
         )
-    if champion.split_md5 == candidate.split_md5:
-        theirs, seen = champion.predictions(), frozenset[str]()
-    else:
-        theirs, seen = None, _seen_by(champion, candidate)
-        notes.append("The split has changed since the champion was made.")
-    if seen is None:
-        notes.append(
-            f"Which patients version {champion.version} was trained with is not known. Where they are among the test "
-            "patients, it has an unfair advantage here."
-        )
+    is_same_split = champion.split_md5 == candidate.split_md5
+    theirs, seen, notes = champion.predictions() if is_same_split else None, frozenset[str](), []
     if theirs is None:
         theirs = _retested(champion, package, candidate, params, device)
         notes.append(f"Version {champion.version} was tested again, on the images of version {candidate.version}.")
-    found = compare(ours, theirs, champion.version, seen or (), params)
+    if not is_same_split:
+        notes.append("The split has changed since the champion was made.")
+        if (known := _seen_by(champion)) is None:
+            notes.append(
+                f"Which patients version {champion.version} was trained with is not known. Where they are among the "
+                "test patients, it has an unfair advantage here."
+            )
+        seen = known or seen
+    found = compare(ours, theirs, champion.version, seen, params)
     return replace(found, notes=(*found.notes, *notes))
 
 
-def _seen_by(champion: Evidence, candidate: Evidence) -> frozenset[str] | None:
-    """Return the patients that the champion was trained with, as the candidate's split calls them, if that is known."""
-    theirs, ours = champion.seen_patients(), candidate.seen_patients()
-    is_known = theirs is not None and ours is not None and theirs.named_by == ours.named_by
-    return theirs.ids if theirs is not None and is_known else None
+def _seen_by(champion: Evidence) -> frozenset[str] | None:
+    """Return the patients that the champion was trained with, as the split in this folder calls them, if known."""
+    theirs = champion.seen_patients()
+    is_named_alike = theirs is not None and theirs.named_by == read_notes(MANIFEST).get(IDS)
+    return theirs.ids if theirs is not None and is_named_alike else None
 
 
 def _retested(

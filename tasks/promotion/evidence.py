@@ -62,7 +62,7 @@ class Evidence:
 
     def predictions(self) -> SplitPredictions | None:
         """Return what the version said of its test images; None if that is nowhere to be found."""
-        content = content_of(PREDICTIONS, self.md5s[str(PREDICTIONS)])
+        content = self._content(PREDICTIONS)
         return None if content is None else read_predictions(io.BytesIO(content))
 
     def seen_patients(self) -> "SeenPatients | None":
@@ -72,15 +72,19 @@ class Evidence:
         return None if content is None else SeenPatients.of_manifest(content)
 
     def _report(self, path: Path) -> dict[str, Any]:
-        content = content_of(path, self.md5s[str(path)])
+        content = self._content(path)
         if content is None:
             raise DataError(
                 f"{path} of version {self.version} is neither here nor in DVC's cache or remote (md5 "
-                f"{self.md5s[str(path)]}). Promote it where it was made, push its results with `dvc push`, or make "
-                f"them again with `coronet reproduce {self.version}`."
+                f"{self.md5s.get(str(path))}). Promote it where it was made, push its results there with `dvc push`, "
+                f"or make them again with `coronet reproduce {self.version}`."
             )
         report: dict[str, Any] = json.loads(content)
         return report
+
+    def _content(self, path: Path) -> bytes | None:
+        md5 = self.md5s.get(str(path))
+        return None if md5 is None else content_of(path, md5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +92,13 @@ class SeenPatients:
     """The patients of a version's training and validation splits."""
 
     ids: frozenset[str]
-    named_by: bytes | None
+    named_by: str | None
     """Fingerprint of how they are called: ids of another one are other names."""
 
     @classmethod
     def of_manifest(cls, content: bytes) -> Self:
         """Return those of a manifest, given as the content of its file."""
         table = pq.read_table(io.BytesIO(content), columns=["patient_id", "split"])
-        notes = table.schema.metadata or {}
+        notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         seen = table.filter(pc.is_in(table["split"], pa.array(SEEN)))["patient_id"]
-        return cls(ids=frozenset(seen.to_pylist()), named_by=notes.get(IDS.encode()))
+        return cls(ids=frozenset(seen.to_pylist()), named_by=notes.get(IDS))

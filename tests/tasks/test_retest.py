@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +11,14 @@ from coronet_core.data.image import decode
 from coronet_core.data.manifest import read_manifest
 from coronet_core.data.options import Aspect
 from coronet_core.errors import DataError
-from coronet_core.models import FPAE, build_cin
-from coronet_core.weights import save_weights
-from tasks import build_split, calibrate, evaluate, materialize_residuals
-from tasks.evaluation.calibration import read_calibration
 from tasks.evaluation.prediction_table import read_predictions
 from tasks.inference.model import TrainedModel
 from tasks.inference.networks import Networks
 from tasks.params.schema import Params
-from tasks.paths import CIN_WEIGHTS, MANIFEST, PREDICTIONS, autoencoder_weights
+from tasks.paths import MANIFEST, PREDICTIONS
 from tasks.promotion.retest import answers_on_test_images
 from tasks.splitting.sources import ids_of, list_images
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
-from tests.tasks.finished_run import small_params
+from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 
 CPU = torch.device("cpu")
 STORED_AS = (64, Aspect.STRETCH)
@@ -36,29 +29,12 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
     """The params of a run up to `evaluate`, with networks that have learnt nothing, in the current folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
-        Path("data/raw").mkdir(parents=True)
-        context = StageContext(name="build_split", params=small_params(), tracking=StageRun("retest", {}))
-        build_split.run(context)
-        for label in ("healthy", "pneumonia"):
-            save_weights(FPAE(), autoencoder_weights(label))
-        save_weights(build_cin(), CIN_WEIGHTS)
-        for stage in (materialize_residuals, calibrate, evaluate):
-            stage.run(replace(context, name=stage.__name__.rpartition(".")[2]))
-        yield context.params
+        yield run_up_to_evaluate().params
 
 
 @pytest.fixture
 def model(params: Params) -> TrainedModel:
-    return TrainedModel(
-        image_size_px=64,
-        aspect=Aspect.STRETCH,
-        residuals=params.residuals,
-        cin_input=params.cin.input,
-        batch_size=params.evaluate.batch_size,
-        autoencoders={label: autoencoder_weights(label).read_bytes() for label in ("healthy", "pneumonia")},
-        cin=CIN_WEIGHTS.read_bytes(),
-        calibration=read_calibration(),
-    )
+    return model_of_run(params)
 
 
 def test_a_model_tested_again_says_what_it_said(model: TrainedModel, params: Params) -> None:
