@@ -24,6 +24,13 @@ SCHEMA: Final = pa.schema(
     ]
 )
 
+ANSWERS: Final = [
+    field
+    for field in SCHEMA
+    if field.name not in ("path", "prediction_set") and not field.name.startswith(("logit_", "probability_"))
+]
+"""What a program is told of an image that has no name."""
+
 
 def described(answers: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """Return `answers` with the reasons for abstentions, and whether each image is out of distribution."""

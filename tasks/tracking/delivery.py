@@ -50,7 +50,7 @@ def page_of_run(run_id: str) -> str | None:
     if not uri.startswith(("http://", "https://")):
         return None
     try:
-        experiment_id = _client().get_run(run_id).info.experiment_id
+        experiment_id = mlflow_client().get_run(run_id).info.experiment_id
     except Exception:  # noqa: BLE001  # whatever a client library raises, a missing link must not fail a run
         return None
     return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
@@ -112,7 +112,7 @@ def _send_or_drop(record: RunRecord, event: Event) -> None:
 def _send(record: RunRecord, event: Event) -> None:
     from mlflow.entities import Metric, RunTag
 
-    client = _client()
+    client = mlflow_client()
     if event["kind"] == "start":
         _send_start(client, record, event)
         return
@@ -136,13 +136,21 @@ def _send(record: RunRecord, event: Event) -> None:
             client.set_terminated(run_id, event["status"], event["time_ms"])
 
 
-def _client() -> "MlflowClient":
+def mlflow_client() -> "MlflowClient":
+    """Return a client of where runs are tracked, which gives up soon when nobody is there."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every table it creates
     return MlflowClient(tracking_uri())
+
+
+def experiment_id(client: "MlflowClient") -> str:
+    """Return the id of the experiment that runs belong to, made where there is none yet."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
+    experiment = client.get_experiment_by_name(name)
+    return str(experiment.experiment_id if experiment else client.create_experiment(name))
 
 
 def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None:
@@ -152,12 +160,9 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
     parent_run_id = _parent_run_id(client, event)
     if parent_run_id is not None:
         tags = tags | {"mlflow.parentRunId": parent_run_id}
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
-    experiment = client.get_experiment_by_name(name)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
     run_id = record.run_id  # there, if the connection failed after the run had been created
     if run_id is None:
-        run_id = client.create_run(experiment_id, event["time_ms"], tags, run_name=event["name"]).info.run_id
+        run_id = client.create_run(experiment_id(client), event["time_ms"], tags, run_name=event["name"]).info.run_id
         record.set_run_id(run_id)
     params = [Param(key, text) for key, text in event["params"].items()]
     for start in range(0, len(params), BATCH):

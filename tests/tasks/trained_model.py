@@ -2,31 +2,29 @@
 
 from safetensors.torch import save
 
+from coronet_core.data.options import Aspect
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.models import FPAE, build_cin
 from coronet_core.out_of_distribution import EnergyReference
 from tasks.evaluation.calibration import Calibration
 from tasks.inference.model import TrainedModel
 from tasks.packaging.description import Lineage
-from tests.conftest import PROJECT
+from tasks.params.schema import ResidualParams
 
 CARD = "# CoroNet\n\nResearch software, not a medical device.\n"
 
 
 def untrained_model() -> TrainedModel:
-    """Return it, with the preprocessing of the demo."""
-    from tasks.params.file import read_params
-
-    params = read_params(PROJECT / "params.yaml")
+    """Return it. It takes small images."""
     errors = CalibrationErrors(ece=0.1, brier=0.2, nll=0.3)
     return TrainedModel(
-        image_size_px=params.data.image_size_px,
-        aspect=params.data.aspect,
-        residuals=params.residuals,
-        cin_input=params.cin.input,
-        batch_size=params.evaluate.batch_size,
+        image_size_px=64,
+        aspect=Aspect.STRETCH,
+        residuals=ResidualParams(precision="fp32", batch_size=64, shard_images=2048),
+        cin_input="residual_tensor",
+        batch_size=64,
         autoencoders={"healthy": save(FPAE().state_dict()), "pneumonia": save(FPAE().state_dict())},
-        cin=save(build_cin(params.cin.input).state_dict()),
+        cin=save(build_cin().state_dict()),
         calibration=Calibration(
             images={"healthy": 3, "pneumonia": 3, "covid19": 3},
             temperature=1.5,

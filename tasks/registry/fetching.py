@@ -1,0 +1,60 @@
+"""Fetching a version's package from the registry: downloaded once, checked each time, and never executed."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from coronet_core.errors import CoroNetError, WeightsError
+from tasks.files import publish_folder
+from tasks.packaging.description import package_digest
+from tasks.packaging.package import read_package
+from tasks.paths import PACKAGE, STATE
+from tasks.registry.versions import Version, registry
+from tasks.tracking.delivery import tracking_uri
+
+FETCHED: Final = STATE / "packages"
+
+
+def fetch(version: Version) -> Path:
+    """Return the folder of the package of `version`, `.coronet/packages/<digest>`.
+
+    Raises WeightsError or DataError when what the registry has is not the package that was registered, TransientError
+    when it cannot be reached.
+    """
+    folder = FETCHED / version.digest
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    with FileLock(FETCHED / f"{version.digest}.lock"):
+        if folder.is_dir():
+            try:
+                _check(folder, version)
+            except CoroNetError:  # damaged here: the registry's may be sound
+                shutil.rmtree(folder)
+            else:
+                return folder
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        found = _download(version, partial)
+        _check(found, version)
+        publish_folder(found, folder, folder.with_suffix(".former"))
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _download(version: Version, target: Path) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    target.mkdir(parents=True)
+    with registry():
+        address = f"{version.uri}/artifacts/{PACKAGE.name}"
+        return Path(download_artifacts(address, dst_path=str(target), tracking_uri=tracking_uri()))
+
+
+def _check(folder: Path, version: Version) -> None:
+    read_package(folder)
+    if package_digest(folder) != version.digest:
+        raise WeightsError(
+            f"{version.uri}: the registry's artifacts are another package than the one that was registered "
+            f"({version.digest[:12]}). Register the package again, and find out who changed them."
+        )

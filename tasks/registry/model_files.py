@@ -1,0 +1,71 @@
+"""What the registered model brings along: the project's code that it runs, and the libraries that this needs."""
+
+import shutil
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import grimp
+
+from coronet_core.errors import CoroNetError
+
+ROOTS: Final = ("coronet_core", "tasks")
+SERVED: Final = "tasks.registry.served"
+"""The module that MLflow runs."""
+LIBRARIES: Final = (
+    "imagehash",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "pydantic",
+    "pydicom",
+    "python-gdcm",  # pydicom finds it by itself
+    "ruamel-yaml",
+    "safetensors",
+    "torch",
+    "torchvision",
+)
+"""All that the model's code imports."""
+
+
+def served_file() -> Path:
+    """Return the file that MLflow runs."""
+    return _folder_of("tasks") / "registry" / "served.py"
+
+
+def requirements() -> list[str]:
+    """Return the libraries of the model, each pinned to the version in force."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in LIBRARIES]  # +cpu is no version of a registry's
+
+
+def modules() -> set[str]:
+    """Return the modules of the project that the model runs, with the packages that they are in."""
+    graph = grimp.build_graph(*ROOTS, cache_dir=None)
+    found, waiting = set[str](), {SERVED}
+    while waiting:
+        found.add(module := waiting.pop())
+        packages = {module.rsplit(".", level)[0] for level in range(1, module.count(".") + 1)}
+        waiting |= (graph.find_modules_directly_imported_by(module) | packages) - found
+    return found
+
+
+def copy_code(target: Path) -> list[Path]:
+    """Copy the model's code to `target`, and return the folders there that go on Python's path as packages."""
+    for module in sorted(modules()):
+        root, *inner = module.split(".")
+        source = _folder_of(root).joinpath(*inner)
+        file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+        copy = target / root / file.relative_to(_folder_of(root))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    return [target / root for root in ROOTS]
+
+
+def _folder_of(root: str) -> Path:
+    found = find_spec(root)
+    if found is None or found.origin is None:
+        raise CoroNetError(f"the package {root} is not there. Install the project again (`make`).")
+    return Path(found.origin).parent

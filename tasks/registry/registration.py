@@ -1,0 +1,87 @@
+"""Registering a package: a logged MLflow model with all that it needs, and a version that says where it comes from."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock
+
+from tasks.packaging.description import CARD, DESCRIPTION, Description, package_digest, read_description
+from tasks.packaging.package import read_package
+from tasks.paths import PACKAGE, STATE
+from tasks.progress import say
+from tasks.registry.lineage import METRIC_TAG, RUN_TAG, RUNS_BY_OUT, figures_of_run, lineage_tags, runs_of
+from tasks.registry.model_files import copy_code, requirements, served_file
+from tasks.registry.names import MODEL, PACKAGE_ARTIFACT
+from tasks.registry.signature import input_example, signature
+from tasks.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    DIGEST_TAG,
+    Version,
+    all_versions,
+    find_version,
+    registry,
+)
+from tasks.tracking.delivery import deliver_leftovers, experiment_id, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RUN_NAME: Final = "register"
+LOCK: Final = STATE / "register.lock"
+
+
+def register(package: Path) -> Version:
+    """Register the package in the folder `package` as the challenger, and return its version.
+
+    A package that is registered already keeps its version. It becomes the challenger again, unless it is the champion.
+
+    Raises DataError or WeightsError for what is no whole package, TransientError when MLflow cannot be reached.
+    """
+    read_package(package)
+    digest = package_digest(package)
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(LOCK), registry() as client:
+        version = next((one for one in all_versions() if one.digest == digest), None)
+        if version is None:
+            version = find_version(_new_version(client, package, read_description(package), digest))
+        if CHAMPION not in version.aliases:
+            client.set_registered_model_alias(MODEL, CHALLENGER, str(version.number))
+        return find_version(str(version.number))
+
+
+def _new_version(client: "MlflowClient", package: Path, description: Description, digest: str) -> str:
+    """Log the model and make a version of it, with its tags from the first moment; returns its number."""
+    import mlflow
+
+    deliver_leftovers()  # the runs that the version is to name
+    runs = runs_of(description.lineage, client)
+    if missing := [stage for stage in RUNS_BY_OUT if stage not in runs]:
+        say(f"warning: MLflow ({tracking_uri()}) has no runs of {', '.join(missing)} that made this package")
+    figures = figures_of_run(runs.get("evaluate"))
+    tags = {DIGEST_TAG: digest, **lineage_tags(description.lineage)}
+    tags |= {f"{RUN_TAG}{stage}": run.info.run_id for stage, run in runs.items()}
+    mlflow.set_tracking_uri(tracking_uri())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mlflow.start_run(experiment_id=experiment_id(client), run_name=RUN_NAME, tags=tags, nested=True),
+    ):
+        own = Path(shutil.copytree(package, Path(folder, PACKAGE.name)))  # called so in every version
+        mlflow.log_metrics(figures)
+        for name in (DESCRIPTION, CARD):
+            mlflow.log_artifact(str(package / name))
+        logged = mlflow.pyfunc.log_model(
+            name=MODEL,
+            python_model=str(served_file()),
+            artifacts={PACKAGE_ARTIFACT: str(own)},
+            code_paths=[str(path) for path in copy_code(Path(folder))],
+            signature=signature(),
+            input_example=input_example(),
+            pip_requirements=requirements(),
+            metadata={"package": digest, "model_card": (package / CARD).read_text(encoding="utf-8")},
+            registered_model_name=MODEL,
+            tags=tags | {f"{METRIC_TAG}{name}": f"{value:.6g}" for name, value in figures.items()},
+        )
+        return str(logged.registered_model_version)

@@ -1,0 +1,240 @@
+"""The registry in a real MLflow store: registered, found, fetched, promoted; loaded where the project is not."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from mlflow import MlflowClient
+
+from coronet_core.errors import CoroNetError, DataError, TransientError, WeightsError
+from tasks.packaging.description import CIN, package_digest
+from tasks.packaging.package import read_package, write_package
+from tasks.registry import Version, champion, fetch, find_version, register, set_champion, tag_version
+from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG
+from tasks.registry.fetching import FETCHED
+from tasks.registry.lineage import params_digest
+from tasks.registry.model_files import requirements
+from tasks.registry.signature import input_example
+from tests.tasks.trained_model import CARD, some_lineage, untrained_model
+
+
+@dataclass
+class Registered:
+    """A store with two packages, the first of which was registered twice."""
+
+    store: str
+    packages: tuple[Path, Path]
+    first: Version
+    again: Version
+    second: Version
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
+    folder = tmp_path_factory.mktemp("registry")
+    store = f"sqlite:///{folder}/mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", store)
+        model = untrained_model()
+        packages = (folder / "one", folder / "other")
+        write_package(packages[0], model, CARD, some_lineage())
+        write_package(packages[1], replace(model, batch_size=3), CARD, some_lineage())
+        yield Registered(store, packages, register(packages[0]), register(packages[0]), register(packages[1]))
+
+
+def test_a_package_becomes_the_challenger(registered: Registered) -> None:
+    assert registered.first.aliases == ("challenger",)
+    assert registered.first.digest == package_digest(registered.packages[0])
+
+
+def test_the_same_package_has_the_same_version(registered: Registered) -> None:
+    assert registered.again == registered.first
+
+
+def test_the_next_package_is_the_next_version_and_the_challenger(registered: Registered) -> None:
+    assert registered.second.number == registered.first.number + 1
+    assert registered.second.aliases == ("challenger",)
+
+
+def test_a_version_says_where_it_comes_from(registered: Registered) -> None:
+    lineage = some_lineage()
+    told = {"git.commit": lineage.commit, "git.dirty": "false", "params.digest": params_digest(lineage.params)}
+    told["dvc.data/split"] = lineage.data["data/split"]
+    assert told.items() <= dict(registered.first.tags).items()
+
+
+@pytest.mark.parametrize("name", ["2", "models:/coronet/2", "challenger", "@challenger", "models:/coronet@challenger"])
+def test_a_version_is_found_by_any_of_its_names(registered: Registered, name: str) -> None:
+    assert find_version(name).number == registered.second.number
+
+
+@pytest.mark.parametrize("name", ["7", "@nobody", "models:/coronet/7"])
+def test_a_version_that_there_is_none_of_is_told_with_those_that_there_are(registered: Registered, name: str) -> None:
+    last = registered.second.number
+    with pytest.raises(DataError, match=f"{name}: no such version of coronet. There are: 1.*, {last}"):
+        find_version(name)
+
+
+@pytest.mark.parametrize("name", ["", "models:/other/1", "models:/coronet", "../1", "1; drop"])
+@pytest.mark.usefixtures("registered")
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="no name of a version"):
+        find_version(name)
+
+
+def test_tags_are_added(registered: Registered) -> None:
+    tag_version(registered.second, {"decision": "refused", "reason": "x" * 9000})
+    tags = find_version("2").tags
+    assert tags["decision"] == "refused"
+    assert tags["reason"] == "x" * 5000
+
+
+def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TransientError, match="Start the server, or correct MLFLOW_TRACKING_URI"):
+        champion()
+
+
+def test_a_package_is_fetched_once(registered: Registered) -> None:
+    folder = fetch(registered.first)
+    assert folder == FETCHED / registered.first.digest
+    assert read_package(folder) == read_package(registered.packages[0])
+    before = (folder / CIN).stat().st_mtime_ns
+    assert (fetch(registered.first) / CIN).stat().st_mtime_ns == before
+
+
+def test_a_fetched_package_that_was_damaged_is_fetched_again(registered: Registered) -> None:
+    (fetch(registered.first) / CIN).write_bytes(b"")
+    assert read_package(fetch(registered.first)) == read_package(registered.packages[0])
+
+
+def stored_package(registered: Registered, version: Version) -> Path:
+    """Where the store keeps the package of a version."""
+    source = MlflowClient(registered.store).get_model_version_download_uri("coronet", str(version.number))
+    return Path(source.removeprefix("file://")) / "artifacts" / "coronet"
+
+
+def test_a_package_that_was_tampered_with_in_the_store_is_refused(registered: Registered) -> None:
+    stored = stored_package(registered, registered.second) / CIN
+    sound = stored.read_bytes()
+    stored.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    with pytest.raises(WeightsError, match=r"not the file that coronet\.json describes"):
+        fetch(registered.second)
+    stored.write_bytes(sound)
+
+
+def test_another_sound_package_in_the_store_is_refused(registered: Registered) -> None:
+    stored = stored_package(registered, registered.second)
+    write_package(stored, read_package(registered.packages[0]), CARD, some_lineage())
+    with pytest.raises(WeightsError, match="another package than the one that was registered"):
+        fetch(registered.second)
+    write_package(stored, read_package(registered.packages[1]), CARD, some_lineage())
+    assert package_digest(fetch(registered.second)) == registered.second.digest
+
+
+LOADED_ELSEWHERE = """
+import json, re, sys
+from importlib.metadata import packages_distributions, requires
+from importlib.util import find_spec
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+uri, image, *pinned = sys.argv[1:]
+allowed, waiting = set(), {plain(one.partition("==")[0]) for one in pinned}
+while waiting:
+    allowed.add(name := waiting.pop())
+    needed = {re.match(r"[\\w.-]+", one)[0] for one in requires(name) or [] if "extra ==" not in one}
+    known = {plain(one) for names in packages_distributions().values() for one in names}
+    waiting |= ({plain(one) for one in needed} & known) - allowed
+homes = {module: {plain(one) for one in names} for module, names in packages_distributions().items()}
+OWN = ("coronet_core", "tasks", "flows")
+
+class OnlyWhatIsPinned:
+    def find_spec(self, name, path=None, target=None):
+        distributions = homes.get(name.partition(".")[0])
+        if name.partition(".")[0] not in OWN and distributions and not distributions & allowed:
+            raise ModuleNotFoundError(f"{name} is not pinned", name=name)
+
+sys.meta_path = [OnlyWhatIsPinned(), *(one for one in sys.meta_path if "editable" not in repr(one))]
+sys.path = [entry for entry in sys.path if "editable" not in entry]
+assert not any(map(find_spec, OWN))
+import mlflow
+model = mlflow.pyfunc.load_model(uri)
+import coronet_core
+print("code from " + coronet_core.__file__)
+print(json.dumps(model.predict([image]).to_dict("records")))
+"""
+
+
+def test_the_champion_is_loaded_where_only_the_pinned_requirements_are(registered: Registered, tmp_path: Path) -> None:
+    set_champion(registered.first, champion())
+    command = [sys.executable, "-I", "-c", LOADED_ELSEWHERE, "models:/coronet@champion", *input_example()]
+    environment = {"MLFLOW_TRACKING_URI": registered.store, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    finished = subprocess.run(
+        [*command, *requirements()], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    place, answers = finished.stdout.splitlines()[-2:]
+    assert "/code/coronet_core/" in place
+    (answer,) = json.loads(answers)
+    assert answer["error"] is None
+    assert sum(answer[f"calibrated_{name}"] for name in ("healthy", "pneumonia", "covid19")) == pytest.approx(1)
+
+
+def test_a_champion_that_is_not_the_expected_one_is_left_alone(registered: Registered) -> None:
+    set_champion(registered.first, champion())
+    for expected in (None, registered.second):
+        with pytest.raises(CoroNetError, match="the champion is version 1, not"):
+            set_champion(registered.second, expected)
+    assert champion() == find_version("1")
+
+
+def test_a_challenger_that_becomes_the_champion_is_no_challenger(registered: Registered) -> None:
+    register(registered.packages[1])
+    set_champion(registered.second, champion())
+    assert find_version("champion").aliases == ("champion",)
+    register(registered.packages[1])
+    assert find_version("champion").aliases == ("champion",)
+
+
+def test_of_several_at_once_one_wins(registered: Registered) -> None:
+    set_champion(registered.first, champion())
+    before, n_rivals = champion(), 6
+    together = Barrier(n_rivals)
+
+    def promote(_: int) -> str:
+        together.wait()
+        try:
+            set_champion(registered.second, before)
+        except CoroNetError as error:
+            return str(error)
+        return "won"
+
+    with ThreadPoolExecutor(n_rivals) as pool:
+        ends = list(pool.map(promote, range(n_rivals)))
+    assert ends.count("won") == 1
+    assert champion() == find_version("2")
+
+
+def test_a_promotion_whose_process_was_killed_is_ended_by_the_next_one(registered: Registered) -> None:
+    set_champion(registered.first, champion())
+    client = MlflowClient(registered.store)
+    last = max(int(one.version) for one in client.search_model_versions(f"name='{TURNS}'"))
+    client.create_model_version(TURNS, "models:/coronet/2", tags={BEHIND_TAG: str(last), VERSION_TAG: "2"})
+    with pytest.raises(CoroNetError, match="the champion is version 2, not version 1"):
+        set_champion(registered.first, registered.first)
+    assert champion() == find_version("2")
+
+
+def test_the_example_is_an_image_that_is_answered() -> None:
+    assert base64.b64decode(input_example()[0]).startswith(b"\x89PNG")
