@@ -42,7 +42,7 @@ def this_user() -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"  # MLflow's keys take no plus sign
 
 
 @dataclass(frozen=True, kw_only=True)
