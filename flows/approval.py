@@ -77,12 +77,13 @@ def ask_on_terminal(judgement: Judgement, timeout_hours: float) -> Answer:
         return _no("interrupted")
     if answer is None:
         return _no(f"nobody has answered within {timeout_hours:g} hours")
-    return Answer(is_yes=answer.strip().lower() in YES, by=this_user(), comment="answered on the terminal")
+    is_yes = answer.strip().lower() in YES
+    return Answer(is_yes=is_yes, by=this_user(), comment=f"{'yes' if is_yes else 'no'}, on the terminal")
 
 
 def say_yes(_: Judgement, __: float) -> Answer:
     """Answer what was answered before, by `--yes`."""
-    return Answer(is_yes=True, by=this_user(), comment="answered with --yes")
+    return Answer(is_yes=True, by=this_user(), comment="yes, by --yes")
 
 
 _ask: ContextVar[Ask] = ContextVar("ask", default=ask_on_page)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import torch
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -11,6 +12,7 @@ from flows.approval import Answer, ask
 from flows.decision import publish_decision
 from flows.graph import read_graph, stale_stages
 from flows.project import prepare
+from flows.stages import UP_TO_DATE
 from flows.webhook import AT_ITS_END
 from tasks.devices import device_type
 from tasks.params.file import read_params
@@ -25,7 +27,6 @@ from tasks.stage import use_cpu_threads
 PROMOTED: Final = "Promoted"
 REFUSED: Final = "Refused"
 DECLINED: Final = "Declined"
-IS_CHAMPION: Final = "Up to date"
 
 
 @flow(name="promote", **AT_ITS_END)
@@ -45,18 +46,18 @@ def promote(version: str | None = None, approval: Approval | None = None) -> Sta
 
 def promote_version(version: Version, approval: Approval | None) -> State[None]:
     """Judge `version`, have a person asked if that is wanted, and promote it; within a flow."""
-    import torch  # late: two seconds
-
     former = champion()
     if former is not None and former.number == version.number:
-        return Completed(name=IS_CHAMPION, message=f"version {version.number} is the champion already")
+        return Completed(name=UP_TO_DATE, message=f"version {version.number} is the champion already")
     params = read_params()
     use_cpu_threads(share=1)
     judgement = succession.judge(version, params, torch.device(device_type(params)))
     publish_decision(judgement)
-    decision = judgement.decision
+    decision, say = judgement.decision, get_run_logger().info
     for ruling in decision.rulings:
-        get_run_logger().info(f"{'met' if ruling.passed else 'NOT MET'}: {ruling.reason}")
+        say(f"{'met' if ruling.passed else 'NOT MET'}: {ruling.reason}")
+    for note in decision.notes:
+        say(note)
     if not decision.passed:
         return Completed(name=REFUSED, message="\n".join([f"version {version.number} is refused:", *decision.reasons]))
     answer = Answer(is_yes=True, by=this_user())

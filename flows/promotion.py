@@ -3,10 +3,11 @@
 from coronet_core.errors import CoroNetError
 from flows.approval import ask_on_terminal, asking, say_yes
 from flows.project import prepare
-from flows.promote import IS_CHAMPION, PROMOTED
+from flows.promote import PROMOTED
 from flows.promote import promote as promote_flow
 from flows.rollback import rollback as rollback_flow
 from flows.run import run_to_end
+from flows.stages import UP_TO_DATE
 from tasks.params.promotion import Approval
 
 
@@ -15,7 +16,7 @@ def promote(version: str | None, approval: Approval | None, *, yes: bool) -> Non
     prepare(None)
     with asking(say_yes if yes else ask_on_terminal):
         state = run_to_end(lambda: promote_flow(version, approval, return_state=True))
-    if state.name not in {PROMOTED, IS_CHAMPION}:
+    if state.name not in {PROMOTED, UP_TO_DATE}:
         raise CoroNetError(str(state.message))
     print(state.message)
 

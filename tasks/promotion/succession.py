@@ -14,7 +14,7 @@ from tasks.params.schema import Params
 from tasks.promotion.contest import comparison_with
 from tasks.promotion.evidence import Evidence
 from tasks.promotion.gate import Decision, decide
-from tasks.promotion.log import Event, Line, append, former_champions, lines_of, this_user
+from tasks.promotion.log import LOG, Event, Line, append, former_champions, lines_of, this_user
 from tasks.registry import Version, champion, fetch, set_champion, tag_version
 from tasks.registry.versions import all_versions
 
@@ -58,7 +58,7 @@ def judge(version: Version, params: Params, device: torch.device) -> Judgement:
     decision = decide(candidate, comparison, params.promotion)
     judgement = Judgement(version=version, champion=reigning, decision=decision)
     event: Event = "passed" if decision.passed else "refused"
-    _write(version, judgement.line(event, decision.reasons, this_user(), reigning))
+    _write(version, judgement.line(event, [*decision.reasons, *decision.notes], this_user(), reigning))
     return judgement
 
 
@@ -72,7 +72,9 @@ def promote(judgement: Judgement, by: str, comment: str = "") -> None:
     except CoroNetError as error:
         _write(version, judgement.line("overtaken", [str(error)], by, champion()))
         raise
-    _write(version, judgement.line("promoted", [*judgement.decision.reasons, *filter(None, [comment])], by, version))
+    decision = judgement.decision
+    reasons = [*decision.reasons, *decision.notes, *filter(None, [comment])]
+    _write(version, judgement.line("promoted", reasons, by, version))
 
 
 def decline(judgement: Judgement, by: str, reason: str) -> None:
@@ -126,7 +128,10 @@ def _former_champion(removed: Version) -> Version:
 
 
 def _write(version: Version, line: Line) -> None:
-    """Write `line` down, first here: a server that goes away now leaves it on record."""
+    """Write `line` down, first here: a server that goes away now leaves it on record.
+
+    Raises TransientError when the registry does not take it.
+    """
     append(line)
     summary = {
         DECIDED: line.event,
@@ -134,7 +139,11 @@ def _write(version: Version, line: Line) -> None:
         f"{DECIDED}.by": line.by,
         f"{DECIDED}.time": line.time,
     }
-    tag_version(version, summary | line.as_tag())
+    try:
+        tag_version(version, summary | line.as_tag())
+    except TransientError as error:
+        told = f"version {version.number}: '{line.event}' is in {LOG} alone, as the registry did not take its tags"
+        raise TransientError(f"{told}. {error}") from error
 
 
 def _number(version: Version | None) -> int | None:

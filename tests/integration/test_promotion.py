@@ -23,6 +23,7 @@ ANYTHING = {
 }
 """Rules that tiny networks on a few images can meet; what remains is the comparison with the champion."""
 FLOW_THAT_ASKS = "from flows.promote import promote; print(promote('2', 'manual', return_state=True).name)"
+RETRAIN = "from flows.retrain import retrain; print(retrain(promotion='auto', return_state=True).message)"
 CHAMPION_ANSWERS = """
 import torch
 from tasks.inference.files import find_files, read
@@ -100,8 +101,7 @@ def poor(team: Team) -> str:
 def better(team: Team, poor: str) -> str:
     assert "version 1 is the champion" in poor
     team.host.set_params({"cin": {"epochs": 8, "learning_rate": 0.001}})
-    team.run("run")
-    return team.run("promote")
+    return team.host.finish(RETRAIN)
 
 
 def test_the_first_version_that_meets_the_rules_is_the_champion(team: Team, poor: str) -> None:
@@ -109,7 +109,7 @@ def test_the_first_version_that_meets_the_rules_is_the_champion(team: Team, poor
     assert team.version("1")["tags"]["promotion"] == "promoted"
 
 
-def test_a_better_one_takes_its_place(team: Team, better: str) -> None:
+def test_a_retrain_that_is_to_promote_puts_a_better_one_in_its_place(team: Team, better: str) -> None:
     assert "version 2 is the champion, in place of version 1" in better
     assert "Against version 1, balanced accuracy changes by +" in team.version("2")["tags"]["promotion.reasons"]
 
@@ -134,6 +134,13 @@ def test_prefect_has_the_decision_as_artifacts(team: Team) -> None:
 @pytest.mark.usefixtures("better")
 def test_the_champion_is_not_promoted_again(team: Team) -> None:
     assert "version 2 is the champion already" in team.run("promote")
+
+
+@pytest.mark.usefixtures("better")
+def test_a_retrain_leaves_a_version_alone_that_was_judged_before(team: Team) -> None:
+    told = team.host.finish(RETRAIN).splitlines()[-1]
+    assert told.startswith("nothing to do: ")
+    assert told.endswith("version 2 has been judged before: promoted")
 
 
 @pytest.mark.usefixtures("better")
