@@ -21,7 +21,8 @@ from tasks.paths import PACKAGE
 from tasks.promotion import succession
 from tasks.promotion.log import this_user
 from tasks.promotion.succession import Judgement
-from tasks.registry import Version, champion, find_version, register
+from tasks.registry.registration import register
+from tasks.registry.versions import Version, champion, find_version
 from tasks.stage import use_cpu_threads
 
 PROMOTED: Final = "Promoted"

@@ -15,8 +15,9 @@ from tasks.promotion.contest import comparison_with
 from tasks.promotion.evidence import Evidence
 from tasks.promotion.gate import Decision, decide
 from tasks.promotion.log import LOG, Event, Line, append, former_champions, lines_of, this_user
-from tasks.registry import Version, champion, fetch, set_champion, tag_version
-from tasks.registry.versions import all_versions
+from tasks.registry.champions import set_champion
+from tasks.registry.fetching import fetch
+from tasks.registry.versions import Version, all_versions, champion, tag_version
 
 DECIDED: Final = "promotion"
 """Tag with the event of the last line about a version."""

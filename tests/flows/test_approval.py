@@ -14,7 +14,7 @@ import pytest
 from flows.approval import Answer, ask, ask_on_terminal, asking, say_yes
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.succession import Judgement
-from tasks.registry import Version
+from tasks.registry.versions import Version
 
 VERSION = Version(number=3, digest="d", aliases=(), tags={}, run_id=None, created=datetime.now(UTC))
 RULING = Ruling(rule="calibration", passed=True, reason="Calibrated probabilities are 0.010 off (ECE).")

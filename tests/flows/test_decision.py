@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from flows.decision import as_markdown
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.succession import Judgement
-from tasks.registry import Version
+from tasks.registry.versions import Version
 
 VERSION = Version(number=3, digest="d", aliases=(), tags={}, run_id=None, created=datetime.now(UTC))
 GOOD = Ruling(rule="sensitivity.covid19", passed=True, reason="Sensitivity to COVID-19 is 90.0%.")

@@ -29,7 +29,8 @@ import torch
 from tasks.inference.files import find_files, read
 from tasks.inference.predictor import predict_files
 from tasks.packaging.package import read_package
-from tasks.registry import champion, fetch
+from tasks.registry.fetching import fetch
+from tasks.registry.versions import champion
 model = read_package(fetch(champion()))
 files, _ = find_files(["scan.png"])
 print(predict_files([read(file) for file in files], model, torch.device("cpu"))["predicted"].to_pylist())

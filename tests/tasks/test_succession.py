@@ -15,7 +15,9 @@ from tasks.packaging.package import write_package
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.log import LOG, Line, lines_of
 from tasks.promotion.succession import Judgement, decline, promote, roll_back
-from tasks.registry import Version, champion, find_version, register, set_champion
+from tasks.registry.champions import set_champion
+from tasks.registry.registration import register
+from tasks.registry.versions import Version, champion, find_version
 from tests.conftest import PROJECT
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -27,7 +29,7 @@ PROMOTER = """
 import sys
 from tasks.promotion.gate import Decision
 from tasks.promotion.succession import Judgement, promote
-from tasks.registry import champion, find_version
+from tasks.registry.versions import champion, find_version
 judgement = Judgement(
     version=find_version(sys.argv[1]), champion=champion(), decision=Decision(rulings=(), figures={})
 )
