@@ -9,6 +9,7 @@ from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
 from flows.models_cli import VersionName, models_app
 from flows.prediction_cli import RAY_HELP, drift, explain, predict
+from flows.promotion_cli import promote, rollback
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -23,7 +24,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
-for command in (predict, explain, drift):
+for command in (predict, explain, drift, promote, rollback):
     app.command()(command)
 
 

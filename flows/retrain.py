@@ -20,6 +20,7 @@ from flows.residual_fan_out import on_ray
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, StagePolicy, run_stages
 from flows.webhook import AT_ITS_END
 from tasks.params.file import read_params
+from tasks.params.promotion import Approval
 from tasks.paths import STATE
 from tasks.tracking.delivery import deliver_leftovers
 from tasks.tracking.run import StageRun
@@ -34,6 +35,7 @@ def retrain(
     remote_stages: dict[str, str] | None = None,
     ray: str | None = None,
     policy: StagePolicy = DEFAULT_POLICY,
+    promotion: Approval | None = None,
 ) -> State[None]:
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
 
@@ -42,10 +44,12 @@ def retrain(
         remote_stages: By stage, the work queue of the pool `coronet` whose worker runs it on another host.
         ray: The address of a Ray cluster that computes the residual tensors: `local`, `auto` or `ray://...`.
         policy: How often and how long stages are tried.
+        promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
     """
     try:
         with alone(LOCK, "retrain"):
-            return _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
+            state = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
+            return state if promotion is None else _with_promotion(state, promotion)
     except CoroNetError as error:
         return Failed(message=str(error))
 
@@ -70,6 +74,12 @@ def _bring_up_to_date(
         patiently(lambda: publish_artifacts(pipeline))
     name_flow_run(stale=())
     return Completed(message=headline())
+
+
+def _with_promotion(state: State[None], approval: Approval) -> State[None]:
+    from flows.after_retrain import promote_last_run  # late: torch takes two seconds
+
+    return Completed(name=state.name, message=f"{state.message}; {promote_last_run(approval)}")
 
 
 if __name__ == "__main__":

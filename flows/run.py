@@ -52,8 +52,8 @@ def _stop(*_: object) -> NoReturn:
     os._exit(130)
 
 
-def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
-    """Run a flow; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
+def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
+    """Run a flow and return its final state; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
     from prefect import tags
 
     from flows.server import temporary_prefect_server  # late: with nothing to do, no server is needed
@@ -64,6 +64,7 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> None:
         state = run_flow()
     if not state.is_completed():
         raise CoroNetError(state.message or f"the flow ended as {state.name}")
+    return state
 
 
 def _show_results() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,9 @@ def prediction_table(test: SplitPredictions, calibration: Calibration) -> pd.Dat
     return table.join(answers(test.logits, test.energies, calibration))
 
 
-def read_predictions(path: Path) -> SplitPredictions:
+def read_predictions(file: Path | BinaryIO) -> SplitPredictions:
     """Read the predictions of a run; residual energies are not in them."""
-    return _predictions_of(pd.read_parquet(path))
+    return _predictions_of(pd.read_parquet(file))
 
 
 def pooled_predictions(paths: Sequence[Path]) -> SplitPredictions:

@@ -74,11 +74,11 @@ def _on_its_own(candidate: Candidate, params: PromotionParams) -> Iterator[Rulin
         if found.share is None or found.low is None:
             told = f"No test image of {DISPLAY_NAMES[label]}: its sensitivity is not known"
         else:
-            told = f"Sensitivity to {DISPLAY_NAMES[label]} is {found.share:.1%} and surely {found.low:.1%}"
+            told = f"Sensitivity to {DISPLAY_NAMES[label]} is {found.share:.1%}, and surely {found.low:.1%} or more"
         yield Ruling(
             rule=f"sensitivity.{label}",
             passed=floor == 0 or (found.low is not None and found.low >= floor),
-            reason=f"{told}; at least {floor:.1%} is wanted.",
+            reason=f"{told}; {floor:.1%} or more is wanted.",
         )
     yield Ruling(
         rule="calibration",

@@ -10,7 +10,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -19,8 +19,12 @@ from filelock import FileLock
 
 from tasks.files import nulls_for_nan
 from tasks.paths import STATE
+from tasks.tracking.delivery import MAX_TAG_LENGTH
 
 LOG: Final = Path("promotions.jsonl")
+MAX_REASONS: Final = 10
+MAX_REASON: Final = 300
+"""Characters of a reason, in a tag whose line is too long; the file has them all."""
 LOCK: Final = STATE / "promotions.lock"
 KEY: Final = "promotion.log."
 """Beginning of the tags that hold a line each; behind it come the time and something no other line has."""
@@ -38,7 +42,7 @@ def this_user() -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"  # MLflow's keys take no plus sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,12 @@ class Line:
         return cls(**json.loads(text))
 
     def as_tag(self) -> dict[str, str]:
-        """Return the tag of the version that holds the line."""
-        return {f"{KEY}{self.time}.{uuid.uuid4().hex[:8]}": self.as_json()}
+        """Return the tag of the version that holds the line; one that is too long for a tag is without its figures."""
+        text = self.as_json()
+        if len(text) > MAX_TAG_LENGTH:
+            brief = [reason[:MAX_REASON] for reason in self.reasons[:MAX_REASONS]]
+            text = replace(self, figures={}, reasons=brief).as_json()
+        return {f"{KEY}{self.time}.{uuid.uuid4().hex[:8]}": text}
 
 
 def append(line: Line) -> None:

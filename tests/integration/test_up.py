@@ -127,7 +127,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, webhook: Listener, database: st
 
 def test_the_deployments_are_there_and_the_schedule_is_off(up: Up) -> None:
     found = {one["name"]: one for one in up.post("deployments/filter")}
-    assert {"retrain", "cross-validate", "ablate", "predict-batch", "stage"} <= set(found)
+    assert {"retrain", "promote", "rollback", "cross-validate", "ablate", "predict-batch", "stage"} <= set(found)
     assert [schedule["active"] for schedule in found["retrain"]["schedules"]] == [False]
     assert {one["work_pool_name"] for one in found.values()} == {"coronet"}
 
@@ -199,6 +199,16 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
     assert found, up.runs_of(deployment["id"])
     assert all(one["auto_scheduled"] for one in found)
+
+
+@pytest.mark.usefixtures("first_run")
+def test_what_a_schedule_brings_is_judged_by_a_run_of_its_own(up: Up) -> None:
+    """The demo's floors are out of reach for three test images of a class."""
+    wanted = {"name": {"any_": ["promote"]}}
+    (run, *_) = until(lambda: up.post("flow_runs/filter", flows=wanted), PATIENCE_S)
+    ended = up.end_of(UUID(run["id"]))
+    assert ended["state_name"] == "Refused", up.logs(UUID(run["id"]))
+    assert "is refused:" in ended["state"]["message"]
 
 
 def training(project: Path) -> list[psutil.Process]:

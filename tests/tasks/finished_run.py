@@ -8,6 +8,8 @@ import pandas as pd
 from coronet_core.models import FPAE, build_cin
 from coronet_core.weights import save_weights
 from tasks import audit, build_split, calibrate, evaluate, explain, materialize_residuals
+from tasks.evaluation.calibration import read_calibration
+from tasks.inference.model import TrainedModel
 from tasks.params.data import PhantomPatients, PhantomSource
 from tasks.params.file import read_params
 from tasks.params.schema import Params
@@ -19,19 +21,44 @@ from tests.conftest import PROJECT
 
 def run_all_but_the_report() -> StageContext:
     """Run every stage before the report in the current folder; returns the context for the report."""
+    context = run_up_to_evaluate()
+    for history in (autoencoder_history("healthy"), autoencoder_history("pneumonia"), CIN_HISTORY):
+        history.parent.mkdir(parents=True, exist_ok=True)
+        losses = {"epoch": [1, 2, 3], "training_loss": [3.0, 2.0, 1.0], "validation_loss": [3.0, 1.5, 2.0]}
+        pd.DataFrame(losses).to_csv(history, index=False)
+    for stage in (audit, explain):
+        stage.run(replace(context, name=stage.__name__.rpartition(".")[2]))
+    return context
+
+
+def run_up_to_evaluate() -> StageContext:
+    """Run the stages up to `evaluate`, training left out; returns the context of any stage, called as the report."""
     Path("data/raw").mkdir(parents=True)
     context = StageContext(name="report", params=small_params(), tracking=StageRun("report", {}))
     build_split.run(context)
     for label in ("healthy", "pneumonia"):
         save_weights(FPAE(), autoencoder_weights(label))
     save_weights(build_cin(), CIN_WEIGHTS)
-    for history in (autoencoder_history("healthy"), autoencoder_history("pneumonia"), CIN_HISTORY):
-        history.parent.mkdir(parents=True, exist_ok=True)
-        losses = {"epoch": [1, 2, 3], "training_loss": [3.0, 2.0, 1.0], "validation_loss": [3.0, 1.5, 2.0]}
-        pd.DataFrame(losses).to_csv(history, index=False)
-    for stage in (materialize_residuals, calibrate, evaluate, audit, explain):
+    for stage in (materialize_residuals, calibrate, evaluate):
         stage.run(replace(context, name=stage.__name__.rpartition(".")[2]))
     return context
+
+
+def model_of_run(params: Params) -> TrainedModel:
+    """Return the model of such a run in the current folder."""
+    return TrainedModel(
+        image_size_px=params.data.image_size_px,
+        aspect=params.data.aspect,
+        residuals=params.residuals,
+        cin_input=params.cin.input,
+        batch_size=params.evaluate.batch_size,
+        autoencoders={
+            "healthy": autoencoder_weights("healthy").read_bytes(),
+            "pneumonia": autoencoder_weights("pneumonia").read_bytes(),
+        },
+        cin=CIN_WEIGHTS.read_bytes(),
+        calibration=read_calibration(),
+    )
 
 
 def small_params() -> Params:

@@ -63,12 +63,12 @@ def test_a_good_first_candidate_passes_and_every_rule_is_told() -> None:
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=0.8, low=0.65)}},  # type: ignore[operator]
             "sensitivity.covid19",
-            "Sensitivity to COVID-19 is 80.0% and surely 65.0%; at least 70.0% is wanted.",
+            "Sensitivity to COVID-19 is 80.0%, and surely 65.0% or more; 70.0% or more is wanted.",
         ),
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=None, low=None)}},  # type: ignore[operator]
             "sensitivity.covid19",
-            "No test image of COVID-19: its sensitivity is not known; at least 70.0% is wanted.",
+            "No test image of COVID-19: its sensitivity is not known; 70.0% or more is wanted.",
         ),
         (
             {"calibration_error": 0.1234},

@@ -1,0 +1,90 @@
+"""The flow `promote`: a version is judged and, if it passes and nobody objects, becomes the champion."""
+
+from typing import Final
+
+import torch
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.errors import CoroNetError
+from flows.approval import Answer, ask
+from flows.decision import publish_decision
+from flows.graph import read_graph, stale_stages
+from flows.project import prepare
+from flows.stages import UP_TO_DATE
+from flows.webhook import AT_ITS_END
+from tasks.devices import device_type
+from tasks.params.file import read_params
+from tasks.params.promotion import Approval
+from tasks.paths import PACKAGE
+from tasks.promotion import succession
+from tasks.promotion.log import this_user
+from tasks.promotion.succession import Judgement
+from tasks.registry.registration import register
+from tasks.registry.versions import Version, champion, find_version
+from tasks.stage import use_cpu_threads
+
+PROMOTED: Final = "Promoted"
+REFUSED: Final = "Refused"
+DECLINED: Final = "Declined"
+
+
+@flow(name="promote", **AT_ITS_END)
+def promote(version: str | None = None, approval: Approval | None = None) -> State[None]:
+    """Judge a version by `params.yaml: promotion` and make it the champion if it passes.
+
+    Args:
+        version: A registered version: "3", "challenger", "models:/coronet/3". Without one, the last run is registered.
+        approval: Whether a person is asked once the rules are met; by itself what promotion.approval says.
+    """
+    try:
+        prepare(None)
+        return promote_version(find_version(version) if version else register_last_run(), approval)
+    except CoroNetError as error:
+        return Failed(message=str(error))
+
+
+def promote_version(version: Version, approval: Approval | None) -> State[None]:
+    """Judge `version`, have a person asked if that is wanted, and promote it; within a flow."""
+    former = champion()
+    if former is not None and former.number == version.number:
+        return Completed(name=UP_TO_DATE, message=f"version {version.number} is the champion already")
+    params = read_params()
+    use_cpu_threads(share=1)
+    judgement = succession.judge(version, params, torch.device(device_type(params)))
+    publish_decision(judgement)
+    decision, say = judgement.decision, get_run_logger().info
+    for ruling in decision.rulings:
+        say(f"{'met' if ruling.passed else 'NOT MET'}: {ruling.reason}")
+    for note in decision.notes:
+        say(note)
+    if not decision.passed:
+        return Completed(name=REFUSED, message="\n".join([f"version {version.number} is refused:", *decision.reasons]))
+    answer = Answer(is_yes=True, by=this_user())
+    if (approval or params.promotion.approval) == "manual":
+        answer = _asked(judgement, params.promotion.approval_timeout_hours)
+    if not answer.is_yes:
+        return Completed(name=DECLINED, message=f"version {version.number} is not promoted: {answer.comment or 'no'}")
+    succession.promote(judgement, answer.by, answer.comment)
+    instead = "" if former is None else f", in place of version {former.number}"
+    return Completed(name=PROMOTED, message=f"version {version.number} is the champion{instead}")
+
+
+def register_last_run() -> Version:
+    """Register the package of the project's last run. Raises CoroNetError unless every stage is up to date."""
+    if stale := stale_stages(stage.name for stage in read_graph()):
+        raise CoroNetError(f"the stage {stale[0]} is not up to date. Run `coronet run` first, or name a version.")
+    return register(PACKAGE)
+
+
+def _asked(judgement: Judgement, timeout_hours: float) -> Answer:
+    """Ask, and write down a no; so too when the question ends with the run: cancelled, or killed by a signal."""
+    try:
+        answer = ask(judgement, timeout_hours)
+    except BaseException as error:
+        succession.decline(judgement, this_user(), f"the question has ended without an answer ({type(error).__name__})")
+        raise
+    if not answer.is_yes:
+        succession.decline(judgement, answer.by, answer.comment or "no")
+    return answer

@@ -1,0 +1,33 @@
+"""The flow `rollback`: the champion before this one is champion again, and the log says why."""
+
+from typing import Final
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.errors import CoroNetError
+from flows.decision import publish_rollback
+from flows.project import prepare
+from flows.webhook import AT_ITS_END
+from tasks.promotion.log import this_user
+from tasks.promotion.succession import roll_back
+
+ROLLED_BACK: Final = "Rolled back"
+
+
+@flow(name="rollback", **AT_ITS_END)
+def rollback(reason: str) -> State[None]:
+    """Restore the champion before this one.
+
+    Args:
+        reason: What is wrong with the champion; written to the promotion log and to the version's tags.
+    """
+    try:
+        prepare(None)
+        found = roll_back(reason, this_user())
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    publish_rollback(found, reason)
+    message = f"version {found.restored.number} is the champion again, version {found.removed.number} is not"
+    return Completed(name=ROLLED_BACK, message=message)

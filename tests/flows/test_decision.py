@@ -1,0 +1,36 @@
+"""What Prefect's page shows of a decision."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flows.decision import as_markdown
+from tasks.promotion.gate import Decision, Ruling
+from tasks.promotion.succession import Judgement
+from tasks.registry.versions import Version
+
+VERSION = Version(number=3, digest="d", aliases=(), tags={}, run_id=None, created=datetime.now(UTC))
+GOOD = Ruling(rule="sensitivity.covid19", passed=True, reason="Sensitivity to COVID-19 is 90.0%.")
+BAD = Ruling(rule="shortcuts", passed=False, reason="The audit is not passed: a | b <script>.")
+
+
+def judgement(*rulings: Ruling) -> Judgement:
+    decision = Decision(rulings=rulings, figures={}, notes=("Compared on 40 images.",))
+    return Judgement(version=VERSION, champion=replace(VERSION, number=2), decision=decision)
+
+
+def test_a_refusal_shows_every_rule_and_which_is_not_met() -> None:
+    text = as_markdown(judgement(GOOD, BAD))
+    assert text.splitlines()[0] == "### Version 3: refused"
+    assert "Champion at that time: version 2." in text
+    assert "| sensitivity covid19 | met | Sensitivity to COVID-19 is 90.0%. |" in text
+    assert "- Compared on 40 images." in text
+
+
+def test_texts_of_reports_stay_text() -> None:
+    assert "| shortcuts | **not met** | The audit is not passed: a \\| b &lt;script&gt;. |" in as_markdown(
+        judgement(BAD)
+    )
+
+
+def test_a_version_that_passes_is_not_called_champion_yet() -> None:
+    assert as_markdown(judgement(GOOD)).splitlines()[0] == "### Version 3: meets every rule"

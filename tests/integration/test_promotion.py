@@ -1,0 +1,209 @@
+"""Promotion on real servers: a first champion, a better one, a worse one refused, a person asked, and the way back."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from coronet_core.classes import CLASSES
+from flows.server import free_port
+from tasks.promotion.log import LOG, Line, lines_of
+from tests.integration.conftest import make_project
+from tests.integration.hosts import Host, served
+
+pytestmark = pytest.mark.integration
+ANYTHING = {
+    "min_sensitivity": {"healthy": 0.0, "pneumonia": 0.0, "covid19": 0.0},
+    "max_calibration_error": 1.0,
+    "require_shortcut_audit": False,
+}
+"""Rules that tiny networks on a few images can meet; what remains is the comparison with the champion."""
+FLOW_THAT_ASKS = "from flows.promote import promote; print(promote('2', 'manual', return_state=True).name)"
+RETRAIN = "from flows.retrain import retrain; print(retrain(promotion='auto', return_state=True).message)"
+CHAMPION_ANSWERS = """
+import torch
+from tasks.inference.files import find_files, read
+from tasks.inference.predictor import predict_files
+from tasks.packaging.package import read_package
+from tasks.registry.fetching import fetch
+from tasks.registry.versions import champion
+model = read_package(fetch(champion()))
+files, _ = find_files(["scan.png"])
+print(predict_files([read(file) for file in files], model, torch.device("cpu"))["predicted"].to_pylist())
+"""
+
+
+@dataclass(frozen=True)
+class Team:
+    """A project with a tracking server and a Prefect server."""
+
+    host: Host
+    prefect: str
+    mlflow: str
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        finished = self.host.run("flows", *arguments)
+        assert finished.returncode == code, finished.stdout
+        return finished.stdout
+
+    def version(self, name: str) -> dict[str, Any]:
+        """A version as MLflow's server has it: by its number or, if that is no number, its alias."""
+        kind, key = ("model-versions/get", "version") if name.isdigit() else ("registered-models/alias", "alias")
+        address = f"{self.mlflow}/api/2.0/mlflow/{kind}"
+        answer = httpx.get(address, params={"name": "coronet", key: name}, timeout=30).raise_for_status()
+        found: dict[str, Any] = answer.json()["model_version"]
+        return found | {"tags": {tag["key"]: tag["value"] for tag in found["tags"]}}
+
+    @property
+    def champion(self) -> int:
+        return int(self.version("champion")["version"])
+
+    def flow_run(self, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first of Prefect's flow runs that has come so far."""
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline:
+            runs = httpx.post(f"{self.prefect}/flow_runs/filter", json={}, timeout=30).raise_for_status().json()
+            if found := [run for run in runs if reached(run)]:
+                run: dict[str, Any] = found[0]
+                return run
+            time.sleep(0.5)
+        pytest.fail("no flow run has come so far")
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    folder = tmp_path_factory.mktemp("promotion")
+    prefect, mlflow = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    ports = {address: address.rpartition(":")[2] for address in (prefect, mlflow)}
+    server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", ports[prefect], "--no-ui")
+    store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts")
+    tracking = ("mlflow", "server", "--host", "127.0.0.1", "--port", ports[mlflow], *store)
+    variables = {"PREFECT_API_URL": f"{prefect}/api", "MLFLOW_TRACKING_URI": mlflow}
+    with (
+        served(folder / "prefect", f"{prefect}/api/health", *server),
+        served(folder / "mlflow", f"{mlflow}/health", *tracking),
+    ):
+        yield Team(Host(make_project(folder / "coronet").folder, variables), f"{prefect}/api", mlflow)
+
+
+@pytest.fixture(scope="module")
+def poor(team: Team) -> str:
+    """What is said of the first version, whose CIN has hardly learnt anything."""
+    team.host.set_params({"cin": {"epochs": 1, "learning_rate": 1e-6}, "promotion": ANYTHING})
+    team.run("run")
+    return team.run("promote")
+
+
+@pytest.fixture(scope="module")
+def better(team: Team, poor: str) -> str:
+    assert "version 1 is the champion" in poor
+    team.host.set_params({"cin": {"epochs": 8, "learning_rate": 0.001}})
+    return team.host.finish(RETRAIN)
+
+
+def test_the_first_version_that_meets_the_rules_is_the_champion(team: Team, poor: str) -> None:
+    assert "version 1 is the champion" in poor
+    assert team.version("1")["tags"]["promotion"] == "promoted"
+
+
+def test_a_retrain_that_is_to_promote_puts_a_better_one_in_its_place(team: Team, better: str) -> None:
+    assert "version 2 is the champion, in place of version 1" in better
+    assert "Against version 1, balanced accuracy changes by +" in team.version("2")["tags"]["promotion.reasons"]
+
+
+@pytest.mark.usefixtures("better")
+def test_a_worse_one_is_refused_with_the_reason(team: Team) -> None:
+    told = team.run("promote", "1", code=1)
+    assert "error: version 1 is refused:" in told
+    assert "error: Against version 2, balanced accuracy changes by -" in told
+    assert team.champion == 2
+    assert team.version("1")["tags"]["promotion"] == "refused"
+
+
+@pytest.mark.usefixtures("better")
+def test_prefect_has_the_decision_as_artifacts(team: Team) -> None:
+    found = httpx.post(f"{team.prefect}/artifacts/filter", json={}, timeout=30).raise_for_status().json()
+    texts = {one["key"]: one["data"] for one in found}
+    assert {"promotion", "promotion-figures"} <= set(texts)
+    assert any(one["key"] == "promotion" and one["data"].startswith("### Version 1: refused") for one in found)
+
+
+@pytest.mark.usefixtures("better")
+def test_the_champion_is_not_promoted_again(team: Team) -> None:
+    assert "version 2 is the champion already" in team.run("promote")
+
+
+@pytest.mark.usefixtures("better")
+def test_a_retrain_leaves_a_version_alone_that_was_judged_before(team: Team) -> None:
+    told = team.host.finish(RETRAIN).splitlines()[-1]
+    assert told.startswith("nothing to do: ")
+    assert told.endswith("version 2 has been judged before: promoted")
+
+
+@pytest.mark.usefixtures("better")
+def test_the_champion_answers(team: Team) -> None:
+    Image.radial_gradient("L").save(team.host.folder / "scan.png")
+    assert team.host.finish(CHAMPION_ANSWERS).splitlines()[-1] in {f"['{label}']" for label in CLASSES}
+
+
+@pytest.mark.usefixtures("better")
+def test_a_rollback_brings_the_former_champion_back_and_says_why(team: Team) -> None:
+    told = team.run("rollback", "--reason", "it calls every child ill")
+    assert "version 1 is the champion again, version 2 is not" in told
+    assert team.champion == 1
+    assert team.version("2")["tags"]["promotion.reasons"] == "it calls every child ill"
+    assert "first champion on record" in team.run("rollback", "--reason", "again", code=1)
+
+
+@pytest.mark.usefixtures("better")
+def test_nobody_to_ask_means_not_promoted(team: Team) -> None:
+    told = team.run("promote", "2", "--approval", "manual", code=1)
+    assert "version 2 is not promoted: there is no terminal to ask on; `--yes` answers before" in told
+    assert team.champion == 1
+
+
+@pytest.mark.usefixtures("better")
+def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
+    team.host.set_params({"promotion": {"approval_timeout_hours": 0.002}})
+    assert team.host.finish(FLOW_THAT_ASKS).splitlines()[-1] == "Declined"
+    assert "nobody has answered within 0.002 hours" in team.version("2")["tags"]["promotion.reasons"]
+    assert team.champion == 1
+
+
+@pytest.mark.usefixtures("better")
+def test_a_person_promotes_by_the_form_on_the_page(team: Team) -> None:
+    team.host.set_params({"promotion": {"approval_timeout_hours": 1}})
+    with team.host.python(FLOW_THAT_ASKS) as process:
+        run = team.flow_run(lambda run: run["state_type"] == "PAUSED")
+        answer = {"promote": True, "name": "the reader on duty", "comment": "Seen the figures."}
+        httpx.post(f"{team.prefect}/flow_runs/{run['id']}/resume", json={"run_input": answer}, timeout=30)
+        output, _ = process.communicate()
+    assert output.splitlines()[-1] == "Promoted", output
+    tags = team.version("2")["tags"]
+    assert team.champion == 2
+    assert tags["promotion.by"] == "the reader on duty"
+    assert tags["promotion.reasons"].endswith("Seen the figures.")
+
+
+@pytest.mark.usefixtures("better")
+def test_the_log_has_every_step_here_and_in_the_registry(team: Team) -> None:
+    lines = [Line.of_json(text) for text in (team.host.folder / LOG).read_text().splitlines()]
+    assert lines == lines_of(team.version(number)["tags"] for number in "12")
+    assert [(line.event, line.version) for line in lines] == [
+        ("passed", 1),
+        ("promoted", 1),
+        ("passed", 2),
+        ("promoted", 2),
+        ("refused", 1),
+        ("rolled back", 2),
+        ("passed", 2),
+        ("declined", 2),
+        ("passed", 2),
+        ("declined", 2),
+        ("passed", 2),
+        ("promoted", 2),
+    ]

@@ -1,0 +1,124 @@
+"""A candidate against the champion: by what is on record if the split is the same, by testing it again if not."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from dvc.repo import Repo
+
+from coronet_core.data.manifest import read_notes, read_rows, write_manifest
+from coronet_core.errors import DataError
+from tasks.packaging.package import write_package
+from tasks.params.schema import Params
+from tasks.paths import MANIFEST, PREDICTIONS, SPLIT, SPLIT_STAGE
+from tasks.promotion.comparison import Comparison
+from tasks.promotion.contest import comparison_with
+from tasks.promotion.evidence import Evidence
+from tasks.tracking.lineage import dvc_hashes
+from tests.conftest import PROJECT
+from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
+from tests.tasks.trained_model import CARD, some_lineage
+
+PACKAGE = Path("package")
+CANDIDATE, CHAMPION = 2, 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run in the current folder, its networks the candidate's and the champion's alike."""
+
+    params: Params
+    candidate: Evidence
+
+    def against(self, champion: Evidence) -> Comparison:
+        return comparison_with(champion, PACKAGE, self.candidate, self.params, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("run")
+        patch.chdir(folder)
+        params = run_up_to_evaluate().params
+        write_package(PACKAGE, model_of_run(params), CARD, some_lineage())
+        shutil.copytree(PROJECT / ".dvc", ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
+        for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+            shutil.copy(PROJECT / name, name)
+        subprocess.run(["git", "init", "-q"], check=True)
+        predictions = hashlib.md5(PREDICTIONS.read_bytes(), usedforsecurity=False).hexdigest()
+        md5s = {str(SPLIT): dvc_hashes(SPLIT_STAGE)[str(SPLIT)], str(PREDICTIONS): predictions}
+        yield Run(params, Evidence(version=CANDIDATE, md5s=md5s, image_size_px=64, aspect=params.data.aspect))
+
+
+def champion(run: Run, **md5s: str | None) -> Evidence:
+    """The champion, with these digests in place of the candidate's; None: not on record."""
+    names = {"split": str(SPLIT), "predictions": str(PREDICTIONS)}
+    changed = run.candidate.md5s | {names[key]: md5 for key, md5 in md5s.items()}
+    known = {path: md5 for path, md5 in changed.items() if md5 is not None}
+    return replace(run.candidate, version=CHAMPION, md5s=known)
+
+
+def kept_by_dvc(manifest: pd.DataFrame) -> str:
+    """Have DVC's cache keep a split with this manifest; returns its digest."""
+    folder = Path("former")
+    folder.mkdir(exist_ok=True)
+    write_manifest(manifest, folder / MANIFEST.name, read_notes(MANIFEST))
+    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", str(folder)], check=True)
+    with Repo(".") as repo:
+        (stage,) = repo.stage.load_all("former.dvc")
+        md5: str = stage.outs[0].hash_info.value
+    shutil.rmtree(folder)
+    return md5
+
+
+def test_on_the_same_split_the_predictions_on_record_are_compared(run: Run) -> None:
+    found = run.against(champion(run))
+    assert found.champion == CHAMPION
+    assert not any("tested again" in note for note in found.notes)
+
+
+def test_a_champion_whose_predictions_are_lost_is_tested_again(run: Run) -> None:
+    found = run.against(champion(run, predictions=None))
+    assert found.notes[1:] == ("Version 1 was tested again, on the images of version 2.",)
+    assert found.differences["accuracy"].difference == 0  # the same networks
+
+
+def test_a_champion_of_another_split_is_tested_again(run: Run) -> None:
+    found = run.against(champion(run, split="0" * 32 + ".dir"))
+    assert found.notes[1:] == (
+        "Version 1 was tested again, on the images of version 2.",
+        "The split has changed since the champion was made.",
+        (
+            "Which patients version 1 was trained with is not known. Where they are among the test patients, it has an "
+            "unfair advantage here."
+        ),
+    )
+
+
+def test_patients_whom_the_champion_was_trained_with_do_not_count(run: Run) -> None:
+    former = read_rows(MANIFEST)
+    tested = former.loc[former["split"] == "test", "patient_id"].unique()
+    former.loc[former["patient_id"] == tested[0], "split"] = "train"
+    found = run.against(champion(run, split=kept_by_dvc(former)))
+    (told,) = [note for note in found.notes if "left out" in note]
+    assert told.endswith("of 1 patients are left out of the comparison: version 1 was trained with these patients.")
+
+
+def test_a_split_that_is_not_here_is_told(run: Run) -> None:
+    elsewhere = replace(
+        run, candidate=replace(run.candidate, md5s=run.candidate.md5s | {str(SPLIT): "f" * 32 + ".dir"})
+    )
+    with pytest.raises(DataError, match="version 1 has to be tested on the images of version 2, and data/split holds"):
+        elsewhere.against(champion(run))
+
+
+def test_reports_that_are_nowhere_are_told(run: Run) -> None:
+    with pytest.raises(DataError, match=r"reports/metrics.json of version 2 is neither here nor in DVC's cache"):
+        run.candidate.candidate()

@@ -1,0 +1,64 @@
+"""A model on the test images of a split: the answers of its own run, and of images decoded anew for another size."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from coronet_core.data.image import decode
+from coronet_core.data.manifest import read_manifest
+from coronet_core.data.options import Aspect
+from coronet_core.errors import DataError
+from tasks.evaluation.prediction_table import read_predictions
+from tasks.inference.model import TrainedModel
+from tasks.inference.networks import Networks
+from tasks.params.schema import Params
+from tasks.paths import MANIFEST, PREDICTIONS
+from tasks.promotion.retest import answers_on_test_images
+from tasks.splitting.sources import ids_of, list_images
+from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
+
+CPU = torch.device("cpu")
+STORED_AS = (64, Aspect.STRETCH)
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
+    """The params of a run up to `evaluate`, with networks that have learnt nothing, in the current folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("run"))
+        yield run_up_to_evaluate().params
+
+
+@pytest.fixture
+def model(params: Params) -> TrainedModel:
+    return model_of_run(params)
+
+
+def test_a_model_tested_again_says_what_it_said(model: TrainedModel, params: Params) -> None:
+    told, again = read_predictions(PREDICTIONS), answers_on_test_images(model, STORED_AS, params, CPU)
+    assert again.images["image_id"].tolist() == told.images["image_id"].tolist()
+    assert (again.truth == told.truth).all()
+    np.testing.assert_allclose(again.logits, told.logits, atol=1e-4)
+
+
+def test_images_are_decoded_anew_for_a_model_of_another_size(model: TrainedModel, params: Params) -> None:
+    larger = replace(model, image_size_px=96)
+    ids, records = ids_of(params.data), list_images(params.data, params.seed).records
+    contents = {ids.image(record): record.read() for record in records}
+    test = read_manifest(MANIFEST).query("split == 'test'")
+    images = np.stack([decode(contents[image], 96, Aspect.STRETCH).pixels for image in test["image_id"]])
+    expected = Networks.of(larger, CPU).answer(images)[0]
+    np.testing.assert_allclose(answers_on_test_images(larger, STORED_AS, params, CPU).logits, expected, atol=1e-4)
+
+
+def test_an_image_that_is_gone_is_named(model: TrainedModel, params: Params) -> None:
+    other_source = replace(params, seed=params.seed + 1)
+    larger = replace(model, aspect=Aspect.PAD)
+    with pytest.raises(DataError, match="its file has changed since the split was built"):
+        answers_on_test_images(larger, STORED_AS, other_source, CPU)
+    fewer = replace(params, data=replace(params.data, ids="as_given"))
+    with pytest.raises(DataError, match=r"the champion takes images of 64 px \(pad\), and this one cannot be read"):
+        answers_on_test_images(larger, STORED_AS, fewer, CPU)
