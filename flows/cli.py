@@ -7,6 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
+from flows.serve_cli import serve
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -22,6 +23,7 @@ app = typer.Typer(
 RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
 
 app.add_typer(data_app, name="data")
+app.command()(serve)
 
 
 @app.command()

@@ -53,6 +53,12 @@ def too_busy(what: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after_s=SOON_S, reason="queue_full")
 
 
+def unreadable(reason: str, files: list[FileAnswer] | None = None) -> Problem:
+    """Return the problem of images of which none can be read, with the decoder's `reason`."""
+    detail = f"No image that can be read: {reason}. Send X-rays as PNG, JPEG, TIFF or DICOM."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, files=files, reason="unreadable")
+
+
 def problem_response(problem: Problem, request_id: str) -> Response:
     """Return `problem` as it is sent."""
     details = ProblemDetails(

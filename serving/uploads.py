@@ -64,7 +64,12 @@ def body_description(max_files: int) -> dict[str, Any]:
     schema = EncodedImages.model_json_schema()
     image = schema["$defs"]["EncodedImage"]
     images = schema["properties"]["images"] | {"items": image, "maxItems": max_files}
-    encoded = {"type": "object", "properties": {"images": images}, "required": ["images"], "additionalProperties": False}
+    encoded = {
+        "type": "object",
+        "properties": {"images": images},
+        "required": ["images"],
+        "additionalProperties": False,
+    }
     return {"requestBody": {"required": True, "content": {FORM: {"schema": form}, JSON: {"schema": encoded}}}}
 
 
