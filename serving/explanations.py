@@ -6,10 +6,10 @@ them. So explanations never share networks with predictions, nor do they hold up
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from time import monotonic
 from typing import Final, Literal
 
 import numpy as np
@@ -101,10 +101,10 @@ class Explainer:
     def _make(
         self, pixels: NDArray[np.uint8], method: MethodName, target: Target, is_given_up: threading.Event
     ) -> Explanation:
-        began = time.monotonic()
+        began = monotonic()
 
         def on_pass(*_: object) -> None:
-            if is_given_up.is_set() or self._closing.is_set() or time.monotonic() - began > self._limit_s:
+            if is_given_up.is_set() or self._closing.is_set() or monotonic() - began > self._limit_s:
                 raise TookTooLongError
 
         on_pass()
@@ -123,4 +123,4 @@ class Explainer:
         )
         made = maps_of(method, coronet, batch, self._params, self._seed)  # (1, 1, H, W)
         values = made[0, 0].float().cpu().numpy()
-        return Explanation(values, CLASSES[label], method, time.monotonic() - began)
+        return Explanation(values, CLASSES[label], method, monotonic() - began)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import pyarrow as pa
 import torch
 import uvicorn
+from fastapi import FastAPI
 
 from coronet_core.errors import CoroNetError, ParamsError
 from coronet_core.seeds import derive_seed
@@ -61,6 +62,14 @@ def serve(
         on_rows=on_rows,
     )
     app = build_app(served, settings)
+    server = server_of(app, place)
+    server.run()
+    if not server.started:
+        raise CoroNetError(f"cannot listen on {place.host}, port {place.port}. Is it taken? Give another with --port.")
+
+
+def server_of(app: FastAPI, place: Place) -> uvicorn.Server:
+    """Return what serves `app` at `place` when it is run. uvicorn's own logs are off: the app has its own."""
     config = uvicorn.Config(
         app,
         host=place.host,
@@ -68,15 +77,12 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=place.proxy is not None,
+        proxy_headers=place.proxy is not None,  # by itself uvicorn believes whoever is on this machine
         forwarded_allow_ips=place.proxy,
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    server = _Server(config)
-    server.run()
-    if not server.started:
-        raise CoroNetError(f"cannot listen on {place.host}, port {place.port}. Is it taken? Give another with --port.")
+    return _Server(config)
 
 
 class _Server(uvicorn.Server):

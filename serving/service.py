@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,9 @@ from tasks.inference.networks import Networks
 from tasks.inference.predictor import DecodedFile, decode_files, predict_decoded
 from tasks.params.explain import ExplainParams, MethodName
 from tasks.residual_shards import compute_shard
+
+Inputs = TypeVarTuple("Inputs")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +156,8 @@ class Service:
 
     def _residuals(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
         made = compute_shard(self._networks.tfen, pixels[None].copy(), self.served.model.residuals, self.served.device)
-        return made.residuals[0]
+        residual: NDArray[np.float16] = made.residuals[0]
+        return residual
 
     def _decoded(self, upload: Upload) -> DecodedFile:
         (file,) = decode_files([FileContent(upload.name, upload.content)], self.served.model)
@@ -165,9 +169,10 @@ class Service:
         rows = predict_decoded(files, self._networks)
         if self.served.on_rows is not None:
             self.served.on_rows(rows)
-        return rows.to_pylist()
+        answered: list[dict[str, Any]] = rows.to_pylist()
+        return answered
 
-    async def _in_pool(self, action: Callable[..., Any], *arguments: Any) -> Any:
+    async def _in_pool(self, action: Callable[[*Inputs], Made], *arguments: *Inputs) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, action, *arguments)
 
 

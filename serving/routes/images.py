@@ -75,11 +75,27 @@ def image_routes(service: Service) -> APIRouter:
         """Say where on an image the evidence for a class lies."""
         image = await service.decode(await single(request))
         made = await service.explain(image, method, label)
-        maximum = float(made.values.max())
-        told = {"method": method, "label": made.label, "maximum": maximum, "seconds": round(made.seconds, 3)}
+        maximum, seconds = float(made.values.max()), round(made.seconds, 3)
         if form == "png":
-            return _picture(map_png(made.values, maximum), told | {"area": area_of(image)})
-        return _numbers(AttributionMap(model=digest, area=area_of(image), values=_rounded(made.values), **told))
+            told = {
+                "method": method,
+                "label": made.label,
+                "maximum": maximum,
+                "seconds": seconds,
+                "area": area_of(image),
+            }
+            return _picture(map_png(made.values, maximum), told)
+        return _numbers(
+            AttributionMap(
+                model=digest,
+                method=method,
+                label=made.label,
+                area=area_of(image),
+                maximum=maximum,
+                seconds=seconds,
+                values=_rounded(made.values),
+            )
+        )
 
     @router.post("/residuals", response_model=ResidualTensor, responses=_pictures(), openapi_extra=one)
     async def residuals(

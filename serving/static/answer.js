@@ -1,14 +1,14 @@
 // What is said of an image, in words.
 import { element, percent } from "./elements.js";
 
+// In a few words, and which of them are a warning.
 export function told(item, model) {
   const { answer } = item;
-  if (!answer) return { short: "waiting…", kind: "" };
+  if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
-  if (answer.abstained) return { short: "left to a person", kind: "warn" };
-  const unlike = answer.out_of_distribution ? ", unlike known images" : "";
-  const likely = percent(answer.probabilities[answer.predicted]);
-  return { short: `${model.classes[answer.predicted]}, ${likely}${unlike}`, kind: unlike ? "warn" : "" };
+  const warning = answer.out_of_distribution ? "unlike known images" : undefined;
+  if (answer.abstained) return { short: "left to a person", kind: "warn", warning };
+  return { short: `${model.classes[answer.predicted]}, ${percent(answer.probabilities[answer.predicted])}`, warning };
 }
 
 function bars(answer, model) {
@@ -17,7 +17,7 @@ function bars(answer, model) {
     const value = answer.probabilities[label];
     return element("li", { class: isInSet ? "in-set" : "" },
       element("div", { class: "row" },
-        element("span", { text: name }, isInSet && element("span", { class: "set", text: "cannot be ruled out" })),
+        element("span", { text: name }, isInSet && element("span", { class: "set", text: "not ruled out" })),
         element("span", { class: "value", text: percent(value) })),
       element("meter", { min: 0, max: 1, value, "aria-label": `Probability of ${name}` }));
   });
@@ -26,7 +26,7 @@ function bars(answer, model) {
 
 function headline(answer, model) {
   if (answer.abstained) return element("h2", { class: "person", text: "Left to a person" });
-  return element("h2", { text: model.classes[answer.predicted] });
+  return element("h2", { class: answer.out_of_distribution ? "person" : "", text: model.classes[answer.predicted] });
 }
 
 export function answerOf(item, model) {
@@ -40,7 +40,7 @@ export function answerOf(item, model) {
   const parts = [file, headline(answer, model)];
   if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
   parts.push(bars(answer, model), element("p", { class: "small", text: answer.meaning }),
-    element("p", { class: "small", text: `The classes that cannot be ruled out hold the true one for at least ${held} in 100 images like the validation images. An answer is given where one class is left; else a person decides.` }));
+    element("p", { class: "small", text: `The classes that are not ruled out hold the true one for at least ${held} in 100 images like the validation images. An answer is given where one class is left; else a person decides.` }));
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
     const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);

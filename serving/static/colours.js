@@ -8,7 +8,7 @@ export function colourOf(value) {
   return STOPS[low].map((part, i) => part + (STOPS[low + 1][i] - part) * (place - low));
 }
 
-// Grey values become colours; where there is no evidence the image shines through.
+// Grey values become colours; the less evidence, the more the image shines through.
 export function paintMap(canvas, bitmap) {
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
@@ -18,7 +18,7 @@ export function paintMap(canvas, bitmap) {
   for (let i = 0; i < pixels.data.length; i += 4) {
     const value = pixels.data[i] / 255;
     const [red, green, blue] = colourOf(value);
-    pixels.data.set([red, green, blue, 255 * Math.min(1, 2.5 * value)], i);
+    pixels.data.set([red, green, blue, 255 * value], i);
   }
   context.putImageData(pixels, 0, 0);
 }

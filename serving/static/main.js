@@ -7,9 +7,11 @@ import { Viewer } from "./viewer.js";
 
 function showList(images, model) {
   const rows = images.items.map((item) => {
-    const { short, kind } = told(item, model);
+    const { short, kind, warning } = told(item, model);
     const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
-    const text = element("span", { class: "text" }, element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind}`, text: short }));
+    const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
+    if (warning) lines.push(element("span", { class: "told warn", text: warning }));
+    const text = element("span", { class: "text" }, ...lines);
     const button = element("button", { type: "button", title: item.name }, thumb, text);
     if (item === images.current) button.setAttribute("aria-current", "true");
     button.addEventListener("click", () => images.select(item));
@@ -26,6 +28,13 @@ function showList(images, model) {
 function showAnswer(images, model) {
   const item = images.current;
   byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Answers appear here." })]));
+}
+
+// For those who hear the page: what has been answered, and what is looked at.
+function announce(item, model) {
+  if (!item) return;
+  const { short, warning } = told(item, model);
+  byId("live").textContent = [`${item.name}: ${short}`, warning].filter(Boolean).join(", ");
 }
 
 function takeFiles(images) {
@@ -94,8 +103,7 @@ async function start() {
     images.addEventListener(what, () => showList(images, model));
   }
   for (const what of ["list", "select", "answer"]) images.addEventListener(what, () => showAnswer(images, model));
-  images.addEventListener("answer", ({ detail: item }) => { byId("live").textContent = `${item.name}: ${told(item, model).short}`; });
-  images.addEventListener("select", ({ detail: item }) => { if (item) byId("live").textContent = `${item.name}: ${told(item, model).short}`; });
+  for (const what of ["select", "answer"]) images.addEventListener(what, ({ detail: item }) => announce(item, model));
   takeFiles(images);
   takeKeys(images, viewer);
   document.body.dataset.ready = "true";

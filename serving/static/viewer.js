@@ -21,6 +21,7 @@ export class Viewer {
     for (const what of ["answer", "preview", "residuals"]) {
       images.addEventListener(what, (event) => event.detail === images.current && this.show());
     }
+    byId("picture").addEventListener("load", ({ target }) => byId("frame").style.setProperty("--ratio", target.naturalWidth / target.naturalHeight));
     this.fade();
   }
 
@@ -49,7 +50,6 @@ export class Viewer {
     picture.hidden = !source;
     if (source && picture.getAttribute("src") !== source) picture.src = source;
     picture.alt = !item ? "" : layer ? `Residual image of the autoencoder of ${layer}, ${item.name}` : `X-ray ${item.name}`;
-    picture.classList.toggle("small-map", Boolean(layer));
     for (const of of ["healthy", "pneumonia"]) byId(`show-${of}`).setAttribute("aria-pressed", String(layer === of));
     this.place();
   }
