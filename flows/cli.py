@@ -10,6 +10,7 @@ from flows.data_cli import data_app
 from flows.models_cli import VersionName, models_app
 from flows.prediction_cli import RAY_HELP, drift, explain, predict
 from flows.promotion_cli import promote, rollback
+from flows.serve_cli import serve
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -24,7 +25,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
-for command in (predict, explain, drift, promote, rollback):
+for command in (predict, explain, drift, promote, rollback, serve):
     app.command()(command)
 
 

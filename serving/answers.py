@@ -25,7 +25,8 @@ class FileAnswer(BaseModel):
     abstained: bool | None = Field(default=None, description="The image should be left to a person.")
     abstained_because: str | None = None
     ood_score: float | None = Field(
-        default=None, description="How unlike the validation images, as far as their autoencoders tell; 0 is the middle."
+        default=None,
+        description="How unlike the validation images, as far as their autoencoders tell; 0 is the middle.",
     )
     out_of_distribution: bool | None = Field(default=None, description="Further out than the calibration allows.")
     meaning: str | None = Field(default=None, description="What the largest probability means, in a sentence.")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from coronet_core.callbacks import ignore
 
@@ -49,7 +49,7 @@ class Batcher(Generic[Item, Answer]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="networks")
         self._loop: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Batcher[Item, Answer]":
+    async def __aenter__(self) -> Self:
         self._loop = asyncio.create_task(self._run())
         return self
 

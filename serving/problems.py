@@ -37,20 +37,32 @@ class Problem(Exception):  # noqa: N818  # what RFC 9457 calls it
         retry_after_s: int | None = None,
         files: list[FileAnswer] | None = None,
         reason: str | None = None,
+        *,
+        hangs_up: bool = False,
     ) -> None:
-        """`detail` says what was wrong and what to do; `reason` is one word for the metrics, by default the status."""
+        """`detail` says what was wrong and what to do; `reason` is one word for the metrics, by default the status.
+
+        After some there is no more to be read on the connection: it `hangs_up`.
+        """
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.files = files
         self.reason = reason or status.name.lower()
+        self.hangs_up = hangs_up
 
 
 def too_busy(what: str) -> Problem:
     """Return the problem of a full queue."""
     detail = f"{what}. Try again after the seconds in Retry-After."
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after_s=SOON_S, reason="queue_full")
+
+
+def unreadable(reason: str, files: list[FileAnswer] | None = None) -> Problem:
+    """Return the problem of images of which none can be read, with the decoder's `reason`."""
+    detail = f"No image that can be read: {reason}. Send X-rays as PNG, JPEG, TIFF or DICOM."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, files=files, reason="unreadable")
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:
@@ -63,6 +75,8 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         files=problem.files,
     )
     headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    if problem.hangs_up:
+        headers["Connection"] = "close"
     content = json_bytes(details.model_dump(exclude_none=True))
     return Response(content, problem.status, headers, media_type=MEDIA_TYPE)
 

@@ -1,5 +1,6 @@
 """What whoever starts the service may choose."""
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -47,10 +48,12 @@ class ServingSettings:
 
     def _faults(self) -> list[tuple[str, Any, str]]:
         wrong: list[tuple[str, Any, str]] = []
-        for name in (field.name for field in fields(self) if field.type in {int, float}):
-            least = 0 if name == "batch_wait_ms" else 1
-            if not getattr(self, name) >= least:
-                wrong.append((name, getattr(self, name), f"{least} or more"))
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and value < 1:
+                wrong.append((field.name, value, "1 or more"))
+            if field.type is float and not (0 < value < math.inf or (value == 0 and field.name == "batch_wait_ms")):
+                wrong.append((field.name, value, "a number above 0" if field.name != "batch_wait_ms" else "0 or more"))
         if self.files > self.queue_images:
             wrong.append(("files", self.files, f"at most queue_images ({self.queue_images}), or a request never fits"))
         try:

@@ -64,7 +64,12 @@ def body_description(max_files: int) -> dict[str, Any]:
     schema = EncodedImages.model_json_schema()
     image = schema["$defs"]["EncodedImage"]
     images = schema["properties"]["images"] | {"items": image, "maxItems": max_files}
-    encoded = {"type": "object", "properties": {"images": images}, "required": ["images"], "additionalProperties": False}
+    encoded = {
+        "type": "object",
+        "properties": {"images": images},
+        "required": ["images"],
+        "additionalProperties": False,
+    }
     return {"requestBody": {"required": True, "content": {FORM: {"schema": form}, JSON: {"schema": encoded}}}}
 
 
@@ -84,7 +89,7 @@ async def read_uploads(request: Request, settings: ServingSettings, max_files: i
             uploads = await read(request, settings, max_files)
     except TimeoutError as error:
         detail = f"The upload took longer than {settings.upload_seconds:g} s. Send fewer or smaller images at once."
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail, hangs_up=True) from error
     if len(uploads) > max_files:
         raise _too_many(max_files)
     return uploads
@@ -99,7 +104,7 @@ async def _bounded(request: Request, settings: ServingSettings) -> AsyncGenerato
     async for chunk in request.stream():
         received += len(chunk)
         if received > settings.upload_bytes:
-            raise _too_large(settings)
+            raise _too_large(settings, hangs_up=True)  # who knows how much is still to come
         yield chunk
 
 
@@ -162,11 +167,9 @@ def _form_detail(message: str) -> str:
     return f"The form cannot be read ({message.rstrip('.')}). Send each image as a file in a part named files."
 
 
-def _too_large(settings: ServingSettings) -> Problem:
-    limit = settings.upload_bytes / MIB
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {limit:g} MiB. Send fewer or smaller images at once."
-    )
+def _too_large(settings: ServingSettings, *, hangs_up: bool = False) -> Problem:
+    detail = f"More than {settings.upload_bytes / MIB:g} MiB. Send fewer or smaller images at once."
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, hangs_up=hangs_up)
 
 
 def _too_many(max_files: int) -> Problem:

@@ -15,11 +15,12 @@ def meaning_of(row: dict[str, Any], calibration: Calibration) -> str:
     kept, on the validation images that it was made from, is the expected calibration error.
     """
     label = row["predicted"]
-    likely = 100 * row[f"calibrated_{label}"]
+    likely = f"{100 * row[f'calibrated_{label}']:.0f}"
+    share = "more than 99" if likely == "100" else f"about {likely}"
     images = sum(calibration.images.values())
     gap = 100 * calibration.after.ece
     told = (
-        f"Of 100 images like the {images} validation images that get such a value, about {likely:.0f} are "
+        f"Of 100 images like the {images} validation images that get such a value, {share} are "
         f"{DISPLAY_NAMES[label]}; on those images the values were {gap:.0f} in 100 off on average."
     )
     if images < FEW_IMAGES:

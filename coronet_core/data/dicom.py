@@ -3,15 +3,17 @@
 import io
 import re
 import warnings
+import zlib
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.processing import apply_color_lut, apply_rescale, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from coronet_core.data.polarity import is_negative
 from coronet_core.data.radiograph import MAX_PIXELS, Radiograph, eight_bit
@@ -27,6 +29,9 @@ FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 """How files without the preamble begin: a tag of the group 0002 or 0008, little endian."""
 BITS_OF_A_SCREEN = 8
 """What is stored in as many, without window or rescaling, is not stretched."""
+META_GROUP = 0x0002
+MAX_INFLATED_BYTES = 4 * MAX_PIXELS
+"""Of a deflated file: the largest image in 16 bits, and as much again."""
 YEARS_OF_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
@@ -46,6 +51,7 @@ def read_dicom(content: bytes) -> Radiograph:
     quotes no value of the header.
     """
     try:
+        _refuse_deflated_bomb(content)
         header = pydicom.dcmread(io.BytesIO(content), force=True)
         _check_size(header)
         grey = _grey(header)
@@ -62,6 +68,18 @@ def read_dicom(content: bytes) -> Radiograph:
         age=_age(_text(header, "PatientAge")),
         patient_id=_text(header, "PatientID"),
     )
+
+
+def _refuse_deflated_bomb(content: bytes) -> None:
+    """Raise DataError if `content` is deflated as a whole, header included, and too large: pydicom inflates it all."""
+    stream = io.BytesIO(content)
+    read_preamble(stream, force=True)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != META_GROUP)  # noqa: FBT003  # explicit VR, little endian
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(), MAX_INFLATED_BYTES + 1)
+    if len(inflated) > MAX_INFLATED_BYTES:
+        raise DataError("decompression bomb")
 
 
 def _check_size(header: pydicom.Dataset) -> None:

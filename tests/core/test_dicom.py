@@ -242,3 +242,19 @@ def test_the_real_dicoms_come_out_with_air_dark(shared: Path) -> None:
         assert radiograph.view in {"PA", "AP"}
         assert radiograph.age is not None
     assert len(files) == 3
+
+
+def deflated(padding_bytes: int) -> bytes:
+    header = dicom()
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    header.add_new(0x7FE10010, "OB", bytes(padding_bytes))  # private, behind the pixels
+    return saved(header)
+
+
+def test_a_deflated_file_is_not_inflated_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coronet_core.data.dicom.MAX_INFLATED_BYTES", 2**20)
+    content = deflated(2**21)
+    assert len(content) < 2**16
+    with pytest.raises(DataError, match="decompression bomb"):
+        read_dicom(content)
+    read_dicom(deflated(2**19))

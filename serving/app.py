@@ -1,0 +1,51 @@
+"""The application: addresses, guards and the service behind them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from serving.description import describe
+from serving.guards import Guards
+from serving.json_response import SafeJsonResponse
+from serving.problems import add_problem_handlers
+from serving.request_log import RequestLog
+from serving.routes.images import image_routes
+from serving.routes.pages import STATIC, docs_assets, page_routes
+from serving.routes.status import status_routes
+from serving.service import ServedModel, Service
+from serving.settings import ServingSettings
+
+TITLE: Final = "CoroNet"
+
+
+def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
+    """Return the application. Raises CoroNetError when the model or the settings cannot be used."""
+    service = Service(served, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service:
+            yield
+
+    app = FastAPI(
+        title=TITLE,
+        version=version("coronet"),
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load their scripts from another server
+        redoc_url=None,
+        default_response_class=SafeJsonResponse,
+        redirect_slashes=False,
+    )
+    for router in (image_routes(service), status_routes(service), page_routes()):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/docs-static", StaticFiles(directory=docs_assets()), name="docs-static")
+    add_problem_handlers(app)
+    describe(app)
+    app.add_middleware(Guards, settings=settings)
+    app.add_middleware(RequestLog, metrics=service.metrics, writes_lines=settings.log_requests)
+    return app

@@ -1,0 +1,46 @@
+"""The service in OpenAPI: what FastAPI finds by itself, and the problems that it cannot see."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from serving.problems import MEDIA_TYPE, ProblemDetails
+
+REF: Final = "#/components/schemas/{model}"
+ALWAYS: Final = {403: "A page of another site asked.", 421: "Asked by a name that the service does not go by."}
+OF_WORK: Final = {
+    400: "Not HTTP as it should be.",
+    408: "The upload took too long.",
+    413: "Too large, or too many files.",
+    415: "Neither a form nor JSON.",
+    422: "Not as described here, or no image that can be read.",
+    429: "Too many requests from this address.",
+    503: "Too much is waiting.",
+}
+SUMMARY: Final = (
+    "COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device. "
+    "Images are taken as files, never as addresses."
+)
+
+
+def problems(*also: int, of_work: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the descriptions of the problems of a route, as FastAPI takes them."""
+    told: dict[int, str] = ALWAYS | (OF_WORK if of_work else {status: OF_WORK[status] for status in also})
+    content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
+    return {status: {"description": text, "content": content} for status, text in told.items()}
+
+
+def describe(app: FastAPI) -> None:
+    """Let `app` describe itself with its problems."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=SUMMARY, routes=app.routes)
+            _, found = models_json_schema([(ProblemDetails, "serialization")], ref_template=REF)
+            made.setdefault("components", {}).setdefault("schemas", {}).update(found["$defs"])
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it

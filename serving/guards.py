@@ -1,0 +1,85 @@
+"""Who may ask, and how much at once: decided before a body is read."""
+
+import math
+import time
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.problems import Problem, problem_response, too_busy
+from serving.settings import ServingSettings, parse_rate
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+WORK: Final = "POST"
+
+
+class Guards:
+    """Checks of host, origin, rate and load.
+
+    A page of another site that is open in somebody's browser can send requests to a service on the same machine, and
+    by a name that it lets point here even read the answers. So only known names are served, and browsers say where a
+    request comes from.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServingSettings) -> None:
+        self._app = app
+        self._hosts = {name.lower() for name in (*LOOPBACK, *settings.hosts)}
+        self._rate: RateLimitItem = parse_rate(settings.rate)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._at_once = settings.requests_at_once
+        self._in_work = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_work = scope["method"] == WORK
+        problem = self._stranger(Headers(scope=scope))
+        if problem is None and is_work:
+            problem = self._overload() or await self._too_often(scope)
+        if problem is not None:
+            scope["state"]["refused_because"] = problem.reason
+            await problem_response(problem, scope["state"]["request_id"])(scope, receive, send)
+            return
+        self._in_work += is_work
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._in_work -= is_work
+
+    def _stranger(self, headers: Headers) -> Problem | None:
+        host = _name(headers.get("host", ""))
+        if host not in self._hosts:
+            detail = "The service does not go by this name. Start it with --allow-host NAME to let it."
+            return Problem(HTTPStatus.MISDIRECTED_REQUEST, detail, reason="unknown_host")
+        if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            detail = "Pages of other sites may not use the service. Open its own page."
+            return Problem(HTTPStatus.FORBIDDEN, detail, reason="other_site")
+        return None
+
+    def _overload(self) -> Problem | None:
+        return None if self._in_work < self._at_once else too_busy("Too many requests are in work")
+
+    async def _too_often(self, scope: Scope) -> Problem | None:
+        client = (scope.get("client") or ("unknown",))[0]
+        if await self._limiter.hit(self._rate, client):
+            return None
+        window = await self._limiter.get_window_stats(self._rate, client)
+        wait_s = max(math.ceil(window.reset_time - time.time()), 1)
+        detail = f"More than {self._rate} from this address. Try again after the seconds in Retry-After."
+        return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after_s=wait_s, reason="rate")
+
+
+def _name(host: str) -> str:
+    """Return the name of `host` without its port, in lower case; of what is no name, nothing."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

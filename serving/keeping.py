@@ -1,0 +1,35 @@
+"""Keeping uploads, for those who have switched it on: named by what they hold, never by what they are called."""
+
+from pathlib import Path
+from typing import Final
+
+from coronet_core.data.dicom import is_dicom
+from coronet_core.errors import DataError
+from serving.uploads import Upload
+from tasks.files import write_whole
+
+KINDS: Final = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"II*\x00", "tif"), (b"MM\x00*", "tif"), (b"BM", "bmp"))
+
+
+class Keeper:
+    """A folder of uploads, each once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder. Raises DataError if that cannot be done."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise DataError(f"keep = {folder}: cannot be made ({error.strerror}). Give another folder.") from error
+        self._folder = folder
+
+    def keep(self, upload: Upload) -> None:
+        """Write the file, unless it is there."""
+        path = self._folder / f"{upload.sha256}.{_suffix(upload.content)}"
+        if not path.exists():
+            write_whole(path, lambda partial: partial.write_bytes(upload.content))
+
+
+def _suffix(content: bytes) -> str:
+    if is_dicom(content):
+        return "dcm"
+    return next((suffix for magic, suffix in KINDS if content.startswith(magic)), "img")

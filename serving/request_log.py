@@ -1,0 +1,104 @@
+"""Around every request: its id, its line in the log, its metrics, the headers that keep browsers careful.
+
+The log says who asked for what, how long it took and how it ended; never what a file is called or holds.
+"""
+
+import json
+import re
+import secrets
+import time
+import traceback
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.metrics import ServiceMetrics
+from serving.problems import Problem, problem_response
+
+ID_HEADER: Final = "X-Request-ID"
+ID_TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class RequestLog:
+    """The outermost part of the service; what goes wrong unforeseen ends here, as a problem and with its traceback."""
+
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics, *, writes_lines: bool) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._writes_lines = writes_lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        given = Headers(scope=scope).get(ID_HEADER, "")
+        state = scope.setdefault("state", {})
+        state["request_id"] = given if ID_TAKEN.fullmatch(given) else secrets.token_hex(8)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        has_begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, has_begun
+            if message["type"] == "http.response.start":
+                status, has_begun = message["status"], True
+                _add_headers(MutableHeaders(scope=message), state["request_id"])
+            await send(message)
+
+        error: str | None = None
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:  # noqa: BLE001  # the client gets an id, the log the rest
+            error = traceback.format_exc()
+            if not has_begun:
+                detail = "The service made a mistake. Tell whoever runs it the request's id: its log has the rest."
+                problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+                await problem_response(problem, state["request_id"])(scope, receive, send_with_headers)
+        self._tell(scope, state, status, time.perf_counter() - began, error)
+
+    def _tell(
+        self, scope: Scope, state: MutableMapping[str, Any], status: int, seconds: float, error: str | None
+    ) -> None:
+        route = getattr(scope.get("route"), "path", "") or "other"
+        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        if reason := state.get("refused_because"):
+            self._metrics.refused.labels(reason).inc()
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request_id": state["request_id"],
+            "client": (scope.get("client") or ("unknown",))[0],
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "images": state.get("images"),
+            "refused_because": state.get("refused_because"),
+            "error": error,
+        }
+        if self._writes_lines or error is not None:
+            print(json.dumps({key: value for key, value in line.items() if value is not None}), flush=True)
+
+
+def _add_headers(headers: MutableHeaders, request_id: str) -> None:
+    headers[ID_HEADER] = request_id
+    headers.update(HEADERS)
+    headers.setdefault("Cache-Control", "no-store")

@@ -1,0 +1,140 @@
+"""What is asked of images: answers, maps, residuals, previews."""
+
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from coronet_core.classes import ClassName
+from coronet_core.data.image import DecodedImage
+from serving.answers import Answers
+from serving.description import problems
+from serving.explanations import DEFAULT_METHOD, Target
+from serving.json_response import SafeJsonResponse
+from serving.pictures import Area, map_png, seen_area
+from serving.service import Service
+from serving.uploads import Upload, body_description, read_uploads
+from tasks.params.explain import MethodName
+
+PNG: Final = "image/png"
+BRIGHT_PERCENTILE: Final = 99.5
+LEAST_WHITE: Final = 0.02
+"""Residuals that are all smaller are rounding: they are not drawn as if they were something."""
+
+Form = Annotated[Literal["json", "png"], Query(alias="format", description="Numbers, or a grey picture of them.")]
+
+
+class AttributionMap(BaseModel):
+    """Where the evidence for a class lies."""
+
+    model: str = Field(description="Digest of the model.")
+    method: MethodName
+    label: ClassName = Field(description="The class that is explained.")
+    area: Area = Field(description="Left, top, right, bottom of the map on the image, as fractions of it.")
+    maximum: float = Field(description="The largest value; white in a picture.")
+    seconds: float
+    values: list[list[float]] = Field(description="(H, W), at least 0.")
+
+
+class ResidualTensor(BaseModel):
+    """What the autoencoders do not explain: |X - F_H|, |X - F_P| and |2X - F_H - F_P|, eq. (5) to (7) of the paper."""
+
+    model: str = Field(description="Digest of the model.")
+    area: Area
+    white: float = Field(description="The value that is white in pictures, the same for both autoencoders.")
+    values: list[list[list[float]]] = Field(description="(3, H, W), at least 0.")
+
+
+def image_routes(service: Service) -> APIRouter:
+    """Return the routes that take images to `service`."""
+    router = APIRouter(tags=["images"])
+    digest, aspect = service.served.model.digest, service.served.model.aspect
+    one, several = body_description(1), body_description(service.settings.files)
+
+    async def single(request: Request) -> Upload:
+        (upload,) = await read_uploads(request, service.settings, max_files=1)
+        request.state.images = 1
+        return upload
+
+    def area_of(image: DecodedImage) -> Area:
+        return seen_area(*image.radiograph.grey.size, aspect)
+
+    @router.post("/predict", responses=problems(of_work=True), openapi_extra=several)
+    async def predict(request: Request) -> Answers:
+        """Answer one or several images; one that cannot be read has the reason, unless none can."""
+        uploads = await read_uploads(request, service.settings, service.settings.files)
+        request.state.images = len(uploads)
+        return Answers(model=digest, answers=await service.predict(uploads))
+
+    @router.post("/explain", response_model=AttributionMap, responses=_pictures(), openapi_extra=one)
+    async def explain(
+        request: Request, method: MethodName = DEFAULT_METHOD, label: Target = "predicted", form: Form = "json"
+    ) -> Response:
+        """Say where on an image the evidence for a class lies."""
+        image = await service.decode(await single(request))
+        made = await service.explain(image, method, label)
+        maximum, seconds = float(made.values.max()), round(made.seconds, 3)
+        if form == "png":
+            told = {
+                "method": method,
+                "label": made.label,
+                "maximum": maximum,
+                "seconds": seconds,
+                "area": area_of(image),
+            }
+            return _picture(map_png(made.values, maximum), told)
+        return _numbers(
+            AttributionMap(
+                model=digest,
+                method=method,
+                label=made.label,
+                area=area_of(image),
+                maximum=maximum,
+                seconds=seconds,
+                values=_rounded(made.values),
+            )
+        )
+
+    @router.post("/residuals", response_model=ResidualTensor, responses=_pictures(), openapi_extra=one)
+    async def residuals(
+        request: Request, of: Literal["healthy", "pneumonia"] = "healthy", form: Form = "json"
+    ) -> Response:
+        """Say what both autoencoders do not explain of an image; as a picture, what one of them does not."""
+        image = await service.decode(await single(request))
+        values = await service.residuals(image)  # (3, H, W)
+        white = max(float(np.percentile(values[:2].astype(np.float32), BRIGHT_PERCENTILE)), LEAST_WHITE)
+        if form == "png":
+            channel = values[0 if of == "healthy" else 1].astype(np.float32)
+            return _picture(map_png(channel, white), {"of": of, "white": round(white, 4), "area": area_of(image)})
+        return _numbers(ResidualTensor(model=digest, area=area_of(image), white=white, values=_rounded(values)))
+
+    @router.post("/preview", response_class=Response, responses=_pictures(), openapi_extra=one)
+    async def preview(request: Request) -> Response:
+        """Return an image as it was read: upright, grey, air dark, 8 bits, in its own proportions."""
+        return Response(await service.preview(await single(request)), media_type=PNG)
+
+    return router
+
+
+def _pictures() -> dict[int | str, dict[str, Any]]:
+    picture = {PNG: {"schema": {"type": "string", "contentMediaType": PNG}}}
+    return problems(of_work=True) | {200: {"description": "Made.", "content": picture}}
+
+
+def _picture(content: bytes, told: dict[str, Any]) -> Response:
+    headers = {f"X-Map-{key}": _header(value) for key, value in told.items()}
+    return Response(content, headers=headers, media_type=PNG)
+
+
+def _header(value: Any) -> str:
+    return ",".join(f"{part:.6f}" for part in value) if isinstance(value, tuple) else str(value)
+
+
+def _numbers(told: BaseModel) -> Response:
+    return SafeJsonResponse(told.model_dump())
+
+
+def _rounded(values: Any) -> Any:
+    return np.round(values.astype(np.float64), 6).tolist()

@@ -1,0 +1,101 @@
+"""How the service is, and which model answers."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
+from serving.description import problems
+from serving.explanations import DEFAULT_METHOD, METHODS
+from serving.metrics import MEDIA_TYPE
+from serving.problems import too_busy
+from serving.service import Service
+from serving.wording import expected_of
+from tasks.params.explain import MethodName
+
+
+class State(BaseModel):
+    """How the service is."""
+
+    status: str = Field(description="`ok`")
+
+
+class Limits(BaseModel):
+    """What a client may ask for."""
+
+    upload_bytes: int
+    files: int
+    rate: str
+    explain_seconds: float
+
+
+class ModelDescription(BaseModel):
+    """The model that answers, and how this service is set up."""
+
+    source: str
+    digest: str
+    image_size_px: int
+    aspect: str = Field(description="How an image becomes square: stretch, crop or pad.")
+    classes: dict[ClassName, str] = Field(description="Names to show, in the order of every list.")
+    calibration: dict[str, Any]
+    methods: list[MethodName]
+    default_method: MethodName
+    limits: Limits
+    keeps_uploads: bool = Field(description="Whether uploaded images are stored.")
+    logs_answers: bool = Field(description="Whether hashes and scores, without pixels, are logged.")
+    card: str = Field(description="The model card, Markdown; empty if there is none.")
+
+
+def status_routes(service: Service) -> APIRouter:
+    """Return the routes that tell of `service`."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/health", responses=problems())
+    async def health() -> State:
+        """Say that the process lives."""
+        return State(status="ok")
+
+    @router.get("/ready", responses=problems(503))
+    async def ready() -> State:
+        """Say that the model is loaded and the queue has room."""
+        if not service.is_ready:
+            raise too_busy("The queue of images is full")
+        return State(status="ok")
+
+    @router.get("/metrics", response_class=Response, responses=problems() | {200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Tell Prometheus."""
+        return Response(service.metrics.exposition(), media_type=MEDIA_TYPE)
+
+    @router.get("/model", responses=problems())
+    async def model() -> ModelDescription:
+        """Describe the model that answers."""
+        return describe_model(service)
+
+    return router
+
+
+def describe_model(service: Service) -> ModelDescription:
+    """Return what `/model` tells."""
+    served, settings = service.served, service.settings
+    return ModelDescription(
+        source=served.source,
+        digest=served.model.digest,
+        image_size_px=served.model.image_size_px,
+        aspect=str(served.model.aspect),
+        classes={label: DISPLAY_NAMES[label] for label in CLASSES},
+        calibration=expected_of(served.model.calibration),
+        methods=list(METHODS),
+        default_method=DEFAULT_METHOD,
+        limits=Limits(
+            upload_bytes=settings.upload_bytes,
+            files=settings.files,
+            rate=settings.rate,
+            explain_seconds=settings.explain_seconds,
+        ),
+        keeps_uploads=settings.keep is not None,
+        logs_answers=served.logs_answers,
+        card=served.card,
+    )

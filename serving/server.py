@@ -1,0 +1,108 @@
+"""The service as a process: it finds the model, listens, and ends in good order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pyarrow as pa
+import torch
+import uvicorn
+from fastapi import FastAPI
+
+from coronet_core.errors import CoroNetError, ParamsError
+from coronet_core.seeds import derive_seed
+from serving.app import build_app
+from serving.service import ServedModel
+from serving.settings import ServingSettings
+from tasks.inference.source import load_model
+from tasks.params.file import PARAMS_FILE, read_params
+from tasks.paths import MODEL_CARD
+from tasks.stage import use_cpu_threads
+
+LAST_RUN: Final = "the last run"
+GRACE_S: Final = 30
+"""For requests in work when the service is told to end."""
+IDLE_S: Final = 30
+"""After which a connection without a request is closed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the service listens."""
+
+    host: str
+    port: int
+    proxy: str | None
+    """Address of a proxy whose word on who the client is counts; None: nobody's does."""
+
+
+def serve(
+    source: str | None,
+    params: Path | None,
+    device: Literal["auto", "cpu", "cuda"],
+    place: Place,
+    settings: ServingSettings,
+    on_rows: Callable[[pa.Table], object] | None = None,
+) -> None:
+    """Serve the model that `source` names until the process is told to end.
+
+    `params` is the file that says how maps are made, by default `params.yaml`. Raises CoroNetError when the service
+    cannot start.
+    """
+    use_cpu_threads(share=1)
+    made = read_params(params or PARAMS_FILE)
+    served = ServedModel(
+        model=load_model(source),
+        device=_device(device),
+        source=source or LAST_RUN,
+        card=_card(source),
+        explain=made.explain,
+        seed=derive_seed(made.seed, "explain"),
+        on_rows=on_rows,
+    )
+    app = build_app(served, settings)
+    server = server_of(app, place)
+    server.run()
+    if not server.started:
+        raise CoroNetError(f"cannot listen on {place.host}, port {place.port}. Is it taken? Give another with --port.")
+
+
+def server_of(app: FastAPI, place: Place) -> uvicorn.Server:
+    """Return what serves `app` at `place` when it is run. uvicorn's own logs are off: the app has its own."""
+    config = uvicorn.Config(
+        app,
+        host=place.host,
+        port=place.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=place.proxy is not None,  # by itself uvicorn believes whoever is on this machine
+        forwarded_allow_ips=place.proxy,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """Says where it is, once it is there."""
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            print(f"The reading page: http://{host}:{self.config.port}  The API: /docs  Ctrl-C ends it.", flush=True)
+
+
+def _device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    has_gpu = torch.cuda.is_available()
+    if wanted == "cuda" and not has_gpu:
+        raise ParamsError("device = cuda: torch finds no GPU here. Leave --device out, or give cpu.")
+    return torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
+
+
+def _card(source: str | None) -> str:
+    """Return the model card: the last run's, or the package's. A model without one is served as well."""
+    path = MODEL_CARD if source is None else Path(source) / MODEL_CARD.name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

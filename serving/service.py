@@ -1,0 +1,182 @@
+"""What stands behind the addresses: decoding in a pool, the networks in batches, explanations in their own queue."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self, TypeVar, TypeVarTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from coronet_core.cores import usable_cores
+from coronet_core.data.image import DecodedImage, decode
+from coronet_core.errors import DataError
+from serving.answers import FileAnswer, answer_from_row
+from serving.batcher import Batcher, QueueFullError
+from serving.explanations import Explainer, Explanation, Target, TookTooLongError
+from serving.keeping import Keeper
+from serving.metrics import ServiceMetrics
+from serving.pictures import PREVIEW_PX, preview_png
+from serving.problems import Problem, too_busy, unreadable
+from serving.settings import ServingSettings
+from serving.uploads import Upload
+from serving.wording import meaning_of
+from tasks.inference.files import FileContent
+from tasks.inference.model import TrainedModel
+from tasks.inference.networks import Networks
+from tasks.inference.predictor import DecodedFile, decode_files, predict_decoded
+from tasks.params.explain import ExplainParams, MethodName
+from tasks.residual_shards import compute_shard
+
+Inputs = TypeVarTuple("Inputs")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """What answers."""
+
+    model: TrainedModel
+    device: torch.device
+    source: str
+    """Where it comes from, as it is shown: `the last run`, `models:/coronet@champion`."""
+    card: str
+    """The model card, Markdown; empty without one."""
+    explain: ExplainParams
+    seed: int
+    """Of the explanations."""
+    on_rows: Callable[[pa.Table], object] | None = None
+    """Hears the rows (`tasks.inference.table.SCHEMA`) of each predicted batch, in the thread of the networks."""
+
+    @property
+    def logs_answers(self) -> bool:
+        """Whether somebody hears."""
+        return self.on_rows is not None
+
+
+class Service:
+    """The networks at work. Open as long as its context is."""
+
+    def __init__(self, served: ServedModel, settings: ServingSettings) -> None:
+        """Load the networks. Raises CoroNetError when they, or the folder for uploads, are not to be had."""
+        self.served = served
+        self.settings = settings
+        self._networks = Networks.of(served.model, served.device)
+        self._keeper = None if settings.keep is None else Keeper(settings.keep)
+        self.metrics = ServiceMetrics(served.model.digest, lambda: self.batcher.waiting)
+        self.batcher: Batcher[DecodedFile, dict[str, Any]] = Batcher(
+            self._answer_all,
+            batch_items=settings.batch_images,
+            wait_s=settings.batch_wait_ms / 1000,
+            queue_items=settings.queue_images,
+            on_batch=self.metrics.batch_images.observe,
+        )
+        self._explainer = Explainer(
+            served.model,
+            served.device,
+            served.explain,
+            seed=served.seed,
+            queue=settings.explain_queue,
+            limit_s=settings.explain_seconds,
+        )
+        self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decoders")
+
+    async def __aenter__(self) -> Self:
+        await self.batcher.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._explainer.close()
+        await self.batcher.__aexit__()
+        self._decoders.shutdown(cancel_futures=True)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether an image that comes now would be answered."""
+        return self.batcher.is_running and not self.batcher.is_full
+
+    async def predict(self, uploads: Sequence[Upload]) -> list[FileAnswer]:
+        """Return an answer for each upload. Raises Problem: 503 if the queue is full, 422 if none can be read."""
+        files = await asyncio.gather(*(self._in_pool(self._decoded, upload) for upload in uploads))
+        readable = [file for file in files if file.image is not None]
+        try:
+            rows = iter(await self.batcher.answer(readable))
+        except QueueFullError as error:
+            raise too_busy("Too many images are waiting") from error
+        answers = []
+        for upload, file in zip(uploads, files, strict=True):
+            row = next(rows) if file.image is not None else {"error": file.error, "width_px": None, "height_px": None}
+            meaning = "" if row["error"] is not None else meaning_of(row, self.served.model.calibration)
+            answers.append(answer_from_row(upload.name, upload.sha256, row, meaning))
+        for answer in answers:
+            self.metrics.images.labels(_outcome(answer)).inc()
+        if not readable:
+            raise unreadable("; ".join(dict.fromkeys(str(file.error) for file in files)), answers)
+        return answers
+
+    async def decode(self, upload: Upload) -> DecodedImage:
+        """Return the image of an upload. Raises Problem (422) with the decoder's reason."""
+        file = await self._in_pool(self._decoded, upload)
+        if file.image is None:
+            raise unreadable(str(file.error))
+        return file.image
+
+    async def explain(self, image: DecodedImage, method: MethodName, target: Target) -> Explanation:
+        """Return a map. Raises Problem (503) if the queue is full or the map takes too long."""
+        try:
+            made = await self._explainer.explain(image.pixels, method, target)
+        except QueueFullError as error:
+            raise too_busy("Too many explanations are waiting") from error
+        except TookTooLongError as error:
+            detail = (
+                f"{method} took longer than {self.settings.explain_seconds:g} s. Choose another method, such as "
+                "grad_cam, or start the service with a larger --explain-seconds."
+            )
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, reason="explanation_too_slow") from error
+        self.metrics.explanation_seconds.labels(method).observe(made.seconds)
+        return made
+
+    async def residuals(self, image: DecodedImage) -> NDArray[np.float16]:
+        """Return the residual tensor (3, H, W) of an image, eq. (5)-(7)."""
+        return await self._in_pool(self._residuals, image.pixels)
+
+    async def preview(self, upload: Upload) -> bytes:
+        """Return an upload as it was read, as PNG. Raises Problem (422) with the decoder's reason."""
+        return await self._in_pool(self._preview, upload)
+
+    def _preview(self, upload: Upload) -> bytes:
+        try:  # in the preview's size: what the networks take is read from a large JPEG at an eighth of its size
+            return preview_png(decode(upload.content, PREVIEW_PX, self.served.model.aspect).radiograph.grey)
+        except DataError as error:
+            raise unreadable(str(error)) from error
+
+    def _residuals(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
+        made = compute_shard(self._networks.tfen, pixels[None].copy(), self.served.model.residuals, self.served.device)
+        residual: NDArray[np.float16] = made.residuals[0]
+        return residual
+
+    def _decoded(self, upload: Upload) -> DecodedFile:
+        (file,) = decode_files([FileContent(upload.name, upload.content)], self.served.model)
+        if file.image is not None and self._keeper is not None:
+            self._keeper.keep(upload)
+        return file
+
+    def _answer_all(self, files: Sequence[DecodedFile]) -> list[dict[str, Any]]:
+        rows = predict_decoded(files, self._networks)
+        if self.served.on_rows is not None:
+            self.served.on_rows(rows)
+        answered: list[dict[str, Any]] = rows.to_pylist()
+        return answered
+
+    async def _in_pool(self, action: Callable[[*Inputs], Made], *arguments: *Inputs) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, action, *arguments)
+
+
+def _outcome(answer: FileAnswer) -> str:
+    if answer.error is not None:
+        return "unreadable"
+    return "abstained" if answer.abstained else f"{answer.predicted}"

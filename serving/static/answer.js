@@ -1,0 +1,50 @@
+// What is said of an image, in words.
+import { element, percent } from "./elements.js";
+
+// In a few words, and which of them are a warning.
+export function told(item, model) {
+  const { answer } = item;
+  if (!answer) return { short: "waiting…" };
+  if (answer.error) return { short: answer.error, kind: "bad" };
+  const warning = answer.out_of_distribution ? "unlike known images" : undefined;
+  if (answer.abstained) return { short: "left to a person", kind: "warn", warning };
+  return { short: `${model.classes[answer.predicted]}, ${percent(answer.probabilities[answer.predicted])}`, warning };
+}
+
+function bars(answer, model) {
+  const rows = Object.entries(model.classes).map(([label, name]) => {
+    const isInSet = answer.prediction_set.includes(label);
+    const value = answer.probabilities[label];
+    return element("li", { class: isInSet ? "in-set" : "" },
+      element("div", { class: "row" },
+        element("span", { text: name }, isInSet && element("span", { class: "set", text: "not ruled out" })),
+        element("span", { class: "value", text: percent(value) })),
+      element("meter", { min: 0, max: 1, value, "aria-label": `Probability of ${name}` }));
+  });
+  return element("ol", { class: "bars" }, ...rows);
+}
+
+function headline(answer, model) {
+  if (answer.abstained) return element("h2", { class: "person", text: "Left to a person" });
+  return element("h2", { class: answer.out_of_distribution ? "person" : "", text: model.classes[answer.predicted] });
+}
+
+export function answerOf(item, model) {
+  const { answer } = item;
+  const file = element("p", { class: "file", text: item.name });
+  if (!answer) return [file, element("p", { class: "hint", text: "Waiting for the answer…" })];
+  if (answer.error) {
+    return [file, element("h2", { text: "No answer" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];
+  }
+  const held = Math.round(100 * (1 - model.calibration.miscoverage));
+  const parts = [file, headline(answer, model)];
+  if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
+  parts.push(bars(answer, model), element("p", { class: "small", text: answer.meaning }),
+    element("p", { class: "small", text: `The classes that are not ruled out hold the true one for at least ${held} in 100 images like the validation images. An answer is given where one class is left; else a person decides.` }));
+  if (answer.out_of_distribution) {
+    const limit = model.calibration.out_of_distribution_above.toFixed(1);
+    const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);
+    parts.splice(2, 0, element("p", { class: "flag", text: `Unlike the images that the model knows (distance ${score}, usual up to ${limit}). Its answer may mean nothing here.` }));
+  }
+  return parts;
+}

@@ -1,0 +1,61 @@
+// Requests to the service. What is refused for a while is asked again, as often as the service says it may help.
+const TRIES = 6;
+
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+const pause = (seconds, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, 1000 * seconds);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
+});
+
+async function ask(path, { body, signal } = {}) {
+  for (let attempt = 1; ; attempt += 1) {
+    let response;
+    try {
+      response = await fetch(path, { method: body ? "POST" : "GET", body, signal });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Refused({ detail: "The service cannot be reached. Is it running? Then choose the image again." });
+    }
+    if (response.ok) return response;
+    const problem = await response.json().catch(() => ({ detail: `The service answered ${response.status}.` }));
+    const wait = Number(response.headers.get("Retry-After"));
+    if (!wait || attempt === TRIES) throw new Refused(problem);
+    await pause(Math.min(wait, 60), signal);
+  }
+}
+
+function form(files) {
+  const body = new FormData();
+  for (const file of files) body.append("files", file, file.name);
+  return body;
+}
+
+export const describeModel = async () => (await ask("/model")).json();
+
+// The answers for files, in their order; those that cannot be read have the reason.
+export async function predict(files) {
+  try {
+    return (await (await ask("/predict", { body: form(files) })).json()).answers;
+  } catch (error) {
+    if (error instanceof Refused) return error.problem.files ?? files.map((file) => ({ name: file.name, error: error.message }));
+    throw error;
+  }
+}
+
+export const preview = async (file) => (await ask("/preview", { body: form([file]) })).blob();
+
+async function picture(path, file, signal) {
+  const response = await ask(path, { body: form([file]), signal });
+  const told = (name) => response.headers.get(`X-Map-${name}`);
+  return { blob: await response.blob(), area: told("Area").split(",").map(Number), label: told("Label"), maximum: Number(told("Maximum")), seconds: Number(told("Seconds")) };
+}
+
+export const residual = (file, of) => picture(`/residuals?format=png&of=${of}`, file);
+
+export const explain = (file, method, label, signal) => picture(`/explain?format=png&method=${method}&label=${label}`, file, signal);

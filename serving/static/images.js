@@ -1,0 +1,113 @@
+// The images of this visit: in the browser's memory alone, gone when the page is closed.
+import { preview, predict, residual, explain } from "./api.js";
+
+const AT_ONCE = 8;
+
+export class Images extends EventTarget {
+  constructor(limits) {
+    super();
+    this.limits = limits;
+    this.items = [];
+    this.current = null;
+    this.work = Promise.resolve();
+  }
+
+  add(files) {
+    const items = [...files].map((file) => ({ file, name: file.name, maps: new Map(), urls: [] }));
+    this.items.push(...items);
+    this.tell("list");
+    if (!this.current && items.length) this.select(items[0]);
+    for (const chunk of this.chunks(items)) {
+      this.work = this.work.then(() => this.answer(chunk)).catch((error) => console.error(error));
+    }
+  }
+
+  // As many files together as the service takes; one that it would refuse alone is told so here.
+  *chunks(items) {
+    const most = 0.95 * this.limits.upload_bytes;
+    let chunk = [];
+    let bytes = 0;
+    for (const item of items) {
+      if (item.file.size > most) {
+        const limit = Math.round(this.limits.upload_bytes / 2 ** 20);
+        item.answer = { name: item.name, error: `larger than the ${limit} MiB that the service takes` };
+        this.tell("answer", item);
+        continue;
+      }
+      if (chunk.length === Math.min(AT_ONCE, this.limits.files) || bytes + item.file.size > most) {
+        yield chunk;
+        chunk = [];
+        bytes = 0;
+      }
+      chunk.push(item);
+      bytes += item.file.size;
+    }
+    if (chunk.length) yield chunk;
+  }
+
+  async answer(chunk) {
+    const wanted = chunk.filter((item) => this.items.includes(item));
+    if (!wanted.length) return;
+    const answers = await predict(wanted.map((item) => item.file));
+    wanted.forEach((item, i) => {
+      item.answer = answers[i];
+      this.tell("answer", item);
+    });
+    for (const item of wanted) {
+      if (!item.answer.error && this.items.includes(item)) await this.preview(item);
+    }
+  }
+
+  async preview(item) {
+    item.previewing ??= preview(item.file).then((blob) => {
+      item.preview = this.url(item, blob);
+      this.tell("preview", item);
+    });
+    return item.previewing;
+  }
+
+  async residuals(item) {
+    item.residuing ??= Promise.all(["healthy", "pneumonia"].map(async (of) => [of, this.url(item, (await residual(item.file, of)).blob)]))
+      .then((made) => {
+        item.residuals = Object.fromEntries(made);
+        this.tell("residuals", item);
+      });
+    return item.residuing;
+  }
+
+  async map(item, method, label, signal) {
+    const key = `${method} ${label}`;
+    if (!item.maps.has(key)) {
+      const made = await explain(item.file, method, label, signal);
+      item.maps.set(key, { ...made, bitmap: await createImageBitmap(made.blob) });
+    }
+    return item.maps.get(key);
+  }
+
+  select(item) {
+    this.current = item;
+    this.tell("select", item);
+  }
+
+  step(by) {
+    const next = this.items[this.items.indexOf(this.current) + by];
+    if (next) this.select(next);
+  }
+
+  clear() {
+    for (const item of this.items) item.urls.forEach((url) => URL.revokeObjectURL(url));
+    this.items = [];
+    this.select(null);
+    this.tell("list");
+  }
+
+  url(item, blob) {
+    const url = URL.createObjectURL(blob);
+    item.urls.push(url);
+    return url;
+  }
+
+  tell(what, item) {
+    this.dispatchEvent(new CustomEvent(what, { detail: item }));
+  }
+}

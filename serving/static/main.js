@@ -1,0 +1,112 @@
+// The reading page: files in, answers and pictures out.
+import { answerOf, told } from "./answer.js";
+import { describeModel } from "./api.js";
+import { byId, element } from "./elements.js";
+import { Images } from "./images.js";
+import { Viewer } from "./viewer.js";
+
+function showList(images, model) {
+  const rows = images.items.map((item) => {
+    const { short, kind, warning } = told(item, model);
+    const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
+    const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
+    if (warning) lines.push(element("span", { class: "told warn", text: warning }));
+    const text = element("span", { class: "text" }, ...lines);
+    const button = element("button", { type: "button", title: item.name }, thumb, text);
+    if (item === images.current) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => images.select(item));
+    return element("li", {}, button);
+  });
+  const hadFocus = byId("list").contains(document.activeElement);
+  byId("list").replaceChildren(...rows);
+  byId("clear").hidden = !rows.length;
+  const current = byId("list").querySelector("[aria-current]");
+  current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (hadFocus) current?.focus();
+}
+
+function showAnswer(images, model) {
+  const item = images.current;
+  byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Answers appear here." })]));
+}
+
+// For those who hear the page: what has been answered, and what is looked at.
+function announce(item, model) {
+  if (!item) return;
+  const { short, warning } = told(item, model);
+  byId("live").textContent = [`${item.name}: ${short}`, warning].filter(Boolean).join(", ");
+}
+
+function takeFiles(images) {
+  byId("chooser").addEventListener("change", (event) => {
+    images.add(event.target.files);
+    event.target.value = "";
+  });
+  let depth = 0;
+  const within = (by) => {
+    depth = Math.max(0, depth + by);
+    document.body.classList.toggle("dragging", depth > 0);
+  };
+  addEventListener("dragenter", () => within(1));
+  addEventListener("dragleave", () => within(-1));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    within(-depth);
+    images.add(event.dataTransfer.files);
+  });
+  byId("clear").addEventListener("click", () => images.clear());
+}
+
+function takeKeys(images, viewer) {
+  const actions = {
+    ArrowLeft: () => images.step(-1),
+    ArrowUp: () => images.step(-1),
+    ArrowRight: () => images.step(1),
+    ArrowDown: () => images.step(1),
+    o: () => viewer.toggle(),
+    m: () => viewer.nextMethod(),
+    r: () => viewer.nextLayer(),
+    "[": () => viewer.fade(-5),
+    "]": () => viewer.fade(5),
+  };
+  addEventListener("keydown", (event) => {
+    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const usesArrows = event.key.startsWith("Arrow") && event.target.matches("input[type=range], select");
+    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+    if (event.key.startsWith("Arrow") && !images.items.length) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function describe(model) {
+  const kept = model.keeps_uploads;
+  byId("privacy").textContent = kept ? "This service stores the images that you send." : "Images are not stored.";
+  byId("privacy").classList.toggle("stores", kept);
+  const counts = Object.values(model.calibration.validation_images).reduce((sum, n) => sum + n, 0);
+  byId("model").textContent = `Model: ${model.source}, ${model.digest.slice(0, 12)}, calibrated on ${counts} images`;
+}
+
+async function start() {
+  let model;
+  try {
+    model = await describeModel();
+  } catch (error) {
+    byId("hint").textContent = error.message;
+    return;
+  }
+  describe(model);
+  const images = new Images(model.limits);
+  const viewer = new Viewer(images, model);
+  for (const what of ["list", "select", "answer", "preview"]) {
+    images.addEventListener(what, () => showList(images, model));
+  }
+  for (const what of ["list", "select", "answer"]) images.addEventListener(what, () => showAnswer(images, model));
+  for (const what of ["select", "answer"]) images.addEventListener(what, ({ detail: item }) => announce(item, model));
+  takeFiles(images);
+  takeKeys(images, viewer);
+  document.body.dataset.ready = "true";
+}
+
+start();

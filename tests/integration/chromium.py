@@ -1,0 +1,89 @@
+"""The reading page in a headless Chromium, driven by what the distribution installs: nothing is downloaded."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+WAIT_S = 60
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
+
+
+class Page:
+    """The reading page as somebody at a screen has it."""
+
+    def __init__(self, driver: webdriver.Chrome, address: str) -> None:
+        self.driver = driver
+        self.address = address
+
+    def open(self, width_px: int = 1440, height_px: int = 900, *, is_phone: bool = False) -> None:
+        """Load the page anew, in a window of this size inside."""
+        metrics = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": is_phone}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get(self.address)
+        self.wait(lambda: self.all("body[data-ready]"))
+
+    def choose(self, files: Sequence[Path]) -> None:
+        """Choose files as from the disk, and wait for their answers."""
+        self.one("#chooser").send_keys("\n".join(map(str, files)))
+        self.wait(lambda: len(self.all("#list button")) >= len(files) and "waiting…" not in self.text("#list"))
+
+    def press(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def one(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.script("return document.querySelector(arguments[0]).innerText", selector))
+
+    def script(self, code: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def wait(self, condition: Any) -> Any:
+        """Wait until `condition()` is true."""
+        return WebDriverWait(self.driver, WAIT_S).until(lambda _: condition())
+
+    def wait_for_overlay(self) -> None:
+        """Wait until the map lies over the picture."""
+        self.wait(lambda: self.all("#picture:not([hidden])") and self.all("#overlay:not([hidden])"))
+
+    def complaints(self) -> list[str]:
+        """Return what the browser has complained of since it was last asked."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+@contextmanager
+def reading_page(address: str) -> Iterator[Page]:
+    """Open a browser for the page at `address`; skips where there is none."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("needs chromium and chromedriver on the path (packages chromium and chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    os.environ["SE_OFFLINE"] = "true"
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield Page(chrome, address)
+    finally:
+        chrome.quit()
+
+
+__all__ = ["Keys", "Page", "reading_page"]

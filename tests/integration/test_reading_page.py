@@ -1,0 +1,132 @@
+"""The reading page as it is used: files, overlay, keys, a phone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.chromium import Keys, Page, reading_page
+from tests.serving.served import dicom, png, running
+
+pytestmark = pytest.mark.integration
+
+SCRIPT = "<img src=x onerror=alert(1)>.png"
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with running(log_requests=False) as address, reading_page(address) as page:
+        yield page
+        assert page.complaints() == []  # of scripts, of the content policy, of what could not be loaded
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    contents = {"chest.png": png(), "chest.dcm": dicom(1), "notes.png": b"no image", SCRIPT: png(2)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    return {name: tmp_path / name for name in contents}
+
+
+@pytest.mark.parametrize("name", ["chest.png", "chest.dcm"])
+def test_a_chosen_file_is_shown_with_its_answer_residuals_and_map(
+    page: Page, files: dict[str, Path], name: str
+) -> None:
+    page.open()
+    page.choose([files[name]])
+    page.wait_for_overlay()
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    assert page.script("return document.querySelector('#picture').naturalWidth") == 160
+    page.wait(lambda: page.script("return document.querySelector('#residual-pneumonia').naturalWidth") == 64)
+    told = page.text("#answer")
+    assert name in told
+    assert len(page.all("#answer meter")) == 3
+    assert "Of 100 images like the 40 validation images" in told
+    assert "not ruled out" in told
+    assert page.text("#live").startswith(f"{name}: ")
+
+
+def test_a_wrong_file_is_a_row_with_its_reason_and_the_others_are_answered(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    page.choose([files["notes.png"], files["chest.png"]])
+    assert "This file cannot be read: not an image" in page.text("#answer")
+    assert "cannot be read" in page.text("#hint")
+    rows = [row.text for row in page.all("#list button")]
+    assert "not an image" in rows[0]
+    assert "not an image" not in rows[1]
+
+
+def test_a_script_in_a_name_stays_a_name(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    page.choose([files[SCRIPT]])
+    assert SCRIPT in page.text("#answer")
+    assert page.all("#answer img, #list img[src=x]") == []
+
+
+def test_the_overlay_follows_slider_switch_and_method(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    page.choose([files["chest.png"]])
+    page.wait_for_overlay()
+    first = page.script("return document.querySelector('#overlay').toDataURL()")
+    page.one("#opacity").send_keys(Keys.END)
+    assert page.script("return document.querySelector('#overlay').style.opacity") == "1"
+    page.one("#opacity").send_keys(Keys.HOME)
+    assert page.script("return document.querySelector('#overlay').style.opacity") == "0"
+    page.one("#shown").click()
+    assert page.all("#overlay[hidden]")
+    page.one("#shown").click()
+    page.one("#method").send_keys("Occ")
+    page.wait(lambda: page.script("return document.querySelector('#overlay').toDataURL()") != first)
+
+
+def test_everything_can_be_done_by_keys(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    page.choose([files["chest.png"], files["chest.dcm"]])
+    page.wait_for_overlay()
+    page.press("o")
+    assert page.all("#overlay[hidden]")
+    page.press("o")
+    page.wait_for_overlay()
+    before = int(page.script("return document.querySelector('#opacity').value"))
+    page.press("]")
+    assert int(page.script("return document.querySelector('#opacity').value")) == before + 5
+    page.press(Keys.ARROW_RIGHT)
+    assert "chest.dcm" in page.text("#answer")
+    page.press(Keys.ARROW_LEFT)
+    assert "chest.png" in page.text("#answer")
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    page.press("r")
+    assert page.one("#show-healthy").get_attribute("aria-pressed") == "true"
+    page.press("r", "r")
+    assert page.all("[aria-pressed=true]") == []
+    page.press(Keys.TAB)
+    outlined = page.script("return getComputedStyle(document.activeElement, null).outlineStyle")
+    assert outlined != "none"
+
+
+def test_removing_all_leaves_nothing(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    page.choose([files["chest.png"]])
+    page.one("#clear").click()
+    assert page.all("#list button") == []
+    assert page.all("#picture[hidden]")
+    assert "chest.png" not in page.text("body")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_notice_stays(page: Page, files: dict[str, Path]) -> None:
+    page.open(390, 844, is_phone=True)
+    page.choose([files["chest.png"], files["chest.dcm"]])
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    assert page.script("return document.documentElement.scrollWidth") == 390
+    page.script("scrollTo(0, document.documentElement.scrollHeight)")
+    place = page.script(
+        "const r = document.querySelector('.notice strong').getBoundingClientRect(); return [r.top, r.bottom]"
+    )
+    assert 0 <= place[0] < place[1] <= 844
+    assert page.text(".notice strong") == "Research software, not a medical device."
+
+
+def test_that_uploads_are_kept_is_told(tmp_path: Path) -> None:
+    with running(keep=tmp_path / "kept", log_requests=False) as address, reading_page(address) as page:
+        page.open()
+        assert page.text("#privacy") == "This service stores the images that you send."
