@@ -7,6 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
+from flows.export_cli import export
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -84,6 +85,9 @@ def predict(
     from tasks.edge import exit_code
 
     raise typer.Exit(exit_code(lambda: predict_paths(paths, out, shard_files, ray)))
+
+
+app.command()(export)
 
 
 @app.command()
