@@ -7,6 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
+from flows.export_cli import export
 from flows.models_cli import VersionName, models_app
 from flows.prediction_cli import RAY_HELP, drift, explain, predict
 from flows.promotion_cli import promote, rollback
@@ -25,7 +26,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
-for command in (predict, explain, drift, promote, rollback, serve):
+for command in (predict, explain, drift, promote, rollback, serve, export):
     app.command()(command)
 
 

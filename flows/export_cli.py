@@ -1,0 +1,28 @@
+"""The command `coronet export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks.export.options import ExportOrder, Number, Pixels, Target
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="File to write: .onnx or .pt2. Its measured loss goes beside it, as JSON.")],
+    target: Annotated[Target, typer.Option("--to", help="Kind of file.")] = Target.ONNX,
+    precision: Annotated[Number, typer.Option(help="Number format of the networks.")] = Number.FP32,
+    pixels: Annotated[
+        Pixels, typer.Option("--input", help="Grey levels: uint8 as stored, float32 divided by 255.")
+    ] = Pixels.FLOAT32,
+    model: Annotated[
+        str | None, typer.Option(help="A package's folder or models:/...; by itself the project's last run.")
+    ] = None,
+) -> None:
+    """Write the whole network, image in and answers out, as one file for other programs and small devices."""
+    from tasks.edge import exit_code  # late: `coronet --help` must not wait for torch
+    from tasks.export.exporting import export as export_model
+    from tasks.export.summary import summary_lines
+
+    order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)
+    raise typer.Exit(exit_code(lambda: print("\n".join(summary_lines(export_model(model, order))))))
