@@ -71,7 +71,7 @@ class Line:
         return cls(**json.loads(text))
 
     def as_tag(self) -> dict[str, str]:
-        """Return the tag of the version that holds the line; if it is too long for one, figures and ends are left out."""
+        """Return the tag of the version that holds the line; what is too long for one is without figures, and cut."""
         line, longest = self, MAX_TAG_LENGTH
         while len(text := line.as_json()) > MAX_TAG_LENGTH and longest:
             longest //= 2
@@ -91,7 +91,7 @@ def append(line: Line) -> None:
 
 
 def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
-    """Return the lines that the tags of all versions hold, oldest first; one that somebody has spoilt is passed over."""
+    """Return the lines that the tags of all versions hold, oldest first; what somebody has spoilt is passed over."""
     texts = {key: text for tags in tags_of_versions for key, text in tags.items() if key.startswith(KEY)}
     lines = []
     for key in sorted(texts):
