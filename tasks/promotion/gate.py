@@ -132,12 +132,13 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
         found = comparison.differences[f"sensitivity.{label}"]
         if found.interval is not None:
             is_worse = found.interval[1] < 0
+            how = "surely" if is_worse else "not surely"
             yield Ruling(
                 rule=f"champion.{label}",
                 passed=not is_worse,
                 reason=(
-                    f"Sensitivity to {DISPLAY_NAMES[label]} is {'surely' if is_worse else 'not surely'} lower than that "
-                    f"of version {comparison.champion}: it changes by {_told(found, found.interval)} percentage points."
+                    f"Sensitivity to {DISPLAY_NAMES[label]} is {how} lower than that of version "
+                    f"{comparison.champion}: it changes by {_told(found, found.interval)} percentage points."
                 ),
             )
 
