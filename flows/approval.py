@@ -46,8 +46,8 @@ class ApprovalForm(RunInput):
     """The form on Prefect's page."""
 
     promote: bool = Field(default=False, description="Make this version the champion.")
-    name: str = Field(min_length=1, description="Who decides; written to the promotion log.")
-    comment: str = Field(default="", description="Why; written to the promotion log.")
+    name: str = Field(min_length=1, max_length=100, description="Who decides; written to the promotion log.")
+    comment: str = Field(default="", max_length=1000, description="Why; written to the promotion log.")
 
 
 def ask_on_page(judgement: Judgement, timeout_hours: float) -> Answer:

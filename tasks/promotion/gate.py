@@ -132,12 +132,13 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
         found = comparison.differences[f"sensitivity.{label}"]
         if found.interval is not None:
             is_worse = found.interval[1] < 0
+            how = "surely" if is_worse else "not surely"
             yield Ruling(
                 rule=f"champion.{label}",
                 passed=not is_worse,
                 reason=(
-                    f"{DISPLAY_NAMES[label]} is {'surely' if is_worse else 'not surely'} told worse than by version "
-                    f"{comparison.champion}: sensitivity changes by {_told(found, found.interval)} percentage points."
+                    f"Sensitivity to {DISPLAY_NAMES[label]} is {how} lower than that of version "
+                    f"{comparison.champion}: it changes by {_told(found, found.interval)} percentage points."
                 ),
             )
 
@@ -148,7 +149,8 @@ def _told(found: PairedDifference, interval: Interval) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
+    points = round(100 * share, 1)
+    return f"{points:+.1f}" if points else "0.0"
 
 
 def _words(figure: str) -> str:

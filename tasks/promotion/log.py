@@ -19,12 +19,10 @@ from filelock import FileLock
 
 from tasks.files import nulls_for_nan
 from tasks.paths import STATE
+from tasks.progress import say
 from tasks.tracking.delivery import MAX_TAG_LENGTH
 
 LOG: Final = Path("promotions.jsonl")
-MAX_REASONS: Final = 10
-MAX_REASON: Final = 300
-"""Characters of a reason, in a tag whose line is too long; the file has them all."""
 LOCK: Final = STATE / "promotions.lock"
 KEY: Final = "promotion.log."
 """Beginning of the tags that hold a line each; behind it come the time and something no other line has."""
@@ -65,7 +63,7 @@ class Line:
 
     def as_json(self) -> str:
         """Return the line as it is written."""
-        return json.dumps(nulls_for_nan(asdict(self)), allow_nan=False)
+        return json.dumps(nulls_for_nan(asdict(self)), allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def of_json(cls, text: str) -> Self:
@@ -73,11 +71,11 @@ class Line:
         return cls(**json.loads(text))
 
     def as_tag(self) -> dict[str, str]:
-        """Return the tag of the version that holds the line; one that is too long for a tag is without its figures."""
-        text = self.as_json()
-        if len(text) > MAX_TAG_LENGTH:
-            brief = [reason[:MAX_REASON] for reason in self.reasons[:MAX_REASONS]]
-            text = replace(self, figures={}, reasons=brief).as_json()
+        """Return the tag of the version that holds the line; what is too long for one is without figures, and cut."""
+        line, longest = self, MAX_TAG_LENGTH
+        while len(text := line.as_json()) > MAX_TAG_LENGTH and longest:
+            longest //= 2
+            line = replace(self, figures={}, reasons=[reason[:longest] for reason in self.reasons])
         return {f"{KEY}{self.time}.{uuid.uuid4().hex[:8]}": text}
 
 
@@ -93,9 +91,15 @@ def append(line: Line) -> None:
 
 
 def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
-    """Return the lines that the tags of all versions hold, oldest first."""
+    """Return the lines that the tags of all versions hold, oldest first; what somebody has spoilt is passed over."""
     texts = {key: text for tags in tags_of_versions for key, text in tags.items() if key.startswith(KEY)}
-    return [Line.of_json(texts[key]) for key in sorted(texts)]
+    lines = []
+    for key in sorted(texts):
+        try:
+            lines.append(Line.of_json(texts[key]))
+        except (ValueError, TypeError) as error:  # the way back must not depend on it
+            say(f"warning: {key}: no line of the promotion log ({error})")
+    return lines
 
 
 def former_champions(lines: Iterable[Line], champion: int) -> list[int]:

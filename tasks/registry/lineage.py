@@ -51,6 +51,11 @@ def lineage_tags(lineage: Lineage) -> dict[str, str]:
     }
 
 
+def run_tag(stage: str) -> str:
+    """Return the tag of a version that names the run of `stage`; MLflow takes no @ in it."""
+    return RUN_TAG + stage.replace("@", ".")
+
+
 def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
     """Return, by stage, the last finished MLflow run that made what `lineage` names, as far as there is one."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -85,7 +90,7 @@ def report_of(version: Version, stage: str, report: Path) -> bytes:
     """
     from mlflow.artifacts import download_artifacts
 
-    run_id = version.tags.get(f"{RUN_TAG}{stage}")
+    run_id = version.tags.get(run_tag(stage))
     if run_id is None:
         raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} is not to be had.")
     with registry(), tempfile.TemporaryDirectory() as folder:

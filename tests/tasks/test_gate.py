@@ -136,7 +136,7 @@ def test_an_audit_that_is_not_required_is_told_nevertheless() -> None:
         (
             None,
             (
-                "Too few patients to compare with version 3: the difference in balanced accuracy is +0.0 percentage "
+                "Too few patients to compare with version 3: the difference in balanced accuracy is 0.0 percentage "
                 "points, and may be chance."
             ),
         ),
@@ -152,8 +152,8 @@ def test_no_class_may_be_told_surely_worse_whatever_the_overall_figure() -> None
     decision = decide(GOOD, against((0.05, 0.2), covid19=(-0.3, -0.1)), PARAMS)
     (reason,) = decision.reasons
     assert reason == (
-        "COVID-19 is surely told worse than by version 3: sensitivity changes by -20.0 (-30.0 to -10.0) percentage "
-        "points."
+        "Sensitivity to COVID-19 is surely lower than that of version 3: it changes by -20.0 (-30.0 to -10.0) "
+        "percentage points."
     )
 
 

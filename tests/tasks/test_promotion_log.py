@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.promotion.log import LOG, Event, Line, append, former_champions, lines_of
+from tasks.tracking.delivery import MAX_TAG_LENGTH
 
 WRITER = """
 import sys
@@ -55,6 +56,26 @@ def test_a_line_comes_back_from_its_tag_in_the_order_of_time() -> None:
     first, second = promoted(1, None), rolled_back(2, 1)
     tags_of_versions = [second.as_tag() | {"promotion.decision": "refused"}, first.as_tag()]
     assert lines_of(tags_of_versions) == [first, second]
+
+
+def test_a_tag_that_somebody_has_spoilt_does_not_close_the_way_back(capsys: pytest.CaptureFixture[str]) -> None:
+    good = promoted(1, None)
+    assert lines_of([good.as_tag(), {"promotion.log.2020": "{", "promotion.log.2021": '{"a": 1}'}]) == [good]
+    assert capsys.readouterr().out.count("no line of the promotion log") == 2
+
+
+@pytest.mark.parametrize("text", ["x", "ü", '"', "\n"])
+def test_a_line_of_any_length_fits_into_a_tag_and_is_whole_in_the_file(text: str) -> None:
+    long = Line(event="refused", version=1, before=None, after=None, reasons=[text * 900] * 12, figures={"a": 0.5})
+    (tag,) = long.as_tag().values()
+    assert len(tag) <= MAX_TAG_LENGTH
+    (back,) = lines_of([long.as_tag()])
+    assert (back.version, back.figures) == (1, {})
+    assert all(
+        whole.startswith(part) and len(part) > 100 for whole, part in zip(long.reasons, back.reasons, strict=True)
+    )
+    append(long)
+    assert Line.of_json(LOG.read_text(encoding="utf-8")) == long
 
 
 def test_two_lines_of_one_moment_have_tags_of_their_own() -> None:
