@@ -7,6 +7,7 @@ import typer
 
 from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
+from flows.models_cli import VersionName, models_app
 from flows.prediction_cli import RAY_HELP, drift, explain, predict
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 
 app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
 for command in (predict, explain, drift):
     app.command()(command)
 
@@ -105,6 +107,18 @@ def cross_validate(
 
     unit: FoldUnit = "images" if by_image else "patients"
     raise typer.Exit(exit_code(lambda: run_folds(folds, unit, until, parallel)))
+
+
+@app.command()
+def reproduce(
+    version: VersionName,
+    tolerance: Annotated[float, typer.Option(min=0, help="How far figures may be apart; by itself not at all.")] = 0.0,
+) -> None:
+    """Check out a registered version, run it again as far as its figures, and say whether they match."""
+    from flows.reproduction import print_reproduction
+    from tasks.edge import exit_code
+
+    raise typer.Exit(exit_code(lambda: print_reproduction(version, tolerance)))
 
 
 def _stage_and_queue(text: str) -> tuple[str, str]:

@@ -73,7 +73,7 @@ class StageProcesses:
             raise CoroNetError(
                 f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time."
             )
-        raise _fault(lines, code)
+        raise fault(lines, code)
 
     def _require_going_on(self) -> None:
         if self._ended.is_set():
@@ -113,7 +113,8 @@ def dvc_process(
             running.discard(process)
 
 
-def _fault(lines: list[str], code: int) -> CoroNetError:
+def fault(lines: list[str], code: int) -> CoroNetError:
+    """Return why DVC has ended with `code` having said `lines`: TransientError for what may pass."""
     exits = [int(found[1]) for line in lines if (found := STAGE_EXIT.search(line))]
     stage_code = exits[-1] if exits else code
     if stage_code in KILLED:

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from coronet_core.errors import DataError
 from tasks.packaging.description import Lineage
-from tasks.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT_STAGE, autoencoder_weights
-from tasks.paths import SPLIT as SPLIT_FOLDER
+from tasks.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
+from tasks.registry.versions import Version, registry
+from tasks.tracking.delivery import tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,7 +24,7 @@ COMMIT_TAG: Final = "git.commit"
 DIRTY_TAG: Final = "git.dirty"
 PARAMS_TAG: Final = "params.digest"
 RUNS_BY_OUT: Final = {
-    SPLIT_STAGE: SPLIT_FOLDER,
+    SPLIT_STAGE: SPLIT,
     "train_autoencoder@healthy": autoencoder_weights("healthy"),
     "train_autoencoder@pneumonia": autoencoder_weights("pneumonia"),
     "train_cin": CIN_WEIGHTS,
@@ -64,3 +68,28 @@ def figures_of_run(run: "Run | None") -> dict[str, float]:
     if run is None:
         return {}
     return {name: value for name, value in run.data.metrics.items() if name.partition(".")[0] in FIGURES}
+
+
+def metrics_of(version: Version) -> dict[str, Any]:
+    """Return all figures of a version, the `reports/metrics.json` of its run of `evaluate`.
+
+    Raises DataError when the version names no such run, or the run has no such file any more.
+    """
+    return dict(json.loads(report_of(version, "evaluate", METRICS)))
+
+
+def report_of(version: Version, stage: str, report: Path) -> bytes:
+    """Return a file that the MLflow run of `stage` keeps of a version.
+
+    Raises DataError when the version names no such run; CoroNetError when MLflow has not got the file.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    run_id = version.tags.get(f"{RUN_TAG}{stage}")
+    if run_id is None:
+        raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} is not to be had.")
+    with registry(), tempfile.TemporaryDirectory() as folder:
+        found = download_artifacts(
+            run_id=run_id, artifact_path=str(report), dst_path=folder, tracking_uri=tracking_uri()
+        )
+        return Path(found).read_bytes()

@@ -50,20 +50,20 @@ class Host(Project):
 
 
 @contextmanager
-def served(folder: Path, health: str, *command: str, **variables: str) -> Iterator[None]:
-    """A server in its own process group, until the end; its output goes to a file in `folder`."""
+def served(folder: Path, health: str, *module_and_arguments: str, **variables: str) -> Iterator[None]:
+    """A server of a Python module in its own process group, until the end; its output goes to a file in `folder`."""
+    with running(folder, health, sys.executable, "-m", *module_and_arguments, **variables):
+        yield
+
+
+@contextmanager
+def running(folder: Path, health: str, *command: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The same of any command."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
     environment = kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables
     with (folder / "log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         for _ in range(240):
             try:
@@ -73,9 +73,10 @@ def served(folder: Path, health: str, *command: str, **variables: str) -> Iterat
                 time.sleep(0.5)
         else:
             pytest.fail(f"{health} does not answer:\n{(folder / 'log').read_text()[-3000:]}")
-        yield
+        yield process
     finally:
-        end_group(process)
+        if process.poll() is None:
+            end_group(process)
 
 
 def end_group(process: "subprocess.Popen[Any]", sign: signal.Signals = signal.SIGTERM) -> None:

@@ -37,6 +37,7 @@ STAGES = [
     "audit",
     "explain",
     "report",
+    "package",
 ]
 
 
@@ -195,7 +196,7 @@ def test_dvc_experiments_run_what_other_params_change(project: Project) -> None:
     finished = project.run("dvc", "exp", "run", "-S", "evaluate.confidence=0.9")
     assert finished.returncode == 0, finished.stdout
     assert "confidence: 0.9" in (project.folder / "params.yaml").read_text()
-    assert sorted(re.findall(r"Running stage '(\S+)'", finished.stdout)) == ["audit", "evaluate", "report"]
+    assert sorted(re.findall(r"Running stage '(\S+)'", finished.stdout)) == ["audit", "evaluate", "package", "report"]
 
 
 def test_two_runs_of_the_same_params_give_identical_weights(project: Project) -> None:

@@ -41,9 +41,8 @@ OBJECTS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+    with s3_server(tmp_path_factory.mktemp("s3"), BUCKET) as running:
         client = running.client()
-        client.create_bucket(Bucket=BUCKET)
         for key, content in OBJECTS.items():
             client.put_object(Bucket=BUCKET, Key=key, Body=content)
         yield running
@@ -51,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(autouse=True)
 def environment(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in server.environment.items():
+    for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
     s3._client.cache_clear()
     yield
@@ -102,7 +101,7 @@ def test_wrong_keys_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     with pytest.raises(TransientError, match="does not answer"):
         find_files([f"s3://{BUCKET}/scans/"])
 

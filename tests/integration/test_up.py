@@ -149,7 +149,7 @@ def first_run(up: Up) -> UUID:
 
 def test_a_worker_runs_the_dag(up: Up, first_run: UUID) -> None:
     tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(first_run)]}})
-    assert len(tasks) == 10
+    assert len(tasks) == 11
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
 
 

@@ -16,12 +16,13 @@ from mlflow import MlflowClient
 from coronet_core.errors import CoroNetError, DataError, TransientError, WeightsError
 from tasks.packaging.description import CIN, package_digest
 from tasks.packaging.package import read_package, write_package
-from tasks.registry import Version, champion, fetch, find_version, register, set_champion, tag_version
-from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG
-from tasks.registry.fetching import FETCHED
+from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
+from tasks.registry.fetching import FETCHED, fetch
 from tasks.registry.lineage import params_digest
 from tasks.registry.model_files import requirements
+from tasks.registry.registration import register
 from tasks.registry.signature import input_example
+from tasks.registry.versions import Version, champion, find_version, tag_version
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 
@@ -143,6 +144,7 @@ def test_another_sound_package_in_the_store_is_refused(registered: Registered) -
 
 LOADED_ELSEWHERE = """
 import json, re, sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from importlib.metadata import packages_distributions, requires
 from importlib.util import find_spec
 
@@ -159,13 +161,14 @@ while waiting:
 homes = {module: {plain(one) for one in names} for module, names in packages_distributions().items()}
 OWN = ("coronet_core", "tasks", "flows")
 
-class OnlyWhatIsPinned:
-    def find_spec(self, name, path=None, target=None):
-        distributions = homes.get(name.partition(".")[0])
-        if name.partition(".")[0] not in OWN and distributions and not distributions & allowed:
-            raise ModuleNotFoundError(f"{name} is not pinned", name=name)
+class OnlyWhatIsPinned(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        root = name.partition(".")[0]
+        is_hidden = root not in OWN and root in homes and not homes[root] & allowed
+        return None if is_hidden else PathFinder.find_spec(name, path, target)
 
-sys.meta_path = [OnlyWhatIsPinned(), *(one for one in sys.meta_path if "editable" not in repr(one))]
+sys.meta_path = [BuiltinImporter, FrozenImporter, OnlyWhatIsPinned]
 sys.path = [entry for entry in sys.path if "editable" not in entry]
 assert not any(map(find_spec, OWN))
 import mlflow
