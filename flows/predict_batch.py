@@ -11,8 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError, DataError
+from coronet_core.errors import CoroNetError, DataError, TransientError
 from flows.alone import alone
+from flows.outcome import FAILED_FOR_NOW
 from flows.progress import StageProgress
 from flows.shard_runner import shard_runner
 from flows.webhook import AT_ITS_END
@@ -56,6 +57,8 @@ def predict_batch(
             batch = Batch.of(paths, Path(out), model, shard_files)
             _predict(batch, ray, None if log is None else PredictionLog(Path(log)))
             summary = batch.dataset.finish()
+    except TransientError as error:
+        return Failed(name=FAILED_FOR_NOW, message=str(error))
     except CoroNetError as error:
         return Failed(message=str(error))
     n_errors = sum(summary["errors"].values())

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, TransientError
 from flows.graph import read_graph, stale_stages
+from flows.outcome import FAILED_FOR_NOW
 from flows.process import end_descendants
 from flows.project import prepare
 from flows.summary import print_tables
@@ -53,7 +54,10 @@ def _stop(*_: object) -> NoReturn:
 
 
 def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
-    """Run a flow and return its final state; Ctrl-C ends it at once. Raises CoroNetError when it does not complete."""
+    """Run a flow and return its final state; Ctrl-C ends it at once.
+
+    Raises CoroNetError when it does not complete, TransientError if the same may yet.
+    """
     from prefect import tags
 
     from flows.server import temporary_prefect_server  # late: with nothing to do, no server is needed
@@ -63,7 +67,8 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
     with temporary_prefect_server(), tags(TAG):
         state = run_flow()
     if not state.is_completed():
-        raise CoroNetError(state.message or f"the flow ended as {state.name}")
+        kind = TransientError if state.name == FAILED_FOR_NOW else CoroNetError
+        raise kind(state.message or f"the flow ended as {state.name}")
     return state
 
 

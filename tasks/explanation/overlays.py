@@ -5,6 +5,7 @@ none leads out of the folder or means anything to a page. What a killed run has 
 """
 
 import csv
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ class Overlays:
     def _maps(self, images: NDArray[np.uint8], explained: Sequence[str], bar: Progress) -> NDArray[np.float32]:
         """Return the maps (b, H, W) of `images` (b, H, W) for the classes `explained`."""
         height, width = images.shape[1:]
-        n_passes, done = passes(self.method, self.settings.params, height, width), iter(range(1, 10**9))
+        n_passes, done = passes(self.method, self.settings.params, height, width), itertools.count(1)
         batch = Batch(
             rows=torch.arange(len(images)),
             names=[],

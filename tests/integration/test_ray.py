@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from coronet_core.classes import CLASSES
+from flows.outcome import SOME_FAILED
 from tasks.params.file import read_params
 from tasks.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
 from tasks.residual_shards import STAGE
@@ -170,7 +171,7 @@ def scans(trained: Project, run_on_ray: "subprocess.CompletedProcess[str]") -> P
 
 def predict(project: Project, out: str, *options: str) -> pd.DataFrame:
     finished = project.run("flows", "predict", "scans", "--out", out, "--shard-files", "4", *options)
-    assert finished.returncode == 0, finished.stdout
+    assert finished.returncode == SOME_FAILED, finished.stdout  # the bad ones
     return pd.read_parquet(project.folder / out)
 
 

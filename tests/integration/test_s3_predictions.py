@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError, TransientError
+from coronet_core.errors import DataError
+from flows.outcome import FAILED_FOR_NOW
+from flows.predict_batch import predict_batch
 from tasks.inference import s3
 from tasks.inference.files import ImageFile
 from tasks.inference.storage import find_files, read, read_files
@@ -100,10 +102,11 @@ def test_wrong_keys_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         find_files([f"s3://{BUCKET}/scans/"])
 
 
-def test_a_server_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(TransientError, match="does not answer"):
-        find_files([f"s3://{BUCKET}/scans/"])
+def test_a_server_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    state = predict_batch.fn([f"s3://{BUCKET}/scans/"], str(tmp_path / "out.parquet"))
+    assert state.name == FAILED_FOR_NOW
+    assert "the S3 server does not answer" in str(state.message)
 
 
 def test_predict_answers_objects_and_tells_bad_ones(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Answers for files, against what the stages say of the same images."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from coronet_core.classes import CLASSES
 from tasks import build_split, calibrate, evaluate, materialize_residuals
@@ -67,6 +69,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield model, contents, predictions.assign(name=names.loc[predictions["image_id"]].to_numpy())
 
 
+def bomb() -> bytes:
+    """A PNG of some kilobytes that would take 81 million pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (9000, 9001)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def predicted(model: TrainedModel, contents: Mapping[str, bytes]) -> pd.DataFrame:
     files = [FileContent(name, content) for name, content in contents.items()]
     table: pd.DataFrame = predict_files(files, model, CPU).to_pandas()
@@ -85,7 +94,12 @@ def test_a_test_image_s_file_gets_the_answer_of_evaluate(run: Any) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty file"), (b"not an image", "not an image"), (b"P5 96 96 255\n" + bytes(20), "truncated")],
+    [
+        (b"", "empty file"),
+        (b"not an image", "not an image"),
+        (b"P5 96 96 255\n" + bytes(20), "truncated"),
+        (bomb(), "decompression bomb"),
+    ],
 )
 def test_a_bad_file_becomes_a_row_with_its_reason_and_the_others_are_answered(
     run: Any, content: bytes, reason: str
