@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test check mlflow prefect picture clean
+.PHONY: run test check mlflow prefect picture reading-picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
@@ -35,6 +35,9 @@ picture:  ## the README's picture, from the demo's report; needs Chromium
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$(mktemp -d)" \
 	  --window-size=1000,2600 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 	$(BIN)/python -c "from PIL import Image; f = 'docs/report.png'; Image.open(f).convert('RGB').quantize(128).save(f, optimize=True)"
+
+reading-picture:  ## the picture of the reading page, with the demo's last run; needs Chromium and its driver
+	$(BIN)/python -m tests.integration.reading_page_picture
 
 clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back
 	rm -rf data/split data/residuals models reports dvc_plots .coronet

@@ -32,9 +32,8 @@ function showAnswer(images, model) {
 
 // For those who hear the page: what has been answered, and what is looked at.
 function announce(item, model) {
-  if (!item) return;
-  const { short, warning } = told(item, model);
-  byId("live").textContent = [`${item.name}: ${short}`, warning].filter(Boolean).join(", ");
+  const { short, warning } = item ? told(item, model) : {};
+  byId("live").textContent = item ? [`${item.name}: ${short}`, warning].filter(Boolean).join(", ") : "";
 }
 
 function takeFiles(images) {
