@@ -92,7 +92,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            print(f"The reading page: http://{host}:{self.config.port}  The API: /docs  Ctrl-C ends it.", flush=True)
+            port = self.servers[0].sockets[0].getsockname()[1]
+            print(f"The reading page: http://{host}:{port}  The API: /docs  Ctrl-C ends it.", flush=True)
 
 
 def _device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
