@@ -38,6 +38,7 @@ TINY: dict[str, dict[str, Any]] = {
 SOURCES = (
     "coronet_core",
     "tasks",
+    "serving",
     "flows",
     "params",
     "data",
