@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test check mlflow prefect picture pictures clean
+.PHONY: run test check mlflow prefect picture pictures reading-picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
@@ -38,6 +38,9 @@ picture:  ## the README's picture, from the demo's report; needs Chromium
 
 pictures:  ## the pictures of Prefect's page, from a running `coronet up` in which `retrain` has run; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots
+
+reading-picture:  ## the picture of the reading page, with the demo's last run; needs Chromium and its driver
+	$(BIN)/python -m tests.integration.reading_page_picture
 
 clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back
 	rm -rf data/split data/residuals models reports dvc_plots .coronet

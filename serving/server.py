@@ -1,6 +1,7 @@
 """The service as a process: it finds the model, listens, and ends in good order."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -61,9 +62,14 @@ def serve(
         seed=derive_seed(made.seed, "explain"),
         on_rows=on_rows,
     )
-    app = build_app(served, settings)
+    run(build_app(served, settings), place)
+
+
+def run(app: FastAPI, place: Place) -> None:
+    """Run `app` at `place` until Ctrl-C or SIGTERM. Raises CoroNetError when it cannot listen there."""
     server = server_of(app, place)
-    server.run()
+    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn's ways to say that it was told to end, and that it cannot
+        server.run()
     if not server.started:
         raise CoroNetError(f"cannot listen on {place.host}, port {place.port}. Is it taken? Give another with --port.")
 
@@ -92,7 +98,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            print(f"The reading page: http://{host}:{self.config.port}  The API: /docs  Ctrl-C ends it.", flush=True)
+            port = self.servers[0].sockets[0].getsockname()[1]
+            print(f"The reading page: http://{host}:{port}  The API: /docs  Ctrl-C ends it.", flush=True)
 
 
 def _device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:

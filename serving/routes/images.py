@@ -26,13 +26,19 @@ LEAST_WHITE: Final = 0.02
 Form = Annotated[Literal["json", "png"], Query(alias="format", description="Numbers, or a grey picture of them.")]
 
 
+AreaOnImage = Annotated[
+    list[float],
+    Field(min_length=4, max_length=4, description="Left, top, right, bottom of the map, as fractions of the image."),
+]
+
+
 class AttributionMap(BaseModel):
     """Where the evidence for a class lies."""
 
     model: str = Field(description="Digest of the model.")
     method: MethodName
     label: ClassName = Field(description="The class that is explained.")
-    area: Area = Field(description="Left, top, right, bottom of the map on the image, as fractions of it.")
+    area: AreaOnImage
     maximum: float = Field(description="The largest value; white in a picture.")
     seconds: float
     values: list[list[float]] = Field(description="(H, W), at least 0.")
@@ -42,7 +48,7 @@ class ResidualTensor(BaseModel):
     """What the autoencoders do not explain: |X - F_H|, |X - F_P| and |2X - F_H - F_P|, eq. (5) to (7) of the paper."""
 
     model: str = Field(description="Digest of the model.")
-    area: Area
+    area: AreaOnImage
     white: float = Field(description="The value that is white in pictures, the same for both autoencoders.")
     values: list[list[list[float]]] = Field(description="(3, H, W), at least 0.")
 
@@ -90,7 +96,7 @@ def image_routes(service: Service) -> APIRouter:
                 model=digest,
                 method=method,
                 label=made.label,
-                area=area_of(image),
+                area=list(area_of(image)),
                 maximum=maximum,
                 seconds=seconds,
                 values=_rounded(made.values),
@@ -108,7 +114,7 @@ def image_routes(service: Service) -> APIRouter:
         if form == "png":
             channel = values[0 if of == "healthy" else 1].astype(np.float32)
             return _picture(map_png(channel, white), {"of": of, "white": round(white, 4), "area": area_of(image)})
-        return _numbers(ResidualTensor(model=digest, area=area_of(image), white=white, values=_rounded(values)))
+        return _numbers(ResidualTensor(model=digest, area=list(area_of(image)), white=white, values=_rounded(values)))
 
     @router.post("/preview", response_class=Response, responses=_pictures(), openapi_extra=one)
     async def preview(request: Request) -> Response:

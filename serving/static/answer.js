@@ -8,7 +8,7 @@ export function told(item, model) {
   if (answer.error) return { short: answer.error, kind: "bad" };
   const warning = answer.out_of_distribution ? "unlike known images" : undefined;
   if (answer.abstained) return { short: "left to a person", kind: "warn", warning };
-  return { short: `${model.classes[answer.predicted]}, ${percent(answer.probabilities[answer.predicted])}`, warning };
+  return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warning };
 }
 
 function bars(answer, model) {

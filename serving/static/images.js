@@ -51,7 +51,7 @@ export class Images extends EventTarget {
     const answers = await predict(wanted.map((item) => item.file));
     wanted.forEach((item, i) => {
       item.answer = answers[i];
-      this.tell("answer", item);
+      if (this.items.includes(item)) this.tell("answer", item);
     });
     for (const item of wanted) {
       if (!item.answer.error && this.items.includes(item)) await this.preview(item);
@@ -101,7 +101,9 @@ export class Images extends EventTarget {
     this.tell("list");
   }
 
+  // An address of a picture; one of an image that has been removed meanwhile is not kept.
   url(item, blob) {
+    if (!this.items.includes(item)) return null;
     const url = URL.createObjectURL(blob);
     item.urls.push(url);
     return url;

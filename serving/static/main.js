@@ -5,24 +5,32 @@ import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
 import { Viewer } from "./viewer.js";
 
-function showList(images, model) {
-  const rows = images.items.map((item) => {
-    const { short, kind, warning } = told(item, model);
-    const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
-    const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
-    if (warning) lines.push(element("span", { class: "told warn", text: warning }));
-    const text = element("span", { class: "text" }, ...lines);
-    const button = element("button", { type: "button", title: item.name }, thumb, text);
-    if (item === images.current) button.setAttribute("aria-current", "true");
+// The row of an image is made once and then changed: the focus stays where it is.
+function rowOf(item, images) {
+  if (!item.row) {
+    const button = element("button", { type: "button", title: item.name });
     button.addEventListener("click", () => images.select(item));
-    return element("li", {}, button);
-  });
-  const hadFocus = byId("list").contains(document.activeElement);
-  byId("list").replaceChildren(...rows);
+    item.row = element("li", {}, button);
+  }
+  return item.row;
+}
+
+function fillRow(item, images, model) {
+  const button = item.row.firstChild;
+  const { short, kind, warning } = told(item, model);
+  const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
+  const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
+  if (warning) lines.push(element("span", { class: "told warn", text: warning }));
+  button.replaceChildren(thumb, element("span", { class: "text" }, ...lines));
+  button.setAttribute("aria-current", String(item === images.current));
+}
+
+function showList(images, model) {
+  const rows = images.items.map((item) => rowOf(item, images));
+  if (rows.length !== byId("list").children.length) byId("list").replaceChildren(...rows);
+  for (const item of images.items) fillRow(item, images, model);
   byId("clear").hidden = !rows.length;
-  const current = byId("list").querySelector("[aria-current]");
-  current?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (hadFocus) current?.focus();
+  images.current?.row.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function showAnswer(images, model) {
@@ -32,9 +40,8 @@ function showAnswer(images, model) {
 
 // For those who hear the page: what has been answered, and what is looked at.
 function announce(item, model) {
-  if (!item) return;
-  const { short, warning } = told(item, model);
-  byId("live").textContent = [`${item.name}: ${short}`, warning].filter(Boolean).join(", ");
+  const { short, warning } = item ? told(item, model) : {};
+  byId("live").textContent = item ? [`${item.name}: ${short}`, warning].filter(Boolean).join(", ") : "";
 }
 
 function takeFiles(images) {

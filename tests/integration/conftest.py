@@ -39,6 +39,7 @@ TINY: dict[str, dict[str, Any]] = {
 SOURCES = (
     "coronet_core",
     "tasks",
+    "serving",
     "flows",
     "params",
     "data",

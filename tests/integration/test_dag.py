@@ -2,9 +2,11 @@
 
 import json
 import re
+import socket
 import subprocess
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -13,6 +15,7 @@ from ruamel.yaml import YAML
 
 from coronet_core.data.manifest import read_manifest
 from coronet_core.weights import read_weights
+from tasks.inference.model import TrainedModel
 from tasks.paths import (
     EXPLANATION_INDEX,
     FIGURES,
@@ -24,6 +27,7 @@ from tasks.paths import (
     RESIDUAL_INDEX,
 )
 from tests.integration.conftest import Project
+from tests.serving.served import png
 
 pytestmark = pytest.mark.integration
 STAGES = [
@@ -114,6 +118,27 @@ def test_the_report_needs_no_network(project: Project) -> None:
     assert re.findall(r"(?:src|href)=\"(?!data:|#)", page) == []
     assert "not a medical device" in page
     assert "not a medical device" in (project.folder / MODEL_CARD).read_text()
+
+
+def test_the_last_run_is_served_until_the_service_is_told_to_end(
+    project: Project, first_run: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert first_run.returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with project.start("flows", "serve", "--port", str(port), "--quiet") as process:
+        try:
+            assert process.stdout is not None
+            assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+            model = httpx.get(f"http://127.0.0.1:{port}/model").json()
+            files = {"files": ("chest.png", png())}
+            answered = httpx.post(f"http://127.0.0.1:{port}/predict", files=files, timeout=60).json()
+        finally:
+            process.terminate()
+    assert model["source"] == "the last run"
+    assert model["digest"] == answered["model"] == TrainedModel.of_project(project.folder).digest
+    assert "not a medical device" in model["card"]
+    assert answered["answers"][0]["error"] is None
 
 
 def test_every_stage_is_a_run_under_the_pipeline(project: Project) -> None:

@@ -29,6 +29,7 @@ def description() -> Iterator[schemathesis.BaseSchema]:
         description = schemathesis.openapi.from_url(f"{address}/openapi.json")
         # The description says "bytes", and no description can say which bytes are an X-ray.
         description.config.checks.positive_data_acceptance.expected_statuses = ["2xx", "422"]
+        description.config.checks.negative_data_rejection.expected_statuses = ["413", "415", "422"]
         yield description
 
 
