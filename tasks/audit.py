@@ -48,7 +48,12 @@ def run(context: StageContext) -> None:
     report = {
         "images": {"train": len(images.train), "test": len(images.test)},
         "views": _views(network, forest, images),
-        "columns": {name: None if figures is None else asdict(figures) for name, figures in columns.items()},
+        "columns": {
+            name: None
+            if figures is None
+            else asdict(figures) | {"retained": asdict(retained(figures, network["as_is"], images.n_classes))}
+            for name, figures in columns.items()
+        },
         "out_of_distribution": {
             "threshold": reference.threshold,
             "xrays_flagged": asdict(xrays),

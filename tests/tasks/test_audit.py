@@ -133,6 +133,8 @@ def test_a_source_of_each_class_tells_the_class(context: StageContext) -> None:
     change_manifest(source=lambda rows: "from " + rows["label"])
     found = audited(context)
     assert found["columns"]["source"]["roc_auc_macro"] == 1.0
+    assert found["columns"]["source"]["accuracy"] == 1.0
+    assert set(found["columns"]["source"]["retained"]) == {"balanced_accuracy", "roc_auc"}
     assert not found["verdict"]["passed"]
 
 

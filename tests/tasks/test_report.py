@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from tasks import report
-from tasks.paths import AUDIT, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
+from tasks.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
 from tasks.report import SECTIONS
 from tasks.reporting.figures.drawing import ALT_KEY
+from tasks.reporting.pages import number
 from tasks.stage import StageContext
 from tests.tasks.finished_run import run_all_but_the_report
 
@@ -112,6 +113,23 @@ def test_paper_and_run_stand_side_by_side(page: str) -> None:
     assert all(figure in page for figure in ("93.50", "93.63", "93.51", "95.48", "91.87", "96.14", "(845)"))
 
 
+def test_one_table_has_every_measure_of_every_method(page: str) -> None:
+    table = page[page.index("Measures by method") :]
+    rows = dict(re.findall(r'<tr><th scope="row" class="wrap">(.+?)</th>(.+?)</tr>', table[: table.index("</table>")]))
+    measured = json.loads(EXPLANATION_MEASURES.read_text())["methods"]
+    assert {row.count("<td>") for row in rows.values()} == {len(measured)}
+    for name, key in (
+        ("above centre (negative is better)", "deletion_vs_centre"),
+        ("above centre", "insertion_vs_centre"),
+    ):
+        assert f"<td>{number(measured['perturbation'][key], 2)}<small>" in rows[name]
+    random = measured["perturbation"]["randomisation"]
+    for network, level in (("CIN", "cin.conv1"), ("AE_H", "tfen.healthy"), ("AE_P", "tfen.pneumonia")):
+        row = rows[f"likeness with random weights of the whole {network} (near 0 is better)"]
+        assert row.startswith(f"<td>{number(random[level], 2)}</td>")
+        assert row.endswith("<td>–</td>"), "the centre map has none"
+
+
 def test_images_that_were_chosen_for_their_boxes_are_not_called_random(page: str) -> None:
     assert "chosen at random, and up to 1 further ones that have boxes and were recognised;" in page
 
@@ -123,6 +141,33 @@ def test_a_failed_audit_is_told_at_the_top(changed: Changed) -> None:
     assert "Shortcut audit: not passed" in beginning
     assert "80% of the skill is had by the border." in beginning
     assert "**not passed**" in card
+
+
+def test_a_look_up_of_the_source_stands_beside_the_network(changed: Changed) -> None:
+    scored = changed.reports[AUDIT]["views"]["as_is"]["network"] | {
+        "accuracy": 0.875,
+        "accuracy_interval": [0.75, 0.95],
+        "balanced_accuracy": 0.8125,
+        "balanced_accuracy_interval": [0.7, 0.9],
+        "retained": {"balanced_accuracy": 0.5, "roc_auc": None},
+    }
+    changed.reports[AUDIT]["columns"] = {"source": scored, "view": None}
+    page, card = changed.page_and_card()
+    accuracies = "<td>87.50<small>75.0–95.0</small></td><td>81.25<small>70.0–90.0</small></td>"
+    assert f"the source's name alone, without image or network</th>{accuracies}" in unescape(page)
+    assert (
+        'AP or PA alone, without image or network</th><td colspan="5" class="wrap">the same for all images</td>' in page
+    )
+    assert "by the source's name alone 81.25 (70.0–90.0)." in card
+
+
+def test_images_that_may_be_no_xray_are_named(changed: Changed) -> None:
+    strange = {"image_id": "phantom/0042", "label": "covid19", "predicted": "healthy", "score": 41.26}
+    changed.reports[METRICS]["out_of_distribution"]["furthest"] = [strange]
+    page, _ = changed.page_and_card()
+    assert "<code>phantom/0042</code></th><td>41.26</td><td>COVID‑19</td><td>Healthy</td>" in page
+    changed.reports[METRICS]["out_of_distribution"]["furthest"] = []
+    assert "The furthest of them" not in changed.page_and_card()[0]
 
 
 def test_warnings_of_data_and_figures_are_told_at_the_top(changed: Changed) -> None:
