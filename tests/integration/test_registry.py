@@ -3,6 +3,7 @@
 The tracking server is killed while the networks are trained, and is back before they are registered.
 """
 
+import base64
 import json
 import subprocess
 import sys
@@ -27,8 +28,18 @@ from tests.integration.hosts import Host, served
 from tests.integration.postgres import postgres_server
 from tests.integration.s3 import S3Server, s3_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]  # the fixture is a whole run
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+LIGHT: dict[str, dict[str, Any]] = {
+    "evaluate": {"bootstrap_replicates": 100},
+    "audit": {"probe_images": 1},
+    "explain": {
+        "boxed_images": 0,
+        "methods": ["perturbation"],
+        "perturbation": {"iterations": 1},
+        "measures": {"deletion_steps": 2, "repeat_seeds": 0, "randomisation_images": 0},
+    },
+}
 STAGES = ("build_split", "train_autoencoder@healthy", "train_autoencoder@pneumonia", "train_cin", "evaluate", "report")
 
 
@@ -65,15 +76,13 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         command += ["--backend-store-uri", database, "--artifacts-destination", "s3://mlflow"]
         server = stack.enter_context(served(folder / "mlflow", f"{tracking}/health", *command, **QUIET, **s3.variables))
-        keys = {
-            name: value for name, value in s3.variables.items() if name.startswith("AWS_")
-        }  # DVC's; MLflow needs none
+        keys = {name: value for name, value in s3.variables.items() if name.startswith("AWS_")}  # for DVC alone
         variables = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **QUIET, **keys}
         host = Host(make_project(folder / "coronet").folder, variables)
-        config = (
-            f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://dvc/lab\n    endpointurl = {s3.endpoint}\n"
-        )
-        (host.folder / ".dvc" / "config.local").write_text(config)
+        host.set_params(LIGHT)
+        host.git("commit", "-qam", "light")
+        remote = f"['remote \"s3\"']\n    url = s3://dvc/lab\n    endpointurl = {s3.endpoint}\n"
+        (host.folder / ".dvc" / "config.local").write_text(f"[core]\n    remote = s3\n{remote}")
         with host.start("dvc", "repro") as training:
             until(lambda: works_on(host, "train_autoencoder"))
             server.kill()
@@ -182,8 +191,6 @@ def test_the_champion_is_loaded_by_its_address(team: Team) -> None:
 
 @pytest.mark.usefixtures("promoted")
 def test_the_champion_is_served_and_reads_no_file_of_its_server(team: Team, tmp_path: Path) -> None:
-    import base64
-
     (tmp_path / "scan.png").write_bytes(base64.b64decode(input_example()[0]))
     port = free_port()
     address = f"http://127.0.0.1:{port}"
