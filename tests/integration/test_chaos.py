@@ -119,7 +119,7 @@ class Site:
         del content["stages"][stage]
         with lock.open("w") as file:
             yaml.dump(content, file)
-        shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs")
+        shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs", ignore_errors=True)  # it may have none
 
     def weights(self) -> list[bytes]:
         return [(self.host.folder / "models" / f"{name}.safetensors").read_bytes() for name in WEIGHTS]
