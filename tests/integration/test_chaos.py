@@ -116,7 +116,7 @@ class Site:
         """Have `stage` to be run again: DVC knows of no run of it."""
         lock, yaml = self.host.folder / "dvc.lock", YAML()
         content = yaml.load(lock.read_text())
-        del content["stages"][stage]
+        content["stages"].pop(stage, None)
         with lock.open("w") as file:
             yaml.dump(content, file)
         shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs", ignore_errors=True)  # it may have none
