@@ -117,10 +117,10 @@ class Site:
         """Have `stage` to be run again: DVC knows of no run of it."""
         lock, yaml = self.host.folder / "dvc.lock", YAML()
         content = yaml.load(lock.read_text())
-        del content["stages"][stage]
+        content["stages"].pop(stage, None)
         with lock.open("w") as file:
             yaml.dump(content, file)
-        shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs")
+        shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs", ignore_errors=True)  # it may have none
 
     def weights(self) -> list[bytes]:
         return [(self.host.folder / "models" / f"{name}.safetensors").read_bytes() for name in WEIGHTS]
