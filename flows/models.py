@@ -19,7 +19,7 @@ from tasks.registry.registration import register
 from tasks.registry.versions import Version, all_versions, find_version
 from tasks.tracking.delivery import page_of_run
 
-DIGITS: Final = 12
+DIGITS: Final = 8
 LISTED: Final = {"accuracy": "accuracy (%)", "roc_auc.macro": "ROC-AUC (%)", "sensitivity.covid19": "COVID-19 (%)"}
 """Figures that a list of versions has room for."""
 

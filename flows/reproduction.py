@@ -20,7 +20,7 @@ from flows.process import dvc_process, fault, stage_environment
 from flows.project import prepare
 from flows.workspace import link_folder
 from flows.worktree import check_out, link_raw_data, use_clones_dvc
-from tasks.evaluation.comparison import Difference, differences
+from tasks.evaluation.differences import Difference, differences
 from tasks.files import write_whole
 from tasks.inference.lock import Lock
 from tasks.packaging.description import Lineage, read_description

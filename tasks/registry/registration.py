@@ -13,7 +13,7 @@ from tasks.paths import PACKAGE, STATE
 from tasks.progress import say
 from tasks.registry.lineage import METRIC_TAG, RUNS_BY_OUT, figures_of_run, lineage_tags, run_tag, runs_of
 from tasks.registry.model_files import copy_code, requirements, served_file
-from tasks.registry.names import MODEL, PACKAGE_ARTIFACT
+from tasks.registry.names import MODEL, PACKAGE_ARTIFACT, READ_PATHS
 from tasks.registry.signature import input_example, signature
 from tasks.registry.versions import (
     CHALLENGER,
@@ -77,6 +77,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
             python_model=str(served_file()),
             artifacts={PACKAGE_ARTIFACT: str(own)},
             code_paths=[str(path) for path in copy_code(Path(folder))],
+            model_config={READ_PATHS: False},  # named here, or nobody could set it when loading
             signature=signature(),
             input_example=input_example(),
             pip_requirements=requirements(),

@@ -22,7 +22,7 @@ from tasks.registry.names import IMAGE_COLUMN, PACKAGE_ARTIFACT, READ_PATHS
 
 
 class Answering:
-    """What MLflow calls. Apart from PythonModel, which would refuse bare images by the type hints of its `predict`."""
+    """What MLflow calls. Apart from PythonModel, which would wrap a `predict` of its own and refuse bare images."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the package, refusing one that is not whole."""
@@ -49,8 +49,8 @@ class CoroNetModel(Answering, PythonModel):
 def _images(given: Any) -> list[Any]:
     """Return the images that MLflow was given, one by one."""
     if isinstance(given, pd.DataFrame):
-        column = IMAGE_COLUMN if IMAGE_COLUMN in given.columns else given.columns[0]
-        return list(given[column])
+        columns = [IMAGE_COLUMN] if IMAGE_COLUMN in given.columns else list(given.columns[:1])
+        return [image for column in columns for image in given[column]]
     if isinstance(given, Mapping) and IMAGE_COLUMN in given:
         given = given[IMAGE_COLUMN]
     if isinstance(given, np.ndarray):

@@ -20,10 +20,8 @@ CHAMPION: Final = "champion"
 DIGEST_TAG: Final = "package.digest"
 NAME: Final = re.compile(rf"(?:models:/{MODEL}(?=[/@]))?(?:/?(?P<number>[0-9]+)|@?(?P<alias>[a-zA-Z][\w.-]*))")
 """3, champion, @champion, models:/coronet/3, models:/coronet@champion."""
-UNREACHABLE: Final = ("API request to", "failed with exception", "TEMPORARILY_UNAVAILABLE", "could not connect")
-"""What MLflow's errors say when its server, or the server's database, is away."""
-NOT_FOUND: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""Codes of what MLflow says of a version, or of an alias, that there is none of."""
+UNREACHABLE: Final = ("failed with exception", "TEMPORARILY_UNAVAILABLE")
+"""What MLflow's errors say when its server is away."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from flows.server import free_port
 from tests.integration.hosts import running
 
 ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
+SERVERS = ("s3", "filer", "master", "volume")
 REGION = "us-east-1"
 
 
@@ -52,16 +53,18 @@ class S3Server:
 @contextmanager
 def s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
     """A server with these empty buckets; what it stores lies in `folder` and goes with the server."""
-    ports = [free_port() for _ in range(4)]
-    server = S3Server(f"http://127.0.0.1:{ports[0]}")
+    ports = {
+        f"{name}.port{kind}": free_port() for name in SERVERS for kind in ("", ".grpc")
+    }  # gRPC's would be 10,000 more
+    server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
     keys = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
     identities = [{"name": "test", "credentials": keys, "actions": ACTIONS}]
     (folder / "data").mkdir(parents=True)
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     command = [str(Path(sys.executable).with_name("weed")), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
     command += [f"-dir={folder / 'data'}", f"-s3.config={folder / 's3.json'}", "-master.telemetry=false"]
-    command += ["-volume.max=20", "-master.volumeSizeLimitMB=256"]
-    command += [f"-{name}.port={port}" for name, port in zip(("s3", "filer", "master", "volume"), ports, strict=True)]
+    command += ["-volume.max=20", "-master.volumeSizeLimitMB=256", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += [f"-{name}={port}" for name, port in ports.items()]
     with running(folder, f"{server.endpoint}/healthz", *command):
         client = server.client()
         for bucket in buckets:

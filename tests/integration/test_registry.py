@@ -3,6 +3,7 @@
 The tracking server is killed while the networks are trained, and is back before they are registered.
 """
 
+import base64
 import json
 import os
 import signal
@@ -29,7 +30,7 @@ from tests.integration.hosts import Host, running, served
 from tests.integration.postgres import postgres_server
 from tests.integration.s3 import S3Server, s3_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]  # the fixture is a whole run
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 STAGES = ("build_split", "train_autoencoder@healthy", "train_autoencoder@pneumonia", "train_cin", "evaluate", "report")
 
@@ -64,18 +65,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server(folder / "s3", "mlflow", "dvc"))
         database = stack.enter_context(postgres_server()).replace("postgresql://", "postgresql+psycopg2://")
-        command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-        ]
+        command = [sys.executable, *f"-m mlflow server --host 127.0.0.1 --port {port} --workers 1".split()]
         command += ["--backend-store-uri", database, "--artifacts-destination", "s3://mlflow"]
 
         def serve() -> "subprocess.Popen[bytes]":
@@ -84,15 +74,11 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             )
 
         server = serve()
-        keys = {
-            name: value for name, value in s3.variables.items() if name.startswith("AWS_")
-        }  # DVC's; MLflow needs none
+        keys = {name: value for name, value in s3.variables.items() if name.startswith("AWS_")}  # for DVC alone
         variables = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **QUIET, **keys}
         host = Host(make_project(folder / "coronet").folder, variables)
-        config = (
-            f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://dvc/lab\n    endpointurl = {s3.endpoint}\n"
-        )
-        (host.folder / ".dvc" / "config.local").write_text(config)
+        remote = f"['remote \"s3\"']\n    url = s3://dvc/lab\n    endpointurl = {s3.endpoint}\n"
+        (host.folder / ".dvc" / "config.local").write_text(f"[core]\n    remote = s3\n{remote}")
         with host.start("dvc", "repro") as training:
             until(lambda: works_on(host, "train_autoencoder"))
             os.killpg(server.pid, signal.SIGKILL)
@@ -201,8 +187,6 @@ def test_the_champion_is_loaded_by_its_address(team: Team) -> None:
 
 @pytest.mark.usefixtures("promoted")
 def test_the_champion_is_served_and_reads_no_file_of_its_server(team: Team, tmp_path: Path) -> None:
-    import base64
-
     (tmp_path / "scan.png").write_bytes(base64.b64decode(input_example()[0]))
     port = free_port()
     address = f"http://127.0.0.1:{port}"

@@ -9,11 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
+import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from coronet_core.errors import CoroNetError, DataError, TransientError, WeightsError
+from tasks.inference.table import ANSWERS
 from tasks.packaging.description import CIN, package_digest
 from tasks.packaging.package import read_package, write_package
 from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
@@ -192,6 +197,62 @@ def test_the_champion_is_loaded_where_only_the_pinned_requirements_are(registere
     (answer,) = json.loads(answers)
     assert answer["error"] is None
     assert sum(answer[f"calibrated_{name}"] for name in ("healthy", "pneumonia", "covid19")) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def loaded(registered: Registered) -> Any:
+    return mlflow.pyfunc.load_model(f"models:/coronet/{registered.first.number}")
+
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (90, 70), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("given", "n_images"),
+    [
+        (IMAGE, 1),
+        (np.dstack([IMAGE] * 3), 1),
+        (np.dstack([IMAGE] * 4), 1),
+        (np.stack([IMAGE, IMAGE]), 2),
+        ([IMAGE, IMAGE.astype(np.uint16)], 2),
+        (base64.b64decode(input_example()[0]), 1),
+        (input_example()[0], 1),
+        (input_example() * 3, 3),
+        (pd.DataFrame({"name": ["a", "b"], "image": [IMAGE, input_example()[0]]}), 2),
+        (pd.DataFrame({"anything": input_example()}), 1),
+        ({"image": input_example()}, 1),
+        ([{"image": input_example()[0]}], 1),
+    ],
+    ids=["grey", "RGB", "RGBA", "stack", "arrays", "bytes", "base64", "list", "frame", "column", "dict", "records"],
+)
+def test_the_loaded_model_takes_images_in_any_form(loaded: Any, given: Any, n_images: int) -> None:
+    answers = loaded.predict(given)
+    assert len(answers) == n_images
+    assert answers["error"].isna().all(), answers["error"].tolist()
+    assert answers["calibrated_healthy"].between(0, 1).all()
+
+
+def test_the_loaded_model_answers_beside_a_bad_image(loaded: Any, tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(base64.b64decode(input_example()[0]))
+    answers = loaded.predict([tmp_path / "scan.png", str(tmp_path / "scan.png"), b"none"])
+    assert answers["error"].isna().tolist() == [True, False, False]
+    assert answers["predicted"].isna().tolist() == [False, True, True]
+
+
+def test_who_loads_the_model_may_let_strings_name_files(registered: Registered, tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(base64.b64decode(input_example()[0]))
+    model = mlflow.pyfunc.load_model(f"models:/coronet/{registered.first.number}", model_config={"read_paths": True})
+    answers = model.predict([str(tmp_path / "scan.png"), (tmp_path / "scan.png").as_uri()])
+    assert answers["error"].isna().tolist() == [True, False]
+
+
+def test_the_model_has_signature_example_card_and_no_pickle(registered: Registered, loaded: Any) -> None:
+    signature = loaded.metadata.signature
+    assert [column.name for column in signature.outputs.inputs] == [field.name for field in ANSWERS]
+    assert loaded.input_example == input_example()
+    assert loaded.metadata.metadata["model_card"] == CARD
+    stored = stored_package(registered, registered.first).parents[1]
+    assert {path.suffix for path in stored.rglob("*")} & {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib"} == set()
 
 
 def test_a_champion_that_is_not_the_expected_one_is_left_alone(registered: Registered) -> None:
