@@ -1,16 +1,31 @@
 """Runs that a kill has left as running on Prefect's page: the next one of the same work says that they have crashed."""
 
 import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import httpx
-from prefect import get_client
+from prefect import get_client, runtime
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 
+from flows.alone import alone
+from tasks.files import write_text
+
 MESSAGE = "Its process is gone. A later run goes on where it was."
+
+
+@contextlib.contextmanager
+def alone_as_run(lock: Path, name: str) -> Iterator[None]:
+    """Be `alone` in a flow run; one that held `lock` before and was killed is marked as crashed on Prefect's page.
+
+    A file beside the lock names the run. Raises CoroNetError when another process holds it.
+    """
+    with alone(lock, name), _on_record(lock.with_suffix(".run")):
+        yield
 
 
 def crash_abandoned(flow_run_id: UUID) -> None:
@@ -35,3 +50,14 @@ def _crash(client: SyncPrefectClient, run: FlowRun) -> None:
 
 def _crashed() -> State[None]:
     return State(type=StateType.CRASHED, name="Crashed", message=MESSAGE)
+
+
+@contextlib.contextmanager
+def _on_record(note: Path) -> Iterator[None]:
+    """Keep the id of this flow run in `note`; it stays if this fails or is killed, for the next one to look after."""
+    if note.is_file():
+        crash_abandoned(UUID(note.read_text(encoding="utf-8")))
+    if (run_id := runtime.flow_run.get_id()) is not None:
+        write_text(note, run_id)
+    yield
+    note.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError, DataError, TransientError
-from flows.alone import alone
+from flows.abandoned import alone_as_run
 from flows.outcome import FAILED_FOR_NOW
 from flows.progress import StageProgress
 from flows.shard_runner import shard_runner
@@ -53,7 +53,7 @@ def predict_batch(
     try:
         if shard_files < 1:
             raise DataError(f"shard_files = {shard_files}: allowed: 1 or more")
-        with alone(Path(out).with_name(f".{Path(out).name}.lock"), f"the prediction into {out}"):
+        with alone_as_run(Path(out).with_name(f".{Path(out).name}.lock"), f"the prediction into {out}"):
             batch = Batch.of(paths, Path(out), model, shard_files)
             _predict(batch, ray, None if log is None else PredictionLog(Path(log)))
             summary = batch.dataset.finish()

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError
-from flows.alone import alone
+from flows.abandoned import alone_as_run
 from flows.artifacts import headline, publish_artifacts
 from flows.cluster import require_ray
 from flows.graph import leading_to, read_graph, settled, stale_stages
@@ -47,7 +47,7 @@ def retrain(
         promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
     """
     try:
-        with alone(LOCK, "retrain"):
+        with alone_as_run(LOCK, "retrain"):
             state = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
             return state if promotion is None else _with_promotion(state, promotion)
     except CoroNetError as error:

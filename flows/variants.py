@@ -19,7 +19,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.cores import usable_cores
 from coronet_core.errors import CoroNetError
-from flows.alone import alone
+from flows.abandoned import alone_as_run
 from flows.graph import leading_to, read_graph, settled, stale_stages
 from flows.stages import DEFAULT_POLICY, UP_TO_DATE, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
@@ -98,7 +98,7 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
         finally:
             free.put(environment)
 
-    with alone(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(environments)) as pool:
+    with alone_as_run(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(environments)) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
     for future in futures:
         future.result()
