@@ -38,7 +38,7 @@ FIGURES: Final = ("accuracy", "balanced_accuracy", "f1_score", "sensitivity", "p
 
 
 def tag_name(name: str) -> str:
-    """Return `name` as MLflow takes it for a tag: `run.train_autoencoder@healthy` -> `run.train_autoencoder.healthy`."""
+    """Return `name` as MLflow takes it for a tag: `run.train_autoencoder@healthy` has a point for the @."""
     return re.sub(r"[^\w. :/-]", "_", name.replace("@", "."), flags=re.ASCII)
 
 
