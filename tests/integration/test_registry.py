@@ -143,8 +143,8 @@ def test_the_version_tells_split_code_runs_and_figures(team: Team) -> None:
     assert told[f"dvc.{SPLIT}"] == team.locked("build_split")[str(SPLIT)]
     assert told[f"dvc.{CIN_WEIGHTS}"] == team.locked("train_cin")[str(CIN_WEIGHTS)]
     assert float(told["metric.accuracy"]) == pytest.approx(metrics["accuracy"], abs=1e-5)
-    assert {f"run.{stage}" for stage in STAGES} <= set(told)
-    assert told["run.train_autoencoder@healthy"].startswith(f"{team.tracking}/#/experiments/")
+    assert {f"run.{stage.replace('@', '.')}" for stage in STAGES} <= set(told)
+    assert told["run.train_autoencoder.healthy"].startswith(f"{team.tracking}/#/experiments/")
     assert told["report"].endswith("reports/report.html")
     assert "'epochs': 2" in told["params.cin"]
 
