@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,11 @@ FIGURES: Final = ("accuracy", "balanced_accuracy", "f1_score", "sensitivity", "p
 """Those of the metrics that a version is told by."""
 
 
+def tag_name(name: str) -> str:
+    """Return `name` as MLflow takes it for a tag: `run.train_autoencoder@healthy` has a point for the @."""
+    return re.sub(r"[^\w. :/-]", "_", name.replace("@", "."), flags=re.ASCII)
+
+
 def params_digest(params: Mapping[str, Any]) -> str:
     """Return a digest of params, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
@@ -47,13 +53,8 @@ def lineage_tags(lineage: Lineage) -> dict[str, str]:
         COMMIT_TAG: lineage.commit,
         DIRTY_TAG: str(lineage.has_local_changes).lower(),
         PARAMS_TAG: params_digest(lineage.params),
-        **{f"{DVC_TAG}{path}": md5 for path, md5 in lineage.data.items()},
+        **{tag_name(f"{DVC_TAG}{path}"): md5 for path, md5 in lineage.data.items()},
     }
-
-
-def run_tag(stage: str) -> str:
-    """Return the tag of a version that names the run of `stage`; MLflow takes no @ in it."""
-    return RUN_TAG + stage.replace("@", ".")
 
 
 def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
@@ -90,7 +91,7 @@ def report_of(version: Version, stage: str, report: Path) -> bytes:
     """
     from mlflow.artifacts import download_artifacts
 
-    run_id = version.tags.get(run_tag(stage))
+    run_id = version.tags.get(tag_name(f"{RUN_TAG}{stage}"))
     if run_id is None:
         raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} is not to be had.")
     with registry(), tempfile.TemporaryDirectory() as folder:

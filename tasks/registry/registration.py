@@ -11,7 +11,7 @@ from tasks.packaging.description import CARD, DESCRIPTION, Description, package_
 from tasks.packaging.package import read_package
 from tasks.paths import PACKAGE, STATE
 from tasks.progress import say
-from tasks.registry.lineage import METRIC_TAG, RUNS_BY_OUT, figures_of_run, lineage_tags, run_tag, runs_of
+from tasks.registry.lineage import METRIC_TAG, RUN_TAG, RUNS_BY_OUT, figures_of_run, lineage_tags, runs_of, tag_name
 from tasks.registry.model_files import copy_code, requirements, served_file
 from tasks.registry.names import MODEL, PACKAGE_ARTIFACT, READ_PATHS
 from tasks.registry.signature import input_example, signature
@@ -62,7 +62,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
         say(f"warning: MLflow ({tracking_uri()}) has no runs of {', '.join(missing)} that made this package")
     figures = figures_of_run(runs.get("evaluate"))
     tags = {DIGEST_TAG: digest, **lineage_tags(description.lineage)}
-    tags |= {run_tag(stage): run.info.run_id for stage, run in runs.items()}
+    tags |= {tag_name(f"{RUN_TAG}{stage}"): run.info.run_id for stage, run in runs.items()}
     mlflow.set_tracking_uri(tracking_uri())
     with (
         tempfile.TemporaryDirectory() as folder,

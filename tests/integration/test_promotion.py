@@ -228,3 +228,9 @@ def test_the_log_has_every_step_here_and_in_the_registry(team: Team) -> None:
         ("passed", 2),
         ("promoted", 2),
     ]
+
+
+@pytest.mark.usefixtures("better")
+def test_a_run_that_is_not_up_to_date_is_not_registered(team: Team) -> None:
+    team.host.set_params({"cin": {"epochs": 9}})
+    assert "error: the stage train_cin is not up to date. Run `coronet run` first" in team.run("promote", code=1)

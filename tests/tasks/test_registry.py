@@ -23,7 +23,7 @@ from tasks.packaging.description import CIN, package_digest
 from tasks.packaging.package import read_package, write_package
 from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
 from tasks.registry.fetching import FETCHED, fetch
-from tasks.registry.lineage import params_digest
+from tasks.registry.lineage import params_digest, tag_name
 from tasks.registry.model_files import requirements
 from tasks.registry.registration import register
 from tasks.registry.signature import input_example
@@ -75,6 +75,18 @@ def test_a_version_says_where_it_comes_from(registered: Registered) -> None:
     told = {"git.commit": lineage.commit, "git.dirty": "false", "params.digest": params_digest(lineage.params)}
     told["dvc.data/split"] = lineage.data["data/split"]
     assert told.items() <= dict(registered.first.tags).items()
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("run.train_autoencoder@healthy", "run.train_autoencoder.healthy"),
+        ("dvc.data/split", "dvc.data/split"),
+        ("dvc./data/Röntgen (1)+", "dvc./data/R_ntgen _1__"),
+    ],
+)
+def test_names_of_tags_are_those_that_mlflow_takes(name: str, tag: str) -> None:
+    assert tag_name(name) == tag
 
 
 @pytest.mark.parametrize("name", ["2", "models:/coronet/2", "challenger", "@challenger", "models:/coronet@challenger"])
