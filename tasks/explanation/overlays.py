@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from coronet_core.classes import CLASSES
 from coronet_core.errors import DataError
-from coronet_core.shards import as_image, batches
+from coronet_core.shards import as_image
 from tasks.explanation.methods import maps_of, passes
 from tasks.explanation.settings import MapSettings
 from tasks.explanation.work import Batch
@@ -84,8 +84,8 @@ class Overlays:
         answered = [i for i, answer in enumerate(answers) if answer["error"] is None]
         to_draw = [i for i in answered if not (self.folder / f"{names[i]}.png").is_file()]
         bar.advance(len(files) - len(to_draw))
-        for places in batches(torch.tensor(to_draw, dtype=torch.int64), self.settings.params.batch_size):
-            chosen = places.tolist()
+        batch_size = self.settings.params.batch_size
+        for chosen in (to_draw[start : start + batch_size] for start in range(0, len(to_draw), batch_size)):
             images = np.stack([image.pixels for i in chosen if (image := decoded[i].image) is not None])
             maps = self._maps(images, [answers[i]["predicted"] for i in chosen], bar)
             for i, image, salience in zip(chosen, images, maps, strict=True):

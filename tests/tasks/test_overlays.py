@@ -96,6 +96,7 @@ def test_what_is_drawn_is_not_drawn_again(networks: Networks, scans: Path, tmp_p
     assert drawn(networks, scans, tmp_path / "out") == first
     assert lost.is_file()
     assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert drawn(networks, scans, tmp_path / "out") == first  # with nothing left to draw
 
 
 def test_a_file_that_has_changed_is_drawn_again(networks: Networks, scans: Path, tmp_path: Path) -> None:
