@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.metrics import ServiceMetrics
 from serving.problems import Problem, problem_response
 
+METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 ID_HEADER: Final = "X-Request-ID"
 ID_TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 POLICY: Final = (
@@ -78,7 +79,8 @@ class RequestLog:
         self, scope: Scope, state: MutableMapping[str, Any], status: int, seconds: float, error: str | None
     ) -> None:
         route = getattr(scope.get("route"), "path", "") or "other"
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        method = scope["method"] if scope["method"] in METHODS else "other"  # a client may make up any number of them
+        self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         if reason := state.get("refused_because"):
             self._metrics.refused.labels(reason).inc()

@@ -30,7 +30,7 @@ def meaning_of(row: dict[str, Any], calibration: Calibration) -> str:
     return told
 
 
-def expected_of(calibration: Calibration) -> dict[str, Any]:
+def facts_of(calibration: Calibration) -> dict[str, Any]:
     """Return what the calibration settles, for `/model`."""
     return {
         "validation_images": {label: calibration.images[label] for label in CLASSES},

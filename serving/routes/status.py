@@ -12,7 +12,7 @@ from serving.explanations import DEFAULT_METHOD, METHODS
 from serving.metrics import MEDIA_TYPE
 from serving.problems import too_busy
 from serving.service import Service
-from serving.wording import expected_of
+from serving.wording import facts_of
 from tasks.params.explain import MethodName
 
 
@@ -86,7 +86,7 @@ def describe_model(service: Service) -> ModelDescription:
         image_size_px=served.model.image_size_px,
         aspect=str(served.model.aspect),
         classes={label: DISPLAY_NAMES[label] for label in CLASSES},
-        calibration=expected_of(served.model.calibration),
+        calibration=facts_of(served.model.calibration),
         methods=list(METHODS),
         default_method=DEFAULT_METHOD,
         limits=Limits(
