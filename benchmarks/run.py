@@ -24,7 +24,12 @@ from coronet_core.cores import usable_cores
 from tasks.files import write_json
 
 RESULTS = Path(__file__).with_name("run.json")
-FP32 = ("AE inference, both, fp32", "evaluation", "explanation, an iteration")
+FP32 = (
+    "AE inference, both, fp32",
+    "residuals, files to shard, fp32",
+    "evaluation",
+    "explanation, an iteration",
+)
 """What we compute in float32; the rest in bfloat16 where there are convolutions."""
 
 

@@ -34,8 +34,8 @@ ITERATION = Perturbation(
 )
 
 
-def plain_answers(setting: Setting, n: int) -> Work:
-    """Load the networks, then file by file."""
+def plain_answers(setting: Setting, n: int | None) -> Work:
+    """Load the networks, then file by file; `n` of them, or all."""
     device = setting.torch_device
     made: list[torch.Tensor] = []
 
@@ -50,8 +50,8 @@ def plain_answers(setting: Setting, n: int) -> Work:
     return Work(answer, lambda: plain.as_numbers(torch.cat(made)))
 
 
-def our_answers(setting: Setting, n: int) -> Work:
-    """As `coronet predict` answers a shard of `n` files."""
+def our_answers(setting: Setting, n: int | None) -> Work:
+    """As `coronet predict` answers a shard of `n` files, or of all."""
     model, device = setting.model, setting.torch_device
     made: list[NDArray[np.float64]] = []
 

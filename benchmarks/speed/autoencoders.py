@@ -1,6 +1,8 @@
 """The autoencoders: a training step, inference, and residual tensors from files to a shard."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from benchmarks.speed import plain
 from benchmarks.speed.setting import Setting, Work
 from coronet_core.data.image import decode
 from coronet_core.models import FPAE
+from coronet_core.options import Precision
 from coronet_core.residuals import residuals_of
 from coronet_core.shards import Subset, as_image, write_shard
 from coronet_core.training import autoencoder_learner
@@ -75,22 +78,13 @@ def plain_inference(setting: Setting) -> Work:
     return Work(lambda: _keep(made, plain.residual_tensor(networks, image)), lambda: plain.as_numbers(made[0]))
 
 
-def our_inference(setting: Setting) -> Work:
-    """A batch, bfloat16, channels last."""
+def our_inference(setting: Setting, precision: Precision) -> Work:
+    """A batch, channels last."""
     device = setting.torch_device
     tfen = tfen_from(setting.model.autoencoders, device)
     image = as_image(torch.from_numpy(setting.stack.take(np.arange(setting.batch))).to(device))
     made: list[torch.Tensor] = []
-    return Work(lambda: _keep(made, residuals_of(tfen, image, "bf16")), lambda: plain.as_numbers(made[0]))
-
-
-def our_exact_inference(setting: Setting) -> Work:
-    """A batch, float32, channels last: the parameters' default."""
-    device = setting.torch_device
-    tfen = tfen_from(setting.model.autoencoders, device)
-    image = as_image(torch.from_numpy(setting.stack.take(np.arange(setting.batch))).to(device))
-    made: list[torch.Tensor] = []
-    return Work(lambda: _keep(made, residuals_of(tfen, image, "fp32")), lambda: plain.as_numbers(made[0]))
+    return Work(lambda: _keep(made, residuals_of(tfen, image, precision)), lambda: plain.as_numbers(made[0]))
 
 
 def plain_materialisation(setting: Setting) -> Work:
@@ -109,9 +103,10 @@ def plain_materialisation(setting: Setting) -> Work:
     return Work(materialise, lambda: plain.as_numbers(np.concatenate(made)))
 
 
-def our_materialisation(setting: Setting) -> Work:
+def our_materialisation(setting: Setting, precision: Precision) -> Work:
     """Files decoded by threads, residuals in batches, a shard written whole."""
     device, model = setting.torch_device, setting.model
+    params = replace(model.residuals, precision=precision)
     tfen = tfen_from(model.autoencoders, device)
     made: list[NDArray[np.float16]] = []
 
@@ -122,7 +117,7 @@ def our_materialisation(setting: Setting) -> Work:
         made.clear()
         with ThreadPoolExecutor(setting.threads) as pool:
             images = np.stack(list(pool.map(read, setting.files)))
-        made.append(compute_shard(tfen, images, model.residuals, device).residuals)
+        made.append(compute_shard(tfen, images, params, device).residuals)
         write_shard(Path(setting.folder) / "ours", 0, made[0])
 
     return Work(materialise, lambda: plain.as_numbers(made[0]))
@@ -134,7 +129,8 @@ def _keep(made: list[torch.Tensor], value: torch.Tensor) -> None:
 
 WAYS = {
     "AE training step": (plain_training_step, our_training_step),
-    "AE inference, both, bf16": (plain_inference, our_inference),
-    "AE inference, both, fp32": (plain_inference, our_exact_inference),
-    "residuals, files to shard, bf16": (plain_materialisation, our_materialisation),
+    "AE inference, both, bf16": (plain_inference, partial(our_inference, precision="bf16")),
+    "AE inference, both, fp32": (plain_inference, partial(our_inference, precision="fp32")),
+    "residuals, files to shard, bf16": (plain_materialisation, partial(our_materialisation, precision="bf16")),
+    "residuals, files to shard, fp32": (plain_materialisation, partial(our_materialisation, precision="fp32")),
 }

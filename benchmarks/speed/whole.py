@@ -28,7 +28,7 @@ def our_whole(setting: Setting) -> Work:
         [
             autoencoders.our_training_step(setting),
             autoencoders.our_training_step(setting),
-            autoencoders.our_materialisation(setting),
+            autoencoders.our_materialisation(setting, "fp32"),
             *[classifier.our_step(setting)] * CIN_EPOCHS,
             classifier.our_evaluation(setting),
         ]
