@@ -79,7 +79,7 @@ def dicom(jpeg: bytes, shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def plain_loop(files: list[Path]) -> NDArray[np.uint8]:
+def plain_loop(files: list[Path], side_px: int = SIDE_PX) -> NDArray[np.uint8]:
     """What a script does: open, grey, resize, keep; one after the other."""
     images = []
     for file in files:
@@ -87,7 +87,7 @@ def plain_loop(files: list[Path]) -> NDArray[np.uint8]:
             image = Image.fromarray(pydicom.dcmread(file).pixel_array)
         else:
             image = Image.open(file).convert("L")
-        images.append(np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)))
+        images.append(np.asarray(image.resize((side_px, side_px), Image.Resampling.BILINEAR)))
     return np.stack(images)
 
 
@@ -106,11 +106,16 @@ def records_of(files: list[Path]) -> list[Record]:
     ]
 
 
-def our_path(files: list[Path], folder: Path) -> None:
-    """Read `files` as the stage does."""
+def read_as_the_stage(files: list[Path], side_px: int, folder: Path) -> None:
+    """Read `files` as the stage does, into `folder`."""
     read_images(
-        records_of(files), SIDE_PX, Aspect.STRETCH, BLOCK_IMAGES, Ids("key"), folder / "decoded", folder / "blocks"
+        records_of(files), side_px, Aspect.STRETCH, BLOCK_IMAGES, Ids("key"), folder / "decoded", folder / "blocks"
     )
+
+
+def our_path(files: list[Path], folder: Path) -> None:
+    """Read `files` as the stage does, and delete what comes of it."""
+    read_as_the_stage(files, SIDE_PX, folder)
     shutil.rmtree(folder)
 
 

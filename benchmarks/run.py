@@ -1,0 +1,92 @@
+"""All operations, ours against plain PyTorch: `python -m benchmarks.run [--only NAME] [--device cuda]`.
+
+Each operation runs in turns in two processes, the plain way (eager, float32, channels first, image by image where a
+script of 2020 loops; `benchmarks/speed/plain.py`) and ours. One table: seconds of an action, times as fast by clock and
+by CPU time (medians over rounds, 10th to 90th percentile), the share of the floor that we reach (`speed/floor.py`),
+largest memory of both, how far the results are apart. The same as JSON in `benchmarks/run.json`. CPU time is what to
+believe where other jobs run.
+"""
+
+import argparse
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.speed.floor import floor_seconds, machine
+from benchmarks.speed.operations import OPERATIONS, TARGETS
+from benchmarks.speed.pairing import in_turns
+from benchmarks.speed.setting import Setting, prepare
+from coronet_core.cores import usable_cores
+from tasks.files import write_json
+
+RESULTS = Path(__file__).with_name("run.json")
+FP32 = (
+    "AE inference, both, fp32",
+    "residuals, files to shard, fp32",
+    "evaluation",
+    "explanation, an iteration",
+)
+"""What we compute in float32; the rest in bfloat16 where there are convolutions."""
+
+
+def main() -> None:
+    """Measure, print, write."""
+    options = _options()
+    chosen = [name for name in OPERATIONS if not options.only or any(part in name for part in options.only)]
+    if not chosen:
+        raise SystemExit(f"--only {options.only}: no such operation. There are: {', '.join(OPERATIONS)}.")
+    with tempfile.TemporaryDirectory() as folder:
+        setting = Setting(
+            folder=folder, side_px=options.side, batch=options.batch, device=options.device, threads=options.threads
+        )
+        prepare(replace(setting, device="cpu"))
+        rates = machine(setting.torch_device, setting.threads)
+        print(", ".join(f"{name} {rate:.0f}" for name, rate in rates.items()), flush=True)
+        print(f"{'operation':42} plain s   ours s  by clock             by CPU               floor  MiB          apart")
+        rows = []
+        for name in chosen:
+            row = in_turns(name, setting, options.rounds)
+            row["floor"] = floor_seconds(row["counted"], rates, is_bf16=name not in FP32)
+            row["target"] = TARGETS.get(name)
+            rows.append(row)
+            print(_line(row), flush=True)
+    described = {key: value for key, value in setting.to_dict().items() if key != "folder"}
+    device = torch.cuda.get_device_name() if setting.device == "cuda" else "CPU"
+    write_json(
+        RESULTS,
+        {**described, "name": device, "load": os.getloadavg(), "rounds": options.rounds, "rates": rates, "rows": rows},
+    )
+
+
+def _line(row: dict[str, Any]) -> str:
+    clock, cpu = (
+        f"{ratio['median']:5.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" for ratio in row["times_as_fast"].values()
+    )
+    share = row["floor"]["by_flop"] / row["seconds"]["ours"]
+    target = "" if row["target"] is None else f" (wanted {row['target']:.0f})"
+    return (
+        f"{row['operation']:42} {row['seconds']['plain']:7.2f}  {row['seconds']['ours']:7.2f}  {clock:19}  {cpu:19} "
+        f"{share:6.0%}  {row['peak_mib']['plain']:5.0f} {row['peak_mib']['ours']:5.0f}  "
+        f"{row['mean_difference']:.1e} of {row['mean_size']:.2g}{target}"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Ours against plain PyTorch.")
+    parser.add_argument("--only", action="append", help="part of an operation's name; again for more")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--side", type=int, default=224, help="of the images, in pixels")
+    parser.add_argument(
+        "--batch", type=int, default=8, help="images of the autoencoders' batches; the CIN has twice as many"
+    )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="CPU threads of each way")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `benchmarks/run.py` measures: each operation the plain way and ours, in processes of their own."""

@@ -1,0 +1,121 @@
+"""Answers for files, one and many; maps; reading files."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import explain, ingest
+from benchmarks.speed import plain
+from benchmarks.speed.setting import Setting, Work
+from coronet_core.attribution.perturbation import Perturbation
+from coronet_core.classes import CLASSES
+from coronet_core.residuals import freeze
+from coronet_core.shards import Shards
+from tasks.inference.files import FileContent
+from tasks.inference.predictor import predict_files
+
+EXPLAINED = 2
+ITERATION = Perturbation(
+    mask_size_px=28,
+    mask_blur_radius_px=5.0,
+    null_blur_radius_px=10.0,
+    l1_weight=1e-4,
+    tv_weight=1e-2,
+    tv_beta=3.0,
+    tv_norm="isotropic",
+    learning_rate=0.1,
+    iterations=1,
+    jitter_px=3,
+    seed=0,
+)
+
+
+def plain_answers(setting: Setting, n: int | None) -> Work:
+    """Load the networks, then file by file; `n` of them, or all."""
+    device = setting.torch_device
+    made: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def answer() -> None:
+        networks, network = plain.autoencoders(setting.model, device), plain.cin(setting.model, device)
+        made.clear()
+        for file in setting.files[:n]:
+            image = plain.read_image(file, setting.side_px)[None].to(device)
+            made.append(network(plain.residual_tensor(networks, image)).cpu())
+
+    return Work(answer, lambda: plain.as_numbers(torch.cat(made)))
+
+
+def our_answers(setting: Setting, n: int | None) -> Work:
+    """As `coronet predict` answers a shard of `n` files, or of all."""
+    model, device = setting.model, setting.torch_device
+    made: list[NDArray[np.float64]] = []
+
+    def answer() -> None:
+        files = [FileContent(str(file), file.read_bytes()) for file in setting.files[:n]]
+        table = predict_files(files, model, device).to_pandas()
+        made[:] = [table[[f"logit_{label}" for label in CLASSES]].to_numpy(np.float64)]
+
+    return Work(answer, lambda: made[0])
+
+
+def plain_maps(setting: Setting) -> Work:
+    """One iteration, image by image, through networks whose weights want gradients."""
+    coronet = explain.network(setting.torch_device)
+    images = explain.chests(EXPLAINED, setting.side_px).to(setting.torch_device)
+    made: list[torch.Tensor] = []
+
+    def make() -> None:
+        made[:] = [torch.cat([explain.plain_map(coronet, image[None], 0, ITERATION) for image in images])]
+
+    return Work(make, lambda: plain.as_numbers(made[0]))
+
+
+def our_maps(setting: Setting) -> Work:
+    """One iteration, all images at once."""
+    coronet = explain.network(setting.torch_device)
+    freeze(coronet, setting.torch_device)
+    images = explain.chests(EXPLAINED, setting.side_px).to(setting.torch_device)
+    target = torch.zeros(EXPLAINED, dtype=torch.int64, device=setting.torch_device)
+    made: list[torch.Tensor] = []
+
+    def make() -> None:
+        made[:] = [explain.our_maps(coronet, images, target, ITERATION, EXPLAINED)]
+
+    return Work(make, lambda: plain.as_numbers(made[0]))
+
+
+def plain_ingest(setting: Setting) -> Work:
+    """Open, grey, resize, keep."""
+    made: list[NDArray[np.uint8]] = []
+
+    def read() -> None:
+        made[:] = [ingest.plain_loop(setting.files, setting.side_px)]
+
+    return Work(read, lambda: made[0].astype(np.float64))
+
+
+def our_ingest(setting: Setting) -> Work:
+    """As `build_split` reads: also refusing, hashing, sharding."""
+    work = Path(setting.folder) / "ingest"
+    made: list[NDArray[np.uint8]] = []
+
+    def read() -> None:
+        ingest.read_as_the_stage(setting.files, setting.side_px, work)
+        stack = Shards.in_folder(work / "decoded")
+        made[:] = [stack.take(np.arange(len(stack)))]
+        shutil.rmtree(work)
+
+    return Work(read, lambda: made[0].astype(np.float64))
+
+
+WAYS = {
+    "explanation, an iteration": (plain_maps, our_maps),
+    "prediction, 1 file": (partial(plain_answers, n=1), partial(our_answers, n=1)),
+    "prediction, many files": (partial(plain_answers, n=None), partial(our_answers, n=None)),
+    "ingest": (plain_ingest, our_ingest),
+}

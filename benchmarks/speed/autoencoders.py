@@ -1,0 +1,136 @@
+"""The autoencoders: a training step, inference, and residual tensors from files to a shard."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.speed import plain
+from benchmarks.speed.setting import Setting, Work
+from coronet_core.data.image import decode
+from coronet_core.models import FPAE
+from coronet_core.options import Precision
+from coronet_core.residuals import residuals_of
+from coronet_core.shards import Subset, as_image, write_shard
+from coronet_core.training import autoencoder_learner
+from tasks.residual_shards import compute_shard
+from tasks.tfen import tfen_from
+
+LEARNING_RATE = 1e-4
+
+
+def plain_training_step(setting: Setting) -> Work:
+    """Eager float32; Z~ by a second pass of the whole network."""
+    device = setting.torch_device
+    network = plain.autoencoders(setting.model, device)[0]
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    stored = setting.stack.take(np.arange(setting.batch))
+    losses: list[float] = []
+
+    def step() -> None:
+        image = torch.from_numpy(stored).to(device)[:, None].float() / 255  # (B, 1, H, W)
+        losses.append(plain.autoencoder_step(network, optimizer, image))
+
+    return Work(step, lambda: np.array(losses[:1]))
+
+
+def our_training_step(setting: Setting) -> Work:
+    """As `fit` does it, bfloat16."""
+    device = setting.torch_device
+    network = FPAE()
+    network.load_state_dict(plain.autoencoders(setting.model, device)[0].state_dict())
+    images = Subset(setting.stack, range(setting.batch), device)
+    learner = autoencoder_learner(
+        network,
+        images,
+        images,
+        learning_rate=LEARNING_RATE,
+        weight_decay=0.0,
+        regulariser_weight=1.0,
+        batch_size=setting.batch,
+        precision="bf16",
+        training_size_px=None,
+    )
+    network.train()
+    positions = torch.arange(setting.batch, device=device)
+    losses: list[torch.Tensor] = []
+
+    def step() -> None:
+        told = learner.training_step(positions, torch.Generator())
+        learner.optimizer.zero_grad(set_to_none=True)
+        told["loss"].backward()
+        learner.optimizer.step()
+        losses.append(told["loss"].detach())
+
+    return Work(step, lambda: plain.as_numbers(losses[0][None]))
+
+
+def plain_inference(setting: Setting) -> Work:
+    """A batch, eager float32, channels first."""
+    device = setting.torch_device
+    networks = plain.autoencoders(setting.model, device)
+    image = (torch.from_numpy(setting.stack.take(np.arange(setting.batch)))[:, None].float() / 255).to(device)
+    made: list[torch.Tensor] = []
+    return Work(lambda: _keep(made, plain.residual_tensor(networks, image)), lambda: plain.as_numbers(made[0]))
+
+
+def our_inference(setting: Setting, precision: Precision) -> Work:
+    """A batch, channels last."""
+    device = setting.torch_device
+    tfen = tfen_from(setting.model.autoencoders, device)
+    image = as_image(torch.from_numpy(setting.stack.take(np.arange(setting.batch))).to(device))
+    made: list[torch.Tensor] = []
+    return Work(lambda: _keep(made, residuals_of(tfen, image, precision)), lambda: plain.as_numbers(made[0]))
+
+
+def plain_materialisation(setting: Setting) -> Work:
+    """File by file through both networks, then one array."""
+    device = setting.torch_device
+    networks = plain.autoencoders(setting.model, device)
+    made: list[NDArray[np.float16]] = []
+
+    def materialise() -> None:
+        made.clear()
+        for file in setting.files:
+            image = plain.read_image(file, setting.side_px)[None].to(device)  # (1, 1, H, W)
+            made.append(plain.residual_tensor(networks, image).cpu().numpy().astype(np.float16))
+        np.save(Path(setting.folder) / "plain.npy", np.concatenate(made))
+
+    return Work(materialise, lambda: plain.as_numbers(np.concatenate(made)))
+
+
+def our_materialisation(setting: Setting, precision: Precision) -> Work:
+    """Files decoded by threads, residuals in batches, a shard written whole."""
+    device, model = setting.torch_device, setting.model
+    params = replace(model.residuals, precision=precision)
+    tfen = tfen_from(model.autoencoders, device)
+    made: list[NDArray[np.float16]] = []
+
+    def read(file: Path) -> NDArray[np.uint8]:
+        return decode(file.read_bytes(), model.image_size_px, model.aspect).pixels
+
+    def materialise() -> None:
+        made.clear()
+        with ThreadPoolExecutor(setting.threads) as pool:
+            images = np.stack(list(pool.map(read, setting.files)))
+        made.append(compute_shard(tfen, images, params, device).residuals)
+        write_shard(Path(setting.folder) / "ours", 0, made[0])
+
+    return Work(materialise, lambda: plain.as_numbers(made[0]))
+
+
+def _keep(made: list[torch.Tensor], value: torch.Tensor) -> None:
+    made[:] = [value]
+
+
+WAYS = {
+    "AE training step": (plain_training_step, our_training_step),
+    "AE inference, both, bf16": (plain_inference, partial(our_inference, precision="bf16")),
+    "AE inference, both, fp32": (plain_inference, partial(our_inference, precision="fp32")),
+    "residuals, files to shard, bf16": (plain_materialisation, partial(our_materialisation, precision="bf16")),
+    "residuals, files to shard, fp32": (plain_materialisation, partial(our_materialisation, precision="fp32")),
+}

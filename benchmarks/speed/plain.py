@@ -1,0 +1,75 @@
+"""The method as a script of 2020 writes it: eager, float32, channels first, image by image where it loops.
+
+The networks are ours, layer by layer those of the authors; what differs is how they are run.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from coronet_core.models import FPAE, build_cin
+from tasks.inference.model import TrainedModel
+
+
+def autoencoders(model: TrainedModel, device: torch.device) -> list[FPAE]:
+    """Return AE_H and AE_P, in eval mode."""
+    made = []
+    for content in model.autoencoders.values():
+        autoencoder = FPAE()
+        autoencoder.load_state_dict(load(content))
+        made.append(autoencoder.to(device).eval())
+    return made
+
+
+def cin(model: TrainedModel, device: torch.device) -> nn.Module:
+    """Return the CIN, in eval mode."""
+    network = build_cin()
+    network.load_state_dict(load(model.cin))
+    return network.to(device).eval()
+
+
+def read_image(file: Path, side_px: int) -> Tensor:
+    """Open, grey, resize, to a tensor: (1, H, W) float32 in [0, 1]."""
+    image = Image.open(file).convert("L").resize((side_px, side_px), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)[None]
+
+
+@torch.no_grad()
+def residual_tensor(networks: list[FPAE], image: Tensor) -> Tensor:
+    """Return the residual tensor (B, 3, H, W) of `image` (B, 1, H, W)."""
+    healthy, pneumonia = (network(image).reconstruction for network in networks)
+    both = 2 * image - healthy - pneumonia
+    return torch.cat([(image - healthy).abs(), (image - pneumonia).abs(), both.abs()], dim=1)
+
+
+def autoencoder_step(network: FPAE, optimizer: torch.optim.Optimizer, image: Tensor) -> float:
+    """One step of eq. (3), Z of the reconstruction by the whole network; returns the loss, as scripts print it."""
+    network.train()
+    optimizer.zero_grad()
+    reconstruction, latent = network(image)
+    _, latent_again = network(reconstruction)
+    loss = nn.functional.mse_loss(reconstruction, image) + nn.functional.mse_loss(latent, latent_again)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def cin_step(network: nn.Module, optimizer: torch.optim.Optimizer, residual: Tensor, labels: Tensor) -> float:
+    """One step of the CIN on residual tensors (B, 3, H, W); returns the loss."""
+    network.train()
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(network(residual), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def as_numbers(values: Tensor | NDArray[np.float16]) -> NDArray[np.float64]:
+    """Return `values` to be compared."""
+    array = values.detach().cpu().float().numpy() if isinstance(values, Tensor) else values
+    return array.astype(np.float64)
