@@ -7,6 +7,7 @@ without them it is SQLite in the project's folder. MLflow is imported late: that
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down must not hold up training
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_ALEMBIC_LOG_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": str(sys.stderr.isatty()).lower(),
 }
 MAX_TAG_LENGTH = 5000
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")

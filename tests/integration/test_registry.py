@@ -60,7 +60,7 @@ class Team:
         return {one["path"]: one["md5"] for one in [*entry["deps"], *entry["outs"]]}
 
     def stored(self, suffix: str) -> str:
-        """The key of the one artifact of this name in S3."""
+        """The key of the one artifact in S3 that ends so."""
         pages = self.s3.client().get_paginator("list_objects_v2").paginate(Bucket="mlflow")
         (key,) = [one["Key"] for page in pages for one in page["Contents"] if one["Key"].endswith(suffix)]
         return str(key)
@@ -257,7 +257,8 @@ def test_a_version_is_reproduced_exactly(team: Team) -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_figures_that_do_not_match_are_told(team: Team) -> None:
-    client, key = team.s3.client(), team.stored("reports/metrics.json")
+    evaluated = MlflowClient(team.tracking).get_model_version("coronet", "1").tags["run.evaluate"]
+    client, key = team.s3.client(), team.stored(f"{evaluated}/artifacts/reports/metrics.json")
     told = json.loads(client.get_object(Bucket="mlflow", Key=key)["Body"].read())
     client.put_object(Bucket="mlflow", Key=key, Body=json.dumps(told | {"accuracy": 2.0}).encode())
     finished = team.coronet("reproduce", "1")
