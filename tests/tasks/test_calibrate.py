@@ -10,7 +10,7 @@ import pytest
 from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import COLDEST
 from tasks import calibrate
-from tasks.calibrate import calibrated
+from tasks.calibrate import calibrated, with_scores
 from tasks.evaluation.calibration import read_calibration
 from tasks.params.file import read_params
 from tasks.stage import StageContext
@@ -33,8 +33,19 @@ def test_the_validation_split_alone_is_read_and_the_file_says_all(
     monkeypatch.setattr(calibrate, "predict_split", lambda _, split: asked.append(split) or validation)
     calibrate.run(context)
     assert asked == ["validation"]
-    assert read_calibration() == calibrated(validation, context.params.calibrate)
+    settled = calibrated(validation, context.params.calibrate)
+    assert read_calibration() == with_scores(settled, validation, context.params.seed)
+    assert read_calibration().scores is not None
     assert cast("Told", context.tracking).numbers["temperature"] == read_calibration().temperature
+
+
+def test_the_scores_that_drift_is_measured_from_are_one_image_a_patient(context: StageContext) -> None:
+    validation = predictions(60, 60, 20)
+    found = with_scores(calibrated(validation, context.params.calibrate), validation, seed=1).scores
+    assert found is not None
+    assert found.images == len(set(validation.groups)) == 70
+    energies = validation.images.groupby("patient_group", sort=False)["residual_both"].first()
+    np.testing.assert_allclose(found.scores["residual_both"], np.sort(energies), rtol=1e-5)
 
 
 def test_what_is_settled_holds_on_the_validation_images(context: StageContext) -> None:
