@@ -53,6 +53,11 @@ SOURCES_OF_STATE = (".gitignore", ".dvcignore")
 COVERED = shutil.ignore_patterns("__pycache__", "split", "residuals", "tmp", "cache", "config.local")
 
 
+def with_this_interpreter_first() -> str:
+    """The path on which programs are looked for, those installed beside this Python before all others."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
 @dataclass(frozen=True)
 class Project:
     """A project of its own."""
@@ -63,8 +68,11 @@ class Project:
     def environment(self) -> dict[str, str]:
         """No settings of the machine: an own Prefect home, the default MLflow store."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_", "DVC_"))}
-        bin_first = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
-        return kept | {"PATH": bin_first, "PREFECT_HOME": str(self.folder / ".prefect"), "COLUMNS": "200"}
+        return kept | {
+            "PATH": with_this_interpreter_first(),
+            "PREFECT_HOME": str(self.folder / ".prefect"),
+            "COLUMNS": "200",
+        }
 
     def run(self, *module_and_arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run `python -m ...` in the project; standard error is part of the output."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, with_this_interpreter_first
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def served(folder: Path, health: str, *module_and_arguments: str, **variables: s
 def running(folder: Path, health: str, *command: str, **variables: str) -> Iterator[Service]:
     """The same of any command."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-    service = Service(folder, health, command, kept | {"HOME": str(folder), "PREFECT_HOME": str(folder)} | variables)
+    own = {"HOME": str(folder), "PREFECT_HOME": str(folder), "PATH": with_this_interpreter_first()}
+    service = Service(folder, health, command, kept | own | variables)
     try:
         service.start()
         yield service

@@ -46,7 +46,7 @@ FLOW_THAT_ASKS = "from flows.promote import promote; print(promote('2', 'manual'
 RETRAIN = "from flows.retrain import retrain; print(retrain(promotion='auto', return_state=True).message)"
 CHAMPION_ANSWERS = """
 import torch
-from tasks.inference.files import find_files, read
+from tasks.inference.storage import find_files, read
 from tasks.inference.predictor import predict_files
 from tasks.packaging.package import read_package
 from tasks.registry.fetching import fetch

@@ -189,7 +189,7 @@ def test_a_record_that_is_being_begun_is_nobody_elses(monkeypatch: pytest.Monkey
     monkeypatch.setattr(record_module, "_append", look_first)
     record = record_module.RunRecord.begin(name="explain", params={}, tags={}, parent=None)
     assert seen == [[]]
-    record.close_if_abandoned()
+    record_module.RunRecord(record.key).close_if_abandoned()
     assert [event["kind"] for event in record.events()] == ["start"]
 
 
