@@ -18,12 +18,13 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.objects import StateType
 from prefect.types import SecretDict
 
+from flows import final_states
 from flows.webhook import WEBHOOK_VARIABLE
 from flows.worker import TAG
 
 HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 """Sent by every run that a worker has started, as often as `prefect.yaml` says."""
-ENDS: Final = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+ENDS: Final = {f"prefect.flow-run.{name}" for name in final_states.PREFECTS | final_states.OURS}
 SILENCE: Final = timedelta(seconds=120)
 LONGEST_RUN: Final = timedelta(hours=48)
 WEBHOOK_BLOCK: Final = "coronet-webhook"

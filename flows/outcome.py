@@ -1,12 +1,9 @@
-"""What commands that go through files tell at their end: exit codes, and a state of flows that may be tried again."""
+"""What commands that go through files tell at their end: exit codes."""
 
 from typing import Final
 
 SOME_FAILED: Final = 3
 """Some files have no answer, and the others have one."""
-
-FAILED_FOR_NOW: Final = "Failed for now"
-"""Name of the state of a flow that something outside did not answer: the same may succeed later."""
 
 
 def code_of(n_failed: int, n_files: int) -> int:

@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError, DataError, TransientError
 from flows.abandoned import alone_as_run
-from flows.outcome import FAILED_FOR_NOW
+from flows.final_states import TRANSIENT_FAILURE
 from flows.progress import StageProgress
 from flows.shard_runner import shard_runner
 from flows.webhook import AT_ITS_END
@@ -58,7 +58,7 @@ def predict_batch(
             _predict(batch, ray, None if log is None else PredictionLog(Path(log)))
             summary = batch.dataset.finish()
     except TransientError as error:
-        return Failed(name=FAILED_FOR_NOW, message=str(error))
+        return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
         return Failed(message=str(error))
     n_errors = sum(summary["errors"].values())

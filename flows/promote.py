@@ -1,6 +1,5 @@
 """The flow `promote`: a version is judged and, if it passes and nobody objects, becomes the champion."""
 
-from typing import Final
 
 import torch
 from prefect import flow, get_run_logger
@@ -10,9 +9,9 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError
 from flows.approval import Answer, ask
 from flows.decision import publish_decision
+from flows.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
 from flows.graph import read_graph, stale_stages
 from flows.project import prepare
-from flows.stages import UP_TO_DATE
 from flows.webhook import AT_ITS_END
 from tasks.devices import device_type
 from tasks.params.file import read_params
@@ -24,10 +23,6 @@ from tasks.promotion.succession import Judgement
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
 from tasks.stage import use_cpu_threads
-
-PROMOTED: Final = "Promoted"
-REFUSED: Final = "Refused"
-DECLINED: Final = "Declined"
 
 
 @flow(name="promote", **AT_ITS_END)

@@ -2,12 +2,11 @@
 
 from coronet_core.errors import CoroNetError
 from flows.approval import ask_on_terminal, asking, say_yes
+from flows.final_states import PROMOTED, UP_TO_DATE
 from flows.project import prepare
-from flows.promote import PROMOTED
 from flows.promote import promote as promote_flow
 from flows.rollback import rollback as rollback_flow
 from flows.run import run_to_end
-from flows.stages import UP_TO_DATE
 from tasks.params.promotion import Approval
 
 

@@ -1,6 +1,5 @@
 """The flow `rollback`: the champion before this one is champion again, and the log says why."""
 
-from typing import Final
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -8,12 +7,11 @@ from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError
 from flows.decision import publish_rollback
+from flows.final_states import ROLLED_BACK
 from flows.project import prepare
 from flows.webhook import AT_ITS_END
 from tasks.promotion.log import this_user
 from tasks.promotion.succession import roll_back
-
-ROLLED_BACK: Final = "Rolled back"
 
 
 @flow(name="rollback", **AT_ITS_END)

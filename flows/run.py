@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from coronet_core.errors import CoroNetError, TransientError
+from flows.final_states import TRANSIENT_FAILURE
 from flows.graph import read_graph, stale_stages
-from flows.outcome import FAILED_FOR_NOW
 from flows.process import end_descendants
 from flows.project import prepare
 from flows.summary import print_tables
@@ -67,7 +67,7 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
     with temporary_prefect_server(), tags(TAG):
         state = run_flow()
     if not state.is_completed():
-        kind = TransientError if state.name == FAILED_FOR_NOW else CoroNetError
+        kind = TransientError if state.name == TRANSIENT_FAILURE else CoroNetError
         raise kind(state.message or f"the flow ended as {state.name}")
     return state
 

@@ -18,6 +18,7 @@ from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.errors import CoroNetError, TransientError
+from flows.final_states import TRANSIENT_FAILURE, UP_TO_DATE
 from flows.graph import Stage
 from flows.patience import patiently
 from flows.process import StageProcesses, stage_environment
@@ -27,8 +28,6 @@ from flows.residual_fan_out import fan_out_if_due
 from tasks.progress import AS_LINES, PROGRESS_VARIABLE
 from tasks.tracking.run import PARENT_VARIABLE, StageRun
 
-UP_TO_DATE = "Up to date"
-TRANSIENT_FAILURE = "Transient failure"
 LONGEST_DELAY_S = 600.0
 
 Futures = dict[str, PrefectFuture[State[None]]]

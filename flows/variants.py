@@ -20,8 +20,9 @@ from prefect.states import Completed, Failed
 from coronet_core.cores import usable_cores
 from coronet_core.errors import CoroNetError
 from flows.abandoned import alone_as_run
+from flows.final_states import UP_TO_DATE
 from flows.graph import leading_to, read_graph, settled, stale_stages
-from flows.stages import DEFAULT_POLICY, UP_TO_DATE, run_stages
+from flows.stages import DEFAULT_POLICY, run_stages
 from flows.workspace import WORKSPACES, Changes, open_workspace
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.params.schema import Params

@@ -1,7 +1,6 @@
 """The flow `drift`: the last days' logged predictions against the validation images, on Prefect's page."""
 
 from pathlib import Path
-from typing import Final
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
@@ -9,6 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError
+from flows.final_states import DRIFT_FOUND
 from flows.start_retrain import start_retrain
 from flows.webhook import AT_ITS_END
 from tasks.drift.check import check
@@ -16,7 +16,6 @@ from tasks.drift.comparison import Rule
 from tasks.drift.telling import rows_of
 from tasks.drift.window import Span
 
-DRIFT_FOUND: Final = "Drift found"
 """Name of the state that the flow ends in then; it has completed all the same."""
 
 

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.errors import CoroNetError, TransientError
+from flows.final_states import TRANSIENT_FAILURE
 from flows.process import StageProcesses, stage_environment
 from flows.progress import stage_log
 from flows.remote.checkout import open_checkout
@@ -22,7 +23,6 @@ from tasks.tracking.delivery import absolute_tracking_uri
 from tasks.tracking.run import PARENT_RUN_VARIABLE
 
 ENTRY_KEY: Final = "dvc-lock-entry"
-TRANSIENT_FAILURE: Final = "Transient failure"
 """Name of the state of a run that failed by what may pass: another one may succeed."""
 FENCE = ("```yaml\n", "```\n")
 

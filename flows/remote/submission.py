@@ -17,10 +17,11 @@ from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStat
 from prefect.states import Cancelling
 
 from coronet_core.errors import CoroNetError, TransientError
+from flows.final_states import TRANSIENT_FAILURE
 from flows.remote.entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
 from flows.remote.following import Follower, Patience
 from flows.remote.order import StageOrder
-from flows.remote.stage import ENTRY_KEY, TRANSIENT_FAILURE, entry_in
+from flows.remote.stage import ENTRY_KEY, entry_in
 from flows.remote.transfer import check_remote, end_transfers, pull, push
 from flows.worker import POOL
 from tasks.params.file import PARAMS_FILE

@@ -7,7 +7,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, State
 
 from coronet_core.errors import CoroNetError, TransientError
-from flows.outcome import FAILED_FOR_NOW, SOME_FAILED, code_of
+from flows.final_states import TRANSIENT_FAILURE
+from flows.outcome import SOME_FAILED, code_of
 from flows.run import run_to_end
 
 
@@ -27,7 +28,7 @@ def end_of(state: "State[None]") -> None:
 
 def test_a_flow_that_failed_for_now_may_be_tried_again() -> None:
     with pytest.raises(TransientError, match="away"):
-        end_of(Failed(name=FAILED_FOR_NOW, message="away"))
+        end_of(Failed(name=TRANSIENT_FAILURE, message="away"))
 
 
 def test_a_flow_that_failed_tells_why() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
-from flows.outcome import FAILED_FOR_NOW
+from flows.final_states import TRANSIENT_FAILURE
 from flows.predict_batch import predict_batch
 from tasks.inference import s3
 from tasks.inference.files import ImageFile
@@ -105,7 +105,7 @@ def test_wrong_keys_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     state = predict_batch.fn([f"s3://{BUCKET}/scans/"], str(tmp_path / "out.parquet"))
-    assert state.name == FAILED_FOR_NOW
+    assert state.name == TRANSIENT_FAILURE
     assert "the S3 server does not answer" in str(state.message)
 
 

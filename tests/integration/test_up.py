@@ -142,7 +142,7 @@ def test_deploying_again_leaves_a_schedule_on_and_doubles_nothing(up: Up) -> Non
 
 @pytest.fixture(scope="module")
 def first_run(up: Up) -> UUID:
-    run_id = up.start("retrain/retrain")
+    run_id = up.start("retrain/retrain", promotion=None)
     run = up.end_of(run_id)
     assert run["state_type"] == "COMPLETED", up.logs(run_id)
     return run_id
@@ -227,19 +227,19 @@ def until(reached: Callable[[], Any], patience_s: float = 120) -> Any:
 @pytest.mark.usefixtures("first_run")
 def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: Up) -> None:
     up.host.set_params({"cin": {"epochs": 40}})
-    run_id = up.start("retrain/retrain")
+    run_id = up.start("retrain/retrain", promotion=None)
     until(lambda: training(up.host.folder))
     up.post(f"flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
     assert up.end_of(run_id)["state_type"] == "CANCELLED"
     until(lambda: not training(up.host.folder))
     up.host.set_params({"cin": {"epochs": 2}})
-    assert up.end_of(up.start("retrain/retrain"))["state_type"] == "COMPLETED"
+    assert up.end_of(up.start("retrain/retrain", promotion=None))["state_type"] == "COMPLETED"
 
 
 @pytest.mark.usefixtures("first_run")
 def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
     up.host.set_params({"cin": {"epochs": 3}})
-    run_id = up.start("retrain/retrain")
+    run_id = up.start("retrain/retrain", promotion=None)
     until(lambda: training(up.host.folder))
     refused = up.host.run("flows.retrain")
     assert refused.returncode == 1

@@ -1,0 +1,18 @@
+"""Names of the states in which flows and stages end, beside Prefect's own; automations know an end by its name."""
+
+from typing import Final
+
+UP_TO_DATE: Final = "Up to date"
+"""Nothing was to be done."""
+TRANSIENT_FAILURE: Final = "Transient failure"
+"""Failed by what may pass: the same may succeed later."""
+PROMOTED: Final = "Promoted"
+REFUSED: Final = "Refused"
+"""By a rule of the gate."""
+DECLINED: Final = "Declined"
+"""By a person, or for want of an answer."""
+ROLLED_BACK: Final = "Rolled back"
+DRIFT_FOUND: Final = "Drift found"
+
+OURS: Final = frozenset({UP_TO_DATE, TRANSIENT_FAILURE, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND})
+PREFECTS: Final = frozenset({"Completed", "Failed", "Cancelled", "Crashed", "TimedOut"})
