@@ -17,7 +17,7 @@ run: $(INSTALLED)  ## bring every stage up to date and show the figures
 
 # A file of tests at a time on each core: threads of two processes on the same cores would wait for each other.
 test: check  ## all checks and tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## style, types and import contracts: what pre-commit runs too
 	$(BIN)/ruff format --check .
