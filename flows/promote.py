@@ -1,6 +1,5 @@
 """The flow `promote`: a version is judged and, if it passes and nobody objects, becomes the champion."""
 
-
 import torch
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State

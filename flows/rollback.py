@@ -1,6 +1,5 @@
 """The flow `rollback`: the champion before this one is champion again, and the log says why."""
 
-
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
