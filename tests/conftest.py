@@ -19,6 +19,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than there are cores: tests of servers wait more than they reckon."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the project; skips where it is missing."""

@@ -184,7 +184,7 @@ def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: lis
     print(f"kill {number} of {KILLS}: {words}; coronet run: {finished.returncode}, {time.monotonic() - began:.0f} s")
     assert finished.returncode == 0, f"{kill}\n{finished.stdout}\n{site.told()}"
     assert site.weights() == undisturbed
-    assert site.processes(run_id) == []
+    assert until(lambda: not site.processes(run_id), patience_s=60), site.processes(run_id)
     assert until(lambda: not site.unended(), patience_s=60), site.unended()
 
 
