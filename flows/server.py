@@ -23,6 +23,7 @@ LAST_WORDS_S: Final = 5.0
 QUIET: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes for jobs of language models, which nobody starts
     "DO_NOT_TRACK": "true",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
 }

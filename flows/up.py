@@ -42,7 +42,7 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
         if "MLFLOW_TRACKING_URI" not in os.environ:
             page = f"http://{HOST}:{mlflow_port}"
             _require_free(f"{page}/health", mlflow_port)
-            command = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port)]
+            command = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
             command += ["--backend-store-uri", DEFAULT_TRACKING_URI, "--serve-artifacts"]
             servers["mlflow"] = stack.enter_context(child_server("mlflow", command, f"{page}/health"))
             os.environ["MLFLOW_TRACKING_URI"] = page

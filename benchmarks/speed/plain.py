@@ -21,6 +21,9 @@ def autoencoders(model: TrainedModel, device: torch.device) -> list[FPAE]:
     made = []
     for content in model.autoencoders.values():
         autoencoder = FPAE()
+        autoencoder.decoder.up = nn.ModuleList(
+            nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 3, padding=1) for layer in autoencoder.decoder.up
+        )
         autoencoder.load_state_dict(load(content))
         made.append(autoencoder.to(device).eval())
     return made

@@ -35,7 +35,7 @@ def autoencoder_learner(
     """
     device = training.device
     autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
-    optimizer = torch.optim.Adam(autoencoder.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.Adam(autoencoder.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
     def image_of(images: Subset, positions: Tensor) -> Tensor:
         image = as_image(images.take(positions))  # (B, 1, H, W)

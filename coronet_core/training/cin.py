@@ -71,7 +71,7 @@ def cin_learner(
     """
     device = training.device
     cin.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
-    optimizer = torch.optim.Adam(cin.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.Adam(cin.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     labels, validation_labels, class_weights = (
         t.to(device) for t in (training_labels, validation_labels, class_weights)
     )

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.nn import functional
 
 from coronet_core.models.fpae import FPAE
 
@@ -38,6 +37,8 @@ def autoencoder_loss(
 
 
 def _mean_square(x: Tensor, y: Tensor, batch_size: int | None) -> Tensor:
+    """As torch's mse_loss, whose gradient takes a CPU longer."""
+    squares = (x - y).square()
     if batch_size is None or batch_size == len(x):
-        return functional.mse_loss(x, y)
-    return functional.mse_loss(x, y, reduction="sum") / (batch_size * x.shape[1:].numel())
+        return squares.mean()
+    return squares.sum() / (batch_size * x.shape[1:].numel())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from coronet_core.models import FPAE, TFEN
+from coronet_core.models.fpae import TransposedConv
 
 TOLERANCE = 1e-5
 
@@ -84,3 +85,15 @@ def test_encode_returns_the_latent_of_the_whole_pass() -> None:
 def test_reconstruction_stays_float32_under_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert FPAE()(torch.rand(1, 1, 64, 64)).reconstruction.dtype == torch.float32
+
+
+def test_a_transposed_convolution_as_a_convolution_gives_its_numbers_and_gradients() -> None:
+    ours = TransposedConv(3, 5).double()
+    torchs = torch.nn.ConvTranspose2d(3, 5, 3, padding=1).double()
+    torchs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), torchs(x))
+    for layer in (ours, torchs):
+        layer(x).square().sum().backward()
+    torch.testing.assert_close(ours.weight.grad, torchs.weight.grad)
+    torch.testing.assert_close(ours.bias.grad, torchs.bias.grad)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from flows.server import QUIET
 from tests.integration.conftest import Project, with_this_interpreter_first
 
 
@@ -105,7 +106,7 @@ def running(folder: Path, health: str, *command: str, **variables: str) -> Itera
     """The same of any command."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
     own = {"HOME": str(folder), "PREFECT_HOME": str(folder), "PATH": with_this_interpreter_first()}
-    service = Service(folder, health, command, kept | own | variables)
+    service = Service(folder, health, command, kept | QUIET | own | variables)
     try:
         service.start()
         yield service

@@ -134,7 +134,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     worker = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "coronet", "--type", "process")
     host = Host(make_project(folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
-    with served(folder / "server", f"{api}/health", *server, PREFECT_SERVER_ANALYTICS_ENABLED="false") as serving:
+    with served(folder / "server", f"{api}/health", *server) as serving:
         for command in ("deploy", "run"):
             finished = host.run("flows", command)
             assert finished.returncode == 0, finished.stdout

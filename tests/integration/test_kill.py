@@ -165,7 +165,7 @@ def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
     store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts", "--workers", "1")
     command = ("mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port))
     host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
-    with served(tmp_path / "mlflow", f"{address}/health", *command, MLFLOW_DISABLE_TELEMETRY="true") as server:
+    with served(tmp_path / "mlflow", f"{address}/health", *command) as server:
         with host.start("dvc", "repro", TARGET) as dvc:
             wait_for_epoch(dvc)
             server.kill()

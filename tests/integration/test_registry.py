@@ -20,7 +20,7 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.server import free_port
+from flows.server import QUIET, free_port
 from tasks.paths import CIN_WEIGHTS, METRICS, SPLIT
 from tasks.registry.signature import input_example
 from tests.integration.conftest import make_project
@@ -29,7 +29,6 @@ from tests.integration.postgres import postgres_server
 from tests.integration.s3 import S3Server, s3_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]  # the fixture is a whole run
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 LIGHT: dict[str, dict[str, Any]] = {
     "evaluate": {"bootstrap_replicates": 100},
     "audit": {"probe_images": 1},
@@ -75,7 +74,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         database = stack.enter_context(postgres_server()).replace("postgresql://", "postgresql+psycopg2://")
         command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         command += ["--backend-store-uri", database, "--artifacts-destination", "s3://mlflow"]
-        server = stack.enter_context(served(folder / "mlflow", f"{tracking}/health", *command, **QUIET, **s3.variables))
+        server = stack.enter_context(served(folder / "mlflow", f"{tracking}/health", *command, **s3.variables))
         keys = {name: value for name, value in s3.variables.items() if name.startswith("AWS_")}  # for DVC alone
         variables = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **QUIET, **keys}
         host = Host(make_project(folder / "coronet").folder, variables)

@@ -62,10 +62,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     prefect_command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(prefect))
     store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts")
     mlflow_command = ("mlflow", "server", *store, "--workers", "1", "--host", "127.0.0.1", "--port", str(mlflow))
-    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with (
-        served(folder / "prefect", f"{api}/health", *prefect_command, **quiet),
-        served(folder / "mlflow", f"{tracking}/health", *mlflow_command, **quiet),
+        served(folder / "prefect", f"{api}/health", *prefect_command),
+        served(folder / "mlflow", f"{tracking}/health", *mlflow_command),
     ):
         yield {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking}
 
