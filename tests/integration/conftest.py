@@ -32,6 +32,8 @@ TINY: dict[str, dict[str, Any]] = {
     "explain": {
         "boxed_images": 1,
         "perturbation": {"iterations": 2, "mask_size_px": 8},
+        "occlusion": {"window_px": 32, "stride_px": 32},
+        "integrated_gradients": {"steps": 2},
         "measures": {"deletion_steps": 2, "randomisation_images": 1},
     },
     "audit": {"probe_images": 4},
@@ -66,12 +68,16 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No settings of the machine: an own Prefect home, the default MLflow store."""
+        """No settings of the machine: an own Prefect home, the default MLflow store, one thread.
+
+        Threads of several tests would wait for each other, and weights depend on their number by a rounding.
+        """
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_", "DVC_"))}
         return kept | {
             "PATH": with_this_interpreter_first(),
             "PREFECT_HOME": str(self.folder / ".prefect"),
             "COLUMNS": "200",
+            "OMP_NUM_THREADS": "1",
         }
 
     def run(self, *module_and_arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -151,13 +157,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
             make_project(project.folder)
             run = project.run("flows.retrain")
             assert run.returncode == 0, run.stdout
+            output_of(project).write_text(run.stdout)
             is_done.touch()
     return project
+
+
+def output_of(finished: Project) -> Path:
+    """The file of what the finished project's run has said."""
+    return finished.folder.parent / "output"
+
+
+def copy_of(project: Project, folder: Path) -> Project:
+    """The same project, and what has been done there, in the new folder `folder`."""
+    shutil.copytree(project.folder, folder, symlinks=True)
+    return Project(folder)
 
 
 @pytest.fixture(scope="module")
 def finished_project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of the module's own in which every stage is up to date."""
-    folder = tmp_path_factory.mktemp("projects") / "coronet"
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    return Project(folder)
+    return copy_of(finished, tmp_path_factory.mktemp("projects") / "coronet")

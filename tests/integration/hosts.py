@@ -28,8 +28,8 @@ class Host(Project):
     @property
     def environment(self) -> dict[str, str]:
         own = {"HOME": str(self.folder.parent), "PYTHONPATH": str(self.folder)}
-        sites = {"DVC_SITE_CACHE_DIR": str(self.folder.parent / "site"), "OMP_NUM_THREADS": "1"}
-        return super().environment | own | sites | self.variables
+        site = {"DVC_SITE_CACHE_DIR": str(self.folder.parent / "site")}
+        return super().environment | own | site | self.variables
 
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")

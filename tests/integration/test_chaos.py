@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.server import free_port
-from tests.integration.conftest import make_project
+from tests.integration.conftest import Project, copy_of
 from tests.integration.hosts import Host, Service, served
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(7200)]
@@ -127,13 +127,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A project that has been run once, with nobody to disturb it."""
     folder, port = tmp_path_factory.mktemp("chaos"), free_port()
     api = f"http://127.0.0.1:{port}/api"
     server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     worker = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "coronet", "--type", "process")
-    host = Host(make_project(folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
+    host = Host(copy_of(finished, folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
     with served(folder / "server", f"{api}/health", *server) as serving:
         for command in ("deploy", "run"):
             finished = host.run("flows", command)

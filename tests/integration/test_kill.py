@@ -31,11 +31,8 @@ def weights(project: Project) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(new_project: Callable[[], Project]) -> list[bytes]:
-    project = new_project()
-    finished = project.run("dvc", "repro", TARGET)
-    assert finished.returncode == 0, finished.stdout
-    return weights(project)
+def undisturbed(finished: Project) -> list[bytes]:
+    return weights(finished)
 
 
 def wait_for_epoch(process: "subprocess.Popen[str]") -> None:

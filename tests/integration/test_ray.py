@@ -2,11 +2,10 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from tasks.params.file import read_params
 from tasks.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
 from tasks.residual_shards import STAGE
 from tasks.splitting.sources import list_images
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, copy_of
 
 pytest.importorskip("ray", reason="needs the extra coronet[ray]")
 pytest.importorskip("prefect_ray", reason="needs the extra coronet[ray]")
@@ -30,14 +29,6 @@ KEPT = STATE / "resume" / STAGE
 FIRST = KEPT / "energies-00000.npy"
 BAD_FILES = {"empty.png": b"", "renamed.png": b"a letter, not an image", "cut.pgm": b"P5 96 96 255\n" + bytes(50)}
 NUMBERS = [f"{kind}_{label}" for kind in ("probability", "calibrated") for label in CLASSES] + ["ood_score"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread_a_task() -> Iterator[None]:
-    """A task has as many threads as a stage: with one, two tasks run at once on two cores."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -81,20 +72,16 @@ def kill_when(found: Callable[[], bool], project: Project, *command: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def trained(new_project: Callable[[], Project]) -> Project:
-    """A project with both autoencoders, two images a residual shard."""
-    project = new_project()
-    project.set_params({"residuals": {"shard_images": 2}})
-    finished = project.run("dvc", "repro", "train_autoencoder")
-    assert finished.returncode == 0, finished.stdout
-    return project
+def trained(finished_project: Project) -> Project:
+    """A project with both autoencoders, two images a residual shard, of which none is made yet."""
+    finished_project.set_params({"residuals": {"shard_images": 2}})
+    return finished_project
 
 
 @pytest.fixture(scope="module")
 def local(trained: Project) -> dict[str, bytes]:
     """The residual tensors as this machine's stage makes them, in a copy of the project without its caches."""
-    copy = Project(trained.folder.parent / "local")
-    shutil.copytree(trained.folder, copy.folder)
+    copy = copy_of(trained, trained.folder.parent / "local")
     finished = copy.run("dvc", "repro", STAGE)
     assert finished.returncode == 0, finished.stdout
     return files_of(copy.folder / RESIDUALS)

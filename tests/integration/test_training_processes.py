@@ -18,7 +18,7 @@ from coronet_core.weights import load_weights
 from tasks.edge import TRANSIENT_EXIT
 from tasks.paths import IMAGES, autoencoder_history, autoencoder_weights
 from tasks.tracking.record import RUN_IDS
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, copy_of
 
 pytestmark = pytest.mark.integration
 STAGE = ("tasks", "train_autoencoder", "healthy")
@@ -39,10 +39,9 @@ def with_split(new_project: Callable[[], Project]) -> Project:
 
 
 @pytest.fixture
-def project(with_split: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(with_split: Project, tmp_path: Path) -> Project:
     """A copy of that project."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return Project(Path(shutil.copytree(with_split.folder, tmp_path / "coronet", symlinks=True)))
+    return copy_of(with_split, tmp_path / "coronet")
 
 
 def finished(project: Project, *module_and_arguments: str) -> str:
