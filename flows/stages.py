@@ -4,7 +4,7 @@ Prefect decides when and where, DVC what is stale: a task runs its stage through
 each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,16 @@ from typing import Any
 
 from prefect import Task, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TagsContext
+from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.errors import CoroNetError, TransientError
+from flows.courier import records_delivered
 from flows.final_states import TRANSIENT_FAILURE, UP_TO_DATE
 from flows.graph import Stage
 from flows.patience import patiently
@@ -26,7 +30,7 @@ from flows.progress import stage_log
 from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
 from flows.residual_fan_out import fan_out_if_due
 from tasks.progress import AS_LINES, PROGRESS_VARIABLE
-from tasks.tracking.run import PARENT_VARIABLE, StageRun
+from tasks.tracking.run import DELIVERED_VARIABLE, PARENT_VARIABLE, StageRun
 
 LONGEST_DELAY_S = 600.0
 
@@ -119,13 +123,16 @@ def run_stages(
     timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
     surroundings = Surroundings(
         processes=StageProcesses(folder),
-        environment=stage_environment(**{PARENT_VARIABLE: run.key, PROGRESS_VARIABLE: AS_LINES}, **variables),
+        environment=stage_environment(
+            **{PARENT_VARIABLE: run.key, DELIVERED_VARIABLE: "true", PROGRESS_VARIABLE: AS_LINES}, **variables
+        ),
         timeout_s=timeout_s,
         places={stage: RemotePlace(queue, run.run_id, timeout_s) for stage, queue in (queues or {}).items()},
     )
     token = _held.variable.set(surroundings)
     try:
-        futures = _submit(stages, surroundings.processes, policy)
+        with records_delivered():
+            futures = _submit(stages, surroundings.processes, policy)
     finally:
         _held.variable.reset(token)
     runs = patiently(lambda: _task_runs(futures))
@@ -141,11 +148,13 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
     tried = run_stage.with_options(
         retries=policy.retries, retry_delay_seconds=_delays(policy), retry_condition_fn=_may_pass
     )
+    limited = patiently(lambda: limited_tags(tag for stage in stages for tag in stage.tags))
     try:
-        for stage in stages:
-            upstream = [futures[name] for name in stage.upstream]
-            tagged = tried.with_options(tags=set(stage.tags))
-            futures[stage.name] = tagged.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+        with TagsContext(current_tags=set()):  # the flow run's tags are no limits of its tasks
+            for stage in stages:
+                upstream = [futures[name] for name in stage.upstream]
+                tagged = tried.with_options(tags=limited.intersection(stage.tags))
+                futures[stage.name] = tagged.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:
@@ -153,6 +162,24 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
         processes.end()
         raise
     return futures
+
+
+def limited_tags(tags: Iterable[str]) -> set[str]:
+    """Return those of `tags` that the server has a limit for.
+
+    A task asks for a slot of each of its tags, limit or not; a server on SQLite is often too busy to answer while a
+    stage begins, and Prefect tries again after two seconds.
+    """
+    with get_client(sync_client=True) as client:
+        return {tag for tag in set(tags) if _has_limit(client, tag)}
+
+
+def _has_limit(client: SyncPrefectClient, tag: str) -> bool:
+    try:
+        client.read_global_concurrency_limit_by_name(f"tag:{tag}")
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def _delays(policy: StagePolicy) -> list[float]:

@@ -15,7 +15,7 @@ from tasks.paths import MANIFEST
 from tasks.ranks import NO_GROUP, Seat, exit_code_of_rank, is_rank, joined
 from tasks.stage import StageContext
 from tasks.tracking.delivery import deliver_leftovers
-from tasks.tracking.run import StageRun
+from tasks.tracking.run import StageRun, is_delivered_elsewhere
 from tasks.tracking.silent import SilentRun
 
 STAGES = {
@@ -86,7 +86,7 @@ def run_here(stage: str, item: str | None, params: Params, seat: Seat) -> None:
         context = StageContext(name=name, params=params, tracking=tracking, seat=seat)
         module.run(context, *([] if item is None else [item]))
         tracking.dataset(MANIFEST)
-    if seat.ranks.leads:
+    if seat.ranks.leads and not is_delivered_elsewhere():
         deliver_leftovers()
 
 

@@ -69,6 +69,9 @@ def deliver(record: RunRecord) -> bool:
     try:
         with FileLock(record.folder / "delivery.lock", timeout=0):
             events = record.events()
+            if not events:  # another process has delivered all of it since
+                record.delete()
+                return True
             for place in range(record.n_sent, len(events)):
                 _send_or_drop(record, events[place])
                 record.set_sent(place + 1)
@@ -83,9 +86,14 @@ def deliver(record: RunRecord) -> bool:
         reason = " ".join(str(error).split())[:200]
         say(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
         return False
-    if events and events[-1]["kind"] == "end":
+    if events[-1]["kind"] == "end":
         record.delete()
     return True
+
+
+def deliver_all() -> bool:
+    """Send what has been recorded so far by the runs of all processes. False if MLflow cannot be reached."""
+    return all(deliver(record) for record in all_records())
 
 
 def deliver_leftovers() -> None:

@@ -22,6 +22,9 @@ PARENT_VARIABLE = "CORONET_PIPELINE_RECORD"
 """Environment variable by which a flow tells its stages which record is their parent's."""
 PARENT_RUN_VARIABLE = "CORONET_PIPELINE_RUN"
 """The same for a stage on another host, where there is no such record: MLflow's id of the parent run."""
+DELIVERED_VARIABLE = "CORONET_RECORDS_DELIVERED"
+"""Environment variable by which a flow tells its stages that it delivers their records, so that they need not load
+MLflow, which takes them seconds."""
 NOT_CODE = ":(exclude)dvc.lock"
 """Files that differ from the commit without the code being another."""
 SECONDS_BETWEEN_DELIVERIES = 5.0
@@ -41,6 +44,7 @@ class StageRun:
             parent=parent or os.environ.get(PARENT_VARIABLE),
             parent_run_id=os.environ.get(PARENT_RUN_VARIABLE),
         )
+        self._is_delivered_elsewhere = is_delivered_elsewhere()
         self._next_delivery = 0.0
 
     @property
@@ -61,7 +65,7 @@ class StageRun:
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""
         self._record.append("metrics", values=dict(values), step=step)
-        if time.monotonic() >= self._next_delivery:
+        if not self._is_delivered_elsewhere and time.monotonic() >= self._next_delivery:
             self.deliver()
 
     def artifact(self, path: Path) -> None:
@@ -90,7 +94,13 @@ class StageRun:
         elif isinstance(error, Exception):
             self.tags({"error": type(error).__name__ if isinstance(error, DataError) else str(error)[:500]})
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
-        self.deliver()
+        if not self._is_delivered_elsewhere:
+            self.deliver()
+
+
+def is_delivered_elsewhere() -> bool:
+    """Say whether the flow that started this process delivers its records."""
+    return DELIVERED_VARIABLE in os.environ
 
 
 def flattened(value: Any, prefix: str = "") -> dict[str, str]:

@@ -16,9 +16,11 @@ from uuid import UUID
 import httpx
 import psutil
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.browser import chromium, rendered
 from flows.server import free_port
+from flows.stages import limited_tags
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, end_group
 from tests.integration.postgres import postgres_server
@@ -130,6 +132,14 @@ def test_the_deployments_are_there_and_the_schedule_is_off(up: Up) -> None:
     assert {"retrain", "promote", "rollback", "cross-validate", "ablate", "predict-batch", "stage"} <= set(found)
     assert [schedule["active"] for schedule in found["retrain"]["schedules"]] == [False]
     assert {one["work_pool_name"] for one in found.values()} == {"coronet"}
+
+
+def test_stages_have_the_tags_that_the_server_limits(up: Up) -> None:
+    with temporary_settings({PREFECT_API_URL: up.api}):
+        assert limited_tags(["coronet-gpu"]) == set()
+        created = up.host.run("prefect", "gcl", "create", "tag:coronet-gpu", "--limit", "2")
+        assert created.returncode == 0, created.stdout
+        assert limited_tags(["coronet-gpu", "another"]) == {"coronet-gpu"}
 
 
 def test_deploying_again_leaves_a_schedule_on_and_doubles_nothing(up: Up) -> None:
