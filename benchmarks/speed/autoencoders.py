@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.speed import plain
 from benchmarks.speed.setting import Setting, Work
+from benchmarks.speed.steps import our_steps
 from coronet_core.data.image import decode
 from coronet_core.models import FPAE
 from coronet_core.options import Precision
@@ -55,18 +56,7 @@ def our_training_step(setting: Setting) -> Work:
         precision="bf16",
         training_size_px=None,
     )
-    network.train()
-    positions = torch.arange(setting.batch, device=device)
-    losses: list[torch.Tensor] = []
-
-    def step() -> None:
-        told = learner.training_step(positions, torch.Generator())
-        learner.optimizer.zero_grad(set_to_none=True)
-        told["loss"].backward()
-        learner.optimizer.step()
-        losses.append(told["loss"].detach())
-
-    return Work(step, lambda: plain.as_numbers(losses[0][None]))
+    return our_steps(learner)
 
 
 def plain_inference(setting: Setting) -> Work:

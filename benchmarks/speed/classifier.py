@@ -5,6 +5,7 @@ import torch
 
 from benchmarks.speed import plain
 from benchmarks.speed.setting import Setting, Work
+from benchmarks.speed.steps import our_steps
 from coronet_core.cin_input import CinInputs
 from coronet_core.shards import Subset, batches
 from coronet_core.training import cin_learner
@@ -63,18 +64,7 @@ def our_step(setting: Setting) -> Work:
         batch_size=setting.images,
         precision="bf16",
     )
-    cin.train()
-    positions = torch.arange(setting.images, device=device)
-    losses: list[torch.Tensor] = []
-
-    def step() -> None:
-        told = learner.training_step(positions, torch.Generator())
-        learner.optimizer.zero_grad(set_to_none=True)
-        told["loss"].backward()
-        learner.optimizer.step()
-        losses.append(told["loss"].detach())
-
-    return Work(step, lambda: plain.as_numbers(losses[0][None]))
+    return our_steps(learner)
 
 
 def plain_evaluation(setting: Setting) -> Work:
