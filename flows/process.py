@@ -148,13 +148,16 @@ def stage_environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
 
 
-def end_descendants() -> None:
-    """End every process below this one: stages, and Prefect's temporary server."""
-    descendants = psutil.Process().children(recursive=True)
+def end_descendants(pid: int | None = None, grace_s: float = GRACE_S) -> None:
+    """End every process below the process `pid`, or below this one: politely, and after `grace_s` at once."""
+    try:
+        descendants = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
     for process in descendants:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    for process in psutil.wait_procs(descendants, GRACE_S)[1]:
+    for process in psutil.wait_procs(descendants, grace_s)[1]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 

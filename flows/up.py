@@ -12,12 +12,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.errors import CoroNetError
 from flows.deploy import deploy
+from flows.process import end_descendants
 from flows.project import prepare
 from flows.server import HOST, SERVER_LOGS, child_server, is_healthy
 from flows.worker import POOL
 from tasks.tracking.delivery import DEFAULT_TRACKING_URI
 
 POLL_S: Final = 1.0
+LAST_WORDS_S: Final = 20.0
+"""In which a flow run ends its stages and tells the server that it is over. A worker by itself leaves it behind."""
 WORKER_PORT_VARIABLE: Final = "PREFECT_WORKER_WEBSERVER_PORT"
 
 
@@ -50,6 +53,7 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
         command = ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
         health, told = f"http://{HOST}:{worker_port}/health", {WORKER_PORT_VARIABLE: str(worker_port)}
         servers["worker"] = stack.enter_context(child_server("worker", command, health, **told))
+        stack.callback(end_descendants, servers["worker"].pid, LAST_WORDS_S)  # runs go first: there is who hears of it
         _say_where()
         while True:
             for name, process in servers.items():

@@ -1,5 +1,6 @@
 """`coronet up`: Prefect on PostgreSQL, MLflow and a worker; runs by hand, by schedule, cancelled, and killed."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from threading import Thread
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import psutil
 import pytest
@@ -257,11 +259,24 @@ def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
     assert up.end_of(run_id)["state_type"] == "COMPLETED"
 
 
-def test_ctrl_c_ends_all_of_it(up: Up) -> None:
+def test_ctrl_c_ends_all_of_it_and_the_run_at_work_has_an_end(up: Up, database: str) -> None:
+    up.host.set_params({"cin": {"epochs": 40}})
+    run_id = up.start("retrain/retrain", promotion=None)
+    until(lambda: training(up.host.folder))
     children = psutil.Process(up.process.pid).children(recursive=True)
-    assert len(children) >= 3
+    assert any("train_cin" in child.cmdline() for child in children)
     os.killpg(up.process.pid, signal.SIGINT)
     output, _ = up.process.communicate(timeout=60)
     assert up.process.returncode in (0, 130), output
     assert "Traceback" not in output
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert asyncio.run(state_in(database, run_id)) in ENDS
+
+
+async def state_in(database: str, run_id: UUID) -> str:
+    """What the database says of a run when no server is left to ask."""
+    connection = await asyncpg.connect(database)
+    try:
+        return str(await connection.fetchval("SELECT state_type FROM flow_run WHERE id = $1", run_id))
+    finally:
+        await connection.close()
