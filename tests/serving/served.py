@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import httpx
 import numpy as np
 import pydicom
 import torch
@@ -125,3 +126,17 @@ def dicom(number: int = 0) -> bytes:
     buffer = io.BytesIO()
     header.save_as(buffer)
     return buffer.getvalue()
+
+
+def form(*contents: bytes, name: str = "chest.png") -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", (name, content)) for content in contents]
+
+
+def problem(response: httpx.Response, status: int) -> str:
+    """Check that `response` is a problem with this status; returns its detail."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    told = response.json()
+    assert told["status"] == status
+    assert told["request_id"] == response.headers["x-request-id"]
+    return str(told["detail"])
