@@ -2,9 +2,9 @@
 
 Each operation runs in turns in two processes, the plain way (eager, float32, channels first, image by image where a
 script of 2020 loops; `benchmarks/speed/plain.py`) and ours. One table: seconds of an action, times as fast by clock and
-by CPU time (medians over rounds, 10th to 90th percentile), the share of the floor that we reach (`speed/floor.py`),
-largest memory of both, how far the results are apart. The same as JSON in `benchmarks/run.json`. CPU time is what to
-believe where other jobs run.
+by CPU time (medians over rounds, 10th to 90th percentile), the shares that we reach of this machine's operations and of
+its bytes a second (`speed/floor.py`), largest memory of both, how far the results are apart. The same as JSON in
+`benchmarks/run.json`. CPU time is what to believe where other jobs run.
 """
 
 import argparse
@@ -17,12 +17,16 @@ from typing import Any
 import torch
 
 from benchmarks.speed.floor import floor_seconds, machine
-from benchmarks.speed.operations import OPERATIONS, TARGETS
+from benchmarks.speed.operations import CUDA_ONLY, OPERATIONS, TARGETS
 from benchmarks.speed.pairing import in_turns
 from benchmarks.speed.setting import Setting, prepare
 from coronet_core.cores import usable_cores
 from tasks.files import write_json
 
+HEADING = (
+    f"{'operation':42} {'plain s':>8} {'ours s':>8}  {'by clock':19}  {'by CPU':19} {'flops':>6} {'bytes':>6}  "
+    f"{'MiB':11}  apart"
+)
 RESULTS = Path(__file__).with_name("run.json")
 FP32 = (
     "AE inference, both, fp32",
@@ -36,9 +40,10 @@ FP32 = (
 def main() -> None:
     """Measure, print, write."""
     options = _options()
-    chosen = [name for name in OPERATIONS if not options.only or any(part in name for part in options.only)]
+    there = [name for name in OPERATIONS if options.device == "cuda" or name not in CUDA_ONLY]
+    chosen = [name for name in there if not options.only or any(part in name for part in options.only)]
     if not chosen:
-        raise SystemExit(f"--only {options.only}: no such operation. There are: {', '.join(OPERATIONS)}.")
+        raise SystemExit(f"--only {options.only}: no such operation. There are: {', '.join(there)}.")
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting(
             folder=folder, side_px=options.side, batch=options.batch, device=options.device, threads=options.threads
@@ -46,7 +51,7 @@ def main() -> None:
         prepare(replace(setting, device="cpu"))
         rates = machine(setting.torch_device, setting.threads)
         print(", ".join(f"{name} {rate:.0f}" for name, rate in rates.items()), flush=True)
-        print(f"{'operation':42} plain s   ours s  by clock             by CPU               floor  MiB          apart")
+        print(HEADING)
         rows = []
         for name in chosen:
             row = in_turns(name, setting, options.rounds)
@@ -66,11 +71,11 @@ def _line(row: dict[str, Any]) -> str:
     clock, cpu = (
         f"{ratio['median']:5.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" for ratio in row["times_as_fast"].values()
     )
-    share = row["floor"]["by_flop"] / row["seconds"]["ours"]
+    flops, moved = (row["floor"][kind] / row["seconds"]["ours"] for kind in ("by_flop", "by_bytes"))
     target = "" if row["target"] is None else f" (wanted {row['target']:.0f})"
     return (
-        f"{row['operation']:42} {row['seconds']['plain']:7.2f}  {row['seconds']['ours']:7.2f}  {clock:19}  {cpu:19} "
-        f"{share:6.0%}  {row['peak_mib']['plain']:5.0f} {row['peak_mib']['ours']:5.0f}  "
+        f"{row['operation']:42} {row['seconds']['plain']:8.2f} {row['seconds']['ours']:8.2f}  {clock:19}  {cpu:19} "
+        f"{flops:6.0%} {moved:6.0%}  {row['peak_mib']['plain']:5.0f} {row['peak_mib']['ours']:5.0f}  "
         f"{row['mean_difference']:.1e} of {row['mean_size']:.2g}{target}"
     )
 

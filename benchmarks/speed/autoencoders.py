@@ -39,11 +39,14 @@ def plain_training_step(setting: Setting) -> Work:
     return Work(step, lambda: np.array(losses[:1]))
 
 
-def our_training_step(setting: Setting) -> Work:
-    """As `fit` does it, bfloat16."""
+def our_training_step(setting: Setting, mode: str | None = None) -> Work:
+    """As `fit` does it, bfloat16; with a `mode` of torch.compile, compiled in it, which no stage does."""
     device = setting.torch_device
     network = FPAE()
     network.load_state_dict(plain.autoencoders(setting.model, device)[0].state_dict())
+    if mode is not None:
+        network.encoder.compile(mode=mode)
+        network.decoder.compile(mode=mode)
     images = Subset(setting.stack, range(setting.batch), device)
     learner = autoencoder_learner(
         network,
@@ -68,10 +71,12 @@ def plain_inference(setting: Setting) -> Work:
     return Work(lambda: _keep(made, plain.residual_tensor(networks, image)), lambda: plain.as_numbers(made[0]))
 
 
-def our_inference(setting: Setting, precision: Precision) -> Work:
-    """A batch, channels last."""
+def our_inference(setting: Setting, precision: Precision, mode: str | None = None) -> Work:
+    """A batch, channels last; with a `mode` of torch.compile, compiled in it, which no stage does."""
     device = setting.torch_device
     tfen = tfen_from(setting.model.autoencoders, device)
+    if mode is not None:
+        tfen.compile(mode=mode)
     image = as_image(torch.from_numpy(setting.stack.take(np.arange(setting.batch))).to(device))
     made: list[torch.Tensor] = []
     return Work(lambda: _keep(made, residuals_of(tfen, image, precision)), lambda: plain.as_numbers(made[0]))
@@ -119,7 +124,10 @@ def _keep(made: list[torch.Tensor], value: torch.Tensor) -> None:
 
 WAYS = {
     "AE training step": (plain_training_step, our_training_step),
+    "AE training step, compiled": (plain_training_step, partial(our_training_step, mode="default")),
+    "AE training step, CUDA graphs": (plain_training_step, partial(our_training_step, mode="reduce-overhead")),
     "AE inference, both, bf16": (plain_inference, partial(our_inference, precision="bf16")),
+    "AE inference, both, bf16, compiled": (plain_inference, partial(our_inference, precision="bf16", mode="default")),
     "AE inference, both, fp32": (plain_inference, partial(our_inference, precision="fp32")),
     "residuals, files to shard, bf16": (plain_materialisation, partial(our_materialisation, precision="bf16")),
     "residuals, files to shard, fp32": (plain_materialisation, partial(our_materialisation, precision="fp32")),

@@ -13,6 +13,7 @@ OPERATIONS: Final[dict[str, tuple[Way, Way]]] = {
     **answers.WAYS,
     **whole.WAYS,
 }
+CUDA_ONLY: Final = ("AE training step, CUDA graphs",)
 TARGETS: Final = {
     "AE training step": 3.0,
     "AE inference, both, bf16": 4.0,

@@ -3,6 +3,7 @@
 The networks are ours, layer by layer those of the authors; what differs is how they are run.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,23 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from coronet_core.models import FPAE, build_cin
+from coronet_core.options import Latent
 from tasks.inference.model import TrainedModel
+
+
+def autoencoder(weights: Mapping[str, Tensor], latent: Latent = "pyramid") -> FPAE:
+    """Return an autoencoder of these weights, of torch's own layers."""
+    network = FPAE(latent)
+    network.decoder.up = nn.ModuleList(
+        nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 3, padding=1) for layer in network.decoder.up
+    )
+    network.load_state_dict(weights)
+    return network
 
 
 def autoencoders(model: TrainedModel, device: torch.device) -> list[FPAE]:
     """Return AE_H and AE_P, in eval mode."""
-    made = []
-    for content in model.autoencoders.values():
-        autoencoder = FPAE()
-        autoencoder.decoder.up = nn.ModuleList(
-            nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 3, padding=1) for layer in autoencoder.decoder.up
-        )
-        autoencoder.load_state_dict(load(content))
-        made.append(autoencoder.to(device).eval())
-    return made
+    return [autoencoder(load(content)).to(device).eval() for content in model.autoencoders.values()]
 
 
 def cin(model: TrainedModel, device: torch.device) -> nn.Module:
@@ -50,13 +54,19 @@ def residual_tensor(networks: list[FPAE], image: Tensor) -> Tensor:
     return torch.cat([(image - healthy).abs(), (image - pneumonia).abs(), both.abs()], dim=1)
 
 
-def autoencoder_step(network: FPAE, optimizer: torch.optim.Optimizer, image: Tensor) -> float:
-    """One step of eq. (3), Z of the reconstruction by the whole network; returns the loss, as scripts print it."""
-    network.train()
-    optimizer.zero_grad()
+def autoencoder_loss(network: FPAE, image: Tensor, regulariser_weight: float) -> Tensor:
+    """Return eq. (3) of `image` (B, 1, H, W), 0-d, Z of the reconstruction by the whole network."""
     reconstruction, latent = network(image)
     _, latent_again = network(reconstruction)
-    loss = nn.functional.mse_loss(reconstruction, image) + nn.functional.mse_loss(latent, latent_again)
+    regulariser = nn.functional.mse_loss(latent, latent_again)
+    return nn.functional.mse_loss(reconstruction, image) + regulariser_weight * regulariser
+
+
+def autoencoder_step(network: FPAE, optimizer: torch.optim.Optimizer, image: Tensor) -> float:
+    """One step of eq. (3); returns the loss, as scripts print it."""
+    network.train()
+    optimizer.zero_grad()
+    loss = autoencoder_loss(network, image, regulariser_weight=1.0)
     loss.backward()
     optimizer.step()
     return loss.item()
