@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Timer
@@ -18,6 +19,7 @@ from tasks.edge import ERROR_PREFIX, TRANSIENT_EXIT
 
 SKIPPED_SUFFIX = "didn't change, skipping"
 GRACE_S = 5.0
+POLL_S = 0.1
 DVC_HINTS = (
     "To track the changes",
     "git add",
@@ -60,6 +62,7 @@ class StageProcesses:
             dvc_process(command, self._folder, environment, self._running) as process,
             _ended_after(timeout_s, process) as is_timed_out,
         ):
+            self._require_going_on()  # again: nobody has seen this process who has ended them meanwhile
             for line in process.stdout or ():
                 if text := line.rstrip():
                     lines.append(text)
@@ -148,18 +151,41 @@ def stage_environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
 
 
-def end_descendants(pid: int | None = None, grace_s: float = GRACE_S) -> None:
-    """End every process below the process `pid`, or below this one: politely, and after `grace_s` at once."""
+class Descendants:
+    """The processes below one, remembered, so that they can be ended even when that one is gone."""
+
+    def __init__(self, pid: int | None = None) -> None:
+        """Of the process `pid`, or of this one."""
+        self._above = psutil.Process(pid)
+        self._known: set[psutil.Process] = set()
+
+    def look(self) -> set[psutil.Process]:
+        """Return those that live, and remember them."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._known.update(self._above.children(recursive=True))
+        self._known = {process for process in self._known if _lives(process)}
+        return self._known
+
+    def end(self, grace_s: float = GRACE_S) -> None:
+        """End all of them, those begun meanwhile too: politely and, what is left after `grace_s`, at once."""
+        told: set[psutil.Process] = set()
+        deadline = time.monotonic() + grace_s
+        while (living := self.look()) and time.monotonic() < deadline:
+            for process in living - told:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.terminate()
+            told |= living
+            time.sleep(POLL_S)
+        for process in self.look():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
     try:
-        descendants = psutil.Process(pid).children(recursive=True)
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return
-    for process in descendants:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    for process in psutil.wait_procs(descendants, grace_s)[1]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+        return False
 
 
 def end_process_group(process: "subprocess.Popen[str]") -> None:

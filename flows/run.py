@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from coronet_core.errors import CoroNetError, TransientError
 from flows.final_states import TRANSIENT_FAILURE
 from flows.graph import read_graph, stale_stages
-from flows.process import end_descendants
+from flows.process import Descendants
 from flows.project import prepare
 from flows.summary import print_tables
 from tasks.edge import exit_code
@@ -48,7 +48,7 @@ def _stop(*_: object) -> NoReturn:
     from flows.remote.submission import end_remote_work
 
     end_remote_work()
-    end_descendants()
+    Descendants().end()
     print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
     os._exit(130)
 

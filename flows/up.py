@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.errors import CoroNetError
 from flows.deploy import deploy
-from flows.process import end_descendants
+from flows.process import Descendants
 from flows.project import prepare
 from flows.server import HOST, SERVER_LOGS, child_server, is_healthy
 from flows.worker import POOL
@@ -53,9 +53,11 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
         command = ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
         health, told = f"http://{HOST}:{worker_port}/health", {WORKER_PORT_VARIABLE: str(worker_port)}
         servers["worker"] = stack.enter_context(child_server("worker", command, health, **told))
-        stack.callback(end_descendants, servers["worker"].pid, LAST_WORDS_S)  # runs go first: there is who hears of it
+        runs = Descendants(servers["worker"].pid)
+        stack.callback(runs.end, LAST_WORDS_S)  # before the servers, which are to hear of it
         _say_where()
         while True:
+            runs.look()
             for name, process in servers.items():
                 if process.poll() is not None:
                     raise CoroNetError(f"{name} has ended with code {process.returncode}: see {SERVER_LOGS / name}.log")

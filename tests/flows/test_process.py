@@ -5,10 +5,11 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from coronet_core.errors import CoroNetError, TransientError
-from flows.process import StageProcesses, stage_environment
+from flows.process import Descendants, StageProcesses, stage_environment
 
 DVC_YAML = "stages:\n  work:\n    cmd: {command}\n    deps: [input]\n    outs: [output]\n"
 
@@ -68,3 +69,25 @@ def test_ending_ends_what_runs_and_begins_nothing(project: Path) -> None:
     for _ in range(2):
         with pytest.raises(CoroNetError, match="ended with the flow"):
             processes.run("work", stage_environment(), [].append)
+
+
+def test_descendants_are_ended_when_the_process_above_them_is_gone() -> None:
+    with subprocess.Popen(["bash", "-c", "sleep 60 & sleep 60 & wait"]) as above:
+        below = Descendants(above.pid)
+        while len(sleeping := set(below.look())) < 2:
+            time.sleep(0.05)
+        above.kill()
+    assert below.look() == sleeping
+    below.end(grace_s=5)
+    assert not below.look()
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in sleeping)
+
+
+def test_descendants_that_do_not_listen_are_killed(tmp_path: Path) -> None:
+    deaf = f"trap '' TERM; touch {tmp_path}/deaf; while :; do sleep 0.1; done"
+    with subprocess.Popen(["bash", "-c", 'bash -c "$0" & wait', deaf]) as above:
+        below = Descendants(above.pid)
+        while not (tmp_path / "deaf").exists():
+            time.sleep(0.05)
+        below.end(grace_s=1)
+        assert not below.look()

@@ -154,30 +154,41 @@ def test_a_full_disk_is_said_in_a_line_and_the_next_run_goes_on(small_disk: Path
     assert weights(project) == undisturbed
 
 
+@pytest.mark.parametrize(
+    ("command", "later", "n_runs"),
+    [(("dvc", "repro", TARGET), ("dvc", "repro", "train_cin"), 5), (("flows", "run"), ("flows", "run"), 12)],
+    ids=["stages tell it themselves", "the flow tells it"],
+)
 def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
-    new_project: Callable[[], Project], undisturbed: list[bytes], tmp_path: Path
+    new_project: Callable[[], Project],
+    undisturbed: list[bytes],
+    tmp_path: Path,
+    command: tuple[str, ...],
+    later: tuple[str, ...],
+    n_runs: int,
 ) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts", "--workers", "1")
-    command = ("mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port))
+    tracking = ("mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port))
     host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
-    with served(tmp_path / "mlflow", f"{address}/health", *command) as server:
-        with host.start("dvc", "repro", TARGET) as dvc:
-            wait_for_epoch(dvc)
+    with served(tmp_path / "mlflow", f"{address}/health", *tracking) as server:
+        with host.start(*command) as process:
+            wait_for_epoch(process)
             server.kill()
-            output, _ = dvc.communicate()
-        assert dvc.returncode == 0, output
+            output, _ = process.communicate()
+        assert process.returncode == 0, output
         assert "MLflow cannot be reached" in output
         assert weights(host) == undisturbed
         server.start()
-        assert host.run("dvc", "repro", "train_cin").returncode == 0
+        finished = host.run(*later)
+        assert finished.returncode == 0, finished.stdout
         client = MlflowClient(address)
         experiment = client.get_experiment_by_name("coronet")
         assert experiment is not None
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
         assert {run.info.status for run in runs.values()} == {"FINISHED"}
-        assert len(runs) == 5
+        assert len(runs) == n_runs
         for name in ("train_autoencoder@healthy", "train_autoencoder@pneumonia"):
             history = client.get_metric_history(runs[name].info.run_id, "validation_loss")
             assert [metric.step for metric in history] == [1, 2, 3, 4]

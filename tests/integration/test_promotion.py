@@ -197,6 +197,18 @@ def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
 
 
 @pytest.mark.usefixtures("better")
+def test_a_question_that_is_ended_with_its_process_promotes_nobody(team: Team) -> None:
+    team.host.set_params({"promotion": {"approval_timeout_hours": 1}})
+    with team.host.python(FLOW_THAT_ASKS) as process:
+        asked = team.flow_run(lambda run: run["state_type"] == "PAUSED")
+        process.terminate()
+        process.communicate(timeout=60)
+    team.flow_run(lambda run: run["id"] == asked["id"] and run["state_type"] == "CRASHED")
+    assert "the question has ended without an answer" in team.version("2")["tags"]["promotion.reasons"]
+    assert team.champion == 1
+
+
+@pytest.mark.usefixtures("better")
 def test_a_person_promotes_by_the_form_on_the_page(team: Team) -> None:
     team.host.set_params({"promotion": {"approval_timeout_hours": 1}})
     with team.host.python(FLOW_THAT_ASKS) as process:
@@ -222,6 +234,8 @@ def test_the_log_has_every_step_here_and_in_the_registry(team: Team) -> None:
         ("promoted", 2),
         ("refused", 1),
         ("rolled back", 2),
+        ("passed", 2),
+        ("declined", 2),
         ("passed", 2),
         ("declined", 2),
         ("passed", 2),

@@ -270,13 +270,17 @@ def test_ctrl_c_ends_all_of_it_and_the_run_at_work_has_an_end(up: Up, database: 
     assert up.process.returncode in (0, 130), output
     assert "Traceback" not in output
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert asyncio.run(state_in(database, run_id)) in ENDS
+    flow, tasks = asyncio.run(states_in(database, run_id))
+    assert flow == "CRASHED"
+    assert tasks <= ENDS
 
 
-async def state_in(database: str, run_id: UUID) -> str:
-    """What the database says of a run when no server is left to ask."""
+async def states_in(database: str, run_id: UUID) -> tuple[str, set[str]]:
+    """What the database says of a run and its tasks when no server is left to ask."""
     connection = await asyncpg.connect(database)
     try:
-        return str(await connection.fetchval("SELECT state_type FROM flow_run WHERE id = $1", run_id))
+        flow = await connection.fetchval("SELECT state_type FROM flow_run WHERE id = $1", run_id)
+        tasks = await connection.fetch("SELECT state_type FROM task_run WHERE flow_run_id = $1", run_id)
+        return str(flow), {str(task["state_type"]) for task in tasks}
     finally:
         await connection.close()
