@@ -4,10 +4,11 @@ Trains both autoencoders and the CIN by `params.yaml` on the project's split, wi
 float32, channels first) and ours (bfloat16 as the params say, channels last, fused); from the same initial weights, on
 the same batches, flipped by the same coins. Then CINs on our residual tensors kept in other number formats. Figures of
 the test images, their differences from ours pair by pair, and t intervals of the mean difference over seeds.
-`benchmarks/figures.json` has all of it.
+`benchmarks/figures.json` has all of it. On the CPU, whatever `device` says.
 """
 
 import argparse
+import json
 import multiprocessing
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
+from benchmarks.scale import three_channels
 from benchmarks.speed import plain, plain_training
 from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES, SplitName
@@ -28,8 +30,8 @@ from coronet_core.cores import usable_cores
 from coronet_core.data.manifest import read_manifest
 from coronet_core.metrics.figures import figures_of
 from coronet_core.models import FPAE, build_cin
-from coronet_core.models.tfen import TFEN
-from coronet_core.residuals import freeze, residuals_of
+from coronet_core.precision import autocast
+from coronet_core.residuals import freeze
 from coronet_core.seeds import derive_seed
 from coronet_core.shards import Shards, Subset, as_image, batches, write_shard
 from coronet_core.training import Schedule, autoencoder_learner, fit
@@ -46,16 +48,35 @@ RESULTS: Final = Path(__file__).with_name("figures.json")
 CPU: Final = torch.device("cpu")
 FEWEST: Final = 2
 SHOWN: Final = ("accuracy", "balanced_accuracy", "roc_auc.macro")
+Signed = NDArray[np.float32]
 OURS: Final = "ours, stored as float16"
 PLAIN: Final = "plain"
-STORED: Final[dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = {
-    OURS: lambda residuals: residuals.astype(np.float16).astype(np.float32),
-    "ours, stored as float32": lambda residuals: residuals,
-    "ours, stored as uint8 of 0 to 0.5": lambda residuals: (
-        (residuals.clip(0, 0.5) * 510).round().astype(np.float32) / np.float32(510)
-    ),
+STORED: Final[dict[str, Callable[[Signed], NDArray[Any]]]] = {
+    OURS: lambda signed: three_channels(signed).astype(np.float16),
+    "ours, stored as float32": three_channels,
+    "ours, stored as 2 signed float16": lambda signed: three_channels(signed.astype(np.float16).astype(np.float32)),
+    "ours, stored as uint8 of 0 to 0.5": lambda signed: (three_channels(signed).clip(0, 0.5) * 510).round() / 510,
 }
-"""What comes back of residuals that were kept in a number format."""
+"""What comes back of residuals X - F_H and X - F_P, (n, 2, H, W), that were kept in a number format: (n, 3, H, W)."""
+
+SETTLED: Final[dict[str, dict[str, Any]]] = {
+    "autoencoder": {
+        "training_size_px": None,
+        "epoch_fraction": 1.0,
+        "best_by": "validation_loss",
+        "patience_epochs": None,
+    },
+    "cin": {
+        "input": "residual_tensor",
+        "pretrained": "none",
+        "class_weights": "inverse_frequency",
+        "horizontal_flip": list(CLASSES),
+        "vertical_flip": list(CLASSES),
+        "best_by": "validation_loss",
+        "patience_epochs": None,
+    },
+}
+"""What the plain way cannot do otherwise."""
 
 Told = dict[str, dict[str, float]]
 """Figures by way."""
@@ -73,8 +94,9 @@ def plain_way(params: Params, seed: int) -> Told:
         fit(learner, _schedule(params.autoencoder, own))
         networks.append(network.eval())
     stack = torch.from_numpy(_all_images())
-    parts = [plain.residual_tensor(networks, part[:, None].float() / 255) for part in batches(stack, 64)]
-    return {PLAIN: _figures_of_cin(params, seed, torch.cat(parts).numpy(), _plain_cin)}
+    parts = batches(stack, params.residuals.batch_size)
+    made = [plain.residual_tensor(networks, part[:, None].float() / 255) for part in parts]
+    return {PLAIN: _figures_of_cin(params, seed, torch.cat(made).numpy(), _plain_cin)}
 
 
 def our_way(params: Params, seed: int) -> Told:
@@ -96,12 +118,20 @@ def our_way(params: Params, seed: int) -> Told:
         )
         fit(learner, _schedule(params.autoencoder, own))
         networks.append(learner.model)
-    tfen = TFEN(*networks)
-    freeze(tfen, CPU)
-    stack = torch.from_numpy(_all_images())
-    parts = [residuals_of(tfen, as_image(part), params.residuals.precision) for part in batches(stack, 64)]
-    residuals = torch.cat(parts).contiguous().numpy()
-    return {name: _figures_of_cin(params, seed, stored(residuals), _our_cin) for name, stored in STORED.items()}
+    signed = _signed_residuals(networks, params)
+    return {name: _figures_of_cin(params, seed, stored(signed), _our_cin) for name, stored in STORED.items()}
+
+
+@torch.inference_mode()
+def _signed_residuals(networks: list[FPAE], params: Params) -> Signed:
+    for network in networks:
+        freeze(network, CPU)
+    made = []
+    for part in batches(torch.from_numpy(_all_images()), params.residuals.batch_size):
+        image = as_image(part)
+        with autocast(CPU, params.residuals.precision):
+            made.append(torch.cat([image - network(image).reconstruction for network in networks], dim=1))
+    return torch.cat(made).float().contiguous().numpy()
 
 
 def _schedule(params: AutoencoderParams | CinParams, seed: int) -> Schedule:
@@ -150,13 +180,13 @@ def _plain_cin(training: Labelled, validation: Labelled, params: CinParams, seed
 def _figures_of_cin(
     params: Params,
     seed: int,
-    made: NDArray[np.float32],
+    made: NDArray[Any],
     train: Callable[[Labelled, Labelled, CinParams, int], nn.Module],
 ) -> dict[str, float]:
     own = derive_seed(seed, "cin")
     torch.manual_seed(own)
     with tempfile.TemporaryDirectory() as folder:
-        write_shard(Path(folder), 0, made)
+        write_shard(Path(folder), 0, made.astype(np.float32))
         manifest, stacks = read_manifest(MANIFEST), [Shards.in_folder(place) for place in (IMAGES, Path(folder))]
 
         def part(split: SplitName) -> Labelled:
@@ -201,6 +231,20 @@ def compared(told: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     return rows
 
 
+def require_settled(params: Params) -> None:
+    """End with what params must be set to, if they are not."""
+    wrong = [
+        f"{section}.{key}: {json.dumps(value)}"
+        for section, values in SETTLED.items()
+        for key, value in values.items()
+        if getattr(getattr(params, section), key) != value
+    ]
+    if params.training_processes != 1:
+        wrong.append("training_processes: 1")
+    if wrong:
+        raise SystemExit("the plain way cannot do as params.yaml says. Set " + ", ".join(wrong))
+
+
 def main() -> None:
     """Train, compare, print, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description="Figures both ways, by seed.")
@@ -210,6 +254,7 @@ def main() -> None:
     if options.seeds < FEWEST:
         parser.error(f"--seeds must be {FEWEST} or more: an interval needs as many")
     params = read_params()
+    require_settled(params)
     told: dict[str, dict[int, dict[str, float]]] = {}
     with ProcessPoolExecutor(options.processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         work = {

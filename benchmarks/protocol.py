@@ -1,10 +1,10 @@
 """The paper's whole protocol by the clock: `python -m benchmarks.protocol [--device cuda] [--share 0.01 --side 64]`.
 
 Random pixels in the numbers of Table 1 as `build_split` stores them, then the stages from there to the figures of the
-test images, each started as the flow starts it, in a copy of the project with the settings of `params/paper.yaml` (not
-the pretrained weights: they take no time). The autoencoders train one after the other or, with `--side-by-side`, at
-once. A line for each stage, then the whole; `benchmarks/protocol.json`. Two CPU cores need days: `--share` takes a part
-of the images, `--epochs` fewer epochs.
+test images, each by `dvc repro --single-item` as the flow runs it, in a copy of the project with the settings of
+`params/paper.yaml` (not the pretrained weights: they take no time). The autoencoders train at once or, with
+`--one-by-one`, one after the other. A line for each stage, then the whole; `benchmarks/protocol.json`. Two CPU cores
+need days: `--share` takes a part of the images, `--epochs` fewer epochs.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tasks.tracking.run import DELIVERED_VARIABLE
 RESULTS: Final = Path(__file__).with_name("protocol.json")
 TABLE_1: Final = {"train": (7966, 8521, 89), "test": (885, 1058, 10)}
 """Images by class of the paper's training part, validation included, and of its test part."""
+AUTOENCODERS: Final = ("train_autoencoder@healthy", "train_autoencoder@pneumonia")
 VALIDATION_FRACTION: Final = 0.1
 SHARD_IMAGES: Final = 2048
 FEWEST: Final = 4
@@ -82,13 +83,14 @@ def write_params(folder: Path, side_px: int, epochs: tuple[int, int], device: st
         yaml.dump(params, file)
 
 
-def seconds_of(folder: Path, *stages: tuple[str, ...]) -> float:
+def seconds_of(folder: Path, stages: list[str]) -> float:
     """Run stages at once; returns the seconds until the last has ended."""
     began = time.monotonic()
-    command, environment = [sys.executable, "-m", "tasks"], environment_of(folder) | {DELIVERED_VARIABLE: "true"}
-    started = [subprocess.Popen([*command, *stage], cwd=folder, env=environment) for stage in stages]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", "--quiet"]
+    environment = environment_of(folder) | {DELIVERED_VARIABLE: "true"}
+    started = [subprocess.Popen([*command, stage], cwd=folder, env=environment) for stage in stages]
     if failed := [stage for stage, process in zip(stages, started, strict=True) if process.wait()]:
-        sys.exit(f"{' '.join(failed[0])} has failed")
+        sys.exit(f"{failed[0]} has failed")
     return time.monotonic() - began
 
 
@@ -99,11 +101,10 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of Table 1's images")
     parser.add_argument("--side", type=int, default=224, help="of the images, in pixels; a multiple of 8")
     parser.add_argument("--epochs", type=int, nargs=2, default=(50, 10), metavar=("AE", "CIN"))
-    parser.add_argument("--side-by-side", action="store_true", help="both autoencoders at once")
+    parser.add_argument("--one-by-one", action="store_true", help="the autoencoders one after the other")
     options = parser.parse_args()
-    autoencoders: list[tuple[str, ...]] = [("train_autoencoder", "healthy"), ("train_autoencoder", "pneumonia")]
-    turns = [autoencoders] if options.side_by_side else [[one] for one in autoencoders]
-    turns += [[("materialize_residuals",)], [("train_cin",)], [("calibrate",)], [("evaluate",)]]
+    turns = [[one] for one in AUTOENCODERS] if options.one_by_one else [list(AUTOENCODERS)]
+    turns += [[one] for one in ("materialize_residuals", "train_cin", "calibrate", "evaluate")]
     with tempfile.TemporaryDirectory(prefix="protocol-") as place:
         folder = Path(place)
         copy_project(folder)
@@ -111,8 +112,8 @@ def main() -> None:
         images = write_split(folder, options.share, options.side)
         told: dict[str, Any] = {**vars(options), "images": images, "seconds": {}}
         for turn in turns:
-            name = " beside ".join(" ".join(stage) for stage in turn)
-            told["seconds"][name] = seconds_of(folder, *turn)
+            name = " beside ".join(turn)
+            told["seconds"][name] = seconds_of(folder, turn)
             print(f"{name:64} {told['seconds'][name]:8.1f} s", flush=True)
     told["seconds"]["all"] = sum(told["seconds"].values())
     print(f"{'all of it':64} {told['seconds']['all']:8.1f} s for {sum(images.values())} images")

@@ -2,7 +2,7 @@
 
 Each operation runs in turns in two processes, the plain way (eager, float32, channels first, image by image where a
 script of 2020 loops; `benchmarks/speed/plain.py`) and ours. One table: seconds of an action, times as fast by clock and
-by CPU time (medians over rounds, 10th to 90th percentile), the shares that we reach of this machine's operations and of
+by CPU time (medians over rounds, smallest to largest), the shares that we reach of this machine's operations and of
 its bytes a second (`speed/floor.py`), largest memory of both, how far the results are apart. The same as JSON in
 `benchmarks/run.json`. CPU time is what to believe where other jobs run.
 """
@@ -35,6 +35,8 @@ FP32 = (
     "explanation, an iteration",
 )
 """What we compute in float32; the rest in bfloat16 where there are convolutions."""
+MIXED = "end to end"
+"""What we compute in both: there is no one rate of operations for it."""
 
 
 def main() -> None:
@@ -71,11 +73,12 @@ def _line(row: dict[str, Any]) -> str:
     clock, cpu = (
         f"{ratio['median']:5.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" for ratio in row["times_as_fast"].values()
     )
-    flops, moved = (row["floor"][kind] / row["seconds"]["ours"] for kind in ("by_flop", "by_bytes"))
+    flops, moved = (f"{row['floor'][kind] / row['seconds']['ours']:6.0%}" for kind in ("by_flop", "by_bytes"))
     target = "" if row["target"] is None else f" (wanted {row['target']:.0f})"
     return (
         f"{row['operation']:42} {row['seconds']['plain']:8.2f} {row['seconds']['ours']:8.2f}  {clock:19}  {cpu:19} "
-        f"{flops:6.0%} {moved:6.0%}  {row['peak_mib']['plain']:5.0f} {row['peak_mib']['ours']:5.0f}  "
+        f"{'mixed' if row['operation'] == MIXED else flops:>6} {moved}  "
+        f"{row['peak_mib']['plain']:5.0f} {row['peak_mib']['ours']:5.0f}  "
         f"{row['mean_difference']:.1e} of {row['mean_size']:.2g}{target}"
     )
 

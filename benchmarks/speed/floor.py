@@ -1,7 +1,8 @@
 """The least that an operation can take: its multiplications and the bytes of its convolutions, at this machine's rates.
 
 Bytes are what each convolution must read and write once, with all that lies between two of them for nothing. Both rates
-are measured in the same run. Caches may beat the second on small batches: the floor is then the first alone.
+are measured in the same run: of operations by products of large matrices, which a convolution that multiplies less or
+fits better may beat, and of bytes by a copy, which caches may beat on small batches. A share may thus exceed 100%.
 """
 
 import time

@@ -12,8 +12,6 @@ import numpy as np
 
 from benchmarks.speed.setting import Setting
 
-TENTH = 10
-
 
 class Worker:
     """One way of an operation in its own process: its memory is its own, and so is what its C library keeps."""
@@ -74,6 +72,4 @@ def in_turns(operation: str, setting: Setting, rounds: int) -> dict[str, Any]:
 
 
 def _spread(ratios: list[float]) -> dict[str, float]:
-    ordered = sorted(ratios)
-    tenth = len(ordered) // TENTH
-    return {"median": statistics.median(ordered), "low": ordered[tenth], "high": ordered[-1 - tenth]}
+    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
