@@ -235,5 +235,5 @@ def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> Non
         batch_size=8,
         precision="fp32",
     )
-    history = fit(learner, schedule(epochs=20, batch_size=8))  # batch norm needs its steps
+    history = fit(learner, schedule(epochs=40, batch_size=8))  # batch norm needs its steps
     assert max(epoch["validation_accuracy"] for epoch in history) == 1.0
