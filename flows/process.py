@@ -167,14 +167,19 @@ class Descendants:
         return self._known
 
     def end(self, grace_s: float = GRACE_S) -> None:
-        """End all of them, those begun meanwhile too: politely and, what is left after `grace_s`, at once."""
+        """End all of them, those begun meanwhile too: politely and, what is left after `grace_s`, at once.
+
+        One is told when none above it is left, for those above end what is below them in an order of their own.
+        """
         told: set[psutil.Process] = set()
         deadline = time.monotonic() + grace_s
         while (living := self.look()) and time.monotonic() < deadline:
+            pids = {process.pid for process in living}
             for process in living - told:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    process.terminate()
-            told |= living
+                    if process.ppid() not in pids:
+                        process.terminate()
+                        told.add(process)
             time.sleep(POLL_S)
         for process in self.look():
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.courier import records_delivered
-from flows.final_states import TRANSIENT_FAILURE, UP_TO_DATE
+from flows.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
 from flows.graph import Stage
+from flows.not_run import end_those_not_run
 from flows.patience import patiently
 from flows.process import StageProcesses, stage_environment
 from flows.progress import stage_log
@@ -161,6 +162,8 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
         end_remote_work()
         processes.end()
         raise
+    finally:
+        end_those_not_run(stages, futures)
     return futures
 
 
@@ -204,8 +207,8 @@ def _summary(runs: dict[str, TaskRun]) -> list[str]:
     first = min(run.start_time for run in runs.values() if run.start_time is not None)
     lines = []
     for name, run in runs.items():
-        if run.start_time is None or run.end_time is None:
-            lines.append(f"{name:28} not run")
+        if run.start_time is None or run.end_time is None or run.state_name == NOT_RUN:
+            lines.append(f"{name:28} not run: {run.state.message if run.state else 'its end is not known'}")
         else:
             begin, end = ((moment - first).total_seconds() for moment in (run.start_time, run.end_time))
             lines.append(f"{name:28} {run.state_name:10} from {begin:6.1f} s to {end:6.1f} s")

@@ -244,6 +244,9 @@ def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: 
     up.post(f"flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
     assert up.end_of(run_id)["state_type"] == "CANCELLED"
     until(lambda: not training(up.host.folder))
+    tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(run_id)]}})
+    told = {task["name"]: (task["state_name"], task["state"]["message"]) for task in tasks}
+    assert told["calibrate"] == ("Not run", "waits for what has not completed: train_cin")
     up.host.set_params({"cin": {"epochs": 2}})
     assert up.end_of(up.start("retrain/retrain", promotion=None))["state_type"] == "COMPLETED"
 
@@ -273,6 +276,7 @@ def test_ctrl_c_ends_all_of_it_and_the_run_at_work_has_an_end(up: Up, database: 
     flow, tasks = asyncio.run(states_in(database, run_id))
     assert flow == "CRASHED"
     assert tasks <= ENDS
+    assert "CANCELLED" in tasks  # those that wait for the one that was ended
 
 
 async def states_in(database: str, run_id: UUID) -> tuple[str, set[str]]:
