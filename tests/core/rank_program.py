@@ -40,6 +40,7 @@ class Recipe:
     """Compute in float64, where another order of sums does not show."""
     batch_size: int
     epochs: int
+    side_px: int = 64
     stop_after: int | None = None
     """Hand back the checkpoint of this epoch."""
 
@@ -82,11 +83,11 @@ def train(recipe: Recipe, ranks: Ranks = ALONE, resume: bytes | None = None) -> 
 
 def learner_of(recipe: Recipe, ranks: Ranks, folder: Path) -> Learner:
     """Return the learner, on data that are the same everywhere."""
-    rng = np.random.default_rng(0)
+    rng, side = np.random.default_rng(0), (recipe.side_px, recipe.side_px)
     coarse = torch.from_numpy(rng.random((N_IMAGES, 1, 8, 8)))
-    smooth = torch.nn.functional.interpolate(coarse, size=(64, 64), mode="bilinear").squeeze(1) * 255
+    smooth = torch.nn.functional.interpolate(coarse, size=side, mode="bilinear").squeeze(1) * 255
     write_shard(folder / "images", 0, smooth.to(torch.uint8).numpy())
-    write_shard(folder / "residuals", 0, (rng.random((N_IMAGES, 3, 64, 64)) * 0.3).astype(np.float16))
+    write_shard(folder / "residuals", 0, (rng.random((N_IMAGES, 3, *side)) * 0.3).astype(np.float16))
 
     def subset(name: str, rows: range) -> Subset:
         return Subset(Shards.in_folder(folder / name), rows, CPU)
