@@ -31,6 +31,8 @@ SETTINGS = {
     "MLFLOW_ALEMBIC_LOG_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": str(sys.stderr.isatty()).lower(),
 }
+RECORD_TAG = "coronet.record"
+"""Tag of a run in MLflow: the key of the record that it was made of."""
 MAX_TAG_LENGTH = 5000
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
 BATCH = 100
@@ -172,11 +174,21 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
         tags = tags | {"mlflow.parentRunId": parent_run_id}
     run_id = record.run_id  # there, if the connection failed after the run had been created
     if run_id is None:
-        run_id = client.create_run(experiment_id(client), event["time_ms"], tags, run_name=event["name"]).info.run_id
+        experiment = experiment_id(client)
+        run_id = _created_unheard(client, experiment, record.key)
+        if run_id is None:
+            tags = tags | {RECORD_TAG: record.key}
+            run_id = client.create_run(experiment, event["time_ms"], tags, run_name=event["name"]).info.run_id
         record.set_run_id(run_id)
     params = [Param(key, text) for key, text in event["params"].items()]
     for start in range(0, len(params), BATCH):
         client.log_batch(run_id, params=params[start : start + BATCH])
+
+
+def _created_unheard(client: "MlflowClient", experiment: str, key: str) -> str | None:
+    """Return the run that a server made of this record before, when it was gone before it could say so."""
+    found = client.search_runs([experiment], f"tags.`{RECORD_TAG}` = '{key}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
 
 
 def _parent_run_id(client: "MlflowClient", event: Event) -> str | None:

@@ -112,6 +112,24 @@ def test_a_server_that_is_down_costs_nothing_and_is_told_later(
     assert list(all_records()) == []
 
 
+def test_a_run_whose_creation_was_done_but_not_heard_of_is_created_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    created = MlflowClient.create_run
+
+    def create_and_be_gone(*arguments: Any, **named: Any) -> None:
+        created(*arguments, **named)
+        raise ConnectionError("the server has been killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_run", create_and_be_gone)
+        track()
+    client = MlflowClient(store())
+    deliver_leftovers()
+    (experiment,) = client.search_experiments(filter_string="name = 'coronet'")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"loss": 1.0}
+
+
 def test_what_mlflow_refuses_does_not_hold_up_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     with StageRun("explain", {}) as run:
         run.metrics({"no@good": 1.0})
