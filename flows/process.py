@@ -173,17 +173,16 @@ class Descendants:
         """
         told: set[psutil.Process] = set()
         deadline = time.monotonic() + grace_s
-        while (living := self.look()) and time.monotonic() < deadline:
+        while (living := self.look()) and (now := time.monotonic()) < deadline + GRACE_S:
             pids = {process.pid for process in living}
-            for process in living - told:
+            for process in living:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    if process.ppid() not in pids:
+                    if now >= deadline:
+                        process.kill()
+                    elif process not in told and process.ppid() not in pids:
                         process.terminate()
                         told.add(process)
             time.sleep(POLL_S)
-        for process in self.look():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
 
 
 def _lives(process: psutil.Process) -> bool:
