@@ -44,7 +44,7 @@ def test_every_request_gets_an_answer_as_described(
     description: schemathesis.BaseSchema, path: str, method: str, mode: GenerationMode
 ) -> None:
     @given(case=description[path][method].as_strategy(generation_mode=mode))
-    @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=20, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case) -> None:
         case.call_and_validate(timeout=60)
 
