@@ -3,7 +3,11 @@
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.functional import gaussian_blur
+
+from coronet_core.without_compiler import compiler_left_out
+
+with compiler_left_out():
+    from torchvision.transforms.functional import gaussian_blur
 
 REACH = 4.0
 """Standard deviations at which the Gaussian is cut off."""

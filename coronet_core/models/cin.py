@@ -10,6 +10,7 @@ from coronet_core.cin_input import PLANES
 from coronet_core.classes import CLASSES
 from coronet_core.errors import WeightsError
 from coronet_core.options import CinInput
+from coronet_core.without_compiler import compiler_left_out
 
 FIRST_LAYER = "conv1.weight"
 COLOURS = 3
@@ -24,7 +25,8 @@ def build_cin(kind: CinInput = "residual_tensor") -> nn.Module:
     normalisation; the batch norm behind the first convolution takes up the scale. Another
     `kind` of input may have four channels.
     """
-    from torchvision.models import resnet18  # late: it takes seconds, and not every stage has a CIN
+    with compiler_left_out():
+        from torchvision.models import resnet18  # late: not every stage has a CIN
 
     cin: nn.Module = resnet18(weights=None, num_classes=len(CLASSES))
     n_channels = len(PLANES[kind])
@@ -40,7 +42,8 @@ def imagenet_backbone() -> dict[str, Tensor]:
 
     Raises WeightsError when they are neither cached nor reachable.
     """
-    from torchvision.models import ResNet18_Weights
+    with compiler_left_out():
+        from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.IMAGENET1K_V1
     try:
