@@ -56,6 +56,7 @@ class Outcome:
 
 def train(recipe: Recipe, ranks: Ranks = ALONE, resume: bytes | None = None) -> Outcome:
     """Train by `recipe`; without ranks it is the path of one process."""
+    torch.set_default_dtype(torch.float32)
     checkpoints: dict[int, bytes] = {}
 
     def on_epoch(end: EpochEnd) -> None:
@@ -126,20 +127,25 @@ def learner_of(recipe: Recipe, ranks: Ranks, folder: Path) -> Learner:
 
 
 def main() -> None:
-    """Train as the rank that the environment names; without one as a single process."""
-    recipe, out = Recipe(**json.loads(sys.argv[1])), Path(sys.argv[2])
+    """Train recipe after recipe as the rank that the environment names; without one as a single process.
+
+    Recipes share a process, whose start takes longer than they do, and so the number format.
+    """
+    recipes, out = [Recipe(**one) for one in json.loads(sys.argv[1])], Path(sys.argv[2])
     torch.set_num_threads(1)
-    if recipe.is_double:
+    if recipes[0].is_double:
         torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # images become double too
     ranks = ALONE
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
         ranks = Ranks(dist.get_rank(), dist.get_world_size())
     resume = Path(sys.argv[3]).read_bytes() if ranks.leads and len(sys.argv) > 3 else None
-    outcome = train(recipe, ranks, resume)
-    torch.save({"weights": outcome.weights, "history": outcome.history}, out.with_name(f"{out.name}.{ranks.rank}"))
-    if outcome.checkpoint is not None:
-        out.with_name(f"{out.name}.checkpoint").write_bytes(outcome.checkpoint)
+    for number, recipe in enumerate(recipes):
+        outcome = train(recipe, ranks, resume)
+        told = {"weights": outcome.weights, "history": outcome.history}
+        torch.save(told, out.with_name(f"{out.name}.{number}.{ranks.rank}"))
+        if outcome.checkpoint is not None:
+            out.with_name(f"{out.name}.checkpoint").write_bytes(outcome.checkpoint)
     if dist.is_initialized():
         dist.destroy_process_group()
 

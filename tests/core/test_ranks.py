@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from tests.core.rank_program import N_TRAINING, Recipe, learner_of, train
 Outcome = dict[str, Any]
 
 
-def run(out: Path, n_ranks: int, recipe: Recipe, checkpoint: Path | None = None) -> list[Outcome]:
-    """Train with `n_ranks` processes; returns what each of them has in the end."""
+def run(out: Path, n_ranks: int, recipes: list[Recipe], checkpoint: Path | None = None) -> list[list[Outcome]]:
+    """Train with `n_ranks` processes; returns, by recipe, what each of them has in the end."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(n_ranks)] if n_ranks > 1 else []
-    given = [json.dumps(asdict(recipe)), str(out), *([] if checkpoint is None else [str(checkpoint)])]
+    told = json.dumps([asdict(recipe) for recipe in recipes])
+    given = [told, str(out), *([] if checkpoint is None else [str(checkpoint)])]
     finished = subprocess.run(
         [sys.executable, "-W", "error::FutureWarning", *launcher, "-m", "tests.core.rank_program", *given],
         cwd=PROJECT,
@@ -42,7 +43,10 @@ def run(out: Path, n_ranks: int, recipe: Recipe, checkpoint: Path | None = None)
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    return [torch.load(out.with_name(f"{out.name}.{rank}")) for rank in range(n_ranks)]
+    return [
+        [torch.load(out.with_name(f"{out.name}.{number}.{rank}")) for rank in range(n_ranks)]
+        for number in range(len(recipes))
+    ]
 
 
 def largest_difference(one: Outcome, other: Outcome) -> float:
@@ -50,20 +54,34 @@ def largest_difference(one: Outcome, other: Outcome) -> float:
     return max(float((mine.double() - yours.double()).abs().max()) for mine, yours in pairs)
 
 
-@pytest.mark.parametrize(
-    ("network", "batch_size", "side_px", "tolerance"),
-    [
-        ("autoencoder", 3, 64, 1e-9),  # 8 images: batches of 3, 3 and 2; a rank has 1 or 2 of them
-        ("autoencoder", 1, 64, 1e-8),  # one of the ranks has none
-        ("cin", 3, 64, 1e-9),
-        ("cin", 1, 128, 1e-9),  # at 64 px the last batch norms have 4 values, and magnify the order of sums
-    ],
-)
-def test_two_ranks_train_the_weights_of_one_process_in_float64(
-    tmp_path: Path, network: str, batch_size: int, side_px: int, tolerance: float
-) -> None:
-    recipe = Recipe(network=network, is_double=True, batch_size=batch_size, epochs=3, side_px=side_px)
-    alone, (leader, follower) = run(tmp_path / "one", 1, recipe)[0], run(tmp_path / "two", 2, recipe)
+Compared = dict[Recipe, tuple[Outcome, list[Outcome]]]
+"""By recipe, what one process has in the end and what each of two ranks has."""
+
+
+def compared(folder: Path, recipes: list[Recipe]) -> Compared:
+    alone, ranks = (run(folder / str(n_ranks), n_ranks, recipes) for n_ranks in (1, 2))
+    return {recipe: (one[0], two) for recipe, one, two in zip(recipes, alone, ranks, strict=True)}
+
+
+DOUBLES = {
+    Recipe(network="autoencoder", is_double=True, batch_size=3, epochs=3): 1e-9,  # 8 images: batches of 3, 3 and 2
+    Recipe(network="autoencoder", is_double=True, batch_size=1, epochs=3): 1e-8,  # one of the ranks has none
+    Recipe(network="cin", is_double=True, batch_size=3, epochs=3): 1e-9,
+    # at 64 px the last batch norms would have 4 values of one image, and magnify the order of sums
+    Recipe(network="cin", is_double=True, batch_size=1, epochs=3, side_px=128): 1e-9,
+}
+"""Tolerances by recipe."""
+
+
+@pytest.fixture(scope="module")
+def doubles(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    return compared(tmp_path_factory.mktemp("doubles"), list(DOUBLES))
+
+
+@pytest.mark.parametrize("recipe", DOUBLES, ids=lambda recipe: f"{recipe.network}-{recipe.batch_size}")
+def test_two_ranks_train_the_weights_of_one_process_in_float64(doubles: Compared, recipe: Recipe) -> None:
+    tolerance = DOUBLES[recipe]
+    alone, (leader, follower) = doubles[recipe]
     assert list(leader["weights"]) == list(alone["weights"])
     assert largest_difference(leader, alone) < tolerance
     assert largest_difference(leader, follower) == 0
@@ -72,11 +90,18 @@ def test_two_ranks_train_the_weights_of_one_process_in_float64(
         assert mine == pytest.approx(yours, rel=100 * tolerance, abs=100 * tolerance)
 
 
-@pytest.mark.parametrize("network", ["autoencoder", "cin"])
-def test_in_float32_two_ranks_differ_from_one_process_by_rounding_alone(tmp_path: Path, network: str) -> None:
-    recipe = Recipe(network=network, is_double=False, batch_size=4, epochs=3)
-    alone, (leader, _) = run(tmp_path / "one", 1, recipe)[0], run(tmp_path / "two", 2, recipe)
-    parameters = dict((FPAE() if network == "autoencoder" else build_cin()).named_parameters())
+SINGLES = [Recipe(network=network, is_double=False, batch_size=4, epochs=3) for network in ("autoencoder", "cin")]
+
+
+@pytest.fixture(scope="module")
+def singles(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    return compared(tmp_path_factory.mktemp("singles"), SINGLES)
+
+
+@pytest.mark.parametrize("recipe", SINGLES, ids=lambda recipe: recipe.network)
+def test_in_float32_two_ranks_differ_from_one_process_by_rounding_alone(singles: Compared, recipe: Recipe) -> None:
+    alone, (leader, _) = singles[recipe]
+    parameters = dict((FPAE() if recipe.network == "autoencoder" else build_cin()).named_parameters())
     for name in parameters:
         torch.testing.assert_close(leader["weights"][name], alone["weights"][name], atol=0.02, rtol=0)
     first, first_alone = leader["history"][0], alone["history"][0]
@@ -84,11 +109,13 @@ def test_in_float32_two_ranks_differ_from_one_process_by_rounding_alone(tmp_path
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
-def test_training_goes_on_with_another_number_of_ranks(tmp_path: Path, before: int, after: int) -> None:
-    settings = {"network": "autoencoder", "is_double": True, "batch_size": 3}
-    undisturbed = run(tmp_path / "undisturbed", 1, Recipe(**settings, epochs=3))[0]
-    run(tmp_path / "begun", before, Recipe(**settings, epochs=1, stop_after=1))
-    resumed = run(tmp_path / "resumed", after, Recipe(**settings, epochs=3), tmp_path / "begun.checkpoint")[0]
+def test_training_goes_on_with_another_number_of_ranks(
+    tmp_path: Path, doubles: Compared, before: int, after: int
+) -> None:
+    recipe = next(iter(DOUBLES))
+    undisturbed, _ = doubles[recipe]
+    run(tmp_path / "begun", before, [replace(recipe, epochs=1, stop_after=1)])
+    ((resumed, *_),) = run(tmp_path / "resumed", after, [recipe], tmp_path / "begun.checkpoint")
     assert largest_difference(resumed, undisturbed) < 1e-9
     assert len(resumed["history"]) == 3
 

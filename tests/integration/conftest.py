@@ -27,13 +27,12 @@ TINY: dict[str, dict[str, Any]] = {
         "shard_images": 10,
     },
     "autoencoder": {"epochs": 4, "batch_size": 2},
-    "residuals": {"shard_images": 10},
+    "residuals": {"shard_images": 2},
     "cin": {"epochs": 2},
     "explain": {
+        "methods": ["perturbation", "grad_cam"],
         "boxed_images": 1,
         "perturbation": {"iterations": 2, "mask_size_px": 8},
-        "occlusion": {"window_px": 32, "stride_px": 32},
-        "integrated_gradients": {"steps": 2},
         "measures": {"deletion_steps": 2, "randomisation_images": 1},
     },
     "audit": {"probe_images": 4},
@@ -116,6 +115,24 @@ class Project:
                     values[section][key] = value
         with path.open("w") as file:
             yaml.dump(values, file)
+
+    def forget(self, stage: str) -> None:
+        """Have `stage` to be run again: DVC knows of no run of it."""
+        lock, yaml = self.folder / "dvc.lock", YAML()
+        content = yaml.load(lock.read_text())
+        content["stages"].pop(stage, None)
+        with lock.open("w") as file:
+            yaml.dump(content, file)
+        shutil.rmtree(self.folder / ".dvc" / "cache" / "runs", ignore_errors=True)  # it may have none
+
+    def borrow_runs(self, finished: "Project", but: str) -> None:
+        """Let DVC restore what the finished project has made, wherever its deps are the same, `but` the stage's."""
+        cache = self.folder / ".dvc" / "cache"
+        shutil.copytree(finished.folder / ".dvc" / "cache", cache)
+        own = [path for path in (cache / "runs").rglob("*") if path.is_file() and f"tasks {but}" in path.read_text()]
+        assert own
+        for path in own:
+            shutil.rmtree(path.parent)  # of this run alone
 
 
 def make_project(folder: Path) -> Project:

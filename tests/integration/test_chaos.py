@@ -7,7 +7,6 @@ kills, `CORONET_KILLS_SEED` for others.
 
 import os
 import random
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,6 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from ruamel.yaml import YAML
 
 from flows.server import free_port
 from tests.integration.conftest import Project, copy_of
@@ -113,15 +111,6 @@ class Site:
         found = [self.request("POST", f"{kind}/filter", **{kind: wanted}) for kind in ("flow_runs", "task_runs")]
         return [f"{run['name']}: {run['state_name']}" for runs in found for run in runs]
 
-    def forget(self, stage: str) -> None:
-        """Have `stage` to be run again: DVC knows of no run of it."""
-        lock, yaml = self.host.folder / "dvc.lock", YAML()
-        content = yaml.load(lock.read_text())
-        content["stages"].pop(stage, None)
-        with lock.open("w") as file:
-            yaml.dump(content, file)
-        shutil.rmtree(self.host.folder / ".dvc" / "cache" / "runs", ignore_errors=True)  # it may have none
-
     def weights(self) -> list[bytes]:
         return [(self.host.folder / "models" / f"{name}.safetensors").read_bytes() for name in WEIGHTS]
 
@@ -174,7 +163,7 @@ def strike(site: Site, kill: Kill, run_id: str) -> None:
 @pytest.mark.parametrize("number", range(1, KILLS + 1))
 def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: list[bytes], number: int) -> None:
     kill = kills(KILLS, SEED)[number - 1]
-    site.forget(kill.stage)
+    site.host.forget(kill.stage)
     run_id = site.start_run()
     strike(site, kill, run_id)
     state = site.end_of(run_id)
@@ -191,7 +180,7 @@ def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: lis
 def test_a_run_whose_host_is_gone_is_marked_as_crashed_and_the_next_one_goes_on(
     site: Site, undisturbed: list[bytes]
 ) -> None:
-    site.forget("train_cin")
+    site.host.forget("train_cin")
     run_id = site.start_run()
     begun = until(lambda: site.processes(run_id, "tasks", "train_cin"))
     assert begun, site.told()
