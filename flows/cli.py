@@ -56,9 +56,11 @@ def run(
 
 @app.command()
 def up(
-    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's page.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's page.")] = 5000,
-    worker_port: Annotated[int, typer.Option(help="Port on which the worker says that it is well.")] = 8080,
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Prefect's page.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MLflow's page.")] = 5000,
+    worker_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on which the worker says that it is well.")
+    ] = 8080,
 ) -> None:
     """Start what one machine needs (Prefect and MLflow servers, a worker), deploy, show the addresses; until Ctrl-C."""
     from flows.up import up as start

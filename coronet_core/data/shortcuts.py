@@ -15,7 +15,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
-from coronet_core.cores import usable_cores
 from coronet_core.shards import Shards
 
 FOLDS: Final = 5
@@ -83,7 +82,7 @@ def predicted(
         min_samples_leaf=5,
         class_weight="balanced_subsample",
         random_state=seed,
-        n_jobs=usable_cores(),
+        n_jobs=1,  # its threads reset each other's filters of warnings, until each tree warns
     )
     model.fit(seen, labels)
     probability = np.zeros((len(seen_later), len(CLASSES)))

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,18 +109,24 @@ def store_of(host: Host) -> Path:
 
 
 @contextmanager
-def working(host: Host) -> Iterator["subprocess.Popen[str]"]:
-    """A worker of the queue on `host`."""
-    worker = host.start(
-        *("prefect", "worker", "start", "--pool", "coronet", "--type", "process", "--work-queue", QUEUE),
-        start_new_session=True,
-    )
+def working(host: Host) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker of the queue on `host`; what it says goes to a file, for a full pipe would hold up its stages."""
+    command = ("prefect", "worker", "start", "--pool", "coronet", "--type", "process", "--work-queue", QUEUE)
+    with (host.folder.parent / "worker.log").open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=host.folder,
+            env=host.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         yield worker
     finally:
         if worker.poll() is None:
             end_group(worker)
-        worker.communicate()
+        worker.wait()
 
 
 @pytest.fixture(scope="module")
