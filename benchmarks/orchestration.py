@@ -31,32 +31,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.project import copy_project, environment_of
+from benchmarks.project import copy_project, environment_of, run_python, time_stages
 from flows.graph import read_graph
 
 AUTOENCODERS = ("train_autoencoder@healthy", "train_autoencoder@pneumonia")
 RESULTS = Path(__file__).with_name("orchestration.json")
 SPAN = re.compile(r"- (\S+) +Completed +from +([\d.]+) s to +([\d.]+) s")
 """A line of the flow's summary: a stage, and when its task began and ended."""
-TIMED = "python -m benchmarks.timed"
 IDLE_ROUNDS = 3
-
-
-def run(folder: Path, *command: str) -> tuple[str, float]:
-    """Run a module in a copy; returns what it said, and the seconds that it took."""
-    began = time.monotonic()
-    finished = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=environment_of(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if finished.returncode != 0:
-        sys.exit(f"{' '.join(command)} has failed:\n{finished.stdout[-3000:]}")
-    return finished.stdout, time.monotonic() - began
 
 
 def critical_path_s(folder: Path, seconds: dict[str, float]) -> tuple[float, list[str]]:
@@ -74,15 +56,9 @@ def command_seconds(folder: Path) -> dict[str, float]:
     return {path.name: float(path.read_text()) for path in (folder / ".coronet" / "timed").iterdir()}
 
 
-def time_commands(folder: Path) -> None:
-    """Have the copy's stages write down how long their commands take."""
-    path = folder / "dvc.yaml"
-    path.write_text(path.read_text().replace("cmd: python -m tasks ", f"cmd: {TIMED} "))
-
-
 def measure_flow(folder: Path) -> dict[str, Any]:
     """Run the flow in a fresh copy."""
-    said, wall_s = run(folder, "flows", "run")
+    said, wall_s = run_python(folder, "-m", "flows", "run")
     spans = {name: (float(begin), float(end)) for name, begin, end in SPAN.findall(said)}
     tasks = {name: end - begin for name, (begin, end) in spans.items()}
     length_s, chain = critical_path_s(folder, tasks)
@@ -104,7 +80,7 @@ def measure_flow(folder: Path) -> dict[str, Any]:
 
 def measure_sharing(folder: Path, rounds: int) -> dict[str, Any]:
     """Train both autoencoders at once, in turns with each number of stages to a GPU."""
-    run(folder, "dvc", "repro", "build_split")
+    run_python(folder, "-m", "dvc", "repro", "build_split")
     seconds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):
         for per_gpu, taken in seconds.items():
@@ -159,11 +135,11 @@ def main() -> None:
         if chosen.gpu_sharing:
             found = measure_sharing(flow, chosen.rounds)
         else:
-            time_commands(flow)
+            time_stages(flow, "benchmarks.timed")
             found = measure_flow(flow)
-            found["nothing_to_do_s"] = [run(flow, "flows", "run")[1] for _ in range(IDLE_ROUNDS)]
+            found["nothing_to_do_s"] = [run_python(flow, "-m", "flows", "run")[1] for _ in range(IDLE_ROUNDS)]
             if chosen.plain:
-                found["plain_s"] = run(plain, "dvc", "repro")[1]
+                found["plain_s"] = run_python(plain, "-m", "dvc", "repro")[1]
                 found["flow_to_plain"] = found["wall_s"] / found["plain_s"]
     found |= {"load": os.getloadavg(), "cores": os.cpu_count()}
     print(json.dumps(found, indent=2))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
@@ -29,3 +30,29 @@ def environment_of(folder: Path) -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1",
     }
     return kept | own | {"PATH": path, "PYTHONPATH": str(folder), "COLUMNS": "200"}
+
+
+def run_python(folder: Path, *arguments: str, **variables: str) -> tuple[str, float]:
+    """Run this Python in a copy, `variables` added to its environment; returns what it said, and the seconds it took.
+
+    Ends the benchmark when it fails.
+    """
+    began = time.monotonic()
+    finished = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment_of(folder) | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if finished.returncode != 0:
+        sys.exit(f"{' '.join(arguments)} has failed:\n{finished.stdout[-3000:]}")
+    return finished.stdout, time.monotonic() - began
+
+
+def time_stages(folder: Path, module: str) -> None:
+    """Have the copy's stages run by `module`, which does what `python -m tasks` does and notes how long it took."""
+    path = folder / "dvc.yaml"
+    path.write_text(path.read_text().replace("cmd: python -m tasks ", f"cmd: python -m {module} "))

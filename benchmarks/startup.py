@@ -7,37 +7,23 @@ do without: an empty Python and one that imports torch. Medians, smallest and la
 """
 
 import argparse
+import contextlib
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from ruamel.yaml import YAML
 
-from benchmarks.project import copy_project, environment_of
+from benchmarks.project import copy_project, run_python, time_stages
+from flows.graph import read_graph
 from tasks.files import write_json
 from tasks.tracking.run import DELIVERED_VARIABLE
 
 RESULTS: Final = Path(__file__).with_name("startup.json")
-TIMED: Final = "python -m benchmarks.timed_work"
 RUN: Final = ("-m", "flows", "run")
 TORCH: Final = "Python that imports torch"
-STAGES: Final = (
-    "build_split",
-    "train_autoencoder@healthy",
-    "materialize_residuals",
-    "train_cin",
-    "calibrate",
-    "evaluate",
-    "audit",
-    "explain",
-    "report",
-    "package",
-)
 
 
 def prepare(folder: Path) -> None:
@@ -50,25 +36,12 @@ def prepare(folder: Path) -> None:
     params["autoencoder"]["epochs"] = params["cin"]["epochs"] = params["explain"]["perturbation"]["iterations"] = 1
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
-    stages = folder / "dvc.yaml"
-    stages.write_text(stages.read_text().replace("cmd: python -m tasks ", f"cmd: {TIMED} "))
+    time_stages(folder, "benchmarks.timed_work")
 
 
-def seconds(folder: Path, *command: str, **variables: str) -> float:
-    """Return how long a command of this Python takes in `folder`; `variables` are added to its environment."""
-    began = time.monotonic()
-    finished = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=environment_of(folder) | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if finished.returncode != 0:
-        sys.exit(f"{' '.join(command)} has failed:\n{finished.stdout[-3000:]}")
-    return time.monotonic() - began
+def seconds(folder: Path, *arguments: str, **variables: str) -> float:
+    """Return how long this Python takes in `folder`; `variables` are added to its environment."""
+    return run_python(folder, *arguments, **variables)[1]
 
 
 def own_seconds(folder: Path, stage: str) -> float:
@@ -87,8 +60,10 @@ def measures(folder: Path) -> dict[str, Callable[[], float]]:
         "dvc status": ("-m", "dvc", "status"),
         "coronet run, nothing to do": RUN,
     }
+    with contextlib.chdir(folder):
+        stages = [stage.name for stage in read_graph()]
     return {name: lambda command=command: seconds(folder, *command) for name, command in commands.items()} | {
-        f"{stage}, own time": lambda stage=stage: own_seconds(folder, stage) for stage in STAGES
+        f"{stage}, own time": lambda stage=stage: own_seconds(folder, stage) for stage in stages
     }
 
 

@@ -82,7 +82,7 @@ def predicted(
         min_samples_leaf=5,
         class_weight="balanced_subsample",
         random_state=seed,
-        n_jobs=1,  # its threads reset each other's filters of warnings, until each tree warns
+        n_jobs=1,  # several threads would reset each other's filters of warnings, until each tree warns
     )
     model.fit(seen, labels)
     probability = np.zeros((len(seen_later), len(CLASSES)))
