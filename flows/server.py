@@ -1,5 +1,6 @@
 """Servers that flows need, as processes that end with the one that started them, even by `kill -9`."""
 
+import functools
 import os
 import socket
 import subprocess
@@ -92,9 +93,15 @@ def _wait_until_healthy(process: "subprocess.Popen[str]", health: str, log: Path
 def is_healthy(health: str) -> bool:
     """Whether a server answers 200 at this address."""
     try:
-        return httpx.get(health, timeout=5).status_code == httpx.codes.OK
+        return _client().get(health).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
+
+
+@functools.cache
+def _client() -> httpx.Client:
+    """One for all questions: each client first reads the machine's certificates, at the cost of the starting server."""
+    return httpx.Client(timeout=5)
 
 
 def free_port() -> int:

@@ -22,8 +22,9 @@ MIN_FOLDS: Final = 2
 BORDER_CELLS: Final = 16
 """The image is cut into this many cells a side; the outermost of them are its border."""
 IMAGES_AT_ONCE: Final = 1024
+CHANCE_AUC: Final = 0.5
 TELLING_AUC: Final = 0.8
-"""ROC-AUC from which on a class counts as recognisable; 0.5 is chance."""
+"""ROC-AUC from which on a class counts as recognisable."""
 
 
 def features(images: pd.DataFrame, stack: Shards | None) -> dict[str, NDArray[np.float64]]:
@@ -55,13 +56,16 @@ def _borders(stack: Shards) -> NDArray[np.float64]:
 def recognisability(seen: NDArray[np.float64], images: pd.DataFrame, seed: int) -> dict[str, float] | None:
     """Return for each class the cross-validated ROC-AUC, against the rest, of a classifier that sees `seen` (n, k).
 
-    Patients are kept apart in the folds. None if a class has too few patients to cross-validate.
+    Patients are kept apart in the folds. What is the same for all images is chance: there is nothing to learn from it.
+    None if a class has too few patients to cross-validate.
     """
     labels, patients = images["label"].to_numpy(), images["patient_group"].to_numpy()
     rarest = images.groupby("label")["patient_group"].nunique().reindex(CLASSES, fill_value=0).min()
     n_folds = min(FOLDS, int(rarest))
     if n_folds < MIN_FOLDS:
         return None
+    if (seen == seen[0]).all():
+        return dict.fromkeys(CLASSES, CHANCE_AUC)
     probability = np.zeros((len(labels), len(CLASSES)))
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     for train, test in folds.split(seen, labels, patients):

@@ -91,6 +91,12 @@ def test_patients_are_kept_apart(images: pd.DataFrame) -> None:
     assert max(found.values()) < 0.8
 
 
+def test_what_is_the_same_for_all_images_is_chance(images: pd.DataFrame) -> None:
+    """Pooled over folds of unequal shares, what a classifier without input answers would look better or worse."""
+    images = images.head(len(images) - 7).assign(source="one")
+    assert aucs(images, "source") == {"healthy": 0.5, "pneumonia": 0.5, "covid19": 0.5}
+
+
 def test_too_few_patients_are_not_cross_validated(images: pd.DataFrame) -> None:
     images.loc[images["label"] == "covid19", "patient_group"] = "one"
     assert recognisability(features(images, None)["source"], images, seed=1) is None

@@ -37,6 +37,17 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "audit": {"probe_images": 4},
 }
+LIGHT: dict[str, dict[str, Any]] = {
+    "evaluate": {"bootstrap_replicates": 100},
+    "audit": {"probe_images": 1},
+    "explain": {
+        "boxed_images": 0,
+        "methods": ["perturbation"],
+        "perturbation": {"iterations": 1},
+        "measures": {"deletion_steps": 2, "repeat_seeds": 0, "randomisation_images": 0},
+    },
+}
+"""For runs that are about something else than figures and maps."""
 SOURCES = (
     "coronet_core",
     "tasks",

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from flows.server import QUIET
 from tests.integration.conftest import Project, with_this_interpreter_first
+
+HTTP = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+"""Asks servers, some of which are killed: no connection is kept. One for all: each reads the machine's certificates."""
 
 
 @dataclass(frozen=True)

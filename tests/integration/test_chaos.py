@@ -19,7 +19,7 @@ import pytest
 
 from flows.server import free_port
 from tests.integration.conftest import Project, copy_of
-from tests.integration.hosts import Host, Service, served
+from tests.integration.hosts import HTTP, Host, Service, served
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(7200)]
 KILLS = int(os.environ.get("CORONET_KILLS", "4"))
@@ -69,7 +69,7 @@ class Site:
 
     def request(self, method: str, path: str, **body: Any) -> Any:
         for _ in range(10):
-            answer = httpx.request(method, f"{self.api}/{path}", json=body or None, timeout=30)
+            answer = HTTP.request(method, f"{self.api}/{path}", json=body or None)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # what SQLite does when it is busy
                 break
             time.sleep(1)

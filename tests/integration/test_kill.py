@@ -18,7 +18,7 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.shards import Shards
 from flows.server import free_port
 from tasks.paths import IMAGES, MANIFEST
-from tests.integration.conftest import Project, make_project
+from tests.integration.conftest import LIGHT, Project, make_project
 from tests.integration.hosts import Host, served
 
 pytestmark = pytest.mark.integration
@@ -68,8 +68,9 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     assert weights(project) == undisturbed
 
 
-def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project]) -> None:
+def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project], finished: Project) -> None:
     project = new_project()
+    project.borrow_runs(finished, but="train_autoencoder")
     with project.start("flows.retrain", start_new_session=True) as flow:
         wait_for_epoch(flow)
         children = psutil.Process(flow.pid).children(recursive=True)
@@ -82,18 +83,19 @@ def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Pr
 
 
 def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
-    new_project: Callable[[], Project], undisturbed: list[bytes]
+    new_project: Callable[[], Project], finished: Project, undisturbed: list[bytes]
 ) -> None:
     project = new_project()
+    project.borrow_runs(finished, but="train_autoencoder")
     with project.start("dvc", "repro", TARGET) as dvc:
         wait_for_epoch(dvc)
         for process in stage_processes(project.folder):
             process.kill()
         dvc.communicate()
         assert dvc.returncode != 0
-    finished = project.run("dvc", "repro", TARGET)
-    assert finished.returncode == 0, finished.stdout
-    assert re.search(r"resuming after epoch [23] of 4", finished.stdout)
+    again = project.run("dvc", "repro", TARGET)
+    assert again.returncode == 0, again.stdout
+    assert re.search(r"resuming after epoch [23] of 4", again.stdout)
     assert weights(project) == undisturbed
 
 
@@ -173,6 +175,7 @@ def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
     store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts", "--workers", "1")
     tracking = ("mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port))
     host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
+    host.set_params(LIGHT)
     with served(tmp_path / "mlflow", f"{address}/health", *tracking) as server:
         with host.start(*command) as process:
             wait_for_epoch(process)

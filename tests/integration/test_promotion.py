@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -13,7 +12,7 @@ from coronet_core.classes import CLASSES
 from flows.server import free_port
 from tasks.promotion.log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
-from tests.integration.hosts import Host, served
+from tests.integration.hosts import HTTP, Host, served
 
 pytestmark = pytest.mark.integration
 ANYTHING = {
@@ -75,7 +74,7 @@ class Team:
         """A version as MLflow's server has it: by its number or, if that is no number, its alias."""
         kind, key = ("model-versions/get", "version") if name.isdigit() else ("registered-models/alias", "alias")
         address = f"{self.mlflow}/api/2.0/mlflow/{kind}"
-        answer = httpx.get(address, params={"name": "coronet", key: name}, timeout=30).raise_for_status()
+        answer = HTTP.get(address, params={"name": "coronet", key: name}).raise_for_status()
         found: dict[str, Any] = answer.json()["model_version"]
         return found | {"tags": {tag["key"]: tag["value"] for tag in found["tags"]}}
 
@@ -87,7 +86,7 @@ class Team:
         """The first of Prefect's flow runs that has come so far."""
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
-            runs = httpx.post(f"{self.prefect}/flow_runs/filter", json={}, timeout=30).raise_for_status().json()
+            runs = HTTP.post(f"{self.prefect}/flow_runs/filter", json={}).raise_for_status().json()
             if found := [run for run in runs if reached(run)]:
                 run: dict[str, Any] = found[0]
                 return run
@@ -148,7 +147,7 @@ def test_a_worse_one_is_refused_with_the_reason(team: Team) -> None:
 
 @pytest.mark.usefixtures("better")
 def test_prefect_has_the_decision_as_artifacts(team: Team) -> None:
-    found = httpx.post(f"{team.prefect}/artifacts/filter", json={}, timeout=30).raise_for_status().json()
+    found = HTTP.post(f"{team.prefect}/artifacts/filter", json={}).raise_for_status().json()
     texts = {one["key"]: one["data"] for one in found}
     assert {"promotion", "promotion-figures"} <= set(texts)
     assert any(one["key"] == "promotion" and one["data"].startswith("### Version 1: refused") for one in found)
@@ -214,7 +213,7 @@ def test_a_person_promotes_by_the_form_on_the_page(team: Team) -> None:
     with team.host.python(FLOW_THAT_ASKS) as process:
         run = team.flow_run(lambda run: run["state_type"] == "PAUSED")
         answer = {"promote": True, "name": "the reader on duty", "comment": "Seen the figures."}
-        httpx.post(f"{team.prefect}/flow_runs/{run['id']}/resume", json={"run_input": answer}, timeout=30)
+        HTTP.post(f"{team.prefect}/flow_runs/{run['id']}/resume", json={"run_input": answer})
         output, _ = process.communicate()
     assert output.splitlines()[-1] == "Promoted", output
     tags = team.version("2")["tags"]

@@ -23,22 +23,12 @@ from ruamel.yaml import YAML
 from flows.server import QUIET, free_port
 from tasks.paths import CIN_WEIGHTS, METRICS, SPLIT
 from tasks.registry.signature import input_example
-from tests.integration.conftest import make_project
+from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import Host, served
 from tests.integration.postgres import postgres_server
 from tests.integration.s3 import S3Server, s3_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]  # the fixture is a whole run
-LIGHT: dict[str, dict[str, Any]] = {
-    "evaluate": {"bootstrap_replicates": 100},
-    "audit": {"probe_images": 1},
-    "explain": {
-        "boxed_images": 0,
-        "methods": ["perturbation"],
-        "perturbation": {"iterations": 1},
-        "measures": {"deletion_steps": 2, "repeat_seeds": 0, "randomisation_images": 0},
-    },
-}
 STAGES = ("build_split", "train_autoencoder@healthy", "train_autoencoder@pneumonia", "train_cin", "evaluate", "report")
 
 

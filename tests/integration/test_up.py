@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import httpx
 import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -23,8 +22,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from benchmarks.browser import chromium, rendered
 from flows.server import free_port
 from flows.stages import limited_tags
-from tests.integration.conftest import make_project
-from tests.integration.hosts import Host, end_group
+from tests.integration.conftest import LIGHT, make_project
+from tests.integration.hosts import HTTP, Host, end_group
 from tests.integration.postgres import postgres_server
 
 pytestmark = pytest.mark.integration
@@ -71,10 +70,10 @@ class Up:
     process: "subprocess.Popen[str]"
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.api}/{path}", timeout=30).raise_for_status().json()
+        return HTTP.get(f"{self.api}/{path}").raise_for_status().json()
 
     def post(self, path: str, **body: Any) -> Any:
-        return httpx.post(f"{self.api}/{path}", json=body, timeout=30).raise_for_status().json()
+        return HTTP.post(f"{self.api}/{path}", json=body).raise_for_status().json()
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
         found = self.get(f"deployments/name/{deployment}")
@@ -118,6 +117,8 @@ def up(tmp_path_factory: pytest.TempPathFactory, webhook: Listener, database: st
         "CORONET_WEBHOOK_URL": webhook.url,
     }
     host = Host(make_project(tmp_path_factory.mktemp("up") / "coronet").folder, variables)
+    host.set_params(LIGHT)
+    host.git("commit", "-qam", "light")
     ports = ("--prefect-port", prefect, "--mlflow-port", mlflow, "--worker-port", free_port())
     process = host.start("flows", "up", *map(str, ports), start_new_session=True)
     told = [process.stdout.readline() for _ in range(3)] if process.stdout else []
@@ -203,12 +204,12 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     schedule = deployment["schedules"][0]["id"]
     every_minute = {"cron": "* * * * *", "timezone": "UTC"}
     path = f"{up.api}/deployments/{deployment['id']}/schedules/{schedule}"
-    httpx.patch(path, json={"active": True, "schedule": every_minute}, timeout=30).raise_for_status()
+    HTTP.patch(path, json={"active": True, "schedule": every_minute}).raise_for_status()
     wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"name": {"any_": ["Up to date"]}}}
     deadline = time.monotonic() + PATIENCE_S
     while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
         time.sleep(2)
-    httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
+    HTTP.patch(path, json={"active": False}).raise_for_status()
     assert found, up.runs_of(deployment["id"])
     assert all(one["auto_scheduled"] for one in found)
 

@@ -28,6 +28,7 @@ from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
 from tests.core.test_dicom import SECRETS, dicom, saved
 
+pytestmark = pytest.mark.usefixtures("mlflow_store")
 RAW = Path("data/raw/xray")
 
 
@@ -43,7 +44,6 @@ def add_patients(numbers: range, suffix: str = ".png") -> None:
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """A function that builds the split of a project with eight patients of each class, and returns its report."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     add_patients(range(8))
     params = read_params(PROJECT / "params.yaml")
     source = ImageFolderSource(

@@ -21,16 +21,16 @@ NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
+    assert mlflow_store == store()
     for variable in (PARENT_VARIABLE, PARENT_RUN_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
 
 
 def store() -> str:
-    """The store of this test: MLflow keeps one open for each name, so names must differ."""
+    """The store of this test."""
     return f"sqlite:///{Path.cwd()}/mlflow.db"
 
 
