@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tasks.__main__ import main
+from tasks.collector import imports_spared
 
 
 def note_work(stage: str, note: Path) -> None:
@@ -27,5 +27,7 @@ def note_work(stage: str, note: Path) -> None:
 
 
 if __name__ == "__main__":
+    with imports_spared():
+        from tasks.command import main
     note_work(sys.argv[1], Path(".coronet", "timed", "@".join(sys.argv[1:])))
     sys.exit(main())

@@ -1,94 +1,10 @@
 """`python -m tasks STAGE [ITEM]`: what `dvc.yaml` runs. One line on standard error says what went wrong."""
 
-import argparse
-import importlib
-import signal
 import sys
-from dataclasses import asdict
 
-from coronet_core.errors import CoroNetError
-from tasks.edge import exit_code
-from tasks.orphans import die_with_parent
-from tasks.params.file import read_params
-from tasks.params.schema import Params
-from tasks.paths import MANIFEST
-from tasks.ranks import NO_GROUP, Seat, exit_code_of_rank, is_rank, joined
-from tasks.stage import StageContext
-from tasks.tracking.delivery import deliver_leftovers
-from tasks.tracking.run import StageRun, is_delivered_elsewhere
-from tasks.tracking.silent import SilentRun
-
-STAGES = {
-    "build_split": ["data"],
-    "train_autoencoder": ["autoencoder"],
-    "materialize_residuals": ["residuals"],
-    "train_cin": ["cin"],
-    "calibrate": ["calibrate"],
-    "evaluate": ["evaluate"],
-    "audit": ["audit"],
-    "explain": ["explain"],
-    "report": [],
-    "package": [],
-}
-"""The stages and the sections of the params that MLflow is told with them."""
-PARALLEL = ("train_autoencoder", "train_cin")
-"""The stages that may run as several processes that train together."""
-ITEMS = {"train_autoencoder": ("healthy", "pneumonia")}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a stage; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tasks", description="Run one stage of the DAG.")
-    parser.add_argument("stage", choices=list(STAGES))
-    parser.add_argument("item", nargs="?", help="which autoencoder: healthy or pneumonia")
-    options = parser.parse_args(arguments)
-    if options.item not in ITEMS.get(options.stage, (None,)):
-        allowed = " or ".join(ITEMS.get(options.stage, ("no item",)))
-        parser.error(f"{options.stage} takes {allowed}, not {options.item or 'none'}")
-    die_with_parent()
-    if is_rank():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the launcher's affair: no traceback of each rank
-        return exit_code_of_rank(lambda: run_as_rank(options.stage, options.item))
-    return exit_code(lambda: run_stage(options.stage, options.item))
-
-
-def run_as_rank(stage: str, item: str | None) -> None:
-    """Run a stage together with the other processes that torchrun has started."""
-    if stage not in PARALLEL:
-        raise CoroNetError(f"{stage} runs in one process. Start it without torchrun.")
-    params = read_params()
-    with joined(params) as seat:
-        run_here(stage, item, params, seat)
-
-
-def run_stage(stage: str, item: str | None) -> None:
-    """Run a stage in this process or, if the params say so, in several that it launches."""
-    params = read_params()
-    if params.training_processes == 1 or stage not in PARALLEL:
-        run_here(stage, item, params, NO_GROUP)
-    else:
-        from tasks.launch import launch
-
-        launch(name_of(stage, item), [stage] if item is None else [stage, item], params)
-
-
-def name_of(stage: str, item: str | None) -> str:
-    """Return what DVC calls a stage with its item."""
-    return stage if item is None else f"{stage}@{item}"
-
-
-def run_here(stage: str, item: str | None, params: Params, seat: Seat) -> None:
-    """Run a stage in this process and, if it leads its group, track it."""
-    name = name_of(stage, item)
-    told = {section: asdict(params)[section] for section in STAGES[stage]} | {"seed": params.seed}
-    module = importlib.import_module(f"tasks.{stage}")  # late, so that a stage loads only what it needs
-    with StageRun(name, told) if seat.ranks.leads else SilentRun() as tracking:
-        context = StageContext(name=name, params=params, tracking=tracking, seat=seat)
-        module.run(context, *([] if item is None else [item]))
-        tracking.dataset(MANIFEST)
-    if seat.ranks.leads and not is_delivered_elsewhere():
-        deliver_leftovers()
-
+from tasks.collector import imports_spared
 
 if __name__ == "__main__":
+    with imports_spared():
+        from tasks.command import main
     sys.exit(main())

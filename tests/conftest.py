@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -21,6 +22,11 @@ settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests that last minutes first: what ends the run is then short, and no process of it waits for another."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep Python's garbage collector away from libraries and tests, which stay until the end."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

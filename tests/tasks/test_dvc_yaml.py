@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from coronet_core.classes import CLASSES
 from tasks import paths
-from tasks.__main__ import ITEMS, STAGES
+from tasks.command import ITEMS, STAGES
 from tests.conftest import PROJECT
 
 DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.__main__ import main
+from tasks.command import main
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""The garbage collector around imports, and in processes that import as they go."""
+
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.collector import SELDOM, collect_seldom, imports_spared
+
+
+@pytest.fixture(autouse=True)
+def usual() -> Iterator[None]:
+    threshold = gc.get_threshold()
+    yield
+    gc.set_threshold(*threshold)
+    gc.unfreeze()
+
+
+def test_nothing_is_collected_while_imports_last_and_never_what_they_made() -> None:
+    gc.unfreeze()
+    with imports_spared():
+        assert not gc.isenabled()
+        imported = [[]]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    assert not any(one is imported for one in gc.get_objects())
+
+
+def test_the_collector_is_back_after_an_import_that_fails() -> None:
+    with pytest.raises(ImportError), imports_spared():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_what_comes_later_is_collected_as_usual() -> None:
+    with imports_spared():
+        pass
+    later: list[object] = []
+    later.append(later)
+    address = id(later)
+    del later
+    gc.collect()
+    assert address not in {id(one) for one in gc.get_objects()}
+
+
+def test_a_process_that_imports_as_it_goes_collects_seldom() -> None:
+    collect_seldom()
+    assert gc.get_threshold()[0] == SELDOM
+
+
+def test_what_a_process_has_written_is_there_after_its_quick_end() -> None:
+    code = (
+        "from tasks.collector import collect_seldom; collect_seldom()\n"
+        "import atexit; atexit.register(print, 'the last word'); print('a word'); raise SystemExit(3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.split("\n")) == (3, ["a word", "the last word", ""])
