@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tasks.collector import imports_spared
 from tasks.inference.options import Format, Method
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def predict(
 
     Exit code 0: every file has an answer; 3: some have none; 1: none has, or it could not be done.
     """
-    from flows.predict import PredictionOrder  # late: `coronet --help` must not wait for pandas
-    from flows.predict import predict as predict_paths
-    from tasks.edge import exit_code
+    with imports_spared():  # late: `coronet --help` must not wait for pandas
+        from flows.predict import PredictionOrder
+        from flows.predict import predict as predict_paths
+        from tasks.edge import exit_code
 
     order = PredictionOrder(
         paths=paths,
@@ -72,8 +74,9 @@ def explain(
 
     Exit code 0: every file has a map; 3: some have none; 1: none has, or it could not be done.
     """
-    from flows.explain import explain as explain_paths
-    from tasks.edge import exit_code
+    with imports_spared():
+        from flows.explain import explain as explain_paths
+        from tasks.edge import exit_code
 
     name: MethodName = method.value
     raise typer.Exit(exit_code(lambda: explain_paths(paths, out, name, model, params)))

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tasks.collector import imports_spared
+
 
 class Device(StrEnum):
     """Where the networks run."""
@@ -54,9 +56,10 @@ def serve(
     from tasks.edge import exit_code  # late: `coronet --help` must not wait for torch
 
     def start() -> None:
-        from serving.server import Place
-        from serving.server import serve as run_service
-        from serving.settings import ServingSettings
+        with imports_spared():
+            from serving.server import Place
+            from serving.server import serve as run_service
+            from serving.settings import ServingSettings
 
         settings = ServingSettings(
             batch_images=batch_images,

@@ -24,15 +24,17 @@ def imports_spared() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-        _end_quickly()
 
 
 def collect_seldom() -> None:
     """Look for garbage seldom, in a process that imports as it goes and holds no tensors."""
     gc.set_threshold(SELDOM)
-    _end_quickly()
 
 
-def _end_quickly() -> None:
-    atexit.unregister(gc.freeze)
+def end_quickly() -> None:
+    """Do not look for garbage when the process ends.
+
+    Not where torch's compiler may be loaded: it brings Triton, which counts what is left of it and would tell
+    of leaks.
+    """
     atexit.register(gc.freeze)
