@@ -14,7 +14,8 @@ from tasks.collector import imports_spared
 
 def note_work(stage: str, note: Path) -> None:
     """Have the seconds of the stage's `run` in this process written to `note`."""
-    module = importlib.import_module(f"tasks.{stage}")
+    with imports_spared():
+        module = importlib.import_module(f"tasks.{stage}")
     work = module.run
 
     def run(*args: Any) -> None:
