@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.collector import imports_spared
+from tasks.leaving import leave
 
 
 def note_work(stage: str, note: Path) -> None:
@@ -31,4 +32,4 @@ if __name__ == "__main__":
     with imports_spared():
         from tasks.command import main
     note_work(sys.argv[1], Path(".coronet", "timed", "@".join(sys.argv[1:])))
-    sys.exit(main())
+    leave(main())
