@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from benchmarks.scale import three_channels
 from benchmarks.speed import plain, plain_training
+from coronet_core.batches import Subset, as_image, batches
 from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES, SplitName
 from coronet_core.cores import usable_cores
@@ -33,16 +34,16 @@ from coronet_core.models import FPAE, build_cin
 from coronet_core.precision import autocast
 from coronet_core.residuals import freeze
 from coronet_core.seeds import derive_seed
-from coronet_core.shards import Shards, Subset, as_image, batches, write_shard
+from coronet_core.shards import Shards, write_shard
 from coronet_core.training import Schedule, autoencoder_learner, fit
 from coronet_core.training.cin import cin_learner, inverse_frequency_weights
 from tasks.cin_data import class_indices
+from tasks.cpu import keep_freed_memory
 from tasks.data import images_of
 from tasks.files import write_json
 from tasks.params.file import read_params
 from tasks.params.schema import AutoencoderParams, CinParams, Params
 from tasks.paths import IMAGES, MANIFEST
-from tasks.stage import keep_freed_memory
 
 RESULTS: Final = Path(__file__).with_name("figures.json")
 CPU: Final = torch.device("cpu")

@@ -29,15 +29,16 @@ from PIL import Image
 
 from benchmarks.ingest import anonymous_memory_mb, read_as_the_stage
 from benchmarks.untrained import untrained_model
+from coronet_core.batches import Subset
 from coronet_core.models import FPAE
-from coronet_core.shards import Shards, Subset, write_shard
+from coronet_core.shards import Shards, write_shard
 from coronet_core.training import Schedule, autoencoder_learner, fit
+from tasks.cpu import keep_freed_memory
 from tasks.files import write_json
 from tasks.inference.files import FileContent
 from tasks.inference.predictor import predict_files
 from tasks.params.schema import ResidualParams
 from tasks.residual_shards import compute_shard
-from tasks.stage import keep_freed_memory
 from tasks.tfen import tfen_from
 
 RESULTS: Final = Path(__file__).with_name("scale.json")

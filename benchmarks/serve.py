@@ -40,7 +40,7 @@ def _serve(listening: socket.socket, side_px: int, settings: dict[str, Any]) -> 
     from serving.app import build_app
     from serving.server import Place, server_of
     from serving.settings import ServingSettings
-    from tasks.stage import use_cpu_threads
+    from tasks.cpu import use_cpu_threads
     from tests.serving.served import served_model, trained_model
 
     use_cpu_threads(share=1)

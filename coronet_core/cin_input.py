@@ -5,8 +5,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from coronet_core.batches import Subset, as_image
 from coronet_core.options import CinInput
-from coronet_core.shards import Subset, as_image
 
 PLANES: Final[dict[CinInput, tuple[int, ...]]] = {
     "residual_tensor": (1, 2, 3),  # eq. (5)-(7)

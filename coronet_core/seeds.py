@@ -5,8 +5,10 @@ resumes at epoch 7 draws the same numbers as one that was never stopped, without
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    from torch import Generator
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -15,6 +17,8 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(seed: int, *names: str | int) -> torch.Generator:
+def generator(seed: int, *names: str | int) -> "Generator":
     """Return a CPU generator for the stream `names`. Drawing on the CPU keeps runs equal across devices."""
-    return torch.Generator().manual_seed(derive_seed(seed, *names))
+    from torch import Generator  # late: making a split needs no torch, which takes seconds to load
+
+    return Generator().manual_seed(derive_seed(seed, *names))

@@ -7,6 +7,7 @@ import torch
 
 from flows.alone import alone
 from flows.outcome import code_of
+from tasks.cpu import use_cpu_threads
 from tasks.explanation.overlays import Overlays
 from tasks.explanation.settings import MapSettings
 from tasks.inference.batch import inference_device
@@ -15,7 +16,6 @@ from tasks.inference.source import load_model
 from tasks.inference.storage import find_files
 from tasks.inference.terminal import printable
 from tasks.params.explain import MethodName
-from tasks.stage import use_cpu_threads
 
 
 def explain(paths: list[str], out: Path, method: MethodName, source: str | None, params_file: Path | None) -> int:

@@ -17,6 +17,7 @@ from flows.final_states import TRANSIENT_FAILURE
 from flows.progress import StageProgress
 from flows.shard_runner import shard_runner
 from flows.webhook import AT_ITS_END
+from tasks.cpu import use_cpu_threads
 from tasks.drift.log import PredictionLog
 from tasks.inference.batch import SHARD_FILES, Batch, inference_device, keep_and_log
 from tasks.inference.files import FileContent
@@ -24,7 +25,6 @@ from tasks.inference.model import TrainedModel
 from tasks.inference.predictor import predict_files
 from tasks.inference.storage import read_files
 from tasks.progress import Progress, Standing
-from tasks.stage import use_cpu_threads
 
 
 @flow(name="predict-batch", **AT_ITS_END)

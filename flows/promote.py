@@ -12,6 +12,7 @@ from flows.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
 from flows.graph import read_graph, stale_stages
 from flows.project import prepare
 from flows.webhook import AT_ITS_END
+from tasks.cpu import use_cpu_threads
 from tasks.devices import device_type
 from tasks.params.file import read_params
 from tasks.params.promotion import Approval
@@ -21,7 +22,6 @@ from tasks.promotion.log import this_user
 from tasks.promotion.succession import Judgement
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
-from tasks.stage import use_cpu_threads
 
 
 @flow(name="promote", **AT_ITS_END)

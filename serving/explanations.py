@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from coronet_core.batches import as_image
 from coronet_core.callbacks import ignore
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.shards import as_image
 from serving.batcher import QueueFullError
 from tasks.explanation.methods import maps_of
 from tasks.explanation.work import Batch

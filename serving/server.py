@@ -16,10 +16,10 @@ from coronet_core.seeds import derive_seed
 from serving.app import build_app
 from serving.service import ServedModel
 from serving.settings import ServingSettings
+from tasks.cpu import use_cpu_threads
 from tasks.inference.source import load_model
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import MODEL_CARD
-from tasks.stage import use_cpu_threads
 
 LAST_RUN: Final = "the last run"
 GRACE_S: Final = 30

@@ -14,11 +14,12 @@ from tasks.auditing.images import AuditImages, read_audit_images
 from tasks.auditing.probes import DETECTED_AUC, out_of_distribution
 from tasks.auditing.shortcuts import by_cells, by_column
 from tasks.cin import load_coronet
+from tasks.cpu import use_cpu_threads
 from tasks.evaluation.calibration import read_calibration
 from tasks.files import nulls_for_nan, write_json
 from tasks.paths import AUDIT
 from tasks.progress import Progress, say
-from tasks.stage import StageContext, use_cpu_threads
+from tasks.stage import StageContext
 
 Figures = dict[View, ViewFigures]
 

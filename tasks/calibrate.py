@@ -9,6 +9,7 @@ from coronet_core.metrics.calibration import calibration_errors, fit_temperature
 from coronet_core.metrics.operating_points import threshold_for
 from coronet_core.out_of_distribution import EnergyReference
 from coronet_core.seeds import derive_seed
+from tasks.cpu import use_cpu_threads
 from tasks.drift.reference import ScoreReference
 from tasks.evaluation.answers import answers
 from tasks.evaluation.calibration import Calibration, write_calibration
@@ -17,7 +18,7 @@ from tasks.params.schema import CalibrateParams
 from tasks.paths import CALIBRATION
 from tasks.progress import say
 from tasks.residual_index import ENERGY_COLUMNS
-from tasks.stage import StageContext, use_cpu_threads
+from tasks.stage import StageContext
 
 COVID19 = CLASSES.index("covid19")
 ROUNDING = 1e-9

@@ -3,10 +3,11 @@
 import pandas as pd
 import torch
 
+from coronet_core.batches import Subset
 from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES, SplitName
 from coronet_core.options import CinInput
-from coronet_core.shards import Shards, Subset
+from coronet_core.shards import Shards
 from tasks.paths import IMAGES, RESIDUALS
 from tasks.residual_index import read_residual_index
 

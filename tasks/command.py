@@ -12,7 +12,7 @@ from tasks.orphans import die_with_parent
 from tasks.params.file import read_params
 from tasks.params.schema import Params
 from tasks.paths import MANIFEST
-from tasks.ranks import NO_GROUP, Seat, exit_code_of_rank, is_rank, joined
+from tasks.seat import NO_GROUP, Seat, is_rank
 from tasks.stage import StageContext
 from tasks.tracking.delivery import deliver_leftovers
 from tasks.tracking.run import StageRun, is_delivered_elsewhere
@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{options.stage} takes {allowed}, not {options.item or 'none'}")
     die_with_parent()
     if is_rank():
+        with imports_spared():
+            from tasks.ranks import exit_code_of_rank  # late: what is imported above starts without torch
+
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the launcher's affair: no traceback of each rank
         return exit_code_of_rank(lambda: run_as_rank(options.stage, options.item))
     return exit_code(lambda: run_stage(options.stage, options.item))
@@ -54,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_as_rank(stage: str, item: str | None) -> None:
     """Run a stage together with the other processes that torchrun has started."""
+    from tasks.ranks import joined
+
     if stage not in PARALLEL:
         raise CoroNetError(f"{stage} runs in one process. Start it without torchrun.")
     params = read_params()

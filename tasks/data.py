@@ -2,9 +2,10 @@
 
 import torch
 
+from coronet_core.batches import Subset
 from coronet_core.classes import ClassName, SplitName
 from coronet_core.data.manifest import read_manifest
-from coronet_core.shards import Shards, Subset
+from coronet_core.shards import Shards
 from tasks.paths import IMAGES, MANIFEST
 
 

@@ -64,9 +64,11 @@ def leased_gpus(n: int, per_gpu: int) -> list[Gpu]:
     return [gpus[uuid] for uuid in lease(preferred, n, per_gpu, lease_folder(), on_wait)]
 
 
-def leased_device(per_gpu: int) -> torch.device:
-    """Lease one GPU until this process ends and make it torch's current one."""
-    device = torch.device("cuda", leased_gpus(1, per_gpu)[0].index)
+def device_of(params: Params) -> torch.device:
+    """Return where the networks of a process run that is alone. A GPU is leased until the process ends."""
+    if device_type(params) == "cpu":
+        return torch.device("cpu")
+    device = torch.device("cuda", leased_gpus(1, params.stages_per_gpu)[0].index)
     torch.cuda.set_device(device)
     return device
 

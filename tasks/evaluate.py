@@ -6,6 +6,7 @@ import pandas as pd
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.seeds import derive_seed
+from tasks.cpu import use_cpu_threads
 from tasks.evaluation.calibration import read_calibration
 from tasks.evaluation.curves import write_curves
 from tasks.evaluation.prediction import SplitPredictions, predict_split
@@ -21,7 +22,7 @@ from tasks.evaluation.trust import (
 from tasks.files import nulls_for_nan, write_json, write_whole
 from tasks.paths import METRICS, PREDICTIONS
 from tasks.progress import say
-from tasks.stage import StageContext, use_cpu_threads
+from tasks.stage import StageContext
 from tasks.tracking.run import numbers_of
 
 NOT_FOR_MLFLOW = ("subgroups",)

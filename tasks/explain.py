@@ -12,6 +12,7 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.seeds import derive_seed
 from coronet_core.shards import Shards
 from tasks.cin import load_coronet
+from tasks.cpu import use_cpu_threads
 from tasks.explanation.choice import choose
 from tasks.explanation.measures import repeated_and_random, table_by_method
 from tasks.explanation.methods import CONTROLS
@@ -31,7 +32,7 @@ from tasks.paths import (
 )
 from tasks.progress import Progress, say
 from tasks.resume import finish, resume_folder
-from tasks.stage import StageContext, use_cpu_threads
+from tasks.stage import StageContext
 
 
 def run(context: StageContext) -> None:

@@ -7,42 +7,20 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from coronet_core.errors import CoroNetError, TransientError
-from coronet_core.training.ranks import ALONE, Ranks
+from coronet_core.ranks import Ranks
 from tasks.devices import has_gpu_each, leased_gpus
 from tasks.edge import ERROR_PREFIX, foreseen
 from tasks.params.schema import Params
+from tasks.seat import Seat, ranks_on_host
 
 LAUNCHED_BY_STAGE = "coronet-stage"
 """torchrun's id of a run that a stage has launched itself, see tasks/launch.py."""
-
-
-@dataclass(frozen=True)
-class Seat:
-    """This process's place in its group."""
-
-    ranks: Ranks
-    device: torch.device | None
-    """Where it computes; None leaves that to the stage."""
-
-
-NO_GROUP = Seat(ALONE, None)
-
-
-def is_rank() -> bool:
-    """Whether torchrun has started this process."""
-    return "RANK" in os.environ
-
-
-def ranks_on_host() -> int:
-    """Return how many ranks of this process's group share its host, itself included."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 @contextmanager

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from coronet_core.batches import as_image
 from coronet_core.models.tfen import TFEN
 from coronet_core.residuals import residuals_of
-from coronet_core.shards import Shards, as_image, write_shard
+from coronet_core.shards import Shards, write_shard
 from tasks.files import digest, write_array
 from tasks.params.schema import ResidualParams
 from tasks.paths import IMAGES, MANIFEST, RESIDUALS, autoencoder_weights

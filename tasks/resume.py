@@ -4,17 +4,11 @@ DVC deletes a stage's outs before it runs the stage, so what is to survive a kil
 It counts only for the same work: another digest of params, inputs or code empties it.
 """
 
-import io
 import shutil
 from pathlib import Path
-from typing import Any
-
-import torch
 
 import coronet_core
-from coronet_core.training.loop import EpochEnd
-from coronet_core.training.ranks import Ranks
-from tasks.files import digest, publish_folder, write_text, write_whole
+from tasks.files import digest, publish_folder, write_text
 from tasks.paths import STATE
 
 STAMP = "work"
@@ -58,21 +52,3 @@ def restore_former(stage: str, target: Path) -> None:
 def discard(folder: Path) -> None:
     """Delete a resume folder: its work is done."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def save_checkpoint(folder: Path, end: EpochEnd) -> None:
-    """Keep the state of training after an epoch, whole or not at all."""
-    write_whole(folder / "checkpoint.pt", lambda partial: torch.save(end.checkpoint(), partial))
-
-
-def load_checkpoint(folder: Path | None, ranks: Ranks) -> dict[str, Any] | None:
-    """Return the last checkpoint, its tensors on the CPU, or None if there is none.
-
-    It is the leader's `folder` that counts, for all ranks: the others may be on hosts that do not share it.
-    """
-    path = None if folder is None else folder / "checkpoint.pt"
-    content = ranks.received(path.read_bytes() if path is not None and path.is_file() else None)
-    if content is None:
-        return None
-    checkpoint: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return checkpoint

@@ -7,10 +7,11 @@ from coronet_core.models.fpae import FPAE
 from coronet_core.seeds import derive_seed
 from coronet_core.training.autoencoder import autoencoder_learner
 from coronet_core.training.loop import Schedule
+from tasks.cpu import use_cpu_threads
 from tasks.data import images_of
 from tasks.files import digest
 from tasks.paths import MANIFEST, autoencoder_history, autoencoder_weights
-from tasks.stage import StageContext, use_cpu_threads
+from tasks.stage import StageContext
 from tasks.training_stage import train
 
 

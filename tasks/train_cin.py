@@ -11,10 +11,11 @@ from coronet_core.training.cin import cin_learner, inverse_frequency_weights
 from coronet_core.training.loop import Schedule
 from coronet_core.weights import read_weights
 from tasks.cin_data import cin_inputs_of_split
+from tasks.cpu import use_cpu_threads
 from tasks.files import digest
 from tasks.params.schema import CinParams
 from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX
-from tasks.stage import StageContext, use_cpu_threads
+from tasks.stage import StageContext
 from tasks.training_stage import train
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from benchmarks.speed import plain
 from benchmarks.speed.setting import Setting, Work
 from benchmarks.speed.steps import our_steps
+from coronet_core.batches import Subset, as_image
 from coronet_core.data.image import decode
 from coronet_core.models import FPAE
 from coronet_core.options import Precision
 from coronet_core.residuals import residuals_of
-from coronet_core.shards import Subset, as_image, write_shard
+from coronet_core.shards import write_shard
 from coronet_core.training import autoencoder_learner
 from tasks.residual_shards import compute_shard
 from tasks.tfen import tfen_from

@@ -6,8 +6,8 @@ import torch
 from benchmarks.speed import plain
 from benchmarks.speed.setting import Setting, Work
 from benchmarks.speed.steps import our_steps
+from coronet_core.batches import Subset, batches
 from coronet_core.cin_input import CinInputs
-from coronet_core.shards import Subset, batches
 from coronet_core.training import cin_learner
 from tasks.cin import cin_from
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed import plain
+from coronet_core.batches import Subset, batches
 from coronet_core.cin_input import CinInputs
 from coronet_core.models import FPAE
-from coronet_core.shards import Subset, batches
 from coronet_core.training.cin import coins, flipped
 from coronet_core.training.loop import EpochMetrics, Learner
 from tasks.params.schema import AutoencoderParams, CinParams

@@ -1,9 +1,9 @@
 """Training: one loop that knows no model, and what each of the two networks gives it."""
 
+from coronet_core.ranks import ALONE, Ranks
 from coronet_core.training.autoencoder import autoencoder_learner
 from coronet_core.training.cin import cin_learner, inverse_frequency_weights
 from coronet_core.training.loop import EpochEnd, History, Schedule, fit
-from coronet_core.training.ranks import ALONE, Ranks
 
 __all__ = [
     "ALONE",

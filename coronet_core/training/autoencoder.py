@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coronet_core.batches import Subset, as_image, batches
 from coronet_core.models.fpae import FPAE
 from coronet_core.options import Precision
 from coronet_core.precision import autocast
-from coronet_core.shards import Subset, as_image, batches
+from coronet_core.ranks import ALONE, Ranks
 from coronet_core.training.data_parallel import data_parallel
 from coronet_core.training.loop import EpochMetrics, Learner
 from coronet_core.training.objective import AutoencoderLoss, autoencoder_loss
-from coronet_core.training.ranks import ALONE, Ranks
 
 
 def autoencoder_learner(

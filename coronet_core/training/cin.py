@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coronet_core.batches import batches
 from coronet_core.cin_input import CinInputs
 from coronet_core.classes import CLASSES
 from coronet_core.options import Precision
 from coronet_core.precision import autocast
-from coronet_core.shards import batches
+from coronet_core.ranks import ALONE, Ranks
 from coronet_core.training.data_parallel import data_parallel
 from coronet_core.training.loop import EpochMetrics, Learner
-from coronet_core.training.ranks import ALONE, Ranks
 
 
 def inverse_frequency_weights(labels: Tensor) -> Tensor:

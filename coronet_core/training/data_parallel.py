@@ -9,8 +9,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from coronet_core.ranks import Ranks
 from coronet_core.training.global_batch_norm import use_global_batch_norm
-from coronet_core.training.ranks import Ranks
 
 Result = TypeVar("Result")
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coronet_core.batches import batches
 from coronet_core.callbacks import ignore
 from coronet_core.errors import TrainingError
+from coronet_core.ranks import ALONE, Ranks
 from coronet_core.seeds import generator
-from coronet_core.shards import batches
-from coronet_core.training.ranks import ALONE, Ranks
 
 EpochMetrics = dict[str, float]
 History = list[EpochMetrics]

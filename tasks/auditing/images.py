@@ -12,10 +12,11 @@ from torch import Tensor
 from coronet_core.audits.masking import Regions
 from coronet_core.audits.probes import PROBES
 from coronet_core.audits.skill import Sample, ViewFigures, view_figures
+from coronet_core.batches import as_image
 from coronet_core.data.manifest import read_manifest
 from coronet_core.errors import DataError
 from coronet_core.seeds import derive_seed
-from coronet_core.shards import Shards, as_image
+from coronet_core.shards import Shards
 from tasks.cin_data import class_indices
 from tasks.paths import IMAGES, MANIFEST
 from tasks.stage import StageContext

@@ -7,12 +7,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from coronet_core.batches import batches
 from coronet_core.classes import SplitName
 from coronet_core.data.manifest import read_manifest
 from coronet_core.errors import DataError, TrainingError
 from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.calibration import probabilities_of
-from coronet_core.shards import batches
 from tasks.cin import load_cin
 from tasks.cin_data import cin_inputs_of_split, class_indices
 from tasks.paths import CIN_WEIGHTS, MANIFEST

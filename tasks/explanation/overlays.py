@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from coronet_core.batches import as_image
 from coronet_core.classes import CLASSES
 from coronet_core.errors import DataError
-from coronet_core.shards import as_image
 from tasks.explanation.methods import maps_of, passes
 from tasks.explanation.settings import MapSettings
 from tasks.explanation.work import Batch

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from coronet_core.batches import as_image, batches
 from coronet_core.classes import CLASSES
-from coronet_core.shards import as_image, batches
 from tasks.files import Arrays, read_arrays, write_arrays
 from tasks.progress import Progress
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, Self
 import pyarrow as pa
 import torch
 
+from tasks.cpu import use_cpu_threads
 from tasks.devices import device_type
 from tasks.drift.log import PredictionLog
 from tasks.inference.dataset import PredictionDataset
@@ -19,7 +20,6 @@ from tasks.inference.source import load_model
 from tasks.inference.storage import find_files, read_files
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.progress import Progress
-from tasks.stage import use_cpu_threads
 
 SHARD_FILES: Final = 64
 

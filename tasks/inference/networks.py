@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from coronet_core.batches import as_image
 from coronet_core.cin_input import cin_input
 from coronet_core.metrics.arrays import Floats
 from coronet_core.models.coronet import CoroNet
 from coronet_core.models.tfen import TFEN
-from coronet_core.shards import as_image
 from tasks.cin import cin_from
 from tasks.inference.model import TrainedModel
 from tasks.residual_shards import compute_shard

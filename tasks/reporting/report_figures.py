@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coronet_core.audits.masking import VIEWS, Regions, seen_as
+from coronet_core.batches import as_image
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.data.manifest import read_manifest
 from coronet_core.models.tfen import residual_tensor
-from coronet_core.shards import Shards, as_image
+from coronet_core.shards import Shards
 from tasks.params.schema import AuditParams, Params
 from tasks.paths import (
     CIN_HISTORY,

@@ -17,12 +17,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from coronet_core.batches import Subset
 from coronet_core.cin_input import CinInputs
 from coronet_core.models import FPAE, build_cin
-from coronet_core.shards import Shards, Subset, write_shard
+from coronet_core.ranks import ALONE, Ranks
+from coronet_core.shards import Shards, write_shard
 from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, cin_learner, fit
 from coronet_core.training.loop import Learner
-from coronet_core.training.ranks import ALONE, Ranks
 
 CPU = torch.device("cpu")
 N_TRAINING = 8

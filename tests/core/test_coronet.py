@@ -8,12 +8,13 @@ import pytest
 import torch
 from torchvision.models import ResNet18_Weights
 
+from coronet_core.batches import Subset
 from coronet_core.cin_input import CinInputs, cin_input
 from coronet_core.errors import WeightsError
 from coronet_core.models import FPAE, TFEN, CoroNet, build_cin, residual_tensor
 from coronet_core.models.cin import imagenet_backbone, load_backbone
 from coronet_core.options import CinInput
-from coronet_core.shards import Shards, Subset, write_shard
+from coronet_core.shards import Shards, write_shard
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ import coronet_core.audits.detection
 import coronet_core.audits.probes
 import coronet_core.audits.verdict
 import coronet_core.audits.views
+import coronet_core.batches
 import coronet_core.metrics
 import coronet_core.models
 import coronet_core.out_of_distribution
@@ -49,6 +50,12 @@ def test_parameters_are_read_and_flows_loaded_without_torch() -> None:
     program = "import flows.retrain, sys, tasks.params.file; print(*{'torch', 'mlflow'} & set(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.split() == []
+
+
+def test_a_split_is_made_without_torch() -> None:
+    program = "import sys, tasks.command, tasks.build_split; print('torch' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "False"
 
 
 def test_networks_other_than_the_cin_are_loaded_without_torchvision() -> None:

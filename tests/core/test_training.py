@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coronet_core.batches import Subset, as_image
 from coronet_core.cin_input import CinInputs
 from coronet_core.errors import TrainingError
 from coronet_core.models import FPAE, build_cin
-from coronet_core.shards import Shards, Subset, as_image, write_shard
+from coronet_core.shards import Shards, write_shard
 from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, cin_learner, fit, inverse_frequency_weights
 from coronet_core.training.cin import coins, flipped
 from coronet_core.training.loop import Learner

@@ -15,10 +15,11 @@ from tests.conftest import PROJECT
 DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())
 UNDECLARED = {
     # What a stage is given and how it tells of its work; none of it changes what the stage makes.
-    "tasks.params.schema", "tasks.params.data", "tasks.params.explain", "tasks.params.values", "tasks.params.file",
-    "tasks.params.ranges", "tasks.params.promotion", "tasks.paths", "tasks.files", "tasks.resume", "tasks.progress",
+    "tasks.stage", "tasks.params.schema", "tasks.params.data", "tasks.params.explain", "tasks.params.values",
+    "tasks.params.file", "tasks.params.ranges", "tasks.params.promotion", "tasks.paths", "tasks.files", "tasks.resume",
+    "tasks.checkpoint", "tasks.progress",
     "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
-    "tasks.devices", "tasks.leases", "tasks.ranks",  # how many processes, and where; at most it changes rounding
+    "tasks.devices", "tasks.leases", "tasks.seat",  # how many processes, and where; at most it changes rounding
     "coronet_core.errors", "coronet_core.callbacks",
 }  # fmt: skip
 

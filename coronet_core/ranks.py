@@ -2,13 +2,15 @@
 
 They hold the same weights and make the same decisions. What follows from a batch as a whole (gradients, batch norm,
 losses) is summed over them, so N processes do what one process does with the same batch, up to the order of sums.
+
+torch is imported by those who have someone to talk to: who is alone may be a stage without networks.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.distributed as dist
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LEADER = 0
 """The rank that writes files, tracks, and tells the others what it decided."""
@@ -26,14 +28,16 @@ class Ranks:
         """Whether this process is the one that writes and speaks."""
         return self.rank == LEADER
 
-    def share(self, rows: Tensor) -> Tensor:
+    def share(self, rows: "Tensor") -> "Tensor":
         """Return this process's rows of `rows` (n, ...), as many as the others have or one more; there may be none."""
-        return rows if self.size == 1 else torch.tensor_split(rows, self.size)[self.rank]
+        return rows if self.size == 1 else rows.tensor_split(self.size)[self.rank]
 
-    def total(self, part: Tensor) -> Tensor:
+    def total(self, part: "Tensor") -> "Tensor":
         """Return the sum of `part` over all processes, the same in each."""
         if self.size == 1:
             return part
+        from torch import distributed as dist
+
         total = part.clone()
         dist.all_reduce(total)
         return total
@@ -42,6 +46,9 @@ class Ranks:
         """Return the leader's `metrics`: what is decided by them is decided alike, on unlike processors too."""
         if self.size == 1:
             return metrics
+        import torch
+        from torch import distributed as dist
+
         values = torch.tensor(list(metrics.values()), dtype=torch.float64)
         dist.broadcast(values, LEADER)
         return dict(zip(metrics, values.tolist(), strict=True))
@@ -50,6 +57,9 @@ class Ranks:
         """Return the leader's `content`; what the others give does not count."""
         if self.size == 1:
             return content
+        import torch
+        from torch import distributed as dist
+
         n_bytes = torch.tensor(-1 if content is None else len(content))
         dist.broadcast(n_bytes, LEADER)
         if n_bytes < 0:

@@ -1,4 +1,4 @@
-"""The process of a stage."""
+"""A process's share of the CPU."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from tasks.stage import keep_freed_memory
+from tasks.cpu import keep_freed_memory
 
 def faults_of_a_pass():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
