@@ -98,5 +98,5 @@ def use_global_batch_norm(model: nn.Module) -> None:
     """Put a GlobalBatchNorm2d in the place of each BatchNorm2d of `model`."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d:
+            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, GlobalBatchNorm2d):
                 setattr(parent, name, GlobalBatchNorm2d(child))
