@@ -24,8 +24,8 @@ class BatchNorm2d(nn.BatchNorm2d):
     """torch's, with the same parameters, buffers and numbers up to the order of sums; (B, C, H, W) in and out."""
 
     def forward(self, x: Tensor) -> Tensor:
-        n, pixels = x.numel() // self.num_features, _pixels_seen_as_one(self.num_features)
-        if not self.training or x.device.type != "cpu" or pixels == 1 or n % pixels != 0:
+        pixels = _pixels_seen_as_one(self.num_features)
+        if not self.training or x.device.type != "cpu" or pixels == 1 or x[:, 0].numel() % pixels != 0:
             return super().forward(x)
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
