@@ -23,6 +23,10 @@ LANES = 16
 class BatchNorm2d(nn.BatchNorm2d):
     """torch's, with the same parameters, buffers and numbers up to the order of sums; (B, C, H, W) in and out."""
 
+    def __init__(self, channels: int) -> None:
+        """By torch's defaults: weight and bias, and running statistics that move by a tenth."""
+        super().__init__(channels)
+
     def forward(self, x: Tensor) -> Tensor:
         pixels = _pixels_seen_as_one(self.num_features)
         if not self.training or x.device.type != "cpu" or pixels == 1 or x[:, 0].numel() % pixels != 0:
