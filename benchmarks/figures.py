@@ -31,7 +31,7 @@ from coronet_core.cores import usable_cores
 from coronet_core.data.manifest import read_manifest
 from coronet_core.metrics.figures import figures_of
 from coronet_core.models import FPAE, build_cin
-from coronet_core.precision import autocast
+from coronet_core.precision import autocast, choose_precision
 from coronet_core.residuals import freeze
 from coronet_core.seeds import derive_seed
 from coronet_core.shards import Shards, write_shard
@@ -114,7 +114,7 @@ def our_way(params: Params, seed: int) -> Told:
             weight_decay=params.autoencoder.weight_decay,
             regulariser_weight=params.autoencoder.regulariser_weight,
             batch_size=params.autoencoder.batch_size,
-            precision=params.autoencoder.precision,
+            precision=choose_precision(params.autoencoder.precision, CPU),
             training_size_px=None,
         )
         fit(learner, _schedule(params.autoencoder, own))
@@ -165,7 +165,7 @@ def _our_cin(training: Labelled, validation: Labelled, params: CinParams, seed: 
         horizontal_flip=range(len(CLASSES)),
         vertical_flip=range(len(CLASSES)),
         batch_size=params.batch_size,
-        precision=params.precision,
+        precision=choose_precision(params.precision, CPU),
     )
     fit(learner, _schedule(params, seed))
     return learner.model

@@ -21,6 +21,7 @@ from benchmarks.speed.operations import CUDA_ONLY, OPERATIONS, TARGETS
 from benchmarks.speed.pairing import in_turns
 from benchmarks.speed.setting import Setting, prepare
 from coronet_core.cores import usable_cores
+from coronet_core.precision import has_bfloat16
 from tasks.files import write_json
 
 HEADING = (
@@ -34,7 +35,7 @@ FP32 = (
     "evaluation",
     "explanation, an iteration",
 )
-"""What we compute in float32; the rest in bfloat16 where there are convolutions."""
+"""What we compute in float32 everywhere. Training is in bfloat16 where the hardware computes with it; the rest says."""
 MIXED = "end to end"
 """What we compute in both: there is no one rate of operations for it."""
 
@@ -52,12 +53,15 @@ def main() -> None:
         )
         prepare(replace(setting, device="cpu"))
         rates = machine(setting.torch_device, setting.threads)
+        is_native = has_bfloat16(setting.torch_device)
         print(", ".join(f"{name} {rate:.0f}" for name, rate in rates.items()), flush=True)
         print(HEADING)
         rows = []
         for name in chosen:
             row = in_turns(name, setting, options.rounds)
-            row["floor"] = floor_seconds(row["counted"], rates, is_bf16=name not in FP32)
+            row["floor"] = floor_seconds(
+                row["counted"], rates, is_bf16="bf16" in name or (name not in FP32 and is_native)
+            )
             row["target"] = TARGETS.get(name)
             rows.append(row)
             print(_line(row), flush=True)

@@ -31,6 +31,7 @@ from benchmarks.ingest import anonymous_memory_mb, read_as_the_stage
 from benchmarks.untrained import untrained_model
 from coronet_core.batches import Subset
 from coronet_core.models import FPAE
+from coronet_core.precision import choose_precision
 from coronet_core.shards import Shards, write_shard
 from coronet_core.training import Schedule, autoencoder_learner, fit
 from tasks.cpu import keep_freed_memory
@@ -90,7 +91,7 @@ def train(folder: Path, side_px: int) -> None:  # noqa: ARG001  # all take the s
         weight_decay=0.0,
         regulariser_weight=1.0,
         batch_size=64,
-        precision="bf16",
+        precision=choose_precision("auto", CPU),
         training_size_px=None,
     )
     schedule = Schedule(

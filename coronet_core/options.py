@@ -12,7 +12,13 @@ CinInput = Literal["residual_tensor", "healthy_residual", "pneumonia_residual", 
 """What the CIN reads."""
 
 Precision = Literal["fp32", "bf16"]
-"""Number formats of a network's pass."""
+"""Number formats of a network's pass: float32, or bfloat16 by autocast."""
+
+PrecisionChoice = Literal["auto", Precision]
+"""A number format; `auto` takes the one that the hardware computes with."""
+
+PRECISION_KEY: Final = "training.precision"
+"""What the metadata of trained weights calls the number format that they were trained in, and MLflow its tag."""
 
 TotalVariation = Literal["isotropic", "anisotropic"]
 """How a mask's roughness is counted."""

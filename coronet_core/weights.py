@@ -1,21 +1,22 @@
 """Weights on disk: safetensors, written atomically and loaded strictly. Nothing pickled is ever executed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
 from coronet_core.errors import WeightsError
 
 
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Write the state of `module` to `path`, whole or not at all."""
+def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write the state of `module` to `path`, whole or not at all; `metadata` says how it was made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    save_file(state, partial)
+    save_file(state, partial, None if metadata is None else dict(metadata))
     partial.replace(path)
 
 
@@ -35,6 +36,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: not a state dict of tensors. Save `module.state_dict()`.")
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what a safetensors file says of how its weights were made; nothing if it does not.
+
+    Raises WeightsError when the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error}). Restore it, or train again.") from error
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

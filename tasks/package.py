@@ -10,6 +10,7 @@ from tasks.paths import MODEL_CARD, PACKAGE
 from tasks.progress import say
 from tasks.stage import StageContext
 from tasks.tracking.run import code_version
+from tasks.training_formats import training_formats
 
 
 def run(context: StageContext) -> None:
@@ -33,4 +34,5 @@ def lineage_here() -> Lineage:
         params=lock.all_params(),
         data={path: md5 for path, md5 in md5s.items() if path not in code},
         code=code,
+        training_precision=training_formats(),
     )

@@ -19,6 +19,7 @@ from tasks.reporting.provenance import provenance
 from tasks.reporting.report_figures import report_figures
 from tasks.stage import StageContext
 from tasks.tracking.run import flattened
+from tasks.training_formats import FORMAT_NAMES, training_formats
 
 SECTIONS: Final = {
     "data": "Data",
@@ -55,6 +56,7 @@ def run(context: StageContext) -> None:
         "figures": drawings,
         "params": flattened(asdict(context.params)),
         "made": provenance(context),
+        "training_formats": {name: FORMAT_NAMES[found] for name, found in training_formats().items()},
         "worst_group": _worst_group(metrics["subgroups"]),
     }
     write_page(REPORT, "report.html.j2", content)

@@ -1,5 +1,7 @@
 """Stage `train_autoencoder`: the images of one class in, the weights of its autoencoder out."""
 
+from functools import partial
+
 import torch
 
 from coronet_core.classes import ClassName
@@ -21,7 +23,8 @@ def run(context: StageContext, label: ClassName) -> None:
     params, device = context.params.autoencoder, context.device
     seed = derive_seed(context.params.seed, "autoencoder", label)
     torch.manual_seed(seed)  # initial weights
-    learner = autoencoder_learner(
+    learner_with = partial(
+        autoencoder_learner,
         FPAE(params.latent),
         images_of("train", label, device),
         images_of("validation", label, device),
@@ -29,7 +32,6 @@ def run(context: StageContext, label: ClassName) -> None:
         weight_decay=params.weight_decay,
         regulariser_weight=params.regulariser_weight,
         batch_size=params.batch_size,
-        precision=params.precision,
         training_size_px=params.training_size_px,
         ranks=context.seat.ranks,
     )
@@ -42,4 +44,6 @@ def run(context: StageContext, label: ClassName) -> None:
         seed=seed,
     )
     work = digest(label, params, seed, context.params.data.image_size_px, MANIFEST)
-    train(context, learner, schedule, work, autoencoder_weights(label), autoencoder_history(label))
+    train(
+        context, learner_with, params.precision, schedule, work, autoencoder_weights(label), autoencoder_history(label)
+    )

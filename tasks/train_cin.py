@@ -1,5 +1,6 @@
 """Stage `train_cin`: residual tensors of the training split in, the weights of the CIN out."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,7 +28,8 @@ def run(context: StageContext) -> None:
     torch.manual_seed(seed)  # initial weights
     training, training_labels = cin_inputs_of_split("train", params.input, device)
     validation, validation_labels = cin_inputs_of_split("validation", params.input, device)
-    learner = cin_learner(
+    learner_with = partial(
+        cin_learner,
         _initial_cin(params),
         training,
         training_labels,
@@ -39,7 +41,6 @@ def run(context: StageContext) -> None:
         horizontal_flip=[CLASSES.index(label) for label in params.horizontal_flip],
         vertical_flip=[CLASSES.index(label) for label in params.vertical_flip],
         batch_size=params.batch_size,
-        precision=params.precision,
         ranks=context.seat.ranks,
     )
     schedule = Schedule(
@@ -51,7 +52,7 @@ def run(context: StageContext) -> None:
         seed=seed,
     )
     work = digest(params, seed, MANIFEST, RESIDUAL_INDEX)
-    train(context, learner, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
+    train(context, learner_with, params.precision, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
 
 
 def _initial_cin(params: CinParams) -> torch.nn.Module:

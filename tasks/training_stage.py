@@ -1,9 +1,13 @@
 """What the two training stages share: resume, show progress, track epochs, publish weights and history."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from coronet_core.options import PRECISION_KEY, Precision, PrecisionChoice
+from coronet_core.precision import choose_precision
 from coronet_core.training.loop import EpochEnd, Learner, Schedule, fit
 from coronet_core.weights import save_weights
 from tasks.checkpoint import load_checkpoint, save_checkpoint
@@ -11,20 +15,36 @@ from tasks.files import write_whole
 from tasks.progress import Progress, say
 from tasks.resume import discard, resume_folder
 from tasks.stage import StageContext
+from tasks.training_formats import FORMAT_NAMES
 
 SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
 
 
-def train(context: StageContext, learner: Learner, schedule: Schedule, work: str, weights: Path, history: Path) -> None:
-    """Train `learner`, going on from the last epoch that an earlier run of the same `work` finished.
+def train(
+    context: StageContext,
+    learner_with: Callable[..., Learner],
+    precision: PrecisionChoice,
+    schedule: Schedule,
+    work: str,
+    weights: Path,
+    history: Path,
+) -> None:
+    """Train what `learner_with(precision=...)` returns, going on from the last epoch that the same `work` has finished.
 
-    Of several ranks the first alone writes and speaks; the others go on from its checkpoint.
+    A checkpoint goes on in the number format that it began with. Of several ranks the first alone writes and logs; the
+    others take its checkpoint and its format.
     """
-    if not learner.ranks.leads:
-        fit(learner, schedule, resume=load_checkpoint(None, learner.ranks))
+    ranks = context.seat.ranks
+    folder = resume_folder(context.name, work) if ranks.leads else None
+    checkpoint = load_checkpoint(folder, ranks)
+    chosen = _precision(context, precision, checkpoint)
+    learner = learner_with(precision=chosen)
+    if folder is None:
+        fit(learner, schedule, resume=checkpoint)
         return
-    folder = resume_folder(context.name, work)
-    checkpoint = load_checkpoint(folder, learner.ranks)
+    reason = f"precision: {precision}" if checkpoint is None else "as the checkpoint began"
+    say(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
+    context.tracking.tags({PRECISION_KEY: chosen})
     n_done = 0
     if checkpoint is not None:
         n_done = len(checkpoint["history"])
@@ -44,7 +64,16 @@ def train(context: StageContext, learner: Learner, schedule: Schedule, work: str
     with Progress(context.name, total, "images", done=n_done * images_per_epoch) as bar:
         epochs = fit(learner, schedule, resume=checkpoint, on_epoch=on_epoch, on_step=bar.advance)
     write_whole(history, lambda partial: pd.DataFrame(epochs).to_csv(partial, index=False))
-    save_weights(learner.model, weights)
+    save_weights(learner.model, weights, {PRECISION_KEY: chosen})
     discard(folder)
     for path in (weights, history):
         context.tracking.artifact(path)
+
+
+def _precision(context: StageContext, choice: PrecisionChoice, checkpoint: dict[str, Any] | None) -> Precision:
+    """Return the format that `checkpoint` began with or, without one, the leader's: hosts need not be alike."""
+    if checkpoint is not None:
+        begun: Precision = checkpoint["precision"]
+        return begun
+    chosen = context.seat.ranks.received(choose_precision(choice, context.device).encode())
+    return "bf16" if chosen == b"bf16" else "fp32"

@@ -16,6 +16,7 @@ from coronet_core.batches import Subset, as_image
 from coronet_core.data.image import decode
 from coronet_core.models import FPAE
 from coronet_core.options import Precision
+from coronet_core.precision import choose_precision
 from coronet_core.residuals import residuals_of
 from coronet_core.shards import write_shard
 from coronet_core.training import autoencoder_learner
@@ -41,7 +42,7 @@ def plain_training_step(setting: Setting) -> Work:
 
 
 def our_training_step(setting: Setting, mode: str | None = None) -> Work:
-    """As `fit` does it, bfloat16; with a `mode` of torch.compile, compiled in it, which no stage does."""
+    """As `fit` does it, by `auto`; with a `mode` of torch.compile, compiled in it, which no stage does."""
     device = setting.torch_device
     network = FPAE()
     network.load_state_dict(plain.autoencoders(setting.model, device)[0].state_dict())
@@ -57,7 +58,7 @@ def our_training_step(setting: Setting, mode: str | None = None) -> Work:
         weight_decay=0.0,
         regulariser_weight=1.0,
         batch_size=setting.batch,
-        precision="bf16",
+        precision=choose_precision("auto", device),
         training_size_px=None,
     )
     return our_steps(learner)

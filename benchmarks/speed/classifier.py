@@ -8,6 +8,7 @@ from benchmarks.speed.setting import Setting, Work
 from benchmarks.speed.steps import our_steps
 from coronet_core.batches import Subset, batches
 from coronet_core.cin_input import CinInputs
+from coronet_core.precision import choose_precision
 from coronet_core.training import cin_learner
 from tasks.cin import cin_from
 
@@ -44,7 +45,7 @@ def _plain_step(setting: Setting, *, recompute: bool) -> Work:
 
 
 def our_step(setting: Setting) -> Work:
-    """As `fit` does it on residual shards, bfloat16; no flips, so that the losses can be compared."""
+    """As `fit` does it on residual shards, in the format of `auto`; no flips, so that the losses can be compared."""
     device = setting.torch_device
     cin = cin_from(setting.model.cin, "residual_tensor", device).requires_grad_()
     everything = range(setting.images)
@@ -62,7 +63,7 @@ def our_step(setting: Setting) -> Work:
         horizontal_flip=[],
         vertical_flip=[],
         batch_size=setting.images,
-        precision="bf16",
+        precision=choose_precision("auto", device),
     )
     return our_steps(learner)
 

@@ -68,5 +68,6 @@ def autoencoder_learner(
         device=device,
         training_step=training_step,
         validate=validate,
+        precision=precision,
         ranks=ranks,
     )

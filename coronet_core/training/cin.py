@@ -114,6 +114,7 @@ def cin_learner(
         device=device,
         training_step=training_step,
         validate=validate,
+        precision=precision,
         ranks=ranks,
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from coronet_core.batches import batches
 from coronet_core.callbacks import ignore
 from coronet_core.errors import TrainingError
+from coronet_core.options import Precision
 from coronet_core.ranks import ALONE, Ranks
 from coronet_core.seeds import generator
 
@@ -51,6 +52,8 @@ class Learner:
     On several ranks each is this rank's part of the batch's: their sum over the ranks is the loss.
     """
     validate: Callable[[], EpochMetrics]
+    precision: Precision = "fp32"
+    """The number format of both passes. A checkpoint holds it: whoever resumes builds the learner with the same."""
     ranks: Ranks = ALONE
     """The processes that train the model together."""
 
@@ -156,6 +159,7 @@ def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
 
 def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:
     return {
+        "precision": learner.precision,
         "model": learner.model.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
         "history": state.history,

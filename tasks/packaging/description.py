@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationE
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.data.options import Aspect
 from coronet_core.errors import DataError
-from coronet_core.options import CinInput
+from coronet_core.options import CinInput, Precision
 from tasks.evaluation.calibration import Calibration
 from tasks.params.schema import BatchSize, ResidualParams
 from tasks.params.values import STRICT, SidePx
@@ -70,6 +70,8 @@ class Lineage:
     """Raw data, split, weights and reports."""
     code: dict[str, str]
     """Every file of code that a stage depends on."""
+    training_precision: dict[str, Precision] = field(default_factory=dict)
+    """The number format that each network was trained in; none in packages from before it was kept."""
 
 
 @with_config(STRICT)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import with_config
 
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.options import CinInput, Latent, Precision
+from coronet_core.options import CinInput, Latent, Precision, PrecisionChoice
 from tasks.params.data import DataParams
 from tasks.params.explain import ExplainParams
 from tasks.params.promotion import PromotionParams
@@ -51,7 +51,8 @@ class AutoencoderParams:
     """Share of the images that an epoch visits."""
     learning_rate: LearningRate
     weight_decay: WeightDecay
-    precision: Precision
+    precision: PrecisionChoice
+    """`auto` is bfloat16 where the hardware computes with it, else float32."""
     best_by: Literal["validation_loss", "training_last_step_loss"]
     patience_epochs: Patience | None
 
@@ -84,7 +85,8 @@ class CinParams:
     batch_size: BatchSize
     learning_rate: LearningRate
     weight_decay: WeightDecay
-    precision: Precision
+    precision: PrecisionChoice
+    """`auto` is bfloat16 where the hardware computes with it, else float32."""
     best_by: Literal["validation_loss", "validation_accuracy", "training_accuracy"]
     patience_epochs: Patience | None
 

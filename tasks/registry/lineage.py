@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from coronet_core.errors import DataError
+from coronet_core.options import PRECISION_KEY
 from tasks.packaging.description import Lineage
 from tasks.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
 from tasks.registry.versions import Version, registry
@@ -53,6 +54,7 @@ def lineage_tags(lineage: Lineage) -> dict[str, str]:
         COMMIT_TAG: lineage.commit,
         DIRTY_TAG: str(lineage.has_local_changes).lower(),
         PARAMS_TAG: params_digest(lineage.params),
+        **{f"{PRECISION_KEY}.{network}": found for network, found in lineage.training_precision.items()},
         **{tag_name(f"{DVC_TAG}{path}"): md5 for path, md5 in lineage.data.items()},
     }
 

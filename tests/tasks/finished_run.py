@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from coronet_core.models import FPAE, build_cin
+from coronet_core.options import PRECISION_KEY
 from coronet_core.weights import save_weights
 from tasks import audit, build_split, calibrate, evaluate, explain, materialize_residuals
 from tasks.evaluation.calibration import read_calibration
@@ -37,8 +38,8 @@ def run_up_to_evaluate() -> StageContext:
     context = StageContext(name="report", params=small_params(), tracking=StageRun("report", {}))
     build_split.run(context)
     for label in ("healthy", "pneumonia"):
-        save_weights(FPAE(), autoencoder_weights(label))
-    save_weights(build_cin(), CIN_WEIGHTS)
+        save_weights(FPAE(), autoencoder_weights(label), {PRECISION_KEY: "bf16"})
+    save_weights(build_cin(), CIN_WEIGHTS, {PRECISION_KEY: "fp32"})
     for stage in (materialize_residuals, calibrate, evaluate):
         stage.run(replace(context, name=stage.__name__.rpartition(".")[2]))
     return context

@@ -61,6 +61,12 @@ def test_the_lineage_is_in_the_description(package: Path) -> None:
     assert read_description(package).lineage == some_lineage()
 
 
+def test_a_package_from_before_number_formats_were_kept_is_read(package: Path, model: TrainedModel) -> None:
+    change_description(package, lambda values: values["lineage"].pop("training_precision"))
+    assert read_package(package) == model
+    assert read_description(package).lineage == some_lineage(training_precision={})
+
+
 def test_the_same_model_gives_the_same_bytes(package: Path, model: TrainedModel, tmp_path: Path) -> None:
     write_package(tmp_path / "again", model, CARD, some_lineage())
     assert {path.name: path.read_bytes() for path in package.iterdir()} == {

@@ -74,6 +74,7 @@ def test_a_version_says_where_it_comes_from(registered: Registered) -> None:
     lineage = some_lineage()
     told = {"git.commit": lineage.commit, "git.dirty": "false", "params.digest": params_digest(lineage.params)}
     told["dvc.data/split"] = lineage.data["data/split"]
+    told |= {f"training.precision.{network}": found for network, found in lineage.training_precision.items()}
     assert told.items() <= dict(registered.first.tags).items()
 
 

@@ -109,6 +109,12 @@ def test_accuracy_stands_with_its_interval(page: str) -> None:
     assert f"{low}–{high}" in page[: page.index("<main>")]
 
 
+def test_page_and_card_name_the_number_formats_of_the_training(page: str, card: str) -> None:
+    formats = "AE_H bfloat16, AE_P bfloat16, CIN float32"
+    assert formats in page
+    assert formats in card
+
+
 def test_paper_and_run_stand_side_by_side(page: str) -> None:
     assert all(figure in page for figure in ("93.50", "93.63", "93.51", "95.48", "91.87", "96.14", "(845)"))
 

@@ -54,5 +54,6 @@ def some_lineage(**changes: object) -> Lineage:
         "params": {"seed": 1},
         "data": {"data/split": "b" * 32 + ".dir"},
         "code": {"tasks/package.py": "c" * 32},
+        "training_precision": {"AE_H": "bf16", "AE_P": "bf16", "CIN": "fp32"},
     }
     return Lineage(**(fields | changes))  # type: ignore[arg-type]

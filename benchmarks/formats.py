@@ -1,0 +1,156 @@
+"""What each number format and memory layout costs a training step: `python -m benchmarks.formats [--rounds 3]`.
+
+Steps of an autoencoder and of the CIN in float32 and bfloat16, with tensors channels first and channels last, in turns
+in one process; then all of it again in a process that may use AVX2 alone, as most desktops and laptops have it. CPU
+seconds of a step (medians), and how many times as fast as float32, channels first. Also in `benchmarks/formats.json`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Final, get_args
+
+import torch
+from torch import nn
+
+from benchmarks.speed.autoencoders import LEARNING_RATE
+from benchmarks.speed.setting import Setting, prepare
+from coronet_core.batches import Subset
+from coronet_core.cin_input import CinInputs
+from coronet_core.models import FPAE, build_cin
+from coronet_core.options import Precision
+from coronet_core.precision import has_bfloat16
+from coronet_core.training import autoencoder_learner, cin_learner
+from coronet_core.training.loop import Learner
+from tasks.cpu import keep_freed_memory
+from tasks.files import write_json
+
+RESULTS: Final = Path(__file__).with_name("formats.json")
+CPU: Final = torch.device("cpu")
+AVX2_ALONE: Final = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+LAYOUTS: Final = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
+BASELINE: Final = ("fp32", "channels first")
+
+
+def autoencoder(setting: Setting, precision: Precision) -> Learner:
+    """Return a learner of AE_H on the first batch."""
+    images = Subset(setting.stack, range(setting.batch), CPU)
+    return autoencoder_learner(
+        FPAE(),
+        images,
+        images,
+        learning_rate=LEARNING_RATE,
+        weight_decay=0.0,
+        regulariser_weight=1.0,
+        batch_size=setting.batch,
+        precision=precision,
+        training_size_px=None,
+    )
+
+
+def cin(setting: Setting, precision: Precision) -> Learner:
+    """Return a learner of the CIN on all residual tensors."""
+    rows = range(setting.images)
+    inputs = CinInputs("residual_tensor", Subset(setting.stack, rows, CPU), Subset(setting.residuals, rows, CPU))
+    return cin_learner(
+        build_cin(),
+        inputs,
+        setting.labels,
+        inputs,
+        setting.labels,
+        learning_rate=LEARNING_RATE,
+        weight_decay=0.0,
+        class_weights=torch.ones(3),
+        horizontal_flip=[],
+        vertical_flip=[],
+        batch_size=setting.images,
+        precision=precision,
+    )
+
+
+NETWORKS: Final[dict[str, Callable[[Setting, Precision], Learner]]] = {"AE step": autoencoder, "CIN step": cin}
+
+
+def use_layout(model: nn.Module, layout: torch.memory_format) -> None:
+    """Make `model` and what it is given be of this layout."""
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # missing in its stubs
+    model.register_forward_pre_hook(lambda _, inputs: tuple(x.clone(memory_format=layout) for x in inputs))
+
+
+def step_seconds(learner: Learner) -> float:
+    """Return the CPU seconds of a training step on all images."""
+    positions = torch.arange(learner.n_images)
+    began = time.process_time()
+    losses = learner.training_step(positions, torch.Generator())
+    learner.optimizer.zero_grad(set_to_none=True)
+    losses["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    learner.optimizer.step()
+    return time.process_time() - began
+
+
+def measure(setting: Setting, rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of all steps by network, format and layout, in turns."""
+    torch.set_num_threads(setting.threads)
+    keep_freed_memory()  # as the stages do
+    learners: dict[str, Learner] = {}
+    for network, precision, layout in product(NETWORKS, get_args(Precision), LAYOUTS):
+        learner = NETWORKS[network](setting, precision)
+        use_layout(learner.model.train(), LAYOUTS[layout])
+        step_seconds(learner)  # the first plans and allocates
+        learners[f"{network}|{precision}|{layout}"] = learner
+    taken: dict[str, list[float]] = {name: [] for name in learners}
+    for _ in range(rounds):
+        for name, learner in learners.items():
+            taken[name].append(step_seconds(learner))
+    return taken
+
+
+def main() -> None:
+    """Measure, print, write; with --worker measure alone and print JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.formats", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", type=int, default=224, help="of the images, in pixels")
+    parser.add_argument(
+        "--batch", type=int, default=4, help="images of the autoencoder's step; the CIN's has twice as many"
+    )
+    parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker is not None:
+        is_native = has_bfloat16(CPU)
+        print(json.dumps({"has_bfloat16": is_native, "steps": measure(Setting(**options.worker), options.rounds)}))
+        return
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        threads = torch.get_num_threads()
+        setting = Setting(folder=folder, side_px=options.side, batch=options.batch, device="cpu", threads=threads)
+        prepare(setting)
+        for processor, limits in {"this processor": {}, "AVX2 alone": AVX2_ALONE}.items():
+            command = [sys.executable, "-m", "benchmarks.formats", "--rounds", str(options.rounds)]
+            command += ["--worker", json.dumps(setting.to_dict())]
+            told = subprocess.run(command, env={**os.environ, **limits}, check=True, stdout=subprocess.PIPE, text=True)
+            results[processor] = json.loads(told.stdout)
+            _print(processor, results[processor])
+    write_json(RESULTS, results)
+
+
+def _print(processor: str, result: dict[str, object]) -> None:
+    native = "computes with bfloat16" if result["has_bfloat16"] else "has no bfloat16"
+    print(f"{processor} ({native}):\n{'':32}{'CPU s':>8}   times as fast as float32, channels first")
+    steps: dict[str, list[float]] = result["steps"]  # type: ignore[assignment]
+    for name, taken in steps.items():
+        base = steps["|".join((name.split("|")[0], *BASELINE))]
+        ratios = [first / own for first, own in zip(base, taken, strict=True)]
+        shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"{name.replace('|', ', '):32}{statistics.median(taken):8.2f}   {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
