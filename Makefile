@@ -26,10 +26,10 @@ check: $(INSTALLED)  ## style, types and import contracts: what pre-commit runs 
 	$(BIN)/lint-imports
 
 mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
-	$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+	$(BIN)/python -m flows.servers mlflow
 
 prefect: $(INSTALLED)  ## Prefect's page at http://127.0.0.1:4200
-	$(BIN)/prefect server start --host 127.0.0.1 --port 4200
+	$(BIN)/python -m flows.servers prefect
 
 picture:  ## the README's picture, from the demo's report; needs Chromium
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$(mktemp -d)" \

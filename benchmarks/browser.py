@@ -1,9 +1,11 @@
-"""Pages as a headless Chromium shows them, their scripts run."""
+"""Pages as a headless Chromium shows them, their scripts run, and the token that pages send with what they change."""
 
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+import httpx
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 20_000
@@ -24,6 +26,12 @@ def screenshot(url: str, target: Path, width_px: int = 1300, height_px: int = 90
 def rendered(url: str) -> str:
     """Return the document that the page at `url` has become."""
     return _browse(url, "--dump-dom")
+
+
+def csrf_headers(api: str, client: str = "coronet") -> dict[str, str]:
+    """Return the headers that Prefect's server at `api` asks for in requests that change something."""
+    token = httpx.get(f"{api}/csrf-token", params={"client": client}, timeout=30).raise_for_status().json()["token"]
+    return {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
 
 
 def _browse(url: str, *options: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from benchmarks.browser import chromium, screenshot
+from benchmarks.browser import chromium, csrf_headers, screenshot
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 COLOURS = 96
@@ -24,7 +24,9 @@ def pages(api: str) -> dict[str, str]:
 
     def ask(path: str, **body: Any) -> Any:
         method = "POST" if body else "GET"
-        return httpx.request(method, f"{api}/{path}", json=body or None, timeout=30).raise_for_status().json()
+        headers = csrf_headers(api) if body else {}
+        answer = httpx.request(method, f"{api}/{path}", json=body or None, headers=headers, timeout=30)
+        return answer.raise_for_status().json()
 
     deployment = ask("deployments/name/retrain/retrain")["id"]
     wanted = {"name": {"any_": ["Completed"]}}

@@ -63,7 +63,7 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
     collect_seldom()
     from prefect import tags
 
-    from flows.server import temporary_prefect_server  # late: with nothing to do, no server is needed
+    from flows.servers.temporary import temporary_prefect_server  # late: with nothing to do, no server is needed
     from flows.worker import TAG
 
     signal.signal(signal.SIGINT, _stop)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pg0
 
-from flows.server import free_port
+from flows.servers.processes import free_port
 
 NOBODY = 65534
 """PostgreSQL refuses to run as root; then it runs as this user."""

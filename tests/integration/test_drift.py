@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.server import free_port
+from flows.servers.processes import free_port
 from tasks.drift.log import PredictionLog
 from tasks.drift.reference import SCORES, ScoreReference
 from tasks.inference.table import prediction_rows

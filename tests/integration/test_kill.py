@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from coronet_core.data.manifest import read_manifest
 from coronet_core.shards import Shards
-from flows.server import free_port
+from flows.servers.processes import free_port
 from tasks.paths import IMAGES, MANIFEST
 from tests.integration.conftest import LIGHT, Project, make_project
 from tests.integration.hosts import Host, served

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from coronet_core.classes import CLASSES
-from flows.server import free_port
+from flows.servers.processes import free_port
 from tasks.promotion.log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
 from tests.integration.hosts import HTTP, Host, served

@@ -20,7 +20,8 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.server import QUIET, free_port
+from flows.servers.commands import QUIET
+from flows.servers.processes import free_port
 from tasks.paths import CIN_WEIGHTS, METRICS, SPLIT
 from tasks.registry.signature import input_example
 from tests.integration.conftest import LIGHT, make_project

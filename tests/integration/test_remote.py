@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.server import free_port
+from flows.servers.processes import free_port
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, end_group, served
 

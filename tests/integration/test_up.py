@@ -19,8 +19,8 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from benchmarks.browser import chromium, rendered
-from flows.server import free_port
+from benchmarks.browser import chromium, csrf_headers, rendered
+from flows.servers.processes import free_port
 from flows.stages import limited_tags
 from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import HTTP, Host, end_group
@@ -73,7 +73,7 @@ class Up:
         return HTTP.get(f"{self.api}/{path}").raise_for_status().json()
 
     def post(self, path: str, **body: Any) -> Any:
-        return HTTP.post(f"{self.api}/{path}", json=body).raise_for_status().json()
+        return HTTP.post(f"{self.api}/{path}", json=body, headers=csrf_headers(self.api)).raise_for_status().json()
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
         found = self.get(f"deployments/name/{deployment}")
@@ -121,8 +121,18 @@ def up(tmp_path_factory: pytest.TempPathFactory, webhook: Listener, database: st
     host.git("commit", "-qam", "light")
     ports = ("--prefect-port", prefect, "--mlflow-port", mlflow, "--worker-port", free_port())
     process = host.start("flows", "up", *map(str, ports), start_new_session=True)
-    told = [process.stdout.readline() for _ in range(3)] if process.stdout else []
-    assert "A worker serves the pool coronet" in told[-1], "".join(told) + process.communicate()[0]
+    lines: list[str] = []
+    for line in process.stdout or ():
+        lines.append(line)
+        if "A worker serves the pool coronet" in line:
+            break
+    else:
+        pytest.fail("".join(lines))
+    assert [line.split(":")[0] for line in lines if line.startswith("starting ")] == [
+        "starting Prefect's server",
+        "starting MLflow's server",
+        "starting a worker",
+    ]
     api = f"http://127.0.0.1:{prefect}/api"
     with process:
         yield Up(replace(host, variables={"PREFECT_API_URL": api}), api, f"http://127.0.0.1:{mlflow}", process)
@@ -204,12 +214,13 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     schedule = deployment["schedules"][0]["id"]
     every_minute = {"cron": "* * * * *", "timezone": "UTC"}
     path = f"{up.api}/deployments/{deployment['id']}/schedules/{schedule}"
-    HTTP.patch(path, json={"active": True, "schedule": every_minute}).raise_for_status()
+    headers = csrf_headers(up.api)
+    HTTP.patch(path, json={"active": True, "schedule": every_minute}, headers=headers).raise_for_status()
     wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"name": {"any_": ["Up to date"]}}}
     deadline = time.monotonic() + PATIENCE_S
     while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
         time.sleep(2)
-    HTTP.patch(path, json={"active": False}).raise_for_status()
+    HTTP.patch(path, json={"active": False}, headers=headers).raise_for_status()
     assert found, up.runs_of(deployment["id"])
     assert all(one["auto_scheduled"] for one in found)
 

@@ -1,0 +1,25 @@
+"""One server in the foreground, until Ctrl-C: `python -m flows.servers prefect` or `mlflow`."""
+
+import argparse
+import os
+import sys
+
+from flows.servers.commands import mlflow_server, prefect_server
+
+SERVERS = {"prefect": (prefect_server, 4200), "mlflow": (mlflow_server, 5000)}
+
+
+def main() -> None:
+    """Say where the server will be, and become it."""
+    parser = argparse.ArgumentParser(prog="python -m flows.servers", description="Serve Prefect's or MLflow's page.")
+    parser.add_argument("name", choices=list(SERVERS))
+    parser.add_argument("--port", type=int, help="Default: 4200 for Prefect, 5000 for MLflow.")
+    options = parser.parse_args()
+    make, default_port = SERVERS[options.name]
+    server = make(options.port or default_port)
+    print(f"{server.title}: {server.page} (Ctrl-C ends it)", flush=True)
+    os.execve(sys.executable, [sys.executable, "-m", *server.command], server.environment)  # noqa: S606  # a fixed command
+
+
+if __name__ == "__main__":
+    main()
