@@ -14,6 +14,7 @@ from coronet_core.errors import CoroNetError, TransientError
 from flows.automations import install_automations
 from flows.process import stage_environment
 from flows.project import prepare
+from flows.schedules import add_missing_schedules, deployments_of_project
 from flows.worker import POOL
 
 POOL_TYPE: Final = "process"
@@ -23,8 +24,8 @@ PREFECT_FILE: Final = Path("prefect.yaml")
 def deploy() -> None:
     """Bring the Prefect server in force to what `prefect.yaml` says. Again changes nothing that is as it should be.
 
-    Schedules keep to what `prefect.yaml` says of their times, and to what the page says of being switched on.
-    Raises CoroNetError when no server is set or it refuses, TransientError when it does not answer.
+    What people have set on the page stays: schedules, and whether a deployment is paused. Raises CoroNetError when no
+    server is set or it refuses, TransientError when it does not answer.
     """
     prepare(None)
     address = PREFECT_API_URL.value()
@@ -36,7 +37,12 @@ def deploy() -> None:
     try:
         if not _pool_exists():
             _prefect("work-pool", "create", POOL, "--type", POOL_TYPE)
-        _prefect("deploy", "--all", "--prefect-file", str(PREFECT_FILE))
+        with get_client(sync_client=True) as client:
+            paused = [deployment.id for deployment in deployments_of_project(client) if deployment.paused]
+            _prefect("deploy", "--all", "--prefect-file", str(PREFECT_FILE))
+            for deployment in paused:  # deploying goes on with them
+                client.pause_deployment(deployment)
+            add_missing_schedules(client, PREFECT_FILE)
         install_automations()
     except httpx.HTTPError as error:
         raise TransientError(f"{address}: Prefect's server does not answer ({error}).") from error

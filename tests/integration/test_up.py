@@ -75,6 +75,9 @@ class Up:
     def post(self, path: str, **body: Any) -> Any:
         return HTTP.post(f"{self.api}/{path}", json=body, headers=csrf_headers(self.api)).raise_for_status().json()
 
+    def patch(self, path: str, **body: Any) -> None:
+        HTTP.patch(f"{self.api}/{path}", json=body, headers=csrf_headers(self.api)).raise_for_status()
+
     def start(self, deployment: str, **parameters: Any) -> UUID:
         found = self.get(f"deployments/name/{deployment}")
         return UUID(self.post(f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
@@ -213,14 +216,13 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     deployment = up.get("deployments/name/retrain/retrain")
     schedule = deployment["schedules"][0]["id"]
     every_minute = {"cron": "* * * * *", "timezone": "UTC"}
-    path = f"{up.api}/deployments/{deployment['id']}/schedules/{schedule}"
-    headers = csrf_headers(up.api)
-    HTTP.patch(path, json={"active": True, "schedule": every_minute}, headers=headers).raise_for_status()
+    path = f"deployments/{deployment['id']}/schedules/{schedule}"
+    up.patch(path, active=True, schedule=every_minute)
     wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"name": {"any_": ["Up to date"]}}}
     deadline = time.monotonic() + PATIENCE_S
     while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
         time.sleep(2)
-    HTTP.patch(path, json={"active": False}, headers=headers).raise_for_status()
+    up.patch(path, active=False)
     assert found, up.runs_of(deployment["id"])
     assert all(one["auto_scheduled"] for one in found)
 

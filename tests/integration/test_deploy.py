@@ -1,0 +1,123 @@
+"""Deploying again and again to a real server: what people have set on Prefect's page stays."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.variables import Variable
+from ruamel.yaml import YAML
+
+from flows.schedules import GIVEN
+from flows.servers.commands import prefect_server
+from flows.servers.processes import child_server, free_port
+from tests.integration.conftest import make_project
+from tests.integration.hosts import Host
+
+pytestmark = pytest.mark.integration
+RETRAIN = "retrain/retrain"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server with the project's work pool."""
+    folder, server = tmp_path_factory.mktemp("server"), prefect_server(free_port())
+    address = f"{server.page}/api"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PREFECT_HOME", str(folder))
+        with child_server("prefect", server), temporary_settings({PREFECT_API_URL: address}):
+            yield address
+
+
+@pytest.fixture
+def client(api: str) -> Iterator[SyncPrefectClient]:  # noqa: ARG001  # its server
+    """A client of the server, on which nothing has been deployed yet."""
+    with get_client(sync_client=True) as found:
+        for deployment in found.read_deployments():
+            found.delete_deployment(deployment.id)
+        Variable.unset(GIVEN)
+        yield found
+
+
+@pytest.fixture
+def host(tmp_path: Path, api: str) -> Host:
+    return Host(make_project(tmp_path / "coronet").folder, {"PREFECT_API_URL": api})
+
+
+def coronet_deploy(host: Host) -> "subprocess.CompletedProcess[str]":
+    return host.run("flows", "deploy")
+
+
+def prefect_deploy(host: Host) -> "subprocess.CompletedProcess[str]":
+    return host.run("prefect", "--no-prompt", "deploy", "--all")
+
+
+def deployed(host: Host, *ways: Callable[[Host], "subprocess.CompletedProcess[str]"]) -> None:
+    for way in ways:
+        finished = way(host)
+        assert finished.returncode == 0, finished.stdout
+
+
+def retrain(client: SyncPrefectClient) -> DeploymentResponse:
+    return client.read_deployment_by_name(RETRAIN)
+
+
+def only_schedule(client: SyncPrefectClient) -> tuple[DeploymentSchedule, str, bool]:
+    (schedule,) = retrain(client).schedules
+    assert isinstance(schedule.schedule, CronSchedule)
+    return schedule, schedule.schedule.cron, schedule.active
+
+
+def test_schedules_belong_to_the_page(host: Host, client: SyncPrefectClient) -> None:
+    deployed(host, coronet_deploy)
+    given, *what = only_schedule(client)
+    assert what == ["0 3 * * 0", False]
+    edited = CronSchedule(cron="30 5 * * 1", timezone="Europe/Berlin")
+    client.update_deployment_schedule(retrain(client).id, given.id, active=True, schedule=edited)
+    deployed(host, coronet_deploy, prefect_deploy, coronet_deploy)
+    kept, *what = only_schedule(client)
+    assert (kept.id, *what) == (given.id, "30 5 * * 1", True)
+    client.delete_deployment_schedule(retrain(client).id, kept.id)
+    deployed(host, coronet_deploy, prefect_deploy)
+    assert retrain(client).schedules == []
+
+
+def test_a_deployment_of_prefects_own_command_is_given_its_schedule_once(host: Host, client: SyncPrefectClient) -> None:
+    host.run("prefect", "work-pool", "create", "coronet", "--type", "process")
+    deployed(host, prefect_deploy)
+    assert retrain(client).schedules == []
+    deployed(host, coronet_deploy, coronet_deploy)
+    assert only_schedule(client)[1:] == ("0 3 * * 0", False)
+
+
+def test_a_paused_deployment_stays_paused(host: Host, client: SyncPrefectClient) -> None:
+    deployed(host, coronet_deploy)
+    client.pause_deployment(retrain(client).id)
+    deployed(host, coronet_deploy)
+    assert retrain(client).paused
+    assert not client.read_deployment_by_name("promote/promote").paused
+
+
+def test_a_schedule_from_before_is_kept_as_it_was_set(host: Host, client: SyncPrefectClient) -> None:
+    """Earlier versions stated schedules, without slugs, in prefect.yaml itself."""
+    path, yaml = host.folder / "prefect.yaml", YAML()
+    today = path.read_text()
+    content = yaml.load(today)
+    content["deployments"][0]["schedules"] = [{"cron": "0 3 * * 0", "timezone": "UTC", "active": False}]
+    with path.open("w") as file:
+        yaml.dump(content, file)
+    host.run("prefect", "work-pool", "create", "coronet", "--type", "process")
+    deployed(host, prefect_deploy)
+    schedule, *_ = only_schedule(client)
+    client.update_deployment_schedule(retrain(client).id, schedule.id, active=True)
+    path.write_text(today)
+    deployed(host, coronet_deploy, prefect_deploy)
+    kept, *what = only_schedule(client)
+    assert (kept.id, *what) == (schedule.id, "0 3 * * 0", True)
