@@ -1,8 +1,16 @@
 """Errors a user can mend. Raised where the fault is seen, caught once at the edge (`python -m tasks`, `coronet`)."""
 
+from coronet_core.credentials import without_credentials
+
 
 class CoroNetError(Exception):
-    """Something a user can mend. The message says what was wrong, the value, and what to do next."""
+    """Something a user can mend. The message says what was wrong, the value, and what to do next.
+
+    Addresses in it lose their credentials: it is shown in terminals, logs and pages.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_credentials(message))
 
 
 class DataError(CoroNetError):

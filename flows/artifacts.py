@@ -13,7 +13,7 @@ from tasks.paths import AUDIT, FIGURES, METRICS, REPORT
 from tasks.reporting.figures.drawing import ALT_KEY
 from tasks.reporting.pages import environment, number, numbers, percent, percents, words
 from tasks.reporting.paper import PAPER
-from tasks.tracking.delivery import page_of_run, tracking_uri
+from tasks.tracking.delivery import page_of_run, shown_tracking_uri
 from tasks.tracking.run import StageRun
 
 SUMMARY_KEY: Final = "report"
@@ -51,7 +51,7 @@ def _link_mlflow(run: StageRun) -> None:
             page, link_text=f"MLflow run {run.run_id}", key=MLFLOW_KEY, description="The run on record"
         )
     else:
-        where = f"Run `{run.run_id}` in `{tracking_uri()}`: `make mlflow` shows it."
+        where = f"Run `{run.run_id}` in `{shown_tracking_uri()}`: `make mlflow` shows it."
         missing = "No MLflow server has received the run yet; its record is kept and sent later."
         create_markdown_artifact(where if run.run_id else missing, key=MLFLOW_KEY, description="The run on record")
 

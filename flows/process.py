@@ -14,6 +14,7 @@ from typing import Final
 
 import psutil
 
+from coronet_core.credentials import without_credentials
 from coronet_core.errors import CoroNetError, TransientError
 from tasks.edge import ERROR_PREFIX, TRANSIENT_EXIT
 
@@ -64,7 +65,7 @@ class StageProcesses:
         ):
             self._require_going_on()  # again: nobody has seen this process who has ended them meanwhile
             for line in process.stdout or ():
-                if text := line.rstrip():
+                if text := without_credentials(line.rstrip()):
                     lines.append(text)
                     if not text.lstrip().startswith(DVC_HINTS):
                         on_line(text)

@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from coronet_core.credentials import without_credentials
 from coronet_core.errors import CoroNetError
 from flows.deploy import deploy
 from flows.process import Descendants
@@ -18,6 +19,7 @@ from flows.project import prepare
 from flows.servers.commands import Server, mlflow_server, prefect_server, worker
 from flows.servers.processes import SERVER_LOGS, child_server, is_healthy
 from flows.worker import POOL
+from tasks.tracking.delivery import shown_tracking_uri
 
 POLL_S: Final = 1.0
 LAST_WORDS_S: Final = 20.0
@@ -71,7 +73,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _say_where() -> None:
-    print(f"Prefect's page  {str(PREFECT_API_URL.value()).removesuffix('/api')}")
-    print(f"MLflow's page   {os.environ['MLFLOW_TRACKING_URI']}")
+    print(f"Prefect's page  {without_credentials(str(PREFECT_API_URL.value())).removesuffix('/api')}")
+    print(f"MLflow's page   {shown_tracking_uri()}")
     print(f"A worker serves the pool {POOL} in {Path.cwd()}; logs in {SERVER_LOGS}. Ctrl-C ends all of it.")
     sys.stdout.flush()

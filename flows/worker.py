@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import flows
+from coronet_core.credentials import hide_in_logs
 
 POOL: Final = "coronet"
 """The work pool of all deployments, as `prefect.yaml` names it."""
@@ -14,4 +15,5 @@ TAG: Final = "coronet"
 
 def enter_project() -> dict[str, str]:
     """Return the folder that the worker's own `coronet` is installed from; a pull step, so Prefect changes to it."""
+    hide_in_logs()  # of the flow run, in whose process this is
     return {"directory": str(Path(flows.__file__).parent.parent)}

@@ -3,12 +3,14 @@
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from safetensors import SafetensorError
 
+from coronet_core.credentials import hide_in_logs, without_credentials
 from coronet_core.errors import CoroNetError, TransientError
 from tasks.files import disk_is_full
 
@@ -24,14 +26,17 @@ def exit_code(action: Callable[[], object]) -> int:
 
     An action that has something of its own to tell by an exit code returns it.
 
-    What nobody has foreseen is raised: its traceback is for whoever mends it.
+    What nobody has foreseen is shown with its traceback, for whoever mends it. Addresses are shown without their
+    credentials, there and in what libraries log.
     """
+    hide_in_logs()
     try:
         own_code = action()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
         told = foreseen(error)
         if told is None:
-            raise
+            print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
+            return 1
         return _say(str(told), TRANSIENT_EXIT if isinstance(told, TransientError) else 1)
     return own_code if isinstance(own_code, int) else 0
 

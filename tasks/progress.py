@@ -10,6 +10,8 @@ from typing import Final, Self
 
 from tqdm import tqdm
 
+from coronet_core.credentials import without_credentials
+
 PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
 """Environment variable by which a flow asks its stages for lines that tell how far they are."""
 AS_LINES: Final = "lines"
@@ -39,8 +41,8 @@ class Standing:
 
 
 def say(line: str) -> None:
-    """Print one line, above the bar if there is one."""
-    tqdm.write(line, file=sys.stdout)
+    """Print one line, above the bar if there is one; addresses in it without their credentials."""
+    tqdm.write(without_credentials(line), file=sys.stdout)
     sys.stdout.flush()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from coronet_core.credentials import hide_in_logs, without_credentials
 from coronet_core.errors import CoroNetError, TransientError
 from coronet_core.ranks import Ranks
 from tasks.devices import has_gpu_each, leased_gpus
@@ -56,12 +57,14 @@ def exit_code_of_rank(action: Callable[[], object]) -> int:
 
     The stage that launched the ranks speaks for all of them. By hand nobody does, and each rank speaks for itself.
     """
+    hide_in_logs()
     try:
         action()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told
         known = foreseen(error)
-        told = f"{ERROR_PREFIX}{known}" if known else traceback.format_exc()
-        _tell_torchrun(str(known or traceback.format_exception_only(error)[-1].strip()), told, known)
+        told = f"{ERROR_PREFIX}{known}" if known else without_credentials(traceback.format_exc())
+        last_line = without_credentials(traceback.format_exception_only(error)[-1].strip())
+        _tell_torchrun(str(known or last_line), told, known)
         if not _has_launcher():
             print(told, file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from coronet_core.credentials import without_credentials
 from coronet_core.errors import CoroNetError, TransientError
 from flows.process import dvc_process, end_process_group, stage_environment
 
@@ -66,7 +67,7 @@ def _transfer(command: list[str], folder: Path, on_line: Callable[[str], None]) 
             raise CoroNetError(f"dvc {command[0]}: {reason}")
         if pause_s is None:
             break
-        on_line(f"dvc {command[0]}: {reason}; trying again in {pause_s:.0f} s")
+        on_line(without_credentials(f"dvc {command[0]}: {reason}; trying again in {pause_s:.0f} s"))
         time.sleep(pause_s)
     raise TransientError(f"dvc {command[0]}: {reason}. Is the DVC remote there, and does it have what is asked for?")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from coronet_core.credentials import without_credentials
 from tasks.files import digest
 from tasks.progress import say
 from tasks.tracking.record import Event, RunRecord, all_records
@@ -48,6 +49,11 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
 
 
+def shown_tracking_uri() -> str:
+    """Return where runs are tracked, as people may be shown it: without credentials."""
+    return without_credentials(tracking_uri())
+
+
 def page_of_run(run_id: str) -> str | None:
     """Return the address of a run on MLflow's page; None if runs are tracked without a server, or it is away."""
     uri = tracking_uri()
@@ -57,7 +63,7 @@ def page_of_run(run_id: str) -> str | None:
         experiment_id = mlflow_client().get_run(run_id).info.experiment_id
     except Exception:  # noqa: BLE001  # whatever a client library raises, a missing link must not fail a run
         return None
-    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{without_credentials(uri).rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def absolute_tracking_uri() -> str:

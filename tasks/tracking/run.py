@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from coronet_core.credentials import without_credentials
 from coronet_core.errors import DataError
 from tasks.tracking.delivery import deliver
 from tasks.tracking.lineage import dvc_hashes
@@ -92,10 +93,14 @@ class StageRun:
         if error is None:
             self.tags({f"dvc.{path}": md5 for path, md5 in dvc_hashes(self._name).items()})
         elif isinstance(error, Exception):
-            self.tags({"error": type(error).__name__ if isinstance(error, DataError) else str(error)[:500]})
+            self.tags({"error": type(error).__name__ if isinstance(error, DataError) else _reason(error)})
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
         if not self._is_delivered_elsewhere:
             self.deliver()
+
+
+def _reason(error: Exception) -> str:
+    return without_credentials(str(error))[:500]
 
 
 def is_delivered_elsewhere() -> bool:

@@ -20,7 +20,7 @@ UNDECLARED = {
     "tasks.checkpoint", "tasks.progress",
     "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
     "tasks.devices", "tasks.leases", "tasks.seat",  # how many processes, and where; at most it changes rounding
-    "coronet_core.errors", "coronet_core.callbacks",
+    "coronet_core.errors", "coronet_core.credentials", "coronet_core.callbacks",
 }  # fmt: skip
 
 

@@ -36,9 +36,24 @@ def test_what_is_foreseen_ends_in_a_line(
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), RuntimeError("another"), FileNotFoundError(2, "none", "x")])
-def test_what_nobody_has_foreseen_is_raised(error: Exception) -> None:
+def test_what_nobody_has_foreseen_is_shown_with_its_traceback(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail() -> None:
         raise error
 
-    with pytest.raises(type(error)):
-        exit_code(fail)
+    assert exit_code(fail) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.splitlines()[-1].startswith(f"{type(error).__name__}: ")
+
+
+@pytest.mark.parametrize("error", [DataError, TransientError, ConnectionError, ValueError])
+def test_no_error_shows_a_password(error: type[Exception], capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise error("http://alice:PASSWORD@127.0.0.1:9/api does not answer")
+
+    assert exit_code(fail) != 0
+    shown = capsys.readouterr().err
+    assert "http://127.0.0.1:9/api does not answer" in shown
+    assert "PASSWORD" not in shown
