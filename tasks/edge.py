@@ -10,7 +10,7 @@ from typing import Final
 from safetensors import SafetensorError
 
 from coronet_core.errors import CoroNetError, TransientError
-from tasks.files import disk_is_full
+from coronet_core.whole_files import disk_is_full
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL

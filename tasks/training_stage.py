@@ -6,8 +6,8 @@ import pandas as pd
 
 from coronet_core.training.loop import EpochEnd, Learner, Schedule, fit
 from coronet_core.weights import save_weights
+from coronet_core.whole_files import write_whole
 from tasks.checkpoint import load_checkpoint, save_checkpoint
-from tasks.files import write_whole
 from tasks.progress import Progress, say
 from tasks.resume import discard, resume_folder
 from tasks.stage import StageContext

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from coronet_core.batches import as_image
 from coronet_core.classes import CLASSES
 from coronet_core.errors import DataError
+from coronet_core.shards import write_array
+from coronet_core.whole_files import write_whole
 from tasks.explanation.methods import maps_of, passes
 from tasks.explanation.settings import MapSettings
 from tasks.explanation.work import Batch
-from tasks.files import digest, write_array, write_whole
+from tasks.files import digest
 from tasks.inference.files import ImageFile, shards_of
 from tasks.inference.formats import safe_cell
 from tasks.inference.networks import Networks
