@@ -1,15 +1,15 @@
 """What a killed stage leaves for the next run of it: finished epochs and shards, outside DVC's outs.
 
 DVC deletes a stage's outs before it runs the stage, so what is to survive a kill lies in `.coronet/resume/<stage>`.
-It counts only for the same work: other params, inputs or code empty it.
+It counts only for the same work: other params, inputs or code of the stage empty it.
 """
 
 import shutil
 from pathlib import Path
 
-import coronet_core
 from coronet_core.sealed_files import write_sealed
 from coronet_core.whole_files import put_in_place
+from tasks.code_digest import code_digest, code_of_stage
 from tasks.files import digest, publish_folder
 from tasks.kept_files import read_kept
 from tasks.paths import STATE
@@ -21,20 +21,14 @@ FORMER = "former"
 def resume_folder(stage: str, work: str) -> Path:
     """Return the folder where `stage` keeps what it has finished of the work whose digest is `work`.
 
-    `work` covers params and inputs; the code is added here.
+    `work` covers params and inputs; the code that `dvc.yaml` names for the stage is added here.
     """
     folder = STATE / "resume" / stage
-    stamp, content = folder / STAMP, digest(work, *code_files()).encode()
+    stamp, content = folder / STAMP, digest(work, code_digest(code_of_stage(stage))).encode()
     if read_kept(stamp) != content:
         discard(folder)
         write_sealed(stamp, content)
     return folder
-
-
-def code_files() -> list[Path]:
-    """Return all code of the stages: work that was begun by other code is not gone on with."""
-    packages = (Path(coronet_core.__file__).parent, Path(__file__).parent)
-    return sorted(path for package in packages for path in package.rglob("*.py"))
 
 
 def finish(folder: Path, outs: Path, target: Path) -> None:

@@ -1,7 +1,7 @@
 """The predictions on disk: a folder of Parquet files, one a shard, that readers of Parquet take as one table.
 
 A part is whole or not there. Its name, `part-<shard>-<work>-<content>.parquet`, has a digest of the shard's files, the
-model and the code, and one of the part's own bytes: a run that was killed goes on behind its last part, a
+model and the code that answers, and one of the part's own bytes: a run that was killed goes on behind its last part, a
 damaged part is noticed, and a run that is started again when nothing has changed has nothing to do. `_summary.json`
 comes last: as long as it is missing, so are parts.
 """
@@ -21,14 +21,17 @@ import pyarrow.parquet as pq
 from coronet_core.errors import DataError
 from coronet_core.sealed_files import sha256_of
 from coronet_core.whole_files import write_whole
+from tasks.code_digest import code_digest
 from tasks.files import digest, write_json
+from tasks.imports import files_needed_by
 from tasks.inference.files import CANNOT_BE_OPENED, ImageFile
 from tasks.kept_files import DAMAGED, set_aside
-from tasks.resume import code_files
 
 SUMMARY: Final = "_summary.json"
 PART: Final = "part-*.parquet"
 DIGITS: Final = 16
+ANSWERING: Final = "tasks.inference.predictor"
+"""The module that answers: with all that it imports, the code on which answers depend."""
 
 
 class PredictionDataset:
@@ -43,7 +46,7 @@ class PredictionDataset:
         """
         self.folder = folder
         self.model_digest = model_digest
-        work = digest(model_digest, *code_files())
+        work = digest(model_digest, code_digest(files_needed_by(ANSWERING)))
         self._names = [f"part-{i:05d}-{digest(work, list(files))[:DIGITS]}" for i, files in enumerate(shards)]
         self._parts: dict[int, Path] = {}
         _refuse_others(folder)
