@@ -13,7 +13,7 @@ from coronet_core.whole_files import write_whole
 KIND: Final = b"coronet-sealed-1 "
 
 
-def write_sealed(path: Path, content: bytes) -> None:
+def write_sealed(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` with its checksum, whole or not at all."""
 
     def write(partial: Path) -> None:
@@ -41,5 +41,5 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _seal(content: bytes) -> bytes:
+def _seal(content: bytes | memoryview) -> bytes:
     return KIND + hashlib.sha256(content).hexdigest().encode() + b"\n"

@@ -24,7 +24,7 @@ def save_checkpoint(folder: Path, end: EpochEnd) -> None:
     """Keep the state of training after an epoch, whole or not at all, and that of the epoch before it."""
     buffer = io.BytesIO()
     torch.save(end.checkpoint(), buffer)
-    write_sealed(folder / f"epoch-{int(end.metrics['epoch']):05d}.checkpoint", buffer.getvalue())
+    write_sealed(folder / f"epoch-{int(end.metrics['epoch']):05d}.checkpoint", buffer.getbuffer())
     for older in _newest_first(folder)[GENERATIONS:]:
         older.unlink()
 
