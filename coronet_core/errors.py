@@ -17,6 +17,10 @@ class DataError(CoroNetError):
     """The images or their labels cannot be used as they are."""
 
 
+class DamagedFileError(CoroNetError):
+    """A file is not what was written: truncated, or with other bytes."""
+
+
 class ParamsError(CoroNetError):
     """A parameter file is missing, malformed, or asks for the impossible."""
 

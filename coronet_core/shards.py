@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.errors import DataError
+from coronet_core.whole_files import write_whole
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -21,13 +22,19 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 def write_shard(folder: Path, shard: int, rows: NDArray[Any]) -> Path:
     """Write `rows` as shard number `shard`, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = shard_path(folder, shard)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.save(file, rows)
-    partial.replace(path)
+    write_array(path, rows)
     return path
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write `array` as an NPY file, whole or not at all."""
+
+    def save(partial: Path) -> None:
+        with partial.open("wb") as file:  # np.save would add a suffix to the name
+            np.save(file, array)
+
+    write_whole(path, save)
 
 
 class Shards:

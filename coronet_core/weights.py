@@ -9,15 +9,14 @@ from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
 from coronet_core.errors import WeightsError
+from coronet_core.whole_files import write_whole
 
 
 def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write the state of `module` to `path`, whole or not at all; `metadata` says how it was made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    save_file(state, partial, None if metadata is None else dict(metadata))
-    partial.replace(path)
+    kept = None if metadata is None else dict(metadata)
+    write_whole(path, lambda partial: save_file(state, partial, kept))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -29,10 +28,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: no such weights file. Check the path, or run the stage that writes it.")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
+    except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: damaged or not a weights file ({error}). Restore it, or train again.") from error
-    except Exception as error:  # torch raises pickle.UnpicklingError subclasses for what weights_only refuses
-        raise WeightsError(f"{path}: holds more than tensors and is refused. Save a plain state dict.") from error
+    except Exception as error:  # of whatever kind torch's are, their text may advise to trust the file
+        raise WeightsError(
+            f"{path}: damaged, or it holds more than tensors and is refused. Restore it, or save a plain state dict."
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: not a state dict of tensors. Save `module.state_dict()`.")
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}

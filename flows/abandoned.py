@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectException
 
 from flows.alone import alone
 from tasks.files import write_text
+from tasks.kept_files import set_aside
 
 MESSAGE = "Its process is gone. A later run goes on where it was."
 
@@ -52,11 +53,22 @@ def _crashed() -> State[None]:
     return State(type=StateType.CRASHED, name="Crashed", message=MESSAGE)
 
 
+def _noted(note: Path) -> UUID | None:
+    """Return the id of the flow run in `note`; None if there is none, or a damaged one, which is set aside."""
+    if not note.is_file():
+        return None
+    try:
+        return UUID(note.read_text(encoding="utf-8"))
+    except ValueError:
+        set_aside(note, note.parent)
+        return None
+
+
 @contextlib.contextmanager
 def _on_record(note: Path) -> Iterator[None]:
     """Keep the id of this flow run in `note`; it stays if this fails or is killed, for the next one to look after."""
-    if note.is_file():
-        crash_abandoned(UUID(note.read_text(encoding="utf-8")))
+    if (former := _noted(note)) is not None:
+        crash_abandoned(former)
     if (run_id := runtime.flow_run.get_id()) is not None:
         write_text(note, run_id)
     yield

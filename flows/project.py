@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from coronet_core.errors import CoroNetError
-from tasks.files import write_whole
+from coronet_core.whole_files import write_whole
 from tasks.params.file import PARAMS_FILE, read_params
 
 PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")

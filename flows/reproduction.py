@@ -15,13 +15,13 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from coronet_core.errors import CoroNetError
+from coronet_core.whole_files import write_whole
 from flows.alone import alone
 from flows.process import dvc_process, fault, stage_environment
 from flows.project import prepare
-from flows.workspace import link_folder
+from flows.workspace import entries_kept, link_folder
 from flows.worktree import check_out, link_raw_data, use_clones_dvc
 from tasks.evaluation.differences import Difference, differences
-from tasks.files import write_whole
 from tasks.inference.lock import Lock
 from tasks.packaging.description import Lineage, read_description
 from tasks.params.file import PARAMS_FILE, read_params
@@ -100,12 +100,13 @@ def print_reproduction(name: str, tolerance: float) -> None:
 def _open(folder: Path, lineage: Lineage) -> None:
     """Make or refresh the worktree: code of the commit, params of the version, raw data and cache of the clone."""
     own_lock = folder / DVC_LOCK
+    entries_kept(own_lock)  # a damaged one is set aside
     kept = own_lock.read_bytes() if own_lock.is_file() else None
     check_out(lineage.commit, folder, "this clone")
     if kept is None:  # the commit's would say that all is there
         own_lock.unlink(missing_ok=True)
     else:
-        own_lock.write_bytes(kept)
+        write_whole(own_lock, lambda partial: partial.write_bytes(kept))
     _write_params(folder / PARAMS_FILE, lineage.params)
     use_clones_dvc(folder)
     link_folder(RECORDS, folder / RECORDS)

@@ -12,10 +12,11 @@ from coronet_core.classes import ClassName
 from flows.shard_runner import shard_runner
 from tasks.cpu import use_cpu_threads
 from tasks.devices import device_type
+from tasks.kept_shards import ResidualShards
 from tasks.params.file import read_params
 from tasks.params.schema import ResidualParams
 from tasks.paths import autoencoder_weights
-from tasks.residual_shards import ResidualShard, ResidualShards, compute_shard
+from tasks.residual_shards import ResidualShard, compute_shard
 from tasks.tfen import tfen_from
 
 AUTOENCODERS: Final[tuple[ClassName, ...]] = ("healthy", "pneumonia")

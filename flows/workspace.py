@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from dvc.config import Config
+from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from tasks.files import write_whole
+from coronet_core.whole_files import write_whole
+from tasks.kept_files import set_aside
 from tasks.params.file import PARAMS_FILE, read_params
 from tasks.paths import DVC_LOCK, SPLIT_STAGE, STATE
 from tasks.tracking.record import RECORDS
@@ -49,9 +52,25 @@ def open_workspace(name: str, changes: Changes, *, with_results: bool) -> Path:
     _share_cache(folder)
     for shared in (RECORDS, data_root):
         link_folder(shared, folder / shared)
+    kept = entries_kept(folder / DVC_LOCK)
     if with_results:
-        _take_results(folder)
+        _take_results(folder, kept)
     return folder
+
+
+def entries_kept(lock: Path) -> dict[str, Any]:
+    """Return the entries of the `dvc.lock` that an earlier run has left; none if it is damaged, and set aside.
+
+    DVC rewrites the file in place. It refuses to work with a damaged one; without one its cache tells what was made.
+    """
+    if not lock.is_file():
+        return {}
+    try:
+        content = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))
+        return dict(Lockfile.validate(content, str(lock)).get("stages", {}))
+    except (YAMLError, DvcException, ValueError):
+        set_aside(lock, lock.parent)
+        return {}
 
 
 def write_params(target: Path, changes: Changes) -> None:
@@ -93,13 +112,11 @@ def link_folder(target: Path, link: Path) -> None:
     link.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
 
 
-def _take_results(folder: Path) -> None:
-    """Bring the outs of the project's stages; the split always, others where the workspace has none of its own."""
+def _take_results(folder: Path, kept: Mapping[str, Any]) -> None:
+    """Bring the outs of the project's stages: the split always, others where the workspace has `kept` no entry."""
     yaml = YAML(typ="safe")
     lock = yaml.load(DVC_LOCK.read_text(encoding="utf-8"))
-    own = folder / DVC_LOCK
-    kept = yaml.load(own.read_text(encoding="utf-8"))["stages"] if own.is_file() else {}
     lock["stages"] |= {stage: entry for stage, entry in kept.items() if stage != SPLIT_STAGE}
-    write_whole(own, lambda partial: yaml.dump(lock, partial))
+    write_whole(folder / DVC_LOCK, lambda partial: yaml.dump(lock, partial))
     with Repo(str(folder)) as repo, contextlib.suppress(DvcException):  # what the cache has lost is made again
         repo.checkout(force=True, allow_missing=True)

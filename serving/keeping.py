@@ -5,8 +5,8 @@ from typing import Final
 
 from coronet_core.data.dicom import is_dicom
 from coronet_core.errors import DataError
+from coronet_core.whole_files import write_whole
 from serving.uploads import Upload
-from tasks.files import write_whole
 
 KINDS: Final = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"II*\x00", "tif"), (b"MM\x00*", "tif"), (b"BM", "bmp"))
 

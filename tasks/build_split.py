@@ -8,12 +8,14 @@ import pandas as pd
 from coronet_core.classes import SPLITS
 from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
-from coronet_core.data.ingest import forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.ingest import ROWS, damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
 from coronet_core.data.manifest import write_manifest
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
-from tasks.files import digest, write_json, write_whole
+from coronet_core.whole_files import write_whole
+from tasks.files import digest, write_json
+from tasks.kept_files import set_aside
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
 from tasks.reporting.paper import PAPER
@@ -34,7 +36,9 @@ def run(context: StageContext) -> None:
     previous = previous_splits(MANIFEST, notes)
     resume = resume_folder(context.name, digest(data.shard_images))
     decoded, blocks, split = resume / "decoded", resume / "blocks", resume / SPLIT.name
-    if found_blocks := len(list(blocks.glob("*.parquet"))):
+    for damaged in damaged_files(decoded, blocks):
+        set_aside(damaged, resume)
+    if found_blocks := len(list(blocks.glob(ROWS))):
         say(f"resuming with {found_blocks} blocks of {data.shard_images} images")
     with Progress("reading images", len(listing.records), "images") as bar:
         manifest = read_images(

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from coronet_core.credentials import hide_in_logs, without_credentials
 from coronet_core.errors import CoroNetError, TransientError
-from tasks.files import disk_is_full
+from coronet_core.whole_files import disk_is_full
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL

@@ -6,6 +6,7 @@ import pandas as pd
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.seeds import derive_seed
+from coronet_core.whole_files import write_whole
 from tasks.cpu import use_cpu_threads
 from tasks.evaluation.calibration import read_calibration
 from tasks.evaluation.curves import write_curves
@@ -19,7 +20,7 @@ from tasks.evaluation.trust import (
     operating_points,
     out_of_distribution_figures,
 )
-from tasks.files import nulls_for_nan, write_json, write_whole
+from tasks.files import nulls_for_nan, write_json
 from tasks.paths import METRICS, PREDICTIONS
 from tasks.progress import say
 from tasks.stage import StageContext

@@ -16,6 +16,7 @@ from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.image_folder import IMAGE_SUFFIXES
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
+from coronet_core.whole_files import put_in_place
 from tasks.paths import STATE
 from tasks.progress import say
 from tasks.unpack import unpack
@@ -115,7 +116,7 @@ def _checkout(dataset: "Dataset", folder: Path, as_of: date | None, url: str) ->
         shutil.move(clone / name, coming)  # git checks it out again when it is fetched once more
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
-        coming.replace(folder / name)
+        put_in_place(coming, folder / name)
 
 
 def _run(command: list[str], dataset: "Dataset", folder: Path) -> None:

@@ -1,45 +1,13 @@
 """Files that are whole or not there."""
 
-import errno
 import hashlib
 import json
 import math
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Arrays = dict[str, NDArray[Any]]
-FULL_BELOW_BYTES: Final = 1 << 16
-"""A disk with less room is full: the library that failed to write may not say why."""
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place in one step.
-
-    Raises OSError with ENOSPC when `write` fails and the disk is full, whatever it raises: torch and NumPy tell
-    positions and counts.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    except Exception as error:
-        if disk_is_full(path.parent):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def disk_is_full(folder: Path) -> bool:
-    """Whether nothing more can be written into `folder`."""
-    return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
+from coronet_core.whole_files import flush, put_in_place, write_whole
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,39 +29,14 @@ def nulls_for_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write `array` as an NPY file, whole."""
-
-    def save(partial: Path) -> None:
-        with partial.open("wb") as file:  # np.save would add a suffix to the name
-            np.save(file, array)
-
-    write_whole(path, save)
-
-
-def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write named `arrays` as an NPZ file, whole."""
-
-    def save(partial: Path) -> None:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-
-    write_whole(path, save)
-
-
-def read_arrays(path: Path) -> Arrays:
-    """Read the arrays of an NPZ file."""
-    with np.load(path) as file:
-        return dict(file)
-
-
 def publish_folder(finished: Path, target: Path, aside: Path) -> None:
     """Move the folder `finished` to `target`; what is there waits in `aside` until that is done."""
+    flush(finished)  # now, so that there is no target for a moment only
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         shutil.rmtree(aside, ignore_errors=True)
         target.replace(aside)
-    finished.replace(target)
+    put_in_place(finished, target)
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -4,10 +4,11 @@ import pandas as pd
 
 from coronet_core.data.manifest import read_manifest
 from tasks.cpu import use_cpu_threads
+from tasks.kept_shards import ResidualShards
 from tasks.paths import MANIFEST, RESIDUAL_INDEX, RESIDUALS
 from tasks.progress import Progress, say
 from tasks.residual_index import ENERGY_COLUMNS
-from tasks.residual_shards import ResidualShards, compute_shard
+from tasks.residual_shards import compute_shard
 from tasks.resume import finish
 from tasks.stage import StageContext
 from tasks.tfen import load_tfen

@@ -1,14 +1,17 @@
 """What a killed stage leaves for the next run of it: finished epochs and shards, outside DVC's outs.
 
 DVC deletes a stage's outs before it runs the stage, so what is to survive a kill lies in `.coronet/resume/<stage>`.
-It counts only for the same work: another digest of params, inputs or code empties it.
+It counts only for the same work: other params, inputs or code of the stage empty it.
 """
 
 import shutil
 from pathlib import Path
 
-import coronet_core
-from tasks.files import digest, publish_folder, write_text
+from coronet_core.sealed_files import write_sealed
+from coronet_core.whole_files import put_in_place
+from tasks.code_digest import code_digest, code_of_stage
+from tasks.files import digest, publish_folder
+from tasks.kept_files import read_kept
 from tasks.paths import STATE
 
 STAMP = "work"
@@ -16,19 +19,16 @@ FORMER = "former"
 
 
 def resume_folder(stage: str, work: str) -> Path:
-    """Return the folder where `stage` keeps what it has finished of the work whose digest is `work`."""
+    """Return the folder where `stage` keeps what it has finished of the work whose digest is `work`.
+
+    `work` covers params and inputs; the code that `dvc.yaml` names for the stage is added here.
+    """
     folder = STATE / "resume" / stage
-    stamp, content = folder / STAMP, digest(work, *code_files())
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != content:
+    stamp, content = folder / STAMP, digest(work, code_digest(code_of_stage(stage))).encode()
+    if read_kept(stamp) != content:
         discard(folder)
-        write_text(stamp, content)
+        write_sealed(stamp, content)
     return folder
-
-
-def code_files() -> list[Path]:
-    """Return all code of the stages: work that was begun by other code is not gone on with."""
-    packages = (Path(coronet_core.__file__).parent, Path(__file__).parent)
-    return sorted(path for package in packages for path in package.rglob("*.py"))
 
 
 def finish(folder: Path, outs: Path, target: Path) -> None:
@@ -46,7 +46,7 @@ def restore_former(stage: str, target: Path) -> None:
     former = STATE / "resume" / stage / FORMER
     if former.exists() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        former.replace(target)
+        put_in_place(former, target)
 
 
 def discard(folder: Path) -> None:

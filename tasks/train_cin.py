@@ -51,7 +51,9 @@ def run(context: StageContext) -> None:
         patience_epochs=params.patience_epochs,
         seed=seed,
     )
-    work = digest(params, seed, MANIFEST, RESIDUAL_INDEX)
+    pretrained = Path(params.pretrained)
+    given = [pretrained] if pretrained.is_file() else []  # its name says nothing of what it holds
+    work = digest(params, seed, MANIFEST, RESIDUAL_INDEX, *given)  # the index has the energies of all residuals
     train(context, learner_with, params.precision, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
 
 

@@ -10,8 +10,8 @@ from coronet_core.options import PRECISION_KEY, Precision, PrecisionChoice
 from coronet_core.precision import choose_precision
 from coronet_core.training.loop import EpochEnd, Learner, Schedule, fit
 from coronet_core.weights import save_weights
+from coronet_core.whole_files import write_whole
 from tasks.checkpoint import load_checkpoint, save_checkpoint
-from tasks.files import write_whole
 from tasks.progress import Progress, say
 from tasks.resume import discard, resume_folder
 from tasks.stage import StageContext

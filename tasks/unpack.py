@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from coronet_core.errors import DataError
-from tasks.files import write_whole
+from coronet_core.whole_files import write_whole
 from tasks.progress import Progress
 
 
@@ -25,7 +25,7 @@ def unpack(archive: Path, folder: Path, place: Callable[[PurePosixPath], PurePos
             with Progress("unpacking", len(wanted), "files") as bar:
                 for member, target in wanted:
                     if not _is_there(member, target):
-                        write_whole(target, partial(_extract, content, member))
+                        write_whole(target, partial(_extract, content, member), durable=False)  # see _is_there
                     bar.advance()
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{archive}: not a whole zip archive ({error}). Delete it and fetch it again.") from error

@@ -1,4 +1,7 @@
-"""Reading all images of a data set into uint8 shards, in blocks that a killed run need not read again."""
+"""Reading all images of a data set into uint8 shards, in blocks that a killed run need not read again.
+
+A block is a shard and, written behind it, a sealed file of its rows, which knows the shard's checksum.
+"""
 
 import hashlib
 import shutil
@@ -11,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from coronet_core.callbacks import ignore
@@ -18,14 +23,19 @@ from coronet_core.cores import usable_cores
 from coronet_core.data.aspect import box_in_square
 from coronet_core.data.ids import Ids
 from coronet_core.data.image import DecodedImage, decode
-from coronet_core.data.manifest import as_table, read_rows, write_manifest
+from coronet_core.data.manifest import as_table, notes_of, rows_of, write_manifest
 from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
-from coronet_core.errors import DataError
+from coronet_core.errors import DamagedFileError, DataError
+from coronet_core.sealed_files import read_sealed, sha256_of, write_sealed
 from coronet_core.shards import Shards, shard_path, write_shard
 
 IN_FLIGHT_PER_CORE = 4
 """Images that wait decoded for those before them; bounds memory whatever the length of a block."""
+ROWS = "*.rows"
+"""Files of rows, sealed Parquet: `<number>-<digest of all that decides the block>.rows`."""
+SHARD = "shard"
+"""Note of a block's rows: the SHA-256 of its shard."""
 
 
 def read_images(
@@ -49,7 +59,7 @@ def read_images(
     with ThreadPoolExecutor(usable_cores()) as pool:  # decoders and resizing run without holding the interpreter
         for number, start in enumerate(range(0, len(records), block_images)):
             members = records[start : start + block_images]
-            block = blocks / f"{number:05d}-{_digest(members, image_size_px, aspect, ids)}.parquet"
+            block = blocks / f"{number:05d}-{_digest(members, image_size_px, aspect, ids)}.rows"
             if block.is_file():
                 on_image(len(members))
             else:
@@ -57,9 +67,9 @@ def read_images(
                 decoded = _decoded_in_order(pool, members, image_size_px, aspect)
                 _write_block(members, decoded, number, (image_size_px, aspect), ids, images, block, on_image)
             read.append(block)
-    for block in set(blocks.glob("*.parquet")) - set(read):
-        forget_block(int(block.name[:5]), images, blocks)
-    return pd.concat([read_rows(block) for block in read], ignore_index=True)
+    for block in set(blocks.glob(ROWS)) - set(read):
+        forget_block(_number(block), images, blocks)
+    return pd.concat([rows_of(_read(block)) for block in read], ignore_index=True)
 
 
 def forget_block(number: int, images: Path, blocks: Path) -> None:
@@ -70,9 +80,33 @@ def forget_block(number: int, images: Path, blocks: Path) -> None:
 
 def forget_rejects(images: Path, blocks: Path) -> None:
     """Delete the blocks with images that could not be read: once repaired, they must be read again."""
-    for block in blocks.glob("*.parquet"):
-        if read_rows(block)["rejected_because"].notna().any():
-            forget_block(int(block.name[:5]), images, blocks)
+    for block in blocks.glob(ROWS):
+        if rows_of(_read(block))["rejected_because"].notna().any():
+            forget_block(_number(block), images, blocks)
+
+
+def damaged_files(images: Path, blocks: Path) -> list[Path]:
+    """Return the files of blocks that are not as they were written. Rows without their shard are deleted."""
+    damaged = []
+    for block in sorted(blocks.glob(ROWS)):
+        shard = shard_path(images, _number(block))
+        try:
+            expected = notes_of(_read(block).schema).get(SHARD)
+        except DamagedFileError:
+            damaged.append(block)
+            continue
+        if expected is not None and not (shard.is_file() and sha256_of(shard) == expected):
+            damaged += [shard] if shard.is_file() else []
+            block.unlink()
+    return damaged
+
+
+def _number(block: Path) -> int:
+    return int(block.name[:5])
+
+
+def _read(block: Path) -> pa.Table:
+    return pq.read_table(pa.BufferReader(read_sealed(block)))
 
 
 def _digest(records: list[Record], image_size_px: int, aspect: Aspect, ids: Ids) -> str:
@@ -152,11 +186,10 @@ def _write_block(
             n_accepted += 1
         rows.append(row)
         on_image(1)
-    if n_accepted:
-        write_shard(images, shard, stack[:n_accepted])
-    partial = block.with_suffix(".partial")  # the shard first: a block of rows says that its shard is whole
-    write_manifest(as_table(rows), partial)
-    partial.replace(block)
+    notes = {SHARD: sha256_of(write_shard(images, shard, stack[:n_accepted]))} if n_accepted else {}
+    content = pa.BufferOutputStream()
+    write_manifest(as_table(rows), content, notes)
+    write_sealed(block, content.getvalue().to_pybytes())  # behind the shard: it says that the shard is whole
 
 
 def _known(record: Record, ids: Ids) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The manifest: one row an image, rejected ones included. Whatever is known of an image is found here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,30 +45,46 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     unknown = {key for row in rows for key in row} - set(SCHEMA.names)
     if unknown:
         raise ValueError(f"not columns of the manifest: {sorted(unknown)}")
-    return _to_pandas(pa.Table.from_pylist(rows, schema=SCHEMA))
+    return rows_of(pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
-def write_manifest(manifest: pd.DataFrame, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def write_manifest(
+    manifest: pd.DataFrame, target: Path | pa.NativeFile, notes: Mapping[str, str] | None = None
+) -> None:
     """Write `manifest` by `SCHEMA`, with `notes` on how it was made."""
     table = pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata(dict(notes or {})), path)
+    pq.write_table(table.replace_schema_metadata(dict(notes or {})), target)
 
 
 def read_notes(path: Path) -> dict[str, str]:
     """Return the notes that were written with a manifest. Raises DataError if it is damaged."""
+    with _damage_explained(path):
+        return notes_of(pq.read_schema(path))
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read all rows of a manifest, rejected ones included, in the order in which they were written.
+
+    Raises DataError if it is damaged.
+    """
+    with _damage_explained(path):
+        return rows_of(pq.read_table(path, schema=SCHEMA))
+
+
+def notes_of(schema: pa.Schema) -> dict[str, str]:
+    """Return the notes that a manifest's schema holds."""
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
     try:
-        notes = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
+        yield
+    except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path}: a damaged manifest. Get it back with `dvc checkout {path.parent}` or, to deal all patients anew, "
             f"delete {path.parent}."
         ) from error
-    return {key.decode(): value.decode() for key, value in notes.items()}
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read all rows of a manifest, rejected ones included, in the order in which they were written."""
-    return _to_pandas(pq.read_table(path, schema=SCHEMA))
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -79,8 +96,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return accepted.sort_values(["shard", "row"], ignore_index=True)
 
 
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Keep whole numbers whole where some are missing: pandas would make floats of them."""
+def rows_of(table: pa.Table) -> pd.DataFrame:
+    """Return the rows of a manifest, whole numbers whole where some are missing: pandas would make floats of them."""
     whole = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=whole.get)
     return frame

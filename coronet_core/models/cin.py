@@ -1,6 +1,7 @@
 """The COVID-19 identification network (CIN), paper sec. 2.2: a ResNet-18 that reads residual tensors."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.error import URLError
 
 import torch
@@ -10,6 +11,7 @@ from coronet_core.cin_input import PLANES
 from coronet_core.classes import CLASSES
 from coronet_core.errors import WeightsError
 from coronet_core.options import CinInput
+from coronet_core.sealed_files import sha256_of
 from coronet_core.without_compiler import compiler_left_out
 
 FIRST_LAYER = "conv1.weight"
@@ -46,6 +48,7 @@ def imagenet_backbone() -> dict[str, Tensor]:
         from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.IMAGENET1K_V1
+    _delete_damaged(Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name))
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except (URLError, OSError) as error:
@@ -53,6 +56,12 @@ def imagenet_backbone() -> dict[str, Tensor]:
             f"cin.pretrained: imagenet: the weights could not be downloaded ({error}). Fetch {weights.url} on a "
             "machine with a network and set cin.pretrained to the file's path, or set it to none."
         ) from error
+
+
+def _delete_damaged(download: Path) -> None:
+    """Delete a file of torchvision's cache that is not what its name says: torch checks it once, when it comes."""
+    if download.is_file() and not sha256_of(download).startswith(download.stem.rpartition("-")[2]):
+        download.unlink()
 
 
 def load_backbone(cin: nn.Module, backbone: Mapping[str, Tensor], origin: str) -> None:

@@ -15,7 +15,7 @@ from dvc.repo import Repo, lock_repo
 from ruamel.yaml import YAML
 
 from coronet_core.errors import CoroNetError
-from tasks.files import write_whole
+from coronet_core.whole_files import write_whole
 from tasks.paths import DVC_LOCK
 
 SCHEMA = "2.0"

@@ -8,9 +8,9 @@ import pandas as pd
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics.areas import precision_recall_curve, rankings, roc_curve
 from coronet_core.metrics.calibration import reliability
+from coronet_core.whole_files import write_whole
 from tasks.evaluation.prediction import SplitPredictions
 from tasks.evaluation.tables import ranking_scores
-from tasks.files import write_whole
 from tasks.params.schema import EvaluateParams
 from tasks.paths import CONFUSION_PLOT, RELIABILITY_PLOT, precision_recall_plot, roc_plot
 

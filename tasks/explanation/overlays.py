@@ -9,21 +9,26 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from coronet_core.batches import as_image
 from coronet_core.classes import CLASSES
 from coronet_core.errors import DataError
+from coronet_core.shards import write_array
+from coronet_core.whole_files import write_whole
+from tasks.code_digest import code_digest
 from tasks.explanation.methods import maps_of, passes
 from tasks.explanation.settings import MapSettings
 from tasks.explanation.work import Batch
-from tasks.files import digest, write_array, write_whole
+from tasks.files import digest
+from tasks.imports import files_needed_by
 from tasks.inference.files import ImageFile, shards_of
 from tasks.inference.formats import safe_cell
 from tasks.inference.networks import Networks
@@ -82,7 +87,7 @@ class Overlays:
         answers = predict_decoded(decoded, self.networks).to_pylist()
         names = [self._name(file) for file in files]
         answered = [i for i, answer in enumerate(answers) if answer["error"] is None]
-        to_draw = [i for i in answered if not (self.folder / f"{names[i]}.png").is_file()]
+        to_draw = [i for i in answered if not self._is_drawn(names[i])]
         bar.advance(len(files) - len(to_draw))
         batch_size = self.settings.params.batch_size
         for chosen in (to_draw[start : start + batch_size] for start in range(0, len(to_draw), batch_size)):
@@ -116,9 +121,24 @@ class Overlays:
         write_array(self.folder / f"{name}.npy", salience)
         write_whole(self.folder / f"{name}.png", lambda partial: partial.write_bytes(drawing.png))
 
+    def _is_drawn(self, name: str) -> bool:
+        """Say whether a map and its overlay are there, as far as files of these kinds can tell that they are whole."""
+        try:
+            np.load(self.folder / f"{name}.npy", mmap_mode="r")
+            with Image.open(self.folder / f"{name}.png") as overlay:
+                overlay.verify()
+        except (OSError, ValueError, EOFError, SyntaxError):  # the last is Pillow's for another checksum
+            return False
+        return True
+
+    @cached_property
+    def _code(self) -> str:
+        return code_digest(files_needed_by(__name__))
+
     def _name(self, file: ImageFile) -> str:
-        """Return a name that another file, version of it, model, method or setting would not have."""
-        work = digest(file.path, file.version, self.networks.model.digest, self.method, self.settings)
+        """Return a name that another file, version of it, model, method, setting or code would not have."""
+        model = self.networks.model.digest
+        work = digest(file.path, file.version, model, self.method, self.settings, self._code)
         own = re.sub(r"[^A-Za-z0-9.-]+", "_", PurePosixPath(file.path).name)[-NAMED_BY:].lstrip("._-")
         return f"{own or 'image'}-{work[:DIGITS]}"
 

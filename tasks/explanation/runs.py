@@ -15,7 +15,7 @@ from coronet_core.models.coronet import CoroNet
 from coronet_core.seeds import derive_seed
 from tasks.explanation.methods import CONTROLS, maps_of, passes
 from tasks.explanation.work import Batch, ExplanationWork
-from tasks.files import Arrays
+from tasks.kept_files import Arrays
 from tasks.params.explain import ExplainParams
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coronet_core.batches import as_image, batches
 from coronet_core.classes import CLASSES
-from tasks.files import Arrays, read_arrays, write_arrays
+from tasks.kept_files import Arrays, keep_arrays, read_kept_arrays
 from tasks.progress import Progress
 
 
@@ -66,10 +66,12 @@ class ExplanationWork:
     def _one(self, name: str, rows: Tensor, passes: int, make: Callable[[Batch], Arrays]) -> Arrays:
         path = self._folder / f"{name}-{int(rows[0]):05d}.npz"
         ahead = iter(range(passes))
-        if not path.is_file():
-            write_arrays(path, make(self._batch(rows, ahead)))
+        made = read_kept_arrays(path)
+        if made is None:
+            made = make(self._batch(rows, ahead))
+            keep_arrays(path, made)
         self._bar.advance(len(list(ahead)) * len(rows))  # what was not counted pass by pass
-        return read_arrays(path)
+        return made
 
     def _batch(self, rows: Tensor, ahead: Iterator[Any]) -> Batch:
         def on_pass() -> None:

@@ -8,13 +8,14 @@ from typing import Any, Final
 import torch
 
 from coronet_core.errors import CoroNetError, DataError
+from coronet_core.whole_files import write_whole
 from tasks.export.images import drawn_images, split_images
 from tasks.export.loss import Loss, measure
 from tasks.export.metadata import metadata_of
 from tasks.export.network import WholeNetwork
 from tasks.export.options import ExportOrder, Number, Pixels, Target
 from tasks.export.program import open_program, program_of, session_of, write_program
-from tasks.files import write_json, write_whole
+from tasks.files import write_json
 from tasks.inference.model import TrainedModel
 from tasks.inference.source import load_model
 

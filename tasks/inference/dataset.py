@@ -1,14 +1,15 @@
 """The predictions on disk: a folder of Parquet files, one a shard, that readers of Parquet take as one table.
 
-A part is whole or not there, and its name tells its shard's files, model and code: a run that was killed goes on behind
-its last part, and one that is started again when nothing has changed has nothing to do. `_summary.json` comes last: as
-long as it is missing, so are parts.
+A part is whole or not there. Its name, `part-<shard>-<work>-<content>.parquet`, has a digest of the shard's files, the
+model and the code that answers, and one of the part's own bytes: a run that was killed goes on behind its last part, a
+damaged part is noticed, and a run that is started again when nothing has changed has nothing to do. `_summary.json`
+comes last: as long as it is missing, so are parts.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +19,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coronet_core.errors import DataError
-from tasks.files import digest, write_json, write_whole
+from coronet_core.sealed_files import sha256_of
+from coronet_core.whole_files import write_whole
+from tasks.code_digest import code_digest
+from tasks.files import digest, write_json
+from tasks.imports import files_needed_by
 from tasks.inference.files import CANNOT_BE_OPENED, ImageFile
-from tasks.resume import code_files
+from tasks.kept_files import DAMAGED, set_aside
 
 SUMMARY: Final = "_summary.json"
 PART: Final = "part-*.parquet"
 DIGITS: Final = 16
+ANSWERING: Final = "tasks.inference.predictor"
+"""The module that answers: with all that it imports, the code on which answers depend."""
 
 
 class PredictionDataset:
@@ -33,34 +40,51 @@ class PredictionDataset:
     def __init__(self, folder: Path, shards: Sequence[Sequence[ImageFile]], model_digest: str) -> None:
         """Open or make `folder` for the `shards` of files. Parts of other files, models or code are deleted.
 
+        Damaged parts are set aside until all are there.
+
         Raises DataError if `folder` is something else than predictions.
         """
         self.folder = folder
         self.model_digest = model_digest
-        work = digest(model_digest, *code_files())
-        self._parts = [
-            folder / f"part-{number:05d}-{digest(work, list(files))[:DIGITS]}.parquet"
-            for number, files in enumerate(shards)
-        ]
+        work = digest(model_digest, code_digest(files_needed_by(ANSWERING)))
+        self._names = [f"part-{i:05d}-{digest(work, list(files))[:DIGITS]}" for i, files in enumerate(shards)]
+        self._parts: dict[int, Path] = {}
         _refuse_others(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SUMMARY).unlink(missing_ok=True)
-        for part in set(folder.glob(PART)) - set(self._parts):
-            part.unlink()
+        self._take_parts({name: shard for shard, name in enumerate(self._names)})
+
+    def _take_parts(self, shards: dict[str, int]) -> None:
+        for part in sorted(self.folder.glob(PART)):
+            name, _, content = part.stem.rpartition("-")
+            if name not in shards:
+                part.unlink()
+            elif sha256_of(part)[:DIGITS] != content:
+                set_aside(part, self.folder)
+            else:
+                self._parts[shards[name]] = part
 
     def missing(self) -> list[int]:
         """Return the shards that have no part yet, or one with files that could not be opened: perhaps they can now."""
-        return [number for number, part in enumerate(self._parts) if not part.is_file() or _could_not_open(part)]
+        parts = [self._parts.get(shard) for shard in range(len(self._names))]
+        return [shard for shard, part in enumerate(parts) if part is None or _could_not_open(part)]
 
     def keep(self, shard: int, rows: pa.Table) -> None:
         """Write the part of a shard, whole or not at all."""
-        write_whole(self._parts[shard], partial(pq.write_table, rows))
+        buffer = pa.BufferOutputStream()
+        pq.write_table(rows, buffer)
+        content = buffer.getvalue().to_pybytes()
+        if shard in self._parts:
+            self._parts.pop(shard).unlink()
+        part = self.folder / f"{self._names[shard]}-{sha256(content).hexdigest()[:DIGITS]}.parquet"
+        write_whole(part, lambda partial: partial.write_bytes(content))
+        self._parts[shard] = part
 
     def finish(self) -> dict[str, Any]:
         """Write `_summary.json` when all parts are there, and return what it says."""
         counts: Counter[str] = Counter()
         errors: Counter[str] = Counter()
-        for part in self._parts:
+        for _, part in sorted(self._parts.items()):
             rows = pd.read_parquet(part, columns=["error", "abstained", "out_of_distribution"])
             counts += Counter(
                 files=len(rows),
@@ -72,6 +96,8 @@ class PredictionDataset:
         names = ("files", "answered", "abstained", "out_of_distribution")
         summary = {name: counts[name] for name in names} | {"errors": dict(errors), "model": self.model_digest}
         write_json(self.folder / SUMMARY, summary)
+        for damaged in self.folder.glob(DAMAGED.format("*")):
+            damaged.unlink()
         return summary
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 import pyarrow as pa
 
 from coronet_core.errors import DataError
-from tasks.files import write_whole
+from coronet_core.whole_files import write_whole
 from tasks.inference.options import Format
 from tasks.inference.table import SCHEMA
 

@@ -6,9 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import grimp
-
 from coronet_core.errors import CoroNetError
+from tasks.imports import modules_needed_by
 
 ROOTS: Final = ("coronet_core", "tasks")
 SERVED: Final = "tasks.registry.served"
@@ -43,13 +42,7 @@ def requirements() -> list[str]:
 
 def modules() -> set[str]:
     """Return the modules of the project that the model runs, with the packages that they are in."""
-    graph = grimp.build_graph(*ROOTS, cache_dir=None)
-    found, waiting = set[str](), {SERVED}
-    while waiting:
-        found.add(module := waiting.pop())
-        packages = {module.rsplit(".", level)[0] for level in range(1, module.count(".") + 1)}
-        waiting |= (graph.find_modules_directly_imported_by(module) | packages) - found
-    return found
+    return modules_needed_by(SERVED)
 
 
 def copy_code(target: Path) -> list[Path]:

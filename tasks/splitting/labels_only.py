@@ -13,8 +13,9 @@ from coronet_core.data.audit import Counts, audit
 from coronet_core.data.ingest import known_rows
 from coronet_core.data.manifest import write_manifest
 from coronet_core.errors import ParamsError
+from coronet_core.whole_files import write_whole
 from tasks.build_split import tell
-from tasks.files import write_json, write_whole
+from tasks.files import write_json
 from tasks.params.data import PhantomSource
 from tasks.params.schema import Params
 from tasks.splitting.sources import ids_of, list_images

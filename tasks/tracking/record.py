@@ -7,6 +7,7 @@ as long as it lives; a record without an end whose lock is free belongs to a kil
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -16,7 +17,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from coronet_core.whole_files import put_in_place
 from tasks.files import write_text
+from tasks.kept_files import set_aside
 from tasks.paths import STATE
 
 RECORDS = STATE / "tracking"
@@ -25,6 +28,9 @@ EVENTS = "events.jsonl"
 ALIVE = "alive.lock"
 BEGINNING = RECORDS / "beginning"
 """Records that nobody may take for abandoned yet: they have no start, or their owner has no lock."""
+
+RUN_ID = re.compile(rb"[0-9a-f]{32}")
+"""MLflow's id of a run."""
 
 Event = dict[str, Any]
 
@@ -46,7 +52,7 @@ class RunRecord:
         record._alive = FileLock(begun / ALIVE)
         record._alive.acquire()
         _append(begun / EVENTS, "start", payload)
-        begun.replace(record.folder)  # with the lock
+        put_in_place(begun, record.folder)  # with the lock
         return record
 
     def append(self, kind: str, **payload: Any) -> None:
@@ -93,18 +99,25 @@ class RunRecord:
         return any(event["kind"] == "end" for event in self.events())
 
     def events(self) -> list[Event]:
-        """Return all whole events; a killed process may have left half of a last one."""
+        """Return all whole events: a kill may have left half of the last one, a crash of the host damaged ones."""
         path = self.folder / EVENTS
         if not path.is_file():
             return []
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = path.read_bytes().splitlines(keepends=True)
+        return [event for line in lines if line.endswith(b"\n") and (event := _event(line)) is not None]
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it has lost its start, without which MLflow takes nothing else of it."""
+        path = self.folder / EVENTS
+        return path.is_file() and [event["kind"] for event in self.events()[:1]] != ["start"]
 
     @property
     def n_sent(self) -> int:
         """How many events MLflow has received."""
         path = self.folder / "n_sent"
-        return int(path.read_text(encoding="utf-8")) if path.is_file() else 0
+        text = path.read_bytes() if path.is_file() else b""
+        return int(text) if text.isdigit() else 0  # MLflow takes the same again without harm
 
     def set_sent(self, n_events: int) -> None:
         """Note that MLflow has received the first `n_events` events."""
@@ -114,7 +127,8 @@ class RunRecord:
     def run_id(self) -> str | None:
         """MLflow's id of the run, once it has received the start."""
         path = RUN_IDS / self.key
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        text = path.read_bytes() if path.is_file() else b""
+        return text.decode() if RUN_ID.fullmatch(text) else None  # of a damaged one MLflow finds the run by its tag
 
     @property
     def parent_run_id(self) -> str | None:
@@ -134,9 +148,21 @@ class RunRecord:
 
 
 def all_records() -> Iterator[RunRecord]:
-    """Yield the records that MLflow has not received in full, oldest first."""
-    for path in sorted(RECORDS.glob(f"*/{EVENTS}")):
-        yield RunRecord(path.parent.name)
+    """Yield the records that MLflow has not received in full, oldest first. Damaged ones are set aside."""
+    for path in sorted(RECORDS.glob(f"[0-9]*/{EVENTS}")):
+        record = RunRecord(path.parent.name)
+        if record.is_damaged:
+            set_aside(record.folder, RECORDS)
+        else:
+            yield record
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line)
+    except ValueError:  # JSON's and Unicode's
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
 
 
 def _append(path: Path, kind: str, payload: Event) -> None:
@@ -147,3 +173,5 @@ def _append(path: Path, kind: str, payload: Event) -> None:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
         file.write(json.dumps(event).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -80,6 +80,17 @@ def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch: pytest.M
     assert ResNet18_Weights.IMAGENET1K_V1.url in str(caught.value)
 
 
+def test_a_damaged_download_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody is there
+    cached = tmp_path / "hub/checkpoints" / Path(ResNet18_Weights.IMAGENET1K_V1.url).name
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(WeightsError, match="could not be downloaded"):
+        imagenet_backbone()
+    assert not cached.exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

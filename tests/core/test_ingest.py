@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 
 from coronet_core.data.ids import Ids
-from coronet_core.data.ingest import forget_rejects, places_in_stack, read_images, write_accepted
-from coronet_core.data.manifest import as_table, read_manifest, read_notes, write_manifest
+from coronet_core.data.ingest import damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.manifest import as_table, read_manifest, read_notes, read_rows, write_manifest
 from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tests.core.test_dicom import dicom, saved
+from tests.tasks.damage import Damage, every_damage, spoil
 
 IDS = Ids("key")
 
@@ -150,8 +151,9 @@ def test_notes_come_back_with_the_manifest(tmp_path: Path) -> None:
 
 def test_a_damaged_manifest_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "manifest.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(DataError, match=r"a damaged manifest\. Get it back with `dvc checkout"):
-        read_notes(tmp_path / "manifest.parquet")
+    for reading in (read_notes, read_rows, read_manifest):
+        with pytest.raises(DataError, match=r"a damaged manifest\. Get it back with `dvc checkout"):
+            reading(tmp_path / "manifest.parquet")
 
 
 def test_only_the_block_of_a_changed_image_is_read_again(data_set: list[Record], tmp_path: Path) -> None:
@@ -176,6 +178,24 @@ def test_blocks_with_rejects_can_be_forgotten(data_set: list[Record], tmp_path: 
     repaired = [data_set[0], *(replace(record, read=unreadable) for record in data_set[1:])]
     rows = read(repaired, tmp_path)
     assert rows["rejected_because"].isna().tolist() == [True, False, False, True, True, True, True, True]
+
+
+@every_damage
+@pytest.mark.parametrize("file", ["decoded/shard-00001.npy", "blocks/00001-*.rows"])
+def test_a_damaged_block_is_found_and_the_others_are_not_read_again(
+    data_set: list[Record], tmp_path: Path, file: str, damage: Damage
+) -> None:
+    first = read(data_set, tmp_path)
+    images, blocks = tmp_path / "decoded", tmp_path / "blocks"
+    assert damaged_files(images, blocks) == []
+    (damaged,) = tmp_path.glob(file)
+    spoil(damaged, damage)
+    assert damaged_files(images, blocks) == [damaged]
+    damaged.unlink()
+    others_cannot_be_read = [one if i in {3, 4, 5} else replace(one, read=unreadable) for i, one in enumerate(data_set)]
+    again = read(others_cannot_be_read, tmp_path)
+    pd.testing.assert_frame_equal(again, first)
+    assert damaged_files(images, blocks) == []
 
 
 def test_a_dicom_header_tells_the_patient_whom_the_source_does_not_know(tmp_path: Path) -> None:

@@ -41,8 +41,29 @@ def test_a_pickled_class_is_refused(path: Path) -> None:
     path = path.with_name("net.pth")
     path.parent.mkdir()
     torch.save(nn.Linear(2, 1), path)
-    with pytest.raises(WeightsError, match="refused"):
+    with pytest.raises(WeightsError, match="refused") as caught:
         read_weights(path)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not weights", b"PK\x03\x04 cut off", b"\x80\x02}q\x00"], ids=repr)
+def test_a_damaged_torch_file_is_refused_without_torchs_advice(path: Path, damage: bytes) -> None:
+    path = path.with_name("net.pth")
+    path.parent.mkdir()
+    path.write_bytes(damage)
+    with pytest.raises(WeightsError, match="damaged") as caught:
+        read_weights(path)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_program_is_refused_without_torchs_advice(path: Path) -> None:
+    path = path.with_name("net.pth")
+    path.parent.mkdir()
+    torch.jit.save(torch.jit.script(nn.Linear(2, 1)), path)
+    with pytest.raises(WeightsError, match="refused") as caught:
+        read_weights(path)
+    assert "weights_only" not in str(caught.value)
 
 
 def test_weights_of_another_network_are_refused(path: Path) -> None:

@@ -10,7 +10,7 @@ from coronet_core.errors import CoroNetError
 from flows.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, joined_cluster, require_ray
 from flows.residual_fan_out import STAGE as FANNED_OUT
 from flows.residual_fan_out import fan_out_if_due, on_ray
-from tasks.residual_shards import STAGE
+from tasks.kept_shards import STAGE
 
 TWO_NODES = Cluster(nodes=(Node(cores=4, gpus=0), Node(cores=9, gpus=1)))
 ELSEWHERE = "203.0.113.7"

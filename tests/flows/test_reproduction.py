@@ -64,6 +64,8 @@ def test_it_starts_without_a_lock_and_keeps_its_own(project: Path) -> None:
     assert not (opened() / DVC_LOCK).exists()
     (FOLDER / DVC_LOCK).write_text("schema: '2.0'\n")
     assert (opened() / DVC_LOCK).read_text() == "schema: '2.0'\n"
+    (FOLDER / DVC_LOCK).write_text("schema: '2.0'\nstages:\n  evaluate:\n    cm")
+    assert not (opened() / DVC_LOCK).exists()
 
 
 def test_the_manifest_of_the_version_comes_from_the_cache(project: Path) -> None:

@@ -59,6 +59,18 @@ def test_a_workspace_follows_the_code_and_keeps_what_it_has_made(project: Path) 
     assert (folder / "models" / "cin.safetensors").read_text() == "made"
 
 
+@pytest.mark.parametrize("content", [b"", b"schema: '2.0'\nstages:\n  evaluate:\n    cm", b"\xff\0stages"], ids=repr)
+def test_a_damaged_lock_of_a_workspace_is_set_aside(
+    project: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    lock = open_workspace("image", {"cin.input": "image"}, with_results=True) / "dvc.lock"
+    lock.write_bytes(content)
+    open_workspace("image", {"cin.input": "image"}, with_results=True)
+    assert f"warning: {lock} is damaged" in capsys.readouterr().err
+    assert lock.read_bytes() == (project / "dvc.lock").read_bytes()
+
+
 @pytest.mark.usefixtures("project")
 def test_changes_that_are_not_sound_are_refused() -> None:
     with pytest.raises(ParamsError, match=r"cin\.epochs = 0: allowed"):

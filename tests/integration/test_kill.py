@@ -110,7 +110,7 @@ def test_a_killed_build_of_the_split_goes_on_where_it_was(new_project: Callable[
         project.set_params({"data": {"sources": [source], "shard_images": 10}})
     blocks = killed.folder / ".coronet" / "resume" / "build_split" / "blocks"
     with killed.start("tasks", "build_split") as process:
-        while len(list(blocks.glob("*.parquet"))) < 4 and process.poll() is None:
+        while len(list(blocks.glob("*.rows"))) < 4 and process.poll() is None:
             time.sleep(0.01)
         process.kill()
         process.communicate()

@@ -16,9 +16,9 @@ import pytest
 
 from coronet_core.classes import CLASSES
 from flows.outcome import SOME_FAILED
+from tasks.kept_shards import STAGE
 from tasks.params.file import read_params
 from tasks.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
-from tasks.residual_shards import STAGE
 from tasks.splitting.sources import list_images
 from tests.integration.conftest import Project
 
@@ -27,7 +27,7 @@ pytest.importorskip("prefect_ray", reason="needs the extra coronet[ray]")
 pytestmark = pytest.mark.integration
 
 KEPT = STATE / "resume" / STAGE
-FIRST = KEPT / "energies-00000.npy"
+FIRST = KEPT / "energies-00000.npz"
 BAD_FILES = {"empty.png": b"", "renamed.png": b"a letter, not an image", "cut.pgm": b"P5 96 96 255\n" + bytes(50)}
 NUMBERS = [f"{kind}_{label}" for kind in ("probability", "calibrated") for label in CLASSES] + ["ood_score"]
 

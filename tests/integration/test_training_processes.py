@@ -16,9 +16,10 @@ import pytest
 from coronet_core.models import FPAE
 from coronet_core.weights import load_weights
 from tasks.edge import TRANSIENT_EXIT
-from tasks.paths import IMAGES, autoencoder_history, autoencoder_weights
+from tasks.paths import IMAGES, STATE, autoencoder_history, autoencoder_weights
 from tasks.tracking.record import RUN_IDS
 from tests.integration.conftest import Project, copy_of
+from tests.tasks.damage import DAMAGES, spoil
 
 pytestmark = pytest.mark.integration
 STAGE = ("tasks", "train_autoencoder", "healthy")
@@ -114,6 +115,28 @@ def test_a_killed_rank_ends_all_in_one_line_and_the_next_run_goes_on(
     output = finished(project, *STAGE)
     assert re.search(rf"resuming after epoch \d+ of {MANY}", output)
     assert len(history_of(project)) == MANY
+
+
+@pytest.mark.parametrize("n_damaged", [1, 2])
+def test_ranks_go_on_together_past_damaged_checkpoints(project: Project, n_damaged: int) -> None:
+    project.set_params({"autoencoder": {"epochs": 12}})
+    with project.start(*STAGE) as stage:
+        wait_for_epoch(stage, 3)
+        ranks = ranks_below(stage)
+        stage.kill()
+        stage.communicate(timeout=60)
+    require_gone(ranks)
+    checkpoints = sorted((project.folder / STATE / "resume/train_autoencoder@healthy").glob("epoch-*.checkpoint"))
+    last = int(re.sub(r"\D", "", checkpoints[-1].name))
+    for checkpoint in checkpoints[-n_damaged:]:
+        spoil(checkpoint, DAMAGES["half"])
+    output = finished(project, *STAGE)
+    assert output.count("is damaged: moved to") == n_damaged
+    assert (f"resuming after epoch {last - 1} of 12" in output) == (n_damaged == 1)
+    assert ("epoch 1/12" in output) == (n_damaged == 2)
+    resumed = (project.folder / WEIGHTS).read_bytes()
+    finished(project, *STAGE)
+    assert (project.folder / WEIGHTS).read_bytes() == resumed
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

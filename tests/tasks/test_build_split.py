@@ -22,11 +22,12 @@ from coronet_core.shards import Shards
 from tasks import build_split
 from tasks.params.data import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
 from tasks.params.file import read_params
-from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
+from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT, STATE
 from tasks.stage import StageContext
 from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
 from tests.core.test_dicom import SECRETS, dicom, saved
+from tests.tasks.damage import DAMAGES, spoil
 
 pytestmark = pytest.mark.usefixtures("mlflow_store")
 RAW = Path("data/raw/xray")
@@ -224,6 +225,33 @@ def test_what_a_dicom_says_of_the_patient_is_written_nowhere(
     assert read_rows(MANIFEST)["rejected_because"].dropna().unique().tolist() == [
         "truncated or damaged DICOM (ValueError)"
     ]
+
+
+class Stopped(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("file", ["decoded/shard-00001.npy", "blocks/00001-*.rows"])
+def test_a_build_that_was_stopped_goes_on_past_a_damaged_block(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    build()
+    undisturbed = read_rows(MANIFEST)
+    with monkeypatch.context() as until_then:
+        until_then.setattr(build_split, "apply_rules", stop)
+        with pytest.raises(Stopped):
+            build()
+    (damaged,) = (STATE / "resume/build_split").glob(file)
+    spoil(damaged, DAMAGES["half"])
+    capsys.readouterr()
+    build()
+    told = capsys.readouterr()
+    assert told.err.count(f"warning: {damaged} is damaged") == 1
+    assert "resuming with 3 blocks of 7 images" in told.out
+    pd.testing.assert_frame_equal(read_rows(MANIFEST), undisturbed)
 
 
 def test_the_fraction_that_the_error_names_is_enough(build: Callable[..., Any]) -> None:

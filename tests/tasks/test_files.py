@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tasks.files import digest, nulls_for_nan, publish_folder, write_json, write_text, write_whole
+from coronet_core.whole_files import write_whole
+from tasks.files import digest, nulls_for_nan, publish_folder, write_json, write_text
 from tasks.resume import resume_folder
 
 

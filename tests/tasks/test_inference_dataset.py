@@ -10,6 +10,7 @@ from coronet_core.errors import DataError
 from tasks.inference.dataset import PredictionDataset, read_summary
 from tasks.inference.files import ImageFile
 from tasks.inference.table import prediction_rows
+from tests.tasks.damage import Damage, every_damage, spoil
 
 SHARDS = [[ImageFile("a.png", "1", 10), ImageFile("b.png", "1", 10)], [ImageFile("c.png", "1", 10)]]
 ANSWER = {"predicted": "healthy", "abstained": False, "out_of_distribution": True, "prediction_set": ["healthy"]}
@@ -74,6 +75,29 @@ def test_a_shard_with_a_file_that_could_not_be_opened_is_tried_again(finished: P
     dataset = PredictionDataset(finished, SHARDS, "model")
     dataset.keep(1, rows("c.png", error="cannot be opened (Permission denied)"))
     assert dataset.missing() == [1]
+
+
+@every_damage
+def test_a_damaged_part_is_made_again_and_set_aside_until_all_are_there(
+    finished: Path, damage: Damage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (damaged,) = finished.glob("part-00000-*")
+    spoil(damaged, damage)
+    dataset = PredictionDataset(finished, SHARDS, "model")
+    assert dataset.missing() == [0]
+    assert capsys.readouterr().err.count(f"warning: {damaged} is damaged") == 1
+    assert list(pd.read_parquet(finished)["path"]) == ["c.png"]
+    dataset.keep(0, rows("a.png", "b.png", **ANSWER))
+    dataset.finish()
+    assert list(pd.read_parquet(finished)["path"]) == ["a.png", "b.png", "c.png"]
+    assert sorted(path.name[:10] for path in finished.iterdir()) == ["_summary.j", "part-00000", "part-00001"]
+
+
+def test_a_part_that_is_made_again_replaces_the_former_one(finished: Path) -> None:
+    dataset = PredictionDataset(finished, SHARDS, "model")
+    dataset.keep(1, rows("c.png", **ANSWER))
+    assert dataset.finish()["answered"] == 3
+    assert list(pd.read_parquet(finished)["path"]) == ["a.png", "b.png", "c.png"]
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:

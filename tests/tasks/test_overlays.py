@@ -21,6 +21,7 @@ from tasks.inference.storage import find_files
 from tasks.packaging.package import write_package
 from tasks.params.explain import MethodName
 from tests.conftest import PROJECT
+from tests.tasks.damage import DAMAGES, spoil
 from tests.tasks.finished_run import small_params
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -97,6 +98,29 @@ def test_what_is_drawn_is_not_drawn_again(networks: Networks, scans: Path, tmp_p
     assert lost.is_file()
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert drawn(networks, scans, tmp_path / "out") == first  # with nothing left to draw
+
+
+@pytest.mark.parametrize("damage", ["nothing left", "half", "other first bytes"])
+@pytest.mark.parametrize("kind", ["overlay", "map"])
+def test_what_is_damaged_is_drawn_again(
+    networks: Networks, scans: Path, tmp_path: Path, kind: str, damage: str
+) -> None:
+    first = drawn(networks, scans, tmp_path / "out")
+    damaged = tmp_path / "out" / first[0][kind]
+    length = damaged.stat().st_size
+    spoil(damaged, DAMAGES[damage])
+    spoilt = damaged.read_bytes()
+    assert drawn(networks, scans, tmp_path / "out") == first
+    assert damaged.read_bytes() != spoilt
+    assert damaged.stat().st_size == pytest.approx(length, rel=0.1)  # alone in its batch it differs by a rounding
+
+
+def test_other_code_draws_all_again(
+    networks: Networks, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = {row["map"] for row in drawn(networks, scans, tmp_path / "out") if "map" in row}
+    monkeypatch.setattr("tasks.explanation.overlays.code_digest", lambda _: "another")
+    assert first.isdisjoint(row.get("map") for row in drawn(networks, scans, tmp_path / "out"))
 
 
 def test_a_file_that_has_changed_is_drawn_again(networks: Networks, scans: Path, tmp_path: Path) -> None:

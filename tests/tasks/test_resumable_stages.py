@@ -16,7 +16,7 @@ from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS
 from coronet_core.models import FPAE, build_cin
 from coronet_core.shards import Shards
 from coronet_core.weights import save_weights
-from tasks import build_split, explain, materialize_residuals
+from tasks import build_split, explain, materialize_residuals, train_autoencoder, train_cin, training_stage
 from tasks.explanation import runs
 from tasks.params.data import PhantomPatients, PhantomSource
 from tasks.params.file import read_params
@@ -26,12 +26,14 @@ from tasks.paths import (
     EXPLANATION_MEASURES,
     PREDICTIONS,
     RESIDUALS,
+    STATE,
     autoencoder_weights,
     explanation_maps,
 )
 from tasks.stage import StageContext
 from tasks.tracking.run import StageRun
 from tests.conftest import PROJECT
+from tests.tasks.damage import DAMAGES, Damage, every_damage, spoil
 
 
 class Stopped(BaseException):
@@ -117,12 +119,85 @@ def test_residual_shards_that_are_finished_are_kept(context: StageContext, monke
     np.testing.assert_array_equal(Shards.in_folder(RESIDUALS).take(np.arange(12)), resumed)
 
 
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        *(("residuals/shard-00000.npy", damage) for damage in DAMAGES),
+        ("energies-00000.npz", "half"),
+        ("energies-00000.npz", "other bytes in the middle"),
+    ],
+)
+def test_a_damaged_residual_shard_is_computed_again(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str, damage: str
+) -> None:
+    damaged = STATE / "resume/materialize_residuals" / file
+    spoiling = partial(spoil, damaged, DAMAGES[damage])
+    calls = stop_and_run_again(materialize_residuals, "compute_shard", context, monkeypatch, 2, spoiling)
+    assert calls == 2  # of 3 shards, 2 were there
+    assert capsys.readouterr().err.count(f"warning: {damaged} is damaged") == 1
+    shards = [f"shard-{number:05d}.npy" for number in range(3)]
+    assert sorted(path.name for path in RESIDUALS.iterdir()) == ["index.parquet", *shards]
+    resumed = Shards.in_folder(RESIDUALS).take(np.arange(12))
+    materialize_residuals.run(context)
+    np.testing.assert_array_equal(Shards.in_folder(RESIDUALS).take(np.arange(12)), resumed)
+
+
+def test_a_damaged_stamp_is_a_fresh_start(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoiling = partial(spoil, STATE / "resume/materialize_residuals/work", DAMAGES["other first bytes"])
+    assert stop_and_run_again(materialize_residuals, "compute_shard", context, monkeypatch, 2, spoiling) == 3
+
+
+@every_damage
+def test_an_epoch_whose_checkpoint_is_damaged_is_trained_again_to_the_same_weights(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damage: Damage
+) -> None:
+    params = replace(context.params.autoencoder, epochs=3, batch_size=2, precision="fp32", training_size_px=None)
+    context = replace(context, name="train_autoencoder@healthy", params=replace(context.params, autoencoder=params))
+    train_autoencoder.run(context, "healthy")
+    undisturbed = autoencoder_weights("healthy").read_bytes()
+    stopped, _ = stopping_at(2, training_stage.save_checkpoint)
+    with monkeypatch.context() as until_then:
+        until_then.setattr(training_stage, "save_checkpoint", stopped)
+        with pytest.raises(Stopped):
+            train_autoencoder.run(context, "healthy")
+    damaged = STATE / "resume" / context.name / "epoch-00002.checkpoint"
+    spoil(damaged, damage)
+    capsys.readouterr()
+    train_autoencoder.run(context, "healthy")
+    told = capsys.readouterr()
+    assert told.err.count(f"warning: {damaged} is damaged") == 1
+    assert "resuming after epoch 1 of 3" in told.out
+    assert autoencoder_weights("healthy").read_bytes() == undisturbed
+
+
+def test_another_file_of_pretrained_weights_is_other_work(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    materialize_residuals.run(context)
+    save_weights(build_cin(), Path("backbone.safetensors"))
+    params = replace(context.params.cin, epochs=2, batch_size=4, pretrained="backbone.safetensors", precision="fp32")
+    context = replace(context, name="train_cin", params=replace(context.params, cin=params))
+
+    def output_until(epoch: int) -> str:
+        stopped, _ = stopping_at(epoch, training_stage.save_checkpoint)
+        with monkeypatch.context() as until_then:
+            until_then.setattr(training_stage, "save_checkpoint", stopped)
+            with pytest.raises(Stopped):
+                train_cin.run(context)
+        return capsys.readouterr().out
+
+    output_until(1)
+    assert "resuming after epoch 1 of 2" in output_until(0)
+    save_weights(build_cin(), Path("backbone.safetensors"))
+    assert "resuming" not in output_until(0)
+
+
 def test_other_weights_make_all_residuals_anew(context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     other_weights = partial(save_weights, FPAE(), autoencoder_weights("healthy"))
     assert stop_and_run_again(materialize_residuals, "compute_shard", context, monkeypatch, 2, other_weights) == 3
 
 
-def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
+def test_maps_that_are_finished_and_whole_are_kept_and_do_not_depend_on_the_batch(
     context: StageContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions = {
@@ -136,9 +211,15 @@ def test_maps_that_are_finished_are_kept_and_do_not_depend_on_the_batch(
     table = pd.DataFrame(predictions | {"predicted": ["healthy", "covid19", "covid19"]} | probabilities)
     table.to_parquet(PREDICTIONS)
     maps = explanation_maps("perturbation")
+    damaged = STATE / "resume/stage/maps-perturbation-00000.npz"
+
+    def damage_one_of_them() -> None:
+        require_missing(maps)
+        spoil(damaged, DAMAGES["half"])
+
     # 6 methods on 2 batches, and the perturbation under another seed: 14 calls, of which 3 come through
-    calls = stop_and_run_again(runs, "maps_of", context, monkeypatch, 3, partial(require_missing, maps))
-    assert calls == 11
+    calls = stop_and_run_again(runs, "maps_of", context, monkeypatch, 3, damage_one_of_them)
+    assert calls == 12
     in_twos = torch.from_numpy(np.load(maps))
     measures = json.loads(EXPLANATION_MEASURES.read_text())["methods"]["perturbation"]
     assert -1 <= measures["repeatability"] < 1

@@ -16,6 +16,7 @@ from tasks.tracking import record as record_module
 from tasks.tracking.delivery import deliver_leftovers
 from tasks.tracking.record import EVENTS, all_records
 from tasks.tracking.run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
+from tests.tasks.damage import DAMAGES, Damage, spoil
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 
@@ -34,11 +35,15 @@ def store() -> str:
     return f"sqlite:///{Path.cwd()}/mlflow.db"
 
 
-def runs() -> dict[str, Run]:
+def all_runs() -> list[Run]:
     client = MlflowClient(store())
     experiment = client.get_experiment_by_name("coronet")
     assert experiment is not None
-    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def runs() -> dict[str, Run]:
+    return {str(run.info.run_name): run for run in all_runs()}
 
 
 def track(name: str = "train_cin") -> None:
@@ -194,6 +199,53 @@ def test_half_an_event_that_a_kill_has_left_is_dropped_and_the_run_ended(monkeyp
     deliver_leftovers()
     assert runs()["train_autoencoder@healthy"].info.status == "KILLED"
     assert list(all_records()) == []
+
+
+def recorded_without_mlflow(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Record a run that MLflow has not received; returns the folder of the record."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
+    with StageRun("explain", {"seed": 1}) as run:
+        run.metrics({"loss": 1.0})
+        run.metrics({"loss": 2.0}, step=1)
+    (record,) = all_records()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
+    return record.folder
+
+
+@pytest.mark.parametrize("place", [1, 2], ids=["half of it other bytes", "half of it zeros"])
+def test_a_damaged_event_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    events = recorded_without_mlflow(monkeypatch) / EVENTS
+    lines = events.read_bytes().splitlines(keepends=True)
+    lines[place] = lines[place][:9] + (b"\xff" if place == 1 else b"\0") * 9 + lines[place][18:]
+    events.write_bytes(b"".join(lines))
+    deliver_leftovers()
+    assert list(all_records()) == []
+    run = runs()["explain"]
+    assert (run.info.status, run.data.metrics["loss"]) == ("FINISHED", 2.0 if place == 1 else 1.0)
+
+
+@pytest.mark.parametrize("damage", [DAMAGES["nothing left"], DAMAGES["other first bytes"]], ids=["empty", "no start"])
+def test_a_record_without_its_start_is_set_aside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damage: Damage
+) -> None:
+    folder = recorded_without_mlflow(monkeypatch)
+    spoil(folder / EVENTS, damage)
+    for told in (1, 0):
+        capsys.readouterr()
+        deliver_leftovers()
+        assert capsys.readouterr().err.count(f"warning: {folder} is damaged") == told
+
+
+def test_damaged_notes_on_what_mlflow_has_received_cost_nothing() -> None:
+    with StageRun("explain", {"seed": 1}) as run:
+        run.metrics({"loss": 1.0})
+        run.deliver()
+        record = record_module.RunRecord(run.key)
+        for note in (record.folder / "n_sent", record_module.RUN_IDS / run.key):
+            spoil(note, DAMAGES["other first bytes"])
+        run.metrics({"loss": 2.0}, step=1)
+    assert [run.info.status for run in all_runs()] == ["FINISHED"]
+    assert len(MlflowClient(store()).get_metric_history(all_runs()[0].info.run_id, "loss")) == 2
 
 
 def test_a_record_that_is_being_begun_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,75 @@
+"""Files and folders that are whole or not there, after a kill and after a power loss.
+
+What is finished is flushed to the disk before its name is: a file system may keep the order of neither by itself.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+FULL_BELOW_BYTES: Final = 1 << 16
+"""A disk with less room is full: the library that failed to write may not say why."""
+CANNOT_FLUSH: Final = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems answer that have no flush of files or of folders."""
+
+
+def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
+    """Let `write` fill a file beside `path`, then put it in place in one step.
+
+    `durable=False` leaves out the flush, for many small files that are checked before they are used.
+
+    Raises OSError with ENOSPC when `write` fails and the disk is full, whatever it raises: torch and NumPy report
+    positions and counts.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        if durable:
+            put_in_place(partial, path)
+        else:
+            partial.replace(path)
+    except Exception as error:
+        if disk_is_full(path.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def put_in_place(finished: Path, target: Path) -> None:
+    """Move a finished file or folder to `target`; after a power loss it is there as a whole, or not at all."""
+    flush(finished)
+    finished.replace(target)
+    _flush_one(target.parent)
+
+
+def flush(path: Path) -> None:
+    """Return when the disk holds the file, or the folder with all that is in it."""
+    if path.is_symlink():
+        return
+    if path.is_dir():
+        for entry in path.iterdir():
+            flush(entry)
+    _flush_one(path)
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether nothing more can be written into `folder`."""
+    return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
+
+
+def _flush_one(path: Path) -> None:
+    if os.name != "posix":  # Windows opens no folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH:
+            raise
+    finally:
+        os.close(descriptor)
