@@ -26,12 +26,18 @@ SQLITE: Final = "sqlite:///"
 
 
 def run_command(work: Callable[[], object], *required: Callable[[], object]) -> NoReturn:
-    """Do the `work` of a command once all that is `required` is there, and exit with its code (`tasks.edge`)."""
+    """Do the `work` of a command once all that is `required` is there, and exit with its code (`tasks.edge`).
+
+    Runs in MLflow that a killed command has left as running are ended before.
+    """
     from tasks.edge import exit_code  # late: `coronet --help` must not wait for NumPy
 
     def checked() -> object:
+        from tasks.tracking.abandoned import end_abandoned_runs
+
         for require in required:
             require()
+        end_abandoned_runs()
         return work()
 
     raise typer.Exit(exit_code(checked))

@@ -19,6 +19,7 @@ UNDECLARED = {
     "tasks.params.file", "tasks.params.ranges", "tasks.params.promotion", "tasks.paths", "tasks.files", "tasks.resume",
     "tasks.checkpoint", "tasks.progress",
     "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
+    "tasks.tracking.abandoned", "tasks.tracking.owner",
     "tasks.devices", "tasks.leases", "tasks.seat",  # how many processes, and where; at most it changes rounding
     "coronet_core.errors", "coronet_core.callbacks",
 }  # fmt: skip
