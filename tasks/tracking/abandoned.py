@@ -18,7 +18,7 @@ from tasks.tracking.delivery import (
     mlflow_client,
 )
 from tasks.tracking.owner import TAG, Owner
-from tasks.tracking.record import all_records
+from tasks.tracking.record import RunRecord, all_records
 
 WAIT_S: Final = 15.0
 """For MLflow, which may be away: then what is to be sent is kept."""
@@ -38,17 +38,13 @@ def end_abandoned_runs(*, has_courier: bool = False) -> None:
 
 def close_abandoned() -> bool:
     """Write down, here alone, the end of runs of this project whose process is gone. Says whether there were any."""
-    n_closed = sum(record.close_if_abandoned() for record in all_records())
-    return n_closed > 0
+    return _close(RunRecord.close_if_abandoned)
 
 
 def end_own_runs() -> None:
     """End the runs of this process, which is about to go, and those that are abandoned; waits WAIT_S at most."""
-    for record in all_records():
-        if record.owner is not None and record.owner.is_this_process and not record.is_ended:
-            record.append("end", status=KILLED)
-    close_abandoned()
-    _within(WAIT_S, _tell_mlflow)
+    if _close(_close_own) | close_abandoned():
+        _within(WAIT_S, _tell_mlflow)
 
 
 def end_lost_runs() -> None:
@@ -68,6 +64,21 @@ def end_lost_runs() -> None:
             if owner is not None and owner.is_gone:
                 record = here.get(run.data.tags.get(RECORD_TAG, ""))
                 client.set_terminated(run.info.run_id, (record and record.end_status) or KILLED)
+
+
+def _close(close: Callable[[RunRecord], bool]) -> bool:
+    n_closed = 0
+    for record in all_records():
+        with suppress(OSError, ValueError):  # a record that a disk has spoilt must not stop a command
+            n_closed += close(record)
+    return n_closed > 0
+
+
+def _close_own(record: RunRecord) -> bool:
+    if record.owner is None or not record.owner.is_this_process or record.is_ended:
+        return False
+    record.write_end(KILLED)
+    return True
 
 
 def _tell_mlflow() -> None:

@@ -189,9 +189,10 @@ class RunRecord:
 def _stopped_run(work: str, params: dict[str, str]) -> str | None:
     """Return the key of the last run of this `work` with these `params`, if it was stopped."""
     note = STOPPED / work
-    if not note.is_file():
+    try:
+        found: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    found: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))
     return found["run"] if found["params"] == digest(params) else None
 
 

@@ -297,6 +297,24 @@ def test_a_record_of_another_host_that_shares_the_folder_is_left_alone() -> None
     assert run_of(killed).info.status == "RUNNING"
 
 
+def test_a_record_that_a_disk_has_spoilt_stops_nobody() -> None:
+    killed = killed_run()
+    (record,) = all_records()
+    spoilt = record.folder.with_name("0-spoilt")
+    spoilt.mkdir()
+    (spoilt / EVENTS).write_text("\0\0\0\n")
+    with StageRun("train_cin", {}):
+        assert record.is_ended
+    assert killed
+
+
+def test_a_process_that_has_no_runs_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new.db")
+    end_own_runs()
+    end_abandoned_runs()
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_a_process_that_is_about_to_go_ends_its_runs() -> None:
     pipeline = StageRun("pipeline", {})
     stage = StageRun("train_cin", {})
@@ -305,6 +323,9 @@ def test_a_process_that_is_about_to_go_ends_its_runs() -> None:
     end_own_runs()
     assert {run.info.status for run in runs().values()} == {"KILLED"}
     assert list(all_records()) == []
+    assert StageRun("train_cin", {}).resumption == (
+        f"goes on from a run that did not come to its end: {runs()['train_cin'].info.run_id}"
+    )
 
 
 def test_runs_that_no_record_tells_of_are_ended_if_their_process_of_this_host_is_gone() -> None:
