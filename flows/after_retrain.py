@@ -6,7 +6,7 @@ from prefect.exceptions import ObjectNotFound
 from coronet_core.errors import CoroNetError
 from flows.promote import promote, register_last_run
 from tasks.params.promotion import Approval
-from tasks.promotion.succession import DECIDED
+from tasks.promotion.log import DECIDED
 
 DEPLOYMENT = "promote/promote"
 

@@ -9,6 +9,14 @@ from coronet_core.classes import FoldUnit
 from flows.data_cli import data_app
 from flows.export_cli import export
 from flows.models_cli import VersionName, models_app
+from flows.preconditions import (
+    require_git,
+    require_prefect_server,
+    require_project,
+    require_ray,
+    require_registry,
+    run_command,
+)
 from flows.prediction_cli import RAY_HELP, drift, explain, predict
 from flows.promotion_cli import promote, rollback
 from flows.serve_cli import serve
@@ -42,8 +50,6 @@ def run(
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
 ) -> None:
     """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
-    from flows.run import main  # late: `coronet --help` must not wait for DVC
-
     queues = dict(_stage_and_queue(one) for one in remote or [])
 
     def run_flow() -> "State[Any]":
@@ -51,7 +57,14 @@ def run(
 
         return retrain(remote_stages=queues, ray=ray, return_state=True)
 
-    raise typer.Exit(main(run_flow, params))
+    def work() -> int:
+        from flows.run import main  # late: `coronet --help` must not wait for DVC
+
+        return main(run_flow, params)
+
+    of_remote = (require_git, require_prefect_server) if queues else ()
+    of_ray = () if ray is None else (require_ray,)
+    run_command(work, lambda: require_project(params), *of_remote, *of_ray)
 
 
 @app.command()
@@ -63,19 +76,25 @@ def up(
     ] = 8080,
 ) -> None:
     """Start what one machine needs (Prefect and MLflow servers, a worker), deploy, show the addresses; until Ctrl-C."""
-    from flows.up import up as start
-    from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(lambda: start(prefect_port, mlflow_port, worker_port)))
+    def work() -> None:
+        from flows.up import up as start
+
+        start(prefect_port, mlflow_port, worker_port)
+
+    run_command(work, require_project)
 
 
 @app.command()
 def deploy() -> None:
     """Tell the Prefect server that PREFECT_API_URL names of the deployments, the work pool and the automations."""
-    from flows.deploy import deploy as deploy_all
-    from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(deploy_all))
+    def work() -> None:
+        from flows.deploy import deploy as deploy_all
+
+        deploy_all()
+
+    run_command(work, require_project, require_prefect_server)
 
 
 @app.command()
@@ -86,10 +105,13 @@ def ablate(
     ] = None,
 ) -> None:
     """Run the method without each of its parts, and a ResNet-18 on raw images, on the same split; one table."""
-    from flows.studies import ablate as run_ablations
-    from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(lambda: run_ablations(only or [], parallel)))
+    def work() -> None:
+        from flows.studies import ablate as run_ablations
+
+        run_ablations(only or [], parallel)
+
+    run_command(work, require_project)
 
 
 @app.command()
@@ -107,11 +129,14 @@ def cross_validate(
     ] = False,
 ) -> None:
     """Run the DAG once for each fold of patients; mean, deviation and the confusion matrix of all folds."""
-    from flows.studies import cross_validate as run_folds
-    from tasks.edge import exit_code
-
     unit: FoldUnit = "images" if by_image else "patients"
-    raise typer.Exit(exit_code(lambda: run_folds(folds, unit, until, parallel)))
+
+    def work() -> None:
+        from flows.studies import cross_validate as run_folds
+
+        run_folds(folds, unit, until, parallel)
+
+    run_command(work, require_project)
 
 
 @app.command()
@@ -120,10 +145,13 @@ def reproduce(
     tolerance: Annotated[float, typer.Option(min=0, help="How far figures may be apart; by itself not at all.")] = 0.0,
 ) -> None:
     """Check out a registered version, run it again as far as its figures, and say whether they match."""
-    from flows.reproduction import print_reproduction
-    from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(lambda: print_reproduction(version, tolerance)))
+    def work() -> None:
+        from flows.reproduction import print_reproduction
+
+        print_reproduction(version, tolerance)
+
+    run_command(work, require_project, require_git, require_registry)
 
 
 def _stage_and_queue(text: str) -> tuple[str, str]:

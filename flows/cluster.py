@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.cores import usable_cores
 from coronet_core.errors import CoroNetError
+from flows.preconditions import require_ray
 from flows.workspace import PACKAGES
 
 LOCAL: Final = "local"
@@ -71,12 +72,6 @@ class Cluster:
                 + (" and a GPU. Set device to cpu, or add such a node." if gpus else ". Add one.")
             )
         return Share(cores=cores, gpus=gpus, in_flight=at_once + SPARE_SHARDS)
-
-
-def require_ray() -> None:
-    """Raise CoroNetError unless Ray is installed."""
-    if importlib.util.find_spec("ray") is None or importlib.util.find_spec("prefect_ray") is None:
-        raise CoroNetError("Ray is not installed. Install the extra: pip install 'coronet[ray]' -c constraints.txt")
 
 
 @contextmanager

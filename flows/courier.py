@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tasks.tracking.abandoned import close_abandoned, end_lost_runs
 from tasks.tracking.delivery import deliver_all, deliver_leftovers
 from tasks.tracking.run import SECONDS_AFTER_FAILURE, SECONDS_BETWEEN_DELIVERIES
 
@@ -18,7 +19,9 @@ def records_delivered() -> Iterator[None]:
 
     def deliver_until_over() -> None:
         pause_s = SECONDS_BETWEEN_DELIVERIES
+        end_lost_runs()
         while not is_over.wait(pause_s):
+            close_abandoned()
             pause_s = SECONDS_BETWEEN_DELIVERIES if deliver_all() else SECONDS_AFTER_FAILURE
 
     courier = threading.Thread(target=deliver_until_over, name="courier", daemon=True)

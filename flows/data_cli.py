@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from flows.preconditions import require_params, require_project, run_command
+
 data_app = typer.Typer(help="Fetch public data sets and build the split.", no_args_is_help=True)
 
 
@@ -27,10 +29,13 @@ def fetch(
     as_of: Annotated[str | None, typer.Option(help="Day whose state is wanted (covid-chestxray): 2020-03-29.")] = None,
 ) -> None:
     """Download a data set and check it; an interrupted download goes on. Kaggle asks for a token of your own."""
-    from tasks.edge import exit_code  # late: `coronet --help` must not wait for pandas
-    from tasks.fetch import fetch as fetch_dataset
 
-    raise typer.Exit(exit_code(lambda: fetch_dataset(name.value, root, archive, as_of)))
+    def work() -> None:
+        from tasks.fetch import fetch as fetch_dataset  # late: `coronet --help` must not wait for pandas
+
+        fetch_dataset(name.value, root, archive, as_of)
+
+    run_command(work)
 
 
 @data_app.command()
@@ -47,9 +52,12 @@ def build(
     ] = None,
 ) -> None:
     """Build the split: the stage build_split or, with --labels-only, a preview that needs no image."""
-    from flows.data_build import build_labels_only, build_split
-    from tasks.edge import exit_code
-
     if out is not None and not labels_only:
         raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
-    raise typer.Exit(exit_code(lambda: build_labels_only(params, out) if labels_only else build_split(params)))
+
+    def work() -> None:
+        from flows.data_build import build_labels_only, build_split
+
+        build_labels_only(params, out) if labels_only else build_split(params)
+
+    run_command(work, lambda: require_params(params) if labels_only else require_project(params))

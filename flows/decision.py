@@ -4,7 +4,8 @@ from typing import Final
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from tasks.promotion.succession import Judgement, Rollback
+from tasks.promotion.rollback import Rollback
+from tasks.promotion.succession import Judgement
 from tasks.reporting.pages import environment, plain
 
 DECISION_KEY: Final = "promotion"

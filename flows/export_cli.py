@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.preconditions import require_model, run_command
 from tasks.export.options import ExportOrder, Number, Pixels, Target
 
 
@@ -20,9 +21,12 @@ def export(
     ] = None,
 ) -> None:
     """Write the whole network, image in and answers out, as one file for other programs and small devices."""
-    from tasks.edge import exit_code  # late: `coronet --help` must not wait for torch
-    from tasks.export.exporting import export as export_model
-    from tasks.export.summary import summary_lines
-
     order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)
-    raise typer.Exit(exit_code(lambda: print("\n".join(summary_lines(export_model(model, order))))))
+
+    def work() -> None:
+        from tasks.export.exporting import export as export_model  # late: `coronet --help` must not wait for torch
+        from tasks.export.summary import summary_lines
+
+        print("\n".join(summary_lines(export_model(model, order))))
+
+    run_command(work, order.check, lambda: require_model(model))

@@ -5,10 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.preconditions import (
+    require_files,
+    require_model,
+    require_params,
+    require_prefect_server,
+    require_ray,
+    run_command,
+)
 from tasks.collector import imports_spared
 from tasks.inference.options import Format, Method
 
 if TYPE_CHECKING:
+    from tasks.drift.comparison import Rule
+    from tasks.drift.window import Span
     from tasks.params.explain import MethodName
 
 RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
@@ -41,21 +51,32 @@ def predict(
 
     Exit code 0: every file has an answer; 3: some have none; 1: none has, or it could not be done.
     """
-    with imports_spared():  # late: `coronet --help` must not wait for pandas
-        from flows.predict import PredictionOrder
-        from flows.predict import predict as predict_paths
-        from tasks.edge import exit_code
 
-    order = PredictionOrder(
-        paths=paths,
-        model=model,
-        form=form,
-        out=out,
-        log=log,
-        shard_files=shard_files,
-        ray=ray,
-    )
-    raise typer.Exit(exit_code(lambda: predict_paths(order)))
+    def require_format() -> None:
+        from tasks.inference.formats import format_of
+
+        if out is not None and form is None:
+            format_of(out)
+
+    def work() -> int:
+        with imports_spared():  # late: `coronet --help` must not wait for pandas
+            from flows.predict import PredictionOrder
+            from flows.predict import predict as predict_paths
+
+        return predict_paths(
+            PredictionOrder(
+                paths=paths,
+                model=model,
+                form=form,
+                out=out,
+                log=log,
+                shard_files=shard_files,
+                ray=ray,
+            )
+        )
+
+    of_ray = () if ray is None else (require_ray,)
+    run_command(work, lambda: require_files(paths), require_format, lambda: require_model(model), *of_ray)
 
 
 def explain(
@@ -74,12 +95,16 @@ def explain(
 
     Exit code 0: every file has a map; 3: some have none; 1: none has, or it could not be done.
     """
-    with imports_spared():
-        from flows.explain import explain as explain_paths
-        from tasks.edge import exit_code
-
     name: MethodName = method.value
-    raise typer.Exit(exit_code(lambda: explain_paths(paths, out, name, model, params)))
+
+    def work() -> int:
+        with imports_spared():
+            from flows.explain import explain as explain_paths
+
+        return explain_paths(paths, out, name, model, params)
+
+    of_params = () if params is None else (lambda: require_params(params),)
+    run_command(work, lambda: require_files(paths), lambda: require_model(model), *of_params)
 
 
 def drift(
@@ -101,22 +126,27 @@ def drift(
 
     Exit code 0: no drift; 3: drift; 1: it cannot be told.
     """
-    from flows.drift import DriftOrder
-    from flows.drift import drift as compare
-    from tasks.drift.comparison import Rule
-    from tasks.drift.window import Span
-    from tasks.edge import exit_code
 
-    def act() -> int:
-        return compare(
-            DriftOrder(
-                log=log,
-                span=Span.from_text(since, until),
-                model=model,
-                rule=Rule(level=level, min_psi=min_psi, min_images=min_images),
-                as_json=as_json,
-                retrain=retrain,
-            )
-        )
+    def span() -> "Span":
+        from tasks.drift.window import Span  # late: `coronet --help` must not wait for pandas
 
-    raise typer.Exit(exit_code(act))
+        return Span.from_text(since, until)
+
+    def rule() -> "Rule":
+        from tasks.drift.comparison import Rule
+
+        return Rule(level=level, min_psi=min_psi, min_images=min_images)
+
+    def require_log() -> None:
+        from tasks.drift.window import logged_days
+
+        logged_days(log)
+
+    def work() -> int:
+        from flows.drift import DriftOrder
+        from flows.drift import drift as compare
+
+        return compare(DriftOrder(log=log, span=span(), model=model, rule=rule(), as_json=as_json, retrain=retrain))
+
+    of_retrain = (require_prefect_server,) if retrain else ()
+    run_command(work, span, rule, require_log, lambda: require_model(model), *of_retrain)

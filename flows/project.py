@@ -3,25 +3,22 @@
 import shutil
 from pathlib import Path
 
-from coronet_core.errors import CoroNetError
 from coronet_core.whole_files import write_whole
-from tasks.params.file import PARAMS_FILE, read_params
+from flows.preconditions import require_project
+from tasks.params.file import PARAMS_FILE
 
 PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")
 
 
 def prepare(params_file: Path | None) -> None:
     """Check that this folder is a project with sound parameters; `params_file` becomes the live `params.yaml` first."""
-    if not Path("dvc.yaml").is_file():
-        raise CoroNetError(f"{Path.cwd()}: no dvc.yaml here. Change to the folder of the project.")
+    require_project(params_file)
     if params_file is not None:
         _install(params_file)
-    read_params()
 
 
 def _install(source: Path) -> None:
     """Make `source` the live params.yaml; what was there is kept beside it."""
-    read_params(source)
     if source.resolve() == PARAMS_FILE.resolve():
         return
     if PARAMS_FILE.is_file() and PARAMS_FILE.read_bytes() != source.read_bytes():

@@ -9,7 +9,7 @@ from coronet_core.errors import CoroNetError
 from flows.approval import Answer, ask
 from flows.decision import publish_decision
 from flows.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
-from flows.graph import read_graph, stale_stages
+from flows.preconditions import require_up_to_date
 from flows.project import prepare
 from flows.webhook import AT_ITS_END
 from tasks.cpu import use_cpu_threads
@@ -67,8 +67,7 @@ def promote_version(version: Version, approval: Approval | None) -> State[None]:
 
 def register_last_run() -> Version:
     """Register the package of the project's last run. Raises CoroNetError unless every stage is up to date."""
-    if stale := stale_stages(stage.name for stage in read_graph()):
-        raise CoroNetError(f"the stage {stale[0]} is not up to date. Run `coronet run` first, or name a version.")
+    require_up_to_date()
     return register(PACKAGE)
 
 

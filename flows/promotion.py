@@ -1,18 +1,16 @@
 """What `coronet promote` and `coronet rollback` do."""
 
 from coronet_core.errors import CoroNetError
-from flows.approval import ask_on_terminal, asking, say_yes
 from flows.final_states import PROMOTED, UP_TO_DATE
-from flows.project import prepare
-from flows.promote import promote as promote_flow
-from flows.rollback import rollback as rollback_flow
 from flows.run import run_to_end
 from tasks.params.promotion import Approval
 
 
 def promote(version: str | None, approval: Approval | None, *, yes: bool) -> None:
     """Judge a version and promote it. Raises CoroNetError, with every reason, if it does not become the champion."""
-    prepare(None)
+    from flows.approval import ask_on_terminal, asking, say_yes
+    from flows.promote import promote as promote_flow
+
     with asking(say_yes if yes else ask_on_terminal):
         state = run_to_end(lambda: promote_flow(version, approval, return_state=True))
     if state.name not in {PROMOTED, UP_TO_DATE}:
@@ -22,5 +20,6 @@ def promote(version: str | None, approval: Approval | None, *, yes: bool) -> Non
 
 def rollback(reason: str) -> None:
     """Go back to the champion before this one. Raises CoroNetError when there is none."""
-    prepare(None)
+    from flows.rollback import rollback as rollback_flow
+
     print(run_to_end(lambda: rollback_flow(reason, return_state=True)).message)

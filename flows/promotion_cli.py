@@ -4,6 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from coronet_core.errors import CoroNetError
+from flows.preconditions import require_package, require_project, require_registry, require_up_to_date, run_command
+from tasks.paths import PACKAGE
+
 
 def promote(
     version: Annotated[
@@ -17,17 +21,35 @@ def promote(
     yes: Annotated[bool, typer.Option("--yes", help="The answer, before anybody is asked.")] = False,
 ) -> None:
     """Judge a version against the champion, and make it the champion if it passes. Exit code 1 if it is not."""
-    from flows.promotion import promote as promote_version  # late: `coronet --help` must not wait for Prefect
-    from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(lambda: promote_version(version, approval, yes=yes)))
+    def work() -> None:
+        if version is not None:
+            from tasks.registry.versions import find_version  # late: it imports MLflow
+
+            find_version(version)
+        from flows.promotion import promote as promote_version  # later: Prefect and torch
+
+        promote_version(version, approval, yes=yes)
+
+    of_last_run = (lambda: require_package(PACKAGE), require_up_to_date)
+    run_command(work, require_project, *(of_last_run if version is None else (require_registry,)))
 
 
 def rollback(
     reason: Annotated[str, typer.Option(help="What is wrong with the champion; written to the promotion log.")],
 ) -> None:
     """Make the champion before this one champion again."""
-    from flows.promotion import rollback as roll_back
-    from tasks.edge import exit_code
 
-    raise typer.Exit(exit_code(lambda: roll_back(reason)))
+    def require_reason() -> None:
+        if not reason.strip():
+            raise CoroNetError("a rollback needs a reason: say what is wrong with the champion.")
+
+    def work() -> None:
+        from tasks.promotion.rollback import champions  # late: it imports MLflow
+
+        champions()
+        from flows.promotion import rollback as roll_back  # later: Prefect
+
+        roll_back(reason)
+
+    run_command(work, require_reason, require_project, require_registry)

@@ -11,11 +11,11 @@ from prefect.states import Completed, Failed
 from coronet_core.errors import CoroNetError
 from flows.abandoned import alone_as_run
 from flows.artifacts import headline, publish_artifacts
-from flows.cluster import require_ray
 from flows.final_states import UP_TO_DATE
 from flows.graph import leading_to, read_graph, settled, stale_stages
 from flows.naming import name_flow_run
 from flows.patience import patiently
+from flows.preconditions import require_ray
 from flows.project import prepare
 from flows.residual_fan_out import on_ray
 from flows.stages import DEFAULT_POLICY, StagePolicy, run_stages

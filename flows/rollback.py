@@ -10,7 +10,7 @@ from flows.final_states import ROLLED_BACK
 from flows.project import prepare
 from flows.webhook import AT_ITS_END
 from tasks.promotion.log import this_user
-from tasks.promotion.succession import roll_back
+from tasks.promotion.rollback import roll_back
 
 
 @flow(name="rollback", **AT_ITS_END)

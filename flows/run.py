@@ -16,6 +16,7 @@ from flows.summary import print_tables
 from tasks.collector import collect_seldom
 from tasks.edge import exit_code
 from tasks.paths import AUDIT, METRICS, REPORT
+from tasks.tracking.abandoned import end_own_runs
 from tasks.tracking.delivery import deliver_leftovers
 
 if TYPE_CHECKING:
@@ -46,12 +47,18 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
 
 
 def _stop(*_: object) -> NoReturn:
-    """End at once. The terminal's Ctrl-C reaches Prefect's temporary server too, without which Prefect would wait."""
+    """End at once what runs, then the runs on record, and this process.
+
+    It does not unwind: Prefect's threads cannot be interrupted, and one that waits before it tries a stage again, up
+    to LONGEST_DELAY_S, would be waited for.
+    """
     from flows.remote.submission import end_remote_work
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
     end_remote_work()
     Descendants().end()
     print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
+    end_own_runs()
     os._exit(130)
 
 

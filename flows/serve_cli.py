@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.preconditions import require_model, require_params, require_port, run_command
 from tasks.collector import imports_spared
 
 
@@ -53,10 +54,9 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each request.")] = False,
 ) -> None:
     """Answer over HTTP, with a page to read X-rays on; until Ctrl-C. Uploads are stored with --keep alone."""
-    from tasks.edge import exit_code  # late: `coronet --help` must not wait for torch
 
-    def start() -> None:
-        with imports_spared():
+    def work() -> None:
+        with imports_spared():  # late: `coronet --help` must not wait for torch
             from serving.server import Place
             from serving.server import serve as run_service
             from serving.settings import ServingSettings
@@ -77,4 +77,4 @@ def serve(
         )
         run_service(model, params, device.value, Place(host=host, port=port, proxy=proxy), settings)
 
-    raise typer.Exit(exit_code(start))
+    run_command(work, lambda: require_port(host, port), lambda: require_model(model), lambda: require_params(params))

@@ -121,6 +121,8 @@ def run_stages(
     Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
     """
     run.deliver()  # now, so that the stages find their parent
+    if run.resumption is not None:
+        get_run_logger().info(run.resumption)
     timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
     surroundings = Surroundings(
         processes=StageProcesses(folder),

@@ -10,7 +10,6 @@ from rich.table import Table
 from coronet_core.classes import FoldUnit
 from coronet_core.errors import CoroNetError
 from flows.graph import leading_to, read_graph
-from flows.project import prepare
 from flows.run import bring_up_to_date, run_to_end
 from flows.summary import interval, percent
 from tasks.params.file import read_params
@@ -21,11 +20,10 @@ from tasks.studies.cross_validation import SUMMARISED
 
 def ablate(only: list[str], parallel: int | None) -> None:
     """Bring the run and its ablations up to date and print the table. Raises CoroNetError when a stage fails."""
-    from flows.ablate import ablate as flow
+    applicable(read_params(), only)  # a wrong name must not wait for the run
+    from flows.ablate import ablate as flow  # late: Prefect
     from flows.retrain import retrain
 
-    prepare(None)
-    applicable(read_params(), only)  # a wrong name must not wait for the run
     bring_up_to_date(lambda: retrain(return_state=True))
     run_to_end(lambda: flow(only, parallel, return_state=True))
     found = _read(ABLATIONS_TABLE)
@@ -45,11 +43,10 @@ def ablate(only: list[str], parallel: int | None) -> None:
 
 def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | None) -> None:
     """Bring all folds up to date and print their summary. Raises CoroNetError when a stage fails."""
-    from flows.cross_validate import cross_validate as flow
-
-    prepare(None)
     if "evaluate" not in {stage.name for stage in leading_to(last_stage, read_graph())}:
         raise CoroNetError(f"--until {last_stage}: the folds must be evaluated. Give evaluate or a stage behind it.")
+    from flows.cross_validate import cross_validate as flow  # late: Prefect
+
     run_to_end(lambda: flow(folds, unit, last_stage, parallel, return_state=True))
     found = _read(cross_validation_summary(unit))
     title = f"{folds}-fold cross-validation by {unit} (%), {found['images']} images"

@@ -12,6 +12,7 @@ from tasks.orphans import die_with_parent
 from tasks.params.file import read_params
 from tasks.params.schema import Params
 from tasks.paths import MANIFEST
+from tasks.progress import say
 from tasks.seat import NO_GROUP, Seat, is_rank
 from tasks.stage import StageContext
 from tasks.tracking.delivery import deliver_leftovers
@@ -89,6 +90,8 @@ def run_here(stage: str, item: str | None, params: Params, seat: Seat) -> None:
     with imports_spared():
         module = importlib.import_module(f"tasks.{stage}")  # late, so that a stage loads only what it needs
     with StageRun(name, told) if seat.ranks.leads else SilentRun() as tracking:
+        if tracking.resumption is not None:
+            say(tracking.resumption)
         context = StageContext(name=name, params=params, tracking=tracking, seat=seat)
         module.run(context, *([] if item is None else [item]))
         tracking.dataset(MANIFEST)

@@ -83,9 +83,7 @@ def read_window(folder: Path, model_digest: str, span: Span) -> Window:
 
     Lines of other models and damaged ones are passed over and counted. Raises DataError if there is no log.
     """
-    days = {path: match[1] for path in sorted(folder.glob("*")) if (match := LOG_FILE.fullmatch(path.name))}
-    if not days:
-        raise DataError(f"{folder}: no log of predictions. `coronet predict --log {folder}` writes one.")
+    days = logged_days(folder)
     passed_over: Counter[str] = Counter()
     of_image: dict[str, tuple[datetime, bool, list[float]]] = {}
     for entry in _entries(path for path, day in days.items() if span.touches(date.fromisoformat(day))):
@@ -106,6 +104,14 @@ def read_window(folder: Path, model_digest: str, span: Span) -> Window:
         abstained=sum(abstained for _, abstained, _ in of_image.values()),
         passed_over=+passed_over,
     )
+
+
+def logged_days(folder: Path) -> dict[Path, str]:
+    """Return the day, in ISO 8601, of each file of the log in `folder`. Raises DataError if there is none."""
+    days = {path: match[1] for path in sorted(folder.glob("*")) if (match := LOG_FILE.fullmatch(path.name))}
+    if not days:
+        raise DataError(f"{folder}: no log of predictions. `coronet predict --log {folder}` writes one.")
+    return days
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """From a trained model to a file that has been run and measured before it is put in place."""
 
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +29,6 @@ def export(source: str | None, order: ExportOrder) -> dict[str, Any]:
     Raises CoroNetError if that cannot be done, or if the file does not answer as the network does.
     """
     order.check()
-    if order.target is Target.ONNX:
-        _require_onnx()
     model = load_model(source)
     measured: list[Loss] = []
     write_whole(order.out, lambda partial_file: measured.append(_write(partial_file, model, order)))
@@ -81,9 +78,3 @@ def _quantise(path: Path, model: TrainedModel, pixels: Pixels) -> None:
             "none. Run it where the model was trained, or the stage build_split (`coronet run`)."
         )
     quantise(path, images, pixels)
-
-
-def _require_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise CoroNetError(f"--to onnx needs {', '.join(missing)}. Install it: pip install 'coronet[export]'.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ class Pixels(StrEnum):
     FLOAT32 = "float32"
 
 
+ONNX_PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript")
 SUFFIXES: Final = {Target.ONNX: ".onnx", Target.TORCH: ".pt2"}
 
 
@@ -43,7 +45,7 @@ class ExportOrder:
     out: Path
 
     def check(self) -> None:
-        """Raise CoroNetError for what cannot be written."""
+        """Raise CoroNetError for what cannot be written, or not without a package that is not installed."""
         suffix = SUFFIXES[self.target]
         if self.target is Target.TORCH and self.number is Number.INT8:
             raise CoroNetError("--to torch --precision int8: int8 is made by onnxruntime. Use --to onnx, or fp16.")
@@ -51,3 +53,6 @@ class ExportOrder:
             raise CoroNetError(f"--out {self.out}: a file for --to {self.target} ends in {suffix}. Give such a name.")
         if self.out.is_dir():
             raise CoroNetError(f"--out {self.out}: a folder. Name a file in it.")
+        missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
+        if missing and self.target is Target.ONNX:
+            raise CoroNetError(f"--to onnx needs {', '.join(missing)}. Install it: pip install 'coronet[export]'.")

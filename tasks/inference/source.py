@@ -7,7 +7,6 @@ from coronet_core.errors import DataError
 from tasks.inference.lock import Lock
 from tasks.inference.model import TrainedModel
 from tasks.packaging.description import read_description
-from tasks.packaging.package import read_package
 
 REGISTRY_SCHEME: Final = "models:/"
 ALLOWED: Final = "a folder of a package, or a registered version such as models:/coronet@champion or models:/coronet/3"
@@ -18,7 +17,11 @@ def load_model(source: str | None) -> TrainedModel:
 
     Raises DataError when there is none, WeightsError or DataError when its files do not belong together.
     """
-    return TrainedModel.of_project(Path()) if source is None else read_package(package_folder(source))
+    if source is None:
+        return TrainedModel.of_project(Path())
+    from tasks.packaging.package import read_package  # late: torch takes two seconds
+
+    return read_package(package_folder(source))
 
 
 def params_of_run(source: str | None) -> dict[str, Any]:
@@ -33,6 +36,11 @@ def package_folder(source: str) -> Path:
         from tasks.registry.versions import find_version
 
         return fetch(find_version(source))
+    return local_package(source)
+
+
+def local_package(source: str) -> Path:
+    """Return the folder `source`. Raises DataError if there is none."""
     if not Path(source).is_dir():
         raise DataError(f"model = {source}: no such folder. Allowed: {ALLOWED}.")
     return Path(source)

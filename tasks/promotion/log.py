@@ -17,15 +17,19 @@ from typing import Final, Literal, Self
 
 from filelock import FileLock
 
+from coronet_core.errors import TransientError
 from tasks.files import nulls_for_nan
 from tasks.paths import STATE
 from tasks.progress import say
+from tasks.registry.versions import Version, tag_version
 from tasks.tracking.delivery import MAX_TAG_LENGTH
 
 LOG: Final = Path("promotions.jsonl")
 LOCK: Final = STATE / "promotions.lock"
 KEY: Final = "promotion.log."
 """Beginning of the tags that hold a line each; behind it come the time and something no other line has."""
+DECIDED: Final = "promotion"
+"""Tag with the event of the last line about a version."""
 
 Event = Literal["passed", "refused", "declined", "promoted", "overtaken", "rolled back"]
 
@@ -88,6 +92,25 @@ def append(line: Line) -> None:
         file.write(after + line.as_json().encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def write(version: Version, line: Line) -> None:
+    """Write down a `line` about `version`, first here: a server that goes away now leaves it on record.
+
+    Raises TransientError when the registry does not take it.
+    """
+    append(line)
+    summary = {
+        DECIDED: line.event,
+        f"{DECIDED}.reasons": "\n".join(line.reasons),
+        f"{DECIDED}.by": line.by,
+        f"{DECIDED}.time": line.time,
+    }
+    try:
+        tag_version(version, summary | line.as_tag())
+    except TransientError as error:
+        told = f"version {version.number}: '{line.event}' is in {LOG} alone, as the registry did not take its tags"
+        raise TransientError(f"{told}. {error}") from error
 
 
 def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:

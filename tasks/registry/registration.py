@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
+from coronet_core.errors import TransientError
 from tasks.packaging.description import CARD, DESCRIPTION, Description, package_digest, read_description
 from tasks.packaging.package import read_package
 from tasks.paths import PACKAGE, STATE
@@ -24,7 +25,9 @@ from tasks.registry.versions import (
     find_version,
     registry,
 )
-from tasks.tracking.delivery import deliver_leftovers, experiment_id, tracking_uri
+from tasks.tracking.abandoned import end_lost_runs
+from tasks.tracking.delivery import deliver_leftovers, tracking_uri
+from tasks.tracking.run import StageRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,6 +60,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
     import mlflow
 
     deliver_leftovers()  # the runs that the version is to name
+    end_lost_runs()
     runs = runs_of(description.lineage, client)
     if missing := [stage for stage in RUNS_BY_OUT if stage not in runs]:
         say(f"warning: MLflow ({tracking_uri()}) has no runs of {', '.join(missing)} that made this package")
@@ -66,8 +70,10 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
     mlflow.set_tracking_uri(tracking_uri())
     with (
         tempfile.TemporaryDirectory() as folder,
-        mlflow.start_run(experiment_id=experiment_id(client), run_name=RUN_NAME, tags=tags, nested=True),
+        StageRun(RUN_NAME, {"package": digest}) as run,
+        mlflow.start_run(run_id=_delivered(run), nested=True),
     ):
+        mlflow.set_tags(tags)
         own = Path(shutil.copytree(package, Path(folder, PACKAGE.name)))  # called so in every version
         mlflow.log_metrics(figures)
         for name in (DESCRIPTION, CARD):
@@ -86,3 +92,11 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
             tags=tags | {f"{METRIC_TAG}{name}": f"{value:.6g}" for name, value in figures.items()},
         )
         return str(logged.registered_model_version)
+
+
+def _delivered(run: StageRun) -> str:
+    """Return MLflow's id of `run`, which it receives now. Raises TransientError when it does not take it."""
+    run.deliver()
+    if run.run_id is None:
+        raise TransientError("MLflow does not take the run of this registration. Try again when it answers.")
+    return run.run_id

@@ -34,6 +34,8 @@ SETTINGS = {
 }
 RECORD_TAG = "coronet.record"
 """Tag of a run in MLflow: the key of the record that it was made of."""
+RESUMES_TAG = "coronet.resumes"
+"""Tag of a run in MLflow: the run that was killed or had failed, and that this one goes on from."""
 MAX_TAG_LENGTH = 5000
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
 BATCH = 100
@@ -94,7 +96,7 @@ def deliver(record: RunRecord) -> bool:
         reason = " ".join(str(error).split())[:200]
         say(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
         return False
-    if events[-1]["kind"] == "end":
+    if any(event["kind"] == "end" for event in events):
         record.delete()
     return True
 
@@ -178,6 +180,8 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
     parent_run_id = _parent_run_id(client, event)
     if parent_run_id is not None:
         tags = tags | {"mlflow.parentRunId": parent_run_id}
+    if (resumed := record.resumes) is not None and (resumed_run_id := _delivered_run_id(resumed)) is not None:
+        tags = tags | {RESUMES_TAG: resumed_run_id}
     run_id = record.run_id  # there, if the connection failed after the run had been created
     if run_id is None:
         experiment = experiment_id(client)
@@ -210,10 +214,14 @@ def _parent_run_id(client: "MlflowClient", event: Event) -> str | None:
             return None
     if event["parent"] is None:
         return None
-    parent = RunRecord(event["parent"])
-    if parent.run_id is None:
-        deliver(parent)
-    return parent.run_id
+    return _delivered_run_id(RunRecord(event["parent"]))
+
+
+def _delivered_run_id(record: RunRecord) -> str | None:
+    """Return MLflow's id of another run, which is delivered first if need be."""
+    if record.run_id is None:
+        deliver(record)
+    return record.run_id
 
 
 def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str) -> None:

@@ -2,7 +2,11 @@
 
 A run is first written down here and then sent, so a tracking server that is down costs nothing: what it has not
 received stays in `.coronet/tracking/<key>` and is sent by a later stage. The owner of a record holds a lock on it for
-as long as it lives; a record without an end whose lock is free belongs to a killed process.
+as long as it lives; a record without an end whose lock is free belongs to a killed process. A lock says nothing of
+another host that shares the folder: its records are left to it.
+
+A run that was killed, or has failed, is kept in mind until the same work has been done: the next run of it says that it
+goes on from there.
 """
 
 import json
@@ -12,18 +16,22 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from coronet_core.whole_files import put_in_place
-from tasks.files import write_text
+from tasks.files import digest, write_json, write_text
 from tasks.kept_files import set_aside
 from tasks.paths import STATE
+from tasks.tracking.owner import Owner
 
 RECORDS = STATE / "tracking"
 RUN_IDS = RECORDS / "run_ids"
+STOPPED = RECORDS / "stopped"
+"""By piece of work, its last run if that was killed or has failed."""
 EVENTS = "events.jsonl"
 ALIVE = "alive.lock"
 BEGINNING = RECORDS / "beginning"
@@ -44,14 +52,19 @@ class RunRecord:
         self._alive = FileLock(self.folder / ALIVE)
 
     @classmethod
-    def begin(cls, **payload: Any) -> "RunRecord":
-        """Write down the start of a new run, owned by this process."""
+    def begin(cls, work: str, params: dict[str, str], **payload: Any) -> "RunRecord":
+        """Write down the start of a new run, owned by this process.
+
+        `work` is what the run does in this folder; with the same `params` it goes on from one that was stopped.
+        """
         record = cls(f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}")
         begun = BEGINNING / record.key
         begun.mkdir(parents=True)
         record._alive = FileLock(begun / ALIVE)
         record._alive.acquire()
-        _append(begun / EVENTS, "start", payload)
+        work = digest(str(Path.cwd()), work)
+        own = {"owner": asdict(Owner.this_process()), "work": work, "resumes": _stopped_run(work, params)}
+        _append(begun / EVENTS, "start", own | {"params": params} | payload)
         put_in_place(begun, record.folder)  # with the lock
         return record
 
@@ -81,22 +94,62 @@ class RunRecord:
 
     def end(self, status: str) -> None:
         """Write down the end of the run and let go of it."""
-        self.append("end", status=status)
+        self.write_end(status)
         self._alive.release()
 
-    def close_if_abandoned(self) -> None:
-        """Write down the end of a run whose process was killed."""
+    def close_if_abandoned(self) -> bool:
+        """Write down the end of a run whose process was killed on this host. Says whether there was that to do."""
+        if self.is_ended or (self.owner is not None and not self.owner.is_of_this_host):
+            return False
         try:
             with self._alive.acquire(timeout=0):
-                if not self.is_ended:
-                    self.append("end", status="KILLED")
+                is_abandoned = self.start is not None and not self.is_ended  # another process may have sent all of it
+                if is_abandoned:
+                    self.write_end("KILLED")
         except Timeout:  # its owner lives
-            pass
+            return False
+        if not is_abandoned and self.start is None:
+            self.delete()  # the lock alone has made the folder again
+        return is_abandoned
+
+    def write_end(self, status: str) -> None:
+        """Write down the end of the run, whoever owns it, and what a later run of the same work is to know."""
+        self.append("end", status=status)
+        start = self.start
+        if start is None or "work" not in start:
+            return
+        note = STOPPED / start["work"]
+        if status == "FINISHED":
+            note.unlink(missing_ok=True)
+        else:
+            write_json(note, {"run": self.key, "params": digest(start["params"])})
 
     @property
     def is_ended(self) -> bool:
         """Whether nothing more will happen in this run."""
-        return any(event["kind"] == "end" for event in self.events())
+        return self.end_status is not None
+
+    @property
+    def end_status(self) -> str | None:
+        """The status that the run has ended with, None if it has not."""
+        return next((event["status"] for event in self.events() if event["kind"] == "end"), None)
+
+    @property
+    def start(self) -> Event | None:
+        """The start of the run; None when the record is gone, MLflow having all of it."""
+        return next((event for event in self.events() if event["kind"] == "start"), None)
+
+    @property
+    def owner(self) -> Owner | None:
+        """The process that records the run; None if an earlier version wrote the record."""
+        start = self.start
+        return None if start is None or "owner" not in start else Owner(**start["owner"])
+
+    @property
+    def resumes(self) -> "RunRecord | None":
+        """The run that this one goes on from, if there is one."""
+        start = self.start
+        return None if start is None or start.get("resumes") is None else RunRecord(start["resumes"])
 
     def events(self) -> list[Event]:
         """Return all whole events: a kill may have left half of the last one, a crash of the host damaged ones."""
@@ -133,7 +186,7 @@ class RunRecord:
     @property
     def parent_run_id(self) -> str | None:
         """MLflow's id of the run that this one is nested under, if there is one and MLflow has received it."""
-        start = next((event for event in self.events() if event["kind"] == "start"), None)
+        start = self.start
         if start is None:
             return None
         return start.get("parent_run_id") or (None if start["parent"] is None else RunRecord(start["parent"]).run_id)
@@ -145,6 +198,16 @@ class RunRecord:
     def delete(self) -> None:
         """Delete the record: MLflow has it all."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _stopped_run(work: str, params: dict[str, str]) -> str | None:
+    """Return the key of the last run of this `work` with these `params`, if it was stopped."""
+    note = STOPPED / work
+    try:
+        found: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found["run"] if found["params"] == digest(params) else None
 
 
 def all_records() -> Iterator[RunRecord]:

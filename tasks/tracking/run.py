@@ -15,8 +15,10 @@ from typing import Any, Self
 
 from coronet_core.credentials import without_credentials
 from coronet_core.errors import DataError
+from tasks.tracking.abandoned import end_abandoned_runs
 from tasks.tracking.delivery import deliver
 from tasks.tracking.lineage import dvc_hashes
+from tasks.tracking.owner import Owner
 from tasks.tracking.record import RunRecord
 
 PARENT_VARIABLE = "CORONET_PIPELINE_RECORD"
@@ -37,11 +39,13 @@ class StageRun:
 
     def __init__(self, name: str, params: Any, parent: str | None = None) -> None:
         """`parent` is the key of the run that this one is nested under; by itself what PARENT_VARIABLE says."""
+        end_abandoned_runs(has_courier=is_delivered_elsewhere())
         self._name = name
         self._record = RunRecord.begin(
-            name=name,
+            work=name if parent is None else f"{_name_of(parent)}/{name}",
             params=flattened(params),
-            tags=code_version(),
+            name=name,
+            tags=code_version() | Owner.this_process().as_tags(),
             parent=parent or os.environ.get(PARENT_VARIABLE),
             parent_run_id=os.environ.get(PARENT_RUN_VARIABLE),
         )
@@ -62,6 +66,14 @@ class StageRun:
     def parent_run_id(self) -> str | None:
         """MLflow's id of the run that this one is nested under, None if there is none or no server has received it."""
         return self._record.parent_run_id
+
+    @property
+    def resumption(self) -> str | None:
+        """What to say of the run that this one goes on from; None if there is none."""
+        resumed = self._record.resumes
+        if resumed is None:
+            return None
+        return f"goes on from a run that did not come to its end: {resumed.run_id or 'MLflow has not received it'}"
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""
@@ -97,6 +109,7 @@ class StageRun:
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
         if not self._is_delivered_elsewhere:
             self.deliver()
+        end_abandoned_runs(has_courier=self._is_delivered_elsewhere)  # of stages that were ended with this
 
 
 def _reason(error: Exception) -> str:
@@ -106,6 +119,11 @@ def _reason(error: Exception) -> str:
 def is_delivered_elsewhere() -> bool:
     """Say whether the flow that started this process delivers its records."""
     return DELIVERED_VARIABLE in os.environ
+
+
+def _name_of(key: str) -> str:
+    start = RunRecord(key).start
+    return key if start is None else str(start["name"])
 
 
 def flattened(value: Any, prefix: str = "") -> dict[str, str]:

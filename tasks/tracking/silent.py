@@ -22,6 +22,10 @@ class SilentRun(StageRun):
     def parent_run_id(self) -> None:
         """There is none."""
 
+    @property
+    def resumption(self) -> None:
+        """There is none."""
+
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log nothing."""
 

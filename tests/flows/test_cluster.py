@@ -7,7 +7,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.errors import CoroNetError
-from flows.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, joined_cluster, require_ray
+from flows.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, joined_cluster
+from flows.preconditions import require_ray
 from flows.residual_fan_out import STAGE as FANNED_OUT
 from flows.residual_fan_out import fan_out_if_due, on_ray
 from tasks.kept_shards import STAGE

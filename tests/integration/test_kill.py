@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from coronet_core.data.manifest import read_manifest
 from coronet_core.shards import Shards
@@ -50,6 +51,24 @@ def stage_processes(folder: Path) -> list[psutil.Process]:
     return [p for p in running if p.info["cwd"] == str(folder) and "train_autoencoder" in (p.info["cmdline"] or [])]
 
 
+def tracked_runs(project: Project, status: str | None = None) -> list[Run]:
+    """The project's runs in MLflow, those of a `status` or all."""
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("coronet")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    return [run for run in runs if status in (None, run.info.status)]
+
+
+def assert_killed(project: Project) -> list[Run]:
+    """Assert that the pipeline and an autoencoder's stage are killed in MLflow, and nothing runs; returns those."""
+    assert tracked_runs(project, "RUNNING") == []
+    killed = tracked_runs(project, "KILLED")
+    names = {run.info.run_name.partition("@")[0] for run in killed}
+    assert names == {"pipeline", "train_autoencoder"}
+    return killed
+
+
 def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     new_project: Callable[[], Project], finished: Project, undisturbed: list[bytes]
 ) -> None:
@@ -62,10 +81,17 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     assert psutil.wait_procs(children, 30)[1] == []  # neither stages nor Prefect's temporary server
     assert stage_processes(project.folder) == []
     assert not any((project.folder / name).exists() for name in AUTOENCODERS)
+    assert tracked_runs(project, "RUNNING") != []
+    project.run("flows", "models", "list")  # any command
+    killed = assert_killed(project)
     again = project.run("flows.retrain")
     assert again.returncode == 0, again.stdout
     assert re.search(r"resuming after epoch [23] of 4", again.stdout)
     assert weights(project) == undisturbed
+    assert len(tracked_runs(project, "FINISHED")) + len(killed) == len(tracked_runs(project))
+    resumed = {run.data.tags.get("coronet.resumes") for run in tracked_runs(project, "FINISHED")} - {None}
+    assert resumed == {run.info.run_id for run in killed}
+    assert all(f"goes on from a run that did not come to its end: {run_id}" in again.stdout for run_id in resumed)
 
 
 def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project], finished: Project) -> None:
@@ -80,6 +106,7 @@ def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Pr
     assert "Stopped. The same command goes on where it was." in output
     assert "Traceback" not in output
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert_killed(project)
 
 
 def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
@@ -97,6 +124,10 @@ def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
     assert again.returncode == 0, again.stdout
     assert re.search(r"resuming after epoch [23] of 4", again.stdout)
     assert weights(project) == undisturbed
+    assert tracked_runs(project, "RUNNING") == []
+    (killed,) = tracked_runs(project, "KILLED")
+    resumed = [run.data.tags.get("coronet.resumes") for run in tracked_runs(project, "FINISHED")]
+    assert resumed.count(killed.info.run_id) == 1
 
 
 def test_a_killed_build_of_the_split_goes_on_where_it_was(new_project: Callable[[], Project]) -> None:

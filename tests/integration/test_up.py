@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import psutil
 import pytest
+from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.browser import chromium, csrf_headers, rendered
@@ -291,6 +292,12 @@ def test_ctrl_c_ends_all_of_it_and_the_run_at_work_has_an_end(up: Up, database: 
     assert flow == "CRASHED"
     assert tasks <= ENDS
     assert "CANCELLED" in tasks  # those that wait for the one that was ended
+    client = MlflowClient(f"sqlite:///{up.host.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("coronet")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert "RUNNING" not in {run.info.status for run in runs}
+    assert "pipeline" in {run.info.run_name for run in runs if run.info.status == "KILLED"}
 
 
 async def states_in(database: str, run_id: UUID) -> tuple[str, set[str]]:

@@ -22,7 +22,7 @@ from coronet_core.models import FPAE, build_cin
 from coronet_core.options import CinInput
 from coronet_core.out_of_distribution import EnergyReference
 from tasks import build_split
-from tasks.export import exporting
+from tasks.export import exporting, options
 from tasks.export.network import OUTPUTS, WholeNetwork
 from tasks.export.options import ExportOrder, Number, Pixels, Target
 from tasks.inference.files import FileContent
@@ -178,7 +178,7 @@ def test_what_cannot_be_written_is_refused_with_the_reason(given: Any, wrong: Ex
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else object())
+    monkeypatch.setattr(options, "find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(CoroNetError, match=r"needs onnxscript.*coronet\[export\]"):
         exporting.export(None, order("x.onnx"))
 

@@ -14,7 +14,8 @@ from coronet_core.errors import CoroNetError
 from tasks.packaging.package import write_package
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.log import LOG, Line, lines_of
-from tasks.promotion.succession import Judgement, decline, promote, roll_back
+from tasks.promotion.rollback import roll_back
+from tasks.promotion.succession import Judgement, decline, promote
 from tasks.registry.champions import set_champion
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version

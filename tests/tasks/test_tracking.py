@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tasks.tracking import record as record_module
+from tasks.tracking.abandoned import end_abandoned_runs, end_lost_runs, end_own_runs
 from tasks.tracking.delivery import deliver_leftovers
+from tasks.tracking.owner import Owner
 from tasks.tracking.record import EVENTS, all_records
 from tasks.tracking.run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
 from tests.tasks.damage import DAMAGES, Damage, spoil
@@ -257,10 +261,143 @@ def test_a_record_that_is_being_begun_is_nobody_elses(monkeypatch: pytest.Monkey
         write(path, kind, payload)
 
     monkeypatch.setattr(record_module, "_append", look_first)
-    record = record_module.RunRecord.begin(name="explain", params={}, tags={}, parent=None)
+    record = record_module.RunRecord.begin("explain", {}, name="explain", tags={}, parent=None)
     assert seen == [[]]
     record_module.RunRecord(record.key).close_if_abandoned()
     assert [event["kind"] for event in record.events()] == ["start"]
+
+
+def killed_run(params: str = "{}") -> str:
+    """Have a process begin a run and be killed; returns MLflow's id of the run, which is running there."""
+    with subprocess.Popen([sys.executable, "-c", KILLED.replace("{}", params)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != b"started\n":
+            pass
+        process.kill()
+    run = runs()["train_autoencoder@healthy"]
+    assert run.info.status == "RUNNING"
+    return str(run.info.run_id)
+
+
+def run_of(run_id: str) -> Run:
+    return MlflowClient(store()).get_run(run_id)
+
+
+def test_a_killed_run_is_ended_before_the_next_one_begins_which_says_that_it_goes_on() -> None:
+    killed = killed_run()
+    with StageRun("train_autoencoder@healthy", {}) as run:
+        assert run_of(killed).info.status == "KILLED"
+        assert run.resumption is not None
+        assert killed in run.resumption
+        run.deliver()
+        assert run.run_id is not None
+        assert run_of(run.run_id).data.tags["coronet.resumes"] == killed
+
+
+def test_a_failed_run_is_gone_on_with_until_one_has_finished() -> None:
+    with pytest.raises(ValueError, match="bad"), StageRun("train_cin", {}):
+        raise ValueError("bad luck")
+    failed = runs()["train_cin"].info.run_id
+    with StageRun("train_cin", {}) as second:
+        pass
+    with StageRun("train_cin", {}) as third:
+        pass
+    tags = [run_of(str(run.run_id)).data.tags.get("coronet.resumes") for run in (second, third)]
+    assert tags == [failed, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [("train_autoencoder@pneumonia", {}), ("train_autoencoder@healthy", {"cin": 1})]
+)
+def test_another_stage_or_other_params_go_on_from_nothing(name: str, params: dict[str, int]) -> None:
+    killed_run()
+    with StageRun(name, params) as run:
+        assert run.resumption is None
+
+
+def test_the_same_stage_of_another_folder_goes_on_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_run()
+    other = tmp_path / "workspace"
+    (other / ".coronet").mkdir(parents=True)
+    (other / ".coronet" / "tracking").symlink_to(tmp_path / ".coronet" / "tracking", target_is_directory=True)
+    monkeypatch.chdir(other)
+    with StageRun("train_autoencoder@healthy", {}) as run:
+        assert run.resumption is None
+
+
+def test_a_killed_run_whose_server_is_away_holds_nothing_up_and_is_ended_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed = killed_run()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    end_abandoned_runs()
+    assert capsys.readouterr().out == ""  # it may be another command's output
+    assert run_of(killed).info.status == "RUNNING"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
+    deliver_leftovers()
+    assert run_of(killed).info.status == "KILLED"
+
+
+def test_a_record_of_another_host_that_shares_the_folder_is_left_alone() -> None:
+    killed = killed_run()
+    (record,) = all_records()
+    events = record.folder / EVENTS
+    events.write_text(events.read_text().replace(f'"host": "{socket.gethostname()}"', '"host": "elsewhere"'))
+    end_abandoned_runs()
+    assert not record.is_ended
+    assert run_of(killed).info.status == "RUNNING"
+
+
+def test_a_record_that_a_disk_has_spoilt_stops_nobody() -> None:
+    killed = killed_run()
+    (record,) = all_records()
+    spoilt = record.folder.with_name("0-spoilt")
+    spoilt.mkdir()
+    (spoilt / EVENTS).write_text("\0\0\0\n")
+    with StageRun("train_cin", {}):
+        assert run_of(killed).info.status == "KILLED"
+
+
+def test_a_process_that_has_no_runs_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new.db")
+    end_own_runs()
+    end_abandoned_runs()
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_process_that_is_about_to_go_ends_its_runs() -> None:
+    pipeline = StageRun("pipeline", {})
+    stage = StageRun("train_cin", {})
+    for run in (pipeline, stage):
+        run.deliver()
+    end_own_runs()
+    assert {run.info.status for run in runs().values()} == {"KILLED"}
+    assert list(all_records()) == []
+    assert StageRun("train_cin", {}).resumption == (
+        f"goes on from a run that did not come to its end: {runs()['train_cin'].info.run_id}"
+    )
+
+
+def test_runs_that_no_record_tells_of_are_ended_if_their_process_of_this_host_is_gone() -> None:
+    this = Owner.this_process()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    owners = {
+        "gone": replace(this, pid=ended.pid),
+        "same number, started later": replace(this, started_s=this.started_s + 60),
+        "living": this,
+        "of another host": replace(this, host="elsewhere", pid=ended.pid),
+        "of another boot or container": replace(this, system="another", pid=ended.pid),
+    }
+    client = MlflowClient(store())
+    experiment = client.create_experiment("coronet")
+    tags = {name: owner.as_tags() for name, owner in owners.items()} | {"somebody's": {}}
+    for name, those in tags.items():
+        client.create_run(experiment, run_name=name, tags=those)
+    end_lost_runs()
+    statuses = {name: run.info.status for name, run in runs().items()}
+    assert statuses == {name: "KILLED" if name in list(owners)[:2] else "RUNNING" for name in tags}
 
 
 def test_params_are_flat_for_mlflow() -> None:

@@ -1,0 +1,97 @@
+"""Runs whose process is gone: ended here and in MLflow by the process of this host that comes next.
+
+Here the lock of a record tells. In MLflow there may be more of them: of another folder, or of a record that was
+deleted; there the owner tells that a run's tags name.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import Final
+
+from tasks.tracking.delivery import (
+    DEFAULT_EXPERIMENT,
+    RECORD_TAG,
+    deliver,
+    mlflow_client,
+)
+from tasks.tracking.owner import TAG, Owner
+from tasks.tracking.record import RunRecord, all_records
+
+WAIT_S: Final = 15.0
+"""For MLflow, which may be away: then what is to be sent is kept."""
+POLL_S: Final = 0.2
+KILLED: Final = "KILLED"
+
+
+def end_abandoned_runs(*, has_courier: bool = False) -> None:
+    """End the runs of this project whose process is gone, and tell MLflow before new ones begin.
+
+    It is told by the flow that delivers for this process if there is such a `has_courier`. Waits WAIT_S at most; what
+    is not sent by then is sent later.
+    """
+    if close_abandoned() and not has_courier:
+        _within(WAIT_S, _tell_mlflow)
+
+
+def close_abandoned() -> bool:
+    """Write down, here alone, the end of runs of this project whose process is gone. Says whether there were any."""
+    return _close(RunRecord.close_if_abandoned)
+
+
+def end_own_runs() -> None:
+    """End the runs of this process, which is about to go, and those that are abandoned; waits WAIT_S at most."""
+    if _close(_close_own) | close_abandoned():
+        _within(WAIT_S, _tell_mlflow)
+
+
+def end_lost_runs() -> None:
+    """End the runs that are running in MLflow, in this experiment, of processes of this host that are gone.
+
+    Nothing is said of a server that is away: the next one asks again.
+    """
+    with suppress(Exception):  # whatever a client library raises, runs of others must not stop this one
+        client, this = mlflow_client(), Owner.this_process()
+        experiment = client.get_experiment_by_name(os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT))
+        if experiment is None:
+            return
+        here = {record.key: record for record in all_records()}
+        running = f"attributes.status = 'RUNNING' and tags.`{TAG}system` = '{this.system}'"
+        for run in client.search_runs([experiment.experiment_id], running):
+            owner = Owner.of_tags(run.data.tags)
+            if owner is not None and owner.is_gone:
+                record = here.get(run.data.tags.get(RECORD_TAG, ""))
+                client.set_terminated(run.info.run_id, (record and record.end_status) or KILLED)
+
+
+def _close(close: Callable[[RunRecord], bool]) -> bool:
+    n_closed = 0
+    for record in all_records():
+        with suppress(OSError, ValueError):  # a record that a disk has spoilt must not stop a command
+            n_closed += close(record)
+    return n_closed > 0
+
+
+def _close_own(record: RunRecord) -> bool:
+    if record.owner is None or not record.owner.is_this_process or record.is_ended:
+        return False
+    record.write_end(KILLED)
+    return True
+
+
+def _tell_mlflow() -> None:
+    with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
+        mlflow_client().search_experiments(max_results=1)
+        for record in all_records():
+            while record.is_ended and deliver(record):
+                time.sleep(POLL_S)  # another thread is still delivering the events before the last one
+        end_lost_runs()
+
+
+def _within(seconds: float, action: Callable[[], None]) -> None:
+    """Do `action`, and go on without it when it takes longer."""
+    thread = Thread(target=action, name="abandoned-runs", daemon=True)
+    thread.start()
+    thread.join(seconds)
