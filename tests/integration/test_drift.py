@@ -98,4 +98,4 @@ def test_the_flow_tells_the_page(host: Host) -> None:
 def test_a_retrain_needs_a_server(host: Host) -> None:
     finished = Host(host.folder, {}).run("flows", "drift", "--log", "drifted", "--model", "package", "--retrain")
     assert finished.returncode == 1
-    assert "no Prefect server to start a retrain: set PREFECT_API_URL" in finished.stdout
+    assert "no Prefect server: set PREFECT_API_URL" in finished.stdout
