@@ -32,6 +32,11 @@ def without_credentials(text: str) -> str:
     return SECRET.sub(rf"\1{HIDDEN}", USER.sub(r"\1", text))
 
 
+def first_words(text: object, length: int) -> str:
+    """Return the beginning of `text` in one line without credentials: half an address would not be known as one."""
+    return " ".join(without_credentials(str(text)).split())[:length]
+
+
 def hide_in_logs() -> None:
     """Leave credentials out of whatever this process logs from now on, libraries included; again changes nothing."""
     make = logging.getLogRecordFactory()

@@ -10,6 +10,7 @@ from prefect import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
+from coronet_core.credentials import without_credentials
 from coronet_core.errors import CoroNetError, TransientError
 from flows.automations import install_automations
 from flows.process import stage_environment
@@ -61,5 +62,5 @@ def _prefect(*arguments: str) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
     finished = subprocess.run(command, env=stage_environment(), capture_output=True, text=True, check=False)
     if finished.returncode != 0:
-        told = " ".join((finished.stdout + finished.stderr).split())
-        raise CoroNetError(f"prefect {' '.join(arguments[:2])}: {told[-500:]}")
+        output = " ".join(without_credentials(finished.stdout + finished.stderr).split())
+        raise CoroNetError(f"prefect {' '.join(arguments[:2])}: {output[-500:]}")

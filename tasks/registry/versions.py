@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from coronet_core.credentials import first_words
 from coronet_core.errors import CoroNetError, DataError, TransientError
 from tasks.registry.names import MODEL
 from tasks.tracking.delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
@@ -55,7 +56,7 @@ def registry() -> Iterator["MlflowClient"]:
     try:
         yield mlflow_client()
     except MlflowException as error:
-        reason = f"MLflow ({tracking_uri()}): {' '.join(str(error).split())[:300]}"
+        reason = f"MLflow ({tracking_uri()}): {first_words(error, 300)}"
         if any(word in str(error) for word in UNREACHABLE):
             raise TransientError(f"{reason}. Start the server, or correct MLFLOW_TRACKING_URI.") from error
         raise CoroNetError(reason) from error

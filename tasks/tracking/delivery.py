@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from coronet_core.credentials import without_credentials
+from coronet_core.credentials import first_words, without_credentials
 from tasks.files import digest
 from tasks.progress import say
 from tasks.tracking.record import Event, RunRecord, all_records
@@ -27,6 +27,7 @@ DEFAULT_EXPERIMENT = "coronet"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it has the credentials that the server's address has
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down must not hold up training
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_ALEMBIC_LOG_LEVEL": "WARNING",
@@ -93,7 +94,7 @@ def deliver(record: RunRecord) -> bool:
             record.delete()
         return True
     except Exception as error:  # noqa: BLE001  # whatever a client library raises, it must not stop a stage
-        reason = " ".join(str(error).split())[:200]
+        reason = first_words(error, 200)
         say(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
         return False
     if any(event["kind"] == "end" for event in events):
@@ -123,7 +124,7 @@ def _send_or_drop(record: RunRecord, event: Event) -> None:
     except MlflowException as error:
         if error.error_code not in REFUSALS:
             raise
-        reason = " ".join(str(error).split())[:200]
+        reason = first_words(error, 200)
         if event["kind"] == "start":
             raise RunRefusedError(reason) from error
         say(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")

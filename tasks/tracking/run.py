@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from coronet_core.credentials import without_credentials
+from coronet_core.credentials import first_words
 from coronet_core.errors import DataError
 from tasks.tracking.abandoned import end_abandoned_runs
 from tasks.tracking.delivery import deliver
@@ -105,15 +105,11 @@ class StageRun:
         if error is None:
             self.tags({f"dvc.{path}": md5 for path, md5 in dvc_hashes(self._name).items()})
         elif isinstance(error, Exception):
-            self.tags({"error": type(error).__name__ if isinstance(error, DataError) else _reason(error)})
+            self.tags({"error": type(error).__name__ if isinstance(error, DataError) else first_words(error, 500)})
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
         if not self._is_delivered_elsewhere:
             self.deliver()
         end_abandoned_runs(has_courier=self._is_delivered_elsewhere)  # of stages that were ended with this
-
-
-def _reason(error: Exception) -> str:
-    return without_credentials(str(error))[:500]
 
 
 def is_delivered_elsewhere() -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.credentials import hide_in_logs, without_credentials
+from coronet_core.credentials import first_words, hide_in_logs, without_credentials
 from coronet_core.errors import CoroNetError
 
 SECRETS = st.text(
@@ -53,6 +53,10 @@ def test_what_holds_none_stays_as_it_is(text: str) -> None:
 def test_no_password_survives(user: str, password: str, host: str) -> None:
     text = f"MLflow (http://{user}:{quote(password, safe='')}@{host}/x) is away"
     assert without_credentials(text) == f"MLflow (http://{host}/x) is away"
+
+
+def test_what_is_cut_has_lost_them_before() -> None:
+    assert first_words("no way\n to http://alice:PASSWORD@host/x", 20) == "no way to http://hos"
 
 
 def test_every_error_of_the_project_is_without_them() -> None:
