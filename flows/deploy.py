@@ -40,9 +40,11 @@ def deploy() -> None:
             _prefect("work-pool", "create", POOL, "--type", POOL_TYPE)
         with get_client(sync_client=True) as client:
             paused = [deployment.id for deployment in deployments_of_project(client) if deployment.paused]
-            _prefect("deploy", "--all", "--prefect-file", str(PREFECT_FILE))
-            for deployment in paused:  # deploying goes on with them
-                client.pause_deployment(deployment)
+            try:
+                _prefect("deploy", "--all", "--prefect-file", str(PREFECT_FILE))
+            finally:
+                for deployment in paused:  # deploying has gone on with them
+                    client.pause_deployment(deployment)
             add_missing_schedules(client, PREFECT_FILE)
         install_automations()
     except httpx.HTTPError as error:

@@ -61,7 +61,7 @@ def prefect_server(port: int, *, has_page: bool = True) -> Server:
         port=port,
         health_path="/api/health",
         defaults={
-            "PREFECT_UI_API_URL": f"{page}/api",  # by itself the page asks port 4200
+            "PREFECT_UI_API_URL": "/api",  # by itself the page asks 127.0.0.1:4200, by whatever name it was opened
             "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": page,
             "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         },
@@ -71,6 +71,7 @@ def prefect_server(port: int, *, has_page: bool = True) -> Server:
 
 def mlflow_server(port: int) -> Server:
     """Return MLflow's server at `port`, on the SQLite file of the current folder's project."""
+    hosts = allowed_hosts()
     command = ["mlflow", "server", "--app-name", MLFLOW_APP, "--host", HOST, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", DEFAULT_TRACKING_URI, "--serve-artifacts"]
     return Server(
@@ -79,8 +80,10 @@ def mlflow_server(port: int) -> Server:
         port=port,
         health_path="/health",
         defaults={
-            "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(f"{name},{name}:*" for name in allowed_hosts()),
-            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
+            "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(f"{name},{name}:*" for name in hosts),
+            "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
+                f"{scheme}://{name}{end}" for name in hosts for scheme in ("http", "https") for end in ("", ":*")
+            ),
         },
     )
 

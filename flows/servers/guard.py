@@ -5,24 +5,30 @@ lets point here (DNS rebinding) even read the answers. Neither Prefect nor MLflo
 """
 
 import os
+import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from coronet_core.errors import ParamsError
+
 HOSTS_VARIABLE: Final = "CORONET_ALLOWED_HOSTS"
 """Environment variable: further host names, separated by commas, by which the servers may be called."""
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 
-class OwnPagesOnly:
-    """ASGI middleware: a request or WebSocket with an `Origin` must come from a page of the server itself.
+HOST_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
+OPENED_BY_A_PERSON: Final = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+"""How a browser marks a page that it opens in a tab, such as behind a link, and not in a frame."""
 
-    Browsers name the page's origin in every request of another site that changes something and in every WebSocket;
-    programs name none.
+
+class OwnPagesOnly:
+    """ASGI middleware: requests and WebSockets of a browser must come from the server's own pages.
+
+    Browsers name the page that a request comes from, in `Origin` or in `Sec-Fetch-Site`; programs send neither.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,7 +36,7 @@ class OwnPagesOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it with 403."""
-        if scope["type"] in {"http", "websocket"} and not _is_own(Headers(scope=scope)):
+        if scope["type"] in {"http", "websocket"} and _is_foreign(Headers(scope=scope), scope.get("method")):
             refusal = PlainTextResponse("Pages of other sites may not use this server. Open its own page.", 403)
             await refusal(scope, receive, send)
             return
@@ -43,16 +49,19 @@ def guarded(app: ASGIApp) -> ASGIApp:
 
 
 def allowed_hosts() -> list[str]:
-    """Return the names, without ports, by which the servers may be called."""
-    named = os.environ.get(HOSTS_VARIABLE, "").split(",")
-    return [*LOOPBACK, *(name.strip() for name in named if name.strip())]
+    """Return the names, without ports, by which the servers may be called. Raises ParamsError for what is no name."""
+    named = [name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip()]
+    for name in named:
+        if HOST_NAME.fullmatch(name) is None:
+            raise ParamsError(f"{HOSTS_VARIABLE}: {name}: allowed: names of hosts, without scheme and port, by commas.")
+    return [*LOOPBACK, *named]
 
 
-def _is_own(headers: Headers) -> bool:
-    origin = headers.get("origin")
-    if origin is None:
+def _is_foreign(headers: Headers, method: str | None) -> bool:
+    """Whether another site's page sends this; a link that somebody follows is not meant."""
+    host = headers.get("host", "").lower()
+    if any(origin.lower().partition("://")[2] != host for origin in headers.getlist("origin")):
         return True
-    try:
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    except ValueError:  # no address at all
+    if headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
         return False
+    return method != "GET" or any(headers.get(name) != value for name, value in OPENED_BY_A_PERSON.items())
