@@ -10,6 +10,7 @@ from typing import Final
 from safetensors import SafetensorError
 
 from coronet_core.errors import CoroNetError, TransientError
+from tasks.external_text import printable
 from tasks.files import disk_is_full
 
 ERROR_PREFIX: Final = "error: "
@@ -60,7 +61,7 @@ def _is_of_full_disk(error: Exception) -> bool:
 
 
 def _say(message: str, code: int) -> int:
-    print("\n".join(ERROR_PREFIX + line for line in message.splitlines()), file=sys.stderr)
+    print("\n".join(ERROR_PREFIX + printable(line) for line in message.splitlines()), file=sys.stderr)
     return code
 
 

@@ -1,17 +1,20 @@
 """Files that are whole or not there."""
 
+import csv
 import errno
 import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tasks.external_text import spreadsheet_cell
 
 Arrays = dict[str, NDArray[Any]]
 FULL_BELOW_BYTES: Final = 1 << 16
@@ -79,6 +82,17 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
             np.savez(file, allow_pickle=False, **arrays)
 
     write_whole(path, save)
+
+
+def write_rows(path: Path, rows: Iterable[Sequence[str | None]]) -> None:
+    """Write `rows` of text as CSV, whole: a table for a person, of which a spreadsheet computes no cell."""
+
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([None if cell is None else spreadsheet_cell(cell) for cell in row] for row in rows)
+
+    write_whole(path, write)
 
 
 def read_arrays(path: Path) -> Arrays:

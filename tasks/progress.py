@@ -10,6 +10,8 @@ from typing import Final, Self
 
 from tqdm import tqdm
 
+from tasks.external_text import printable
+
 PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
 """Environment variable by which a flow asks its stages for lines that tell how far they are."""
 AS_LINES: Final = "lines"
@@ -35,12 +37,17 @@ class Standing:
     @classmethod
     def from_line(cls, line: str) -> "Standing | None":
         """Return what `line` tells, None if it is a line of another kind."""
-        return cls(**json.loads(line.removeprefix(LINE_PREFIX))) if line.startswith(LINE_PREFIX + "{") else None
+        if not line.startswith(LINE_PREFIX + "{"):
+            return None
+        try:
+            return cls(**json.loads(line.removeprefix(LINE_PREFIX)))
+        except (ValueError, TypeError):  # text that only begins like one
+            return None
 
 
 def say(line: str) -> None:
-    """Print one line, above the bar if there is one."""
-    tqdm.write(line, file=sys.stdout)
+    """Print one line, above the bar if there is one; what a terminal would obey is escaped."""
+    tqdm.write(printable(line), file=sys.stdout)
     sys.stdout.flush()
 
 
