@@ -22,6 +22,7 @@ from tasks.external_text import (
     spreadsheet_cell,
 )
 from tasks.files import write_rows
+from tests.conftest import PROJECT
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 SHOWN_AS_IT_IS = {"paragraph_open", "paragraph_close", "inline", "text", "text_special", "softbreak"}
@@ -107,3 +108,16 @@ def test_a_cell_is_no_formula_of_a_spreadsheet(begin: str, tmp_path: Path) -> No
     assert spreadsheet_cell("scan-1") == "scan-1"
     write_rows(tmp_path / "names.csv", [("id", None, f"{begin}1")])
     assert (tmp_path / "names.csv").read_bytes().decode().replace('"', "") == f"id,,'{begin}1\n"
+
+
+def test_every_guard_on_record_names_tests_that_exist() -> None:
+    record = (PROJECT / "docs" / "decisions" / "0020-text-from-outside.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[4] for line in record.splitlines() if line.count("|") == 5 and "---" not in line]
+    named = [cell for cell in rows if cell.strip() != "test"]
+    assert len(named) > 30
+    for cell in named:
+        file = ""
+        for place in re.findall("`([^`]*::[^`]*)`", cell):
+            file = place.partition("::")[0] or file
+            assert f"def {place.partition('::')[2]}(" in (PROJECT / file).read_text(encoding="utf-8"), place
+        assert file, cell
