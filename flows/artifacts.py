@@ -9,6 +9,7 @@ from PIL import Image
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from coronet_core.classes import DISPLAY_NAMES
+from tasks.external_text import plain
 from tasks.paths import AUDIT, FIGURES, METRICS, REPORT
 from tasks.reporting.figures.drawing import ALT_KEY
 from tasks.reporting.pages import environment, number, numbers, percent, percents, words
@@ -81,5 +82,6 @@ def _rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
 def _figure(path: Path) -> str:
     """Return the figure at `path` as Markdown, its text taken from the file."""
     with Image.open(path) as image:
-        alt = str(image.info[ALT_KEY]).translate({ord("["): "(", ord("]"): ")"})
-    return f"### {words(path.stem)}\n\n![{alt}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})"
+        alt = plain(image.info[ALT_KEY])
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f"### {plain(words(path.stem))}\n\n![{alt}](data:image/png;base64,{content})"

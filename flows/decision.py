@@ -4,9 +4,10 @@ from typing import Final
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from tasks.external_text import plain
 from tasks.promotion.rollback import Rollback
 from tasks.promotion.succession import Judgement
-from tasks.reporting.pages import environment, plain
+from tasks.reporting.pages import environment
 
 DECISION_KEY: Final = "promotion"
 FIGURES_KEY: Final = "promotion-figures"

@@ -10,11 +10,11 @@ from flows.outcome import code_of
 from tasks.cpu import use_cpu_threads
 from tasks.explanation.overlays import Overlays
 from tasks.explanation.settings import MapSettings
+from tasks.external_text import printable
 from tasks.inference.batch import inference_device
 from tasks.inference.networks import Networks
 from tasks.inference.source import load_model
 from tasks.inference.storage import find_files
-from tasks.inference.terminal import printable
 from tasks.params.explain import MethodName
 
 

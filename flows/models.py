@@ -7,9 +7,11 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from coronet_core.errors import DataError
 from flows.summary import percent
+from tasks.external_text import printable
 from tasks.files import publish_folder
 from tasks.packaging.description import DESCRIPTION, read_description
 from tasks.paths import PACKAGE, REPORT, SPLIT
@@ -27,21 +29,21 @@ LISTED: Final = {"accuracy": "accuracy (%)", "roc_auc.macro": "ROC-AUC (%)", "se
 def print_versions() -> None:
     """Print all versions, newest first: a table on a terminal, otherwise lines of tab-separated values."""
     head = ["version", "aliases", "created (UTC)", *LISTED.values(), "commit", "split", "package"]
-    rows = [_row(version) for version in reversed(all_versions())]
+    rows = [[printable(cell) for cell in _row(version)] for version in reversed(all_versions())]
     console = Console()
     if not console.is_terminal:
         print("\n".join("\t".join(row) for row in [head, *rows]))
         return
     table = Table(*head)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # a plain string would be read as rich's markup
     console.print(table)
 
 
 def print_version(name: str) -> None:
     """Print all that a version says of itself: a table on a terminal, otherwise `key: value` lines."""
     version = find_version(name)
-    lines = list(_told(version))
+    lines = [(printable(key), printable(value)) for key, value in _told(version)]
     console = Console()
     if not console.is_terminal:
         print("\n".join(f"{key}: {value}" for key, value in lines))
@@ -50,7 +52,7 @@ def print_version(name: str) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))
     console.print(table)
 
 
@@ -78,11 +80,19 @@ def _row(version: Version) -> list[str]:
         str(version.number),
         ", ".join(version.aliases),
         f"{version.created:%Y-%m-%d %H:%M}",
-        *(percent(None if figure is None else float(figure)) for figure in figures),
+        *(percent(_number(figure)) for figure in figures),
         version.tags.get(COMMIT_TAG, "")[:DIGITS],
         version.tags.get(f"{DVC_TAG}{SPLIT}", "")[:DIGITS],
         version.digest[:DIGITS],
     ]
+
+
+def _number(text: str | None) -> float | None:
+    """Return the number that a tag holds, None if it holds none."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def _told(version: Version) -> Iterable[tuple[str, str]]:

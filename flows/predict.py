@@ -13,13 +13,14 @@ from coronet_core.errors import ParamsError
 from flows.alone import alone
 from flows.outcome import code_of
 from tasks.drift.log import PredictionLog
+from tasks.external_text import printable
 from tasks.files import digest
 from tasks.inference.batch import Batch, predict_here
 from tasks.inference.dataset import read_parts, read_summary
 from tasks.inference.formats import format_of, print_rows, write_file
 from tasks.inference.options import Format
 from tasks.inference.storage import find_files
-from tasks.inference.terminal import print_predictions, printable
+from tasks.inference.terminal import print_predictions
 from tasks.paths import STATE
 from tasks.resume import discard
 

@@ -58,7 +58,7 @@ class StageProcesses:
         """
         self._require_going_on()
         lines: list[str] = []
-        command = ["repro", "--single-item", stage]
+        command = ["repro", "--single-item", "--", stage]
         with (
             dvc_process(command, self._folder, environment, self._running) as process,
             _ended_after(timeout_s, process) as is_timed_out,

@@ -10,6 +10,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
+from tasks.external_text import plain, printable
 from tasks.progress import Standing
 
 
@@ -26,7 +27,7 @@ class StageProgress:
         now = time.monotonic()
         began_s, began_with = self._first = self._first or (now, standing.done)
         rate = (standing.done - began_with) / (now - began_s) if now > began_s else 0.0
-        percent, text = 100 * standing.done / max(1, standing.total), described(standing, rate)
+        percent, text = 100 * standing.done / max(1, standing.total), plain(described(standing, rate))
         with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next line shows more
             if self._artifact is None:
                 self._artifact = UUID(str(create_progress_artifact(percent, self._key, text)))  # typed for async too
@@ -41,7 +42,7 @@ def stage_log(stage: str) -> Callable[[str], None]:
     def on_line(line: str) -> None:
         standing = Standing.from_line(line)
         if standing is None:
-            log.info(line)
+            log.info(printable(line))
         else:
             progress.show(standing)
 

@@ -22,6 +22,7 @@ from flows.project import prepare
 from flows.workspace import entries_kept, link_folder
 from flows.worktree import check_out, link_raw_data, use_clones_dvc
 from tasks.evaluation.differences import Difference, differences
+from tasks.external_text import DVC_MD5, matching, printable
 from tasks.inference.lock import Lock
 from tasks.packaging.description import Lineage, read_description
 from tasks.params.file import PARAMS_FILE, read_params
@@ -84,9 +85,9 @@ def print_reproduction(name: str, tolerance: float) -> None:
     version, made = reproduce(name, tolerance)
     print(f"{made.same_files} files are the same byte by byte: raw data, outs and code as far as {LAST_STAGE}")
     for path in made.differing_files:
-        print(f"another file: {path}")
+        print(f"another file: {printable(path)}")
     for one in made.differing_figures[:MAX_SHOWN]:
-        print(f"another figure: {one.name} = {one.found}, was {one.expected}")
+        print(printable(f"another figure: {one.name} = {one.found}, was {one.expected}"))
     allowed = "exactly" if tolerance == 0 else f"within {tolerance:g}"
     if made.differing_figures:
         n = len(made.differing_figures)
@@ -139,7 +140,7 @@ def _bring_manifest(lineage: Lineage, folder: Path) -> None:
         if not listing.is_file():
             return
         entries = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text(encoding="utf-8"))}
-        kept = Path(cache.oid_to_path(entries[MANIFEST.name]))
+        kept = Path(cache.oid_to_path(matching(DVC_MD5, entries[MANIFEST.name], f"{listing}: digest")))
         if kept.is_file():
             write_whole(folder / MANIFEST, lambda partial: shutil.copyfile(kept, partial))
 
@@ -150,7 +151,7 @@ def _run_dag(folder: Path, run: StageRun) -> None:
     with dvc_process(["repro", "--no-run-cache", LAST_STAGE], folder, environment, set()) as process:
         for line in process.stdout or ():
             lines.append(line.rstrip())
-            print(line, end="", flush=True)
+            print(printable(lines[-1]), flush=True)
         code = process.wait()
     if code != 0:
         raise fault([line for line in lines if line], code)

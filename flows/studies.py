@@ -12,6 +12,7 @@ from coronet_core.errors import CoroNetError
 from flows.graph import leading_to, read_graph
 from flows.run import bring_up_to_date, run_to_end
 from flows.summary import interval, percent
+from tasks.external_text import printable
 from tasks.params.file import read_params
 from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE, cross_validation_page, cross_validation_summary
 from tasks.studies.ablation import applicable
@@ -35,9 +36,9 @@ def ablate(only: list[str], parallel: int | None) -> None:
     console = Console()
     console.print(table)
     for conclusion in found["conclusions"]:
-        console.print(conclusion)
+        console.print(printable(conclusion), markup=False)
     for name, reason in found["skipped"].items():
-        console.print(f"left out: {name} ({reason})")
+        console.print(printable(f"left out: {name} ({reason})"), markup=False)
     print(f"Page: {ABLATIONS_PAGE.resolve()}")
 
 
@@ -60,7 +61,7 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
     pooled = found["pooled"]
     print(f"pooled accuracy {percent(pooled['accuracy'])} {interval(pooled['accuracy_interval'])}")
     for warning in found["warnings"]:
-        print(f"warning: {warning}")
+        print(printable(f"warning: {warning}"))
     print(f"Page: {cross_validation_page(unit).resolve()}")
 
 

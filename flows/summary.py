@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
+from tasks.external_text import printable
 
 OVERALL = {"accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1_score": "F1-score"}
 
@@ -25,7 +26,7 @@ def print_tables(metrics_file: Path, audit_file: Path) -> None:
     confusion = dict(zip(DISPLAY_NAMES.values(), metrics["confusion_matrix"], strict=True))
     console.print(_table("Table 5: confusion matrix, rows truth", DISPLAY_NAMES.values(), confusion))
     for line in (*_trust(metrics), *_verdict(audit["verdict"])):
-        console.print(line, markup=False, highlight=False)
+        console.print(printable(line), markup=False, highlight=False)
 
 
 def _trust(metrics: dict[str, Any]) -> list[str]:

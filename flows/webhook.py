@@ -8,6 +8,8 @@ from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_run_logger
 
+from tasks.external_text import plain
+
 WEBHOOK_VARIABLE: Final = "CORONET_WEBHOOK_URL"
 """Environment variable with the address that receives a summary when a flow run has ended. It may hold a secret."""
 TIMEOUT_S: Final = 10.0
@@ -34,7 +36,7 @@ AT_ITS_END: Final[dict[str, Any]] = {
 def _summary(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> dict[str, Any]:
     parts = [f"{flow.name} ({flow_run.name}): {state.name}", state.message or ""]
     return {
-        "text": "; ".join(part for part in parts if part),
+        "text": plain("; ".join(part for part in parts if part)),
         "flow": flow.name,
         "flow_run": flow_run.name,
         "flow_run_id": str(flow_run.id),

@@ -12,8 +12,10 @@ from dvc.config import Config, merge
 from dvc.repo import Repo
 from filelock import FileLock
 
-from coronet_core.errors import CoroNetError, TransientError
+from coronet_core.data.file_names import relative_path
+from coronet_core.errors import CoroNetError, DataError, TransientError
 from flows.workspace import link_folder
+from tasks.external_text import GIT_COMMIT, matching
 from tasks.paths import STATE
 
 CLONE_LOCK: Final = STATE / "clone.lock"
@@ -24,8 +26,9 @@ def check_out(commit: str, folder: Path, place: str) -> None:
     """Bring `commit` to the worktree `folder`, by a fetch from origin if need be. What git does not track there stays.
 
     `place` is what errors call this clone. Raises TransientError when git cannot fetch the commit, CoroNetError when no
-    fetch would bring it.
+    fetch would bring it; DataError for what is no commit: git would take it for an option or for a branch.
     """
+    matching(GIT_COMMIT, commit, "commit")
     CLONE_LOCK.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(CLONE_LOCK):
         _have_commit(commit, place)
@@ -76,9 +79,17 @@ def use_clones_dvc(folder: Path) -> None:
 
 
 def link_raw_data(root: Path, folder: Path) -> None:
-    """Let the project in `folder` read the raw data of the clone; git's own files in there are the clone's too."""
-    target = folder / root
-    if not root.is_absolute() and target.is_dir() and not target.is_symlink():
+    """Let the project in `folder` read the raw data of the clone; git's own files in there are the clone's too.
+
+    An absolute `root` is the same for both. Raises DataError for one that leads out of the project, by itself or by a
+    link: what is in its place is deleted.
+    """
+    if root.is_absolute():
+        return
+    target = folder / relative_path(str(root), "data.root")
+    if not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"data.root = {root}: leads out of {folder} by a link. Name the folder by its full path.")
+    if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     link_folder(root, target)
 

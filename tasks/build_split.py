@@ -13,8 +13,7 @@ from coronet_core.data.manifest import write_manifest
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
-from coronet_core.whole_files import write_whole
-from tasks.files import digest, write_json
+from tasks.files import digest, write_json, write_rows
 from tasks.kept_files import set_aside
 from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
@@ -65,9 +64,9 @@ def run(context: StageContext) -> None:
 
 def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
     """Write which image of its source each image_id is, for the person who has to repair it."""
-    names = manifest[["image_id", "source", "rejected_because"]].copy()
-    names.insert(2, "name", [record.name for record in records])
-    write_whole(IMAGE_NAMES, lambda partial: names.to_csv(partial, index=False))
+    reasons = [None if pd.isna(reason) else reason for reason in manifest["rejected_because"]]
+    columns = (manifest["image_id"], manifest["source"], [record.name for record in records], reasons)
+    write_rows(IMAGE_NAMES, [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)])
 
 
 def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from coronet_core.credentials import hide_in_logs, without_credentials
 from coronet_core.errors import CoroNetError, TransientError
 from coronet_core.whole_files import disk_is_full
+from tasks.external_text import printable
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL
@@ -65,7 +66,7 @@ def _is_of_full_disk(error: Exception) -> bool:
 
 
 def _say(message: str, code: int) -> int:
-    print("\n".join(ERROR_PREFIX + line for line in message.splitlines()), file=sys.stderr)
+    print("\n".join(ERROR_PREFIX + printable(line) for line in message.splitlines()), file=sys.stderr)
     return code
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from coronet_core.data.file_names import relative_path
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.image_folder import IMAGE_SUFFIXES
 from coronet_core.data.sources.tables import read_table
@@ -72,7 +73,9 @@ def _day(text: str) -> date:
 
 def _place(member: PurePosixPath) -> PurePosixPath | None:
     """Return where a member of an archive belongs: images in the folder they have, tables and lists beside them."""
-    if member.is_absolute() or ".." in member.parts:
+    try:
+        relative_path(str(member), "member")
+    except DataError:
         return None
     if member.suffix.lower() in IMAGE_SUFFIXES and len(member.parts) > 1:
         return PurePosixPath(*member.parts[-2:])

@@ -1,13 +1,16 @@
 """Files that are whole or not there."""
 
+import csv
 import hashlib
 import json
 import math
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from coronet_core.whole_files import flush, put_in_place, write_whole
+from tasks.external_text import spreadsheet_cell
 
 
 def write_text(path: Path, text: str) -> None:
@@ -27,6 +30,17 @@ def nulls_for_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [nulls_for_nan(nested) for nested in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_rows(path: Path, rows: Iterable[Sequence[str | None]]) -> None:
+    """Write `rows` of text as CSV, whole: a table for a person, of which a spreadsheet computes no cell."""
+
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([None if cell is None else spreadsheet_cell(cell) for cell in row] for row in rows)
+
+    write_whole(path, write)
 
 
 def publish_folder(finished: Path, target: Path, aside: Path) -> None:

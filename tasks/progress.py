@@ -11,6 +11,7 @@ from typing import Final, Self
 from tqdm import tqdm
 
 from coronet_core.credentials import without_credentials
+from tasks.external_text import printable
 
 PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
 """Environment variable by which a flow asks its stages for lines that tell how far they are."""
@@ -37,12 +38,17 @@ class Standing:
     @classmethod
     def from_line(cls, line: str) -> "Standing | None":
         """Return what `line` tells, None if it is a line of another kind."""
-        return cls(**json.loads(line.removeprefix(LINE_PREFIX))) if line.startswith(LINE_PREFIX + "{") else None
+        if not line.startswith(LINE_PREFIX + "{"):
+            return None
+        try:
+            return cls(**json.loads(line.removeprefix(LINE_PREFIX)))
+        except (ValueError, TypeError):  # text that only begins like one
+            return None
 
 
 def say(line: str) -> None:
-    """Print one line, above the bar if there is one; addresses in it without their credentials."""
-    tqdm.write(without_credentials(line), file=sys.stdout)
+    """Print one line, above the bar if there is one; addresses lose their credentials, and it commands no terminal."""
+    tqdm.write(printable(without_credentials(line)), file=sys.stdout)
     sys.stdout.flush()
 
 

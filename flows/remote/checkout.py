@@ -30,10 +30,11 @@ def open_checkout(order: StageOrder, on_line: Callable[[str], None]) -> Iterator
     To be called in the folder of the worker's clone. Another order of the same stage waits.
 
     Raises TransientError when git cannot fetch the commit; CoroNetError when no fetch would bring it; ParamsError
-    when the parameters are not sound.
+    when the parameters are not sound; DataError when the order is not.
     """
     if not Path("dvc.yaml").is_file():
         raise CoroNetError("no dvc.yaml in the worker's folder. Start the worker in a clone of the project.")
+    order.check()
     folder = CHECKOUTS / order.stage
     with _held(CHECKOUTS / f"{order.stage}.lock", on_line):
         check_out(order.commit, folder, "the worker")

@@ -13,12 +13,18 @@ from typing import Any
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.repo import Repo, lock_repo
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from coronet_core.errors import CoroNetError
+from coronet_core.data.file_names import relative_path
+from coronet_core.errors import CoroNetError, DataError
 from coronet_core.whole_files import write_whole
+from tasks.external_text import DVC_MD5, matching
 from tasks.paths import DVC_LOCK
 
 SCHEMA = "2.0"
+KINDS = ("deps", "outs")
+ENTRY_KEYS = {"path", "hash", "md5", "size", "nfiles", "isexec"}
+"""What DVC writes of a file or folder that is in its cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +69,14 @@ def inputs_of(repo: Repo, stage: str) -> StageInputs:
 
 
 def stage_of(repo: Repo, name: str) -> Any:
-    """Return DVC's stage of this name. DVC's own search by name means the current folder, wherever `repo` is."""
-    return next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
+    """Return DVC's stage of this name. DVC's own search by name means the current folder, wherever `repo` is.
+
+    Raises DataError if there is none.
+    """
+    found = next((stage for stage in repo.index.stages if getattr(stage, "name", None) == name), None)
+    if found is None:
+        raise DataError(f"{name}: no such stage in dvc.yaml. Order one of this commit's.")
+    return found
 
 
 def what_is_stale(repo: Repo, stage: str) -> list[str]:
@@ -87,12 +99,44 @@ def lock_text(entries: Mapping[str, Any], stages: Iterable[str]) -> str:
 
 
 def merge_entry(stage: str, text: str) -> None:
-    """Put the entry of `stage`, from a `dvc.lock` with the content `text`, into the project's; others stay."""
-    entry = YAML(typ="safe").load(text)["stages"][stage]
+    """Put the entry of `stage`, from a `dvc.lock` with the content `text`, into the project's; others stay.
+
+    Raises DataError when it has none, or one that DVC would not write.
+    """
+    entry = check_lock(text).get(stage)
+    if entry is None:
+        raise DataError(f"dvc.lock of another host: no entry of {stage}. Run the stage again.")
     with locked_project():
         entries = read_entries() | {stage: entry}
         merged = lock_text(entries, entries)
         write_whole(DVC_LOCK, lambda partial: partial.write_text(merged, encoding="utf-8"))
+
+
+def check_lock(text: str) -> dict[str, Any]:
+    """Return the entries of a `dvc.lock` with the content `text`, from another host, by stage.
+
+    Raises DataError unless it is one: DVC makes paths of its cache of the digests, and paths of the project of the
+    outs, and takes both as they are.
+    """
+    try:
+        stages = dict(YAML(typ="safe").load(text)["stages"])
+        entries = [(kind, one) for stage in stages.values() for kind in KINDS for one in stage.get(kind, [])]
+        for kind, one in entries:
+            _check_entry(kind, one)
+    except (YAMLError, TypeError, KeyError, ValueError, AttributeError) as error:
+        raise DataError(f"dvc.lock of another host: not one ({type(error).__name__}). Run the stage again.") from error
+    return stages
+
+
+def _check_entry(kind: str, entry: Mapping[str, Any]) -> None:
+    if unknown := sorted(entry.keys() - ENTRY_KEYS):
+        raise DataError(
+            f"dvc.lock of another host: {unknown[0]!r} of {entry['path']!r} is unknown. Run the stage again."
+        )
+    if kind == "outs":
+        relative_path(entry["path"], "dvc.lock of another host: out")
+    if "md5" in entry:
+        matching(DVC_MD5, entry["md5"], f"dvc.lock of another host: md5 of {entry['path']!r}")
 
 
 def _dumped(content: Any) -> str:

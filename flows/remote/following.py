@@ -18,6 +18,7 @@ from prefect.states import Cancelled, Crashed
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.remote.sign_of_life import latest_sign
+from tasks.external_text import printable
 
 INFO = 20
 TOLD = ("prefect.flow_runs", "prefect.task_runs")
@@ -103,7 +104,7 @@ class Follower:
         for line in self._new_lines(client):
             self._seen.add(line.id)
             self._last = line.timestamp if self._last is None else max(self._last, line.timestamp)
-            self.on_line(line.message)
+            self.on_line(printable(line.message))
 
     def _new_lines(self, client: SyncPrefectClient) -> list[Log]:
         since = None if self._last is None else LogFilterTimestamp(after_=self._last - LATE)

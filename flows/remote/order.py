@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from flows.remote.entries import check_lock
+from tasks.external_text import GIT_COMMIT, RUN_ID, STAGE_NAME, matching
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageOrder:
@@ -21,3 +24,14 @@ class StageOrder:
     """The stage is ended when it takes longer; None: never."""
     parent_run_id: str | None
     """MLflow's id of the pipeline run; None if no MLflow server has received it."""
+
+    def check(self) -> None:
+        """Raise DataError for what no flow of this project would order: it becomes paths, and arguments of git and DVC.
+
+        Whoever can start a run on Prefect's server writes an order.
+        """
+        matching(STAGE_NAME, self.stage, "order: stage")
+        matching(GIT_COMMIT, self.commit, "order: commit")
+        if self.parent_run_id is not None:
+            matching(RUN_ID, self.parent_run_id, "order: parent_run_id")
+        check_lock(self.lock)

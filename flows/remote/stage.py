@@ -32,6 +32,7 @@ def stage(order: StageOrder) -> State[None]:
     """Run the ordered stage here; its outs go to the DVC remote, its entry of `dvc.lock` into an artifact."""
     host = socket.gethostname()
     try:
+        order.check()
         with sign_of_life(f"`{order.stage}` of commit `{order.commit[:12]}` on `{host}`"):
             entry = _run(order)
             create_markdown_artifact(FENCE[0] + entry + FENCE[1], key=ENTRY_KEY, description=f"dvc.lock: {order.stage}")

@@ -41,12 +41,12 @@ def push(outs: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> N
 
     Raises TransientError when the remote does not answer, CoroNetError when another try would not help.
     """
-    _transfer(["push", *outs], folder, on_line)
+    _transfer(["push", "--", *outs], folder, on_line)
 
 
 def pull(outs: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
     """Bring `outs` (paths or stages) of the project in `folder` from the DVC remote; raises as `push` does."""
-    _transfer(["pull", "--force", *outs], folder, on_line)
+    _transfer(["pull", "--force", "--", *outs], folder, on_line)
 
 
 def end_transfers() -> None:
@@ -56,7 +56,7 @@ def end_transfers() -> None:
 
 
 def _transfer(command: list[str], folder: Path, on_line: Callable[[str], None]) -> None:
-    if not command[1:]:
+    if command[-1] == "--":  # nothing to transfer; DVC would take it for everything
         return
     for pause_s in (*PAUSES_S, None):
         code, lines = _run(command, folder)

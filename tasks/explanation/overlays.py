@@ -159,4 +159,4 @@ def _write_index(rows: Sequence[dict[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(INDEX_COLUMNS)
-        writer.writerows([safe_cell(row.get(column)) for column in INDEX_COLUMNS] for row in rows)
+        writer.writerows([safe_cell(column, row.get(column)) for column in INDEX_COLUMNS] for row in rows)

@@ -13,11 +13,9 @@ import pyarrow as pa
 
 from coronet_core.errors import DataError
 from coronet_core.whole_files import write_whole
+from tasks.external_text import spreadsheet_cell
 from tasks.inference.options import Format
 from tasks.inference.table import SCHEMA
-
-FORMULA_BEGINS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would compute."""
 
 
 def write_file(path: Path, form: Format, tables: Iterable[pa.Table]) -> None:
@@ -50,12 +48,13 @@ def format_of(path: Path) -> Format:
 def write_csv(tables: Iterable[pa.Table], file: TextIO) -> None:
     """Write rows as CSV with a header. Sets are joined by spaces; what is null is empty.
 
-    A path that a spreadsheet would take for a formula is written as `./=name`: the same file.
+    A path that a spreadsheet would take for a formula is written as `./=name`: the same file. Before any other such
+    text comes an apostrophe.
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(SCHEMA.names)
     for table in tables:
-        writer.writerows([safe_cell(value) for value in row.values()] for row in table.to_pylist())
+        writer.writerows([safe_cell(name, value) for name, value in row.items()] for row in table.to_pylist())
 
 
 def write_jsonl(tables: Iterable[pa.Table], file: TextIO) -> None:
@@ -71,15 +70,17 @@ WRITERS: Final[dict[Format, Callable[[Iterable[pa.Table], TextIO], None]]] = {
 }
 
 
-def safe_cell(value: Any) -> Any:
+def safe_cell(column: str, value: Any) -> Any:
     """Return a value as CSV holds it and a spreadsheet does not compute it."""
     match value:
         case bool():
             return str(value).lower()
         case list():
             return " ".join(value)
-        case str() if value.startswith(FORMULA_BEGINS):
-            return f"./{value}"
+        case str() if column == "path":
+            return value if spreadsheet_cell(value) == value else f"./{value}"
+        case str():
+            return spreadsheet_cell(value)
     return value
 
 

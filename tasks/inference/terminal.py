@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coronet_core.classes import DISPLAY_NAMES
+from tasks.external_text import printable
 
 NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
 PLAIN_WIDTH: Final = 10_000
@@ -30,11 +31,6 @@ def print_predictions(tables: Iterable[pa.Table]) -> None:
         for row in table.to_pylist():
             shown.add_row(*(Text(cell) for cell in _cells(row)))
     Console(file=sys.stdout, width=None if is_terminal else PLAIN_WIDTH, highlight=False).print(shown)
-
-
-def printable(text: str) -> str:
-    """Return `text` with escapes for what a terminal would obey, such as colours and moves of its cursor."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

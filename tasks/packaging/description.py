@@ -13,6 +13,7 @@ from coronet_core.data.options import Aspect
 from coronet_core.errors import DataError
 from coronet_core.options import CinInput, Precision
 from tasks.evaluation.calibration import Calibration
+from tasks.external_text import DVC_MD5, GIT_COMMIT, SHA256
 from tasks.params.schema import BatchSize, ResidualParams
 from tasks.params.values import STRICT, SidePx
 
@@ -30,7 +31,9 @@ DESCRIBED: Final = (*AUTOENCODERS.values(), CIN, CARD)
 MAX_DESCRIPTION_BYTES: Final = 16 * 2**20
 REMEDY: Final = "Package the networks again (`coronet run`), or fetch the package again (`coronet models fetch`)."
 
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Md5 = Annotated[str, StringConstraints(pattern=DVC_MD5)]
+Commit = Annotated[str, StringConstraints(pattern=f"{GIT_COMMIT}|^unknown$")]
 
 
 @with_config(STRICT)
@@ -60,15 +63,15 @@ class FileEntry:
 class Lineage:
     """What a package was made from. Digests are DVC's md5 by path, as `dvc.lock` has them."""
 
-    commit: str
+    commit: Commit
     """Of the code, `unknown` without git."""
     has_local_changes: bool
     """Whether files differed from the commit; params.yaml counts, too."""
     params: dict[str, Any]
     """Those that the stages ran with, by section."""
-    data: dict[str, str]
+    data: dict[str, Md5]
     """Raw data, split, weights and reports."""
-    code: dict[str, str]
+    code: dict[str, Md5]
     """Every file of code that a stage depends on."""
     training_precision: dict[str, Precision] = field(default_factory=dict)
     """The number format that each network was trained in; none in packages from before it was kept."""

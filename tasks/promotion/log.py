@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from coronet_core.errors import TransientError
 from tasks.files import nulls_for_nan
@@ -26,6 +27,8 @@ from tasks.tracking.delivery import MAX_TAG_LENGTH
 
 LOG: Final = Path("promotions.jsonl")
 LOCK: Final = STATE / "promotions.lock"
+MAX_SHOWN: Final = 200
+"""Characters of why a line cannot be read."""
 KEY: Final = "promotion.log."
 """Beginning of the tags that hold a line each; behind it come the time and something no other line has."""
 DECIDED: Final = "promotion"
@@ -71,8 +74,8 @@ class Line:
 
     @classmethod
     def of_json(cls, text: str) -> Self:
-        """Return what `as_json` wrote."""
-        return cls(**json.loads(text))
+        """Return what `as_json` wrote. Raises ValueError for any other text."""
+        return TypeAdapter(cls).validate_json(text)
 
     def as_tag(self) -> dict[str, str]:
         """Return the tag of the version that holds the line; what is too long for one is without figures, and cut."""
@@ -120,8 +123,8 @@ def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
     for key in sorted(texts):
         try:
             lines.append(Line.of_json(texts[key]))
-        except (ValueError, TypeError) as error:  # the way back must not depend on it
-            say(f"warning: {key}: no line of the promotion log ({error})")
+        except ValueError as error:  # the way back must not depend on it
+            say(f"warning: {key}: no line of the promotion log ({' '.join(str(error).split())[:MAX_SHOWN]})")
     return lines
 
 

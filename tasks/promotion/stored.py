@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tasks.external_text import DVC_MD5, matching
 from tasks.progress import say
 
 OF_A_FOLDER: Final = ".dir"
@@ -30,9 +31,13 @@ def _has(md5: str, content: bytes) -> bool:
 
 
 def _copies(md5: str) -> Iterator[bytes]:
-    """Yield what the cache and the default remote have under a digest. DVC is imported late: it is slow."""
+    """Yield what the cache and the default remote have under a digest. DVC is imported late: it is slow.
+
+    Raises DataError for what is no digest: it would name another file.
+    """
     from dvc.repo import Repo
 
+    matching(DVC_MD5, md5, "digest")
     with Repo(".") as repo:
         for store in (lambda: repo.cache.local, lambda: repo.cloud.get_remote_odb(command="promote")):
             yield from _copy(store, md5)

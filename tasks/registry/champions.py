@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, DataError
 from tasks.registry.names import MODEL
 from tasks.registry.versions import CHALLENGER, CHAMPION, Version, champion, find_version, registry
 
@@ -78,8 +78,12 @@ def _last_turn(client: "MlflowClient") -> Turn | None:
     newest = client.search_model_versions(f"name='{TURNS}'", order_by=["version_number DESC"], max_results=1)
     if not newest:
         return None
-    tags = newest[0].tags
-    return Turn(int(newest[0].version), int(tags[BEHIND_TAG]), int(tags[VERSION_TAG]), DONE_TAG in tags)
+    number, tags = newest[0].version, newest[0].tags
+    try:
+        return Turn(int(number), int(tags[BEHIND_TAG]), int(tags[VERSION_TAG]), DONE_TAG in tags)
+    except (KeyError, ValueError) as error:
+        told = f"{BEHIND_TAG} and {VERSION_TAG} are no numbers. Correct them, or delete this version of {TURNS}."
+        raise DataError(f"models:/{TURNS}/{number}: the tags {told}") from error
 
 
 def _finish(client: "MlflowClient", turn: Turn) -> None:

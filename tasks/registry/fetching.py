@@ -6,6 +6,7 @@ from typing import Final
 
 from filelock import FileLock
 
+from coronet_core.data.file_names import file_name
 from coronet_core.errors import CoroNetError, WeightsError
 from tasks.files import publish_folder
 from tasks.packaging.description import package_digest
@@ -23,9 +24,9 @@ def fetch(version: Version) -> Path:
     Raises WeightsError or DataError when what the registry has is not the package that was registered, TransientError
     when it cannot be reached.
     """
-    folder = FETCHED / version.digest
+    folder = FETCHED / file_name(version.digest, f"{version.uri}: digest")
     FETCHED.mkdir(parents=True, exist_ok=True)
-    with FileLock(FETCHED / f"{version.digest}.lock"):
+    with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
             try:
                 _check(folder, version)

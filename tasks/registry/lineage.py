@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coronet_core.errors import DataError
 from coronet_core.options import PRECISION_KEY
+from tasks.external_text import RUN_ID, matching
 from tasks.packaging.description import Lineage
 from tasks.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
 from tasks.registry.versions import Version, registry
@@ -93,9 +94,10 @@ def report_of(version: Version, stage: str, report: Path) -> bytes:
     """
     from mlflow.artifacts import download_artifacts
 
-    run_id = version.tags.get(tag_name(f"{RUN_TAG}{stage}"))
-    if run_id is None:
+    tag = tag_name(f"{RUN_TAG}{stage}")
+    if tag not in version.tags:
         raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} is not to be had.")
+    run_id = matching(RUN_ID, version.tags[tag], f"{version.uri}: tag {tag}")
     with registry(), tempfile.TemporaryDirectory() as folder:
         found = download_artifacts(
             run_id=run_id, artifact_path=str(report), dst_path=folder, tracking_uri=tracking_uri()

@@ -1,6 +1,7 @@
 """Versions of the registered model: which there are, and how they are named."""
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from coronet_core.credentials import first_words
 from coronet_core.errors import CoroNetError, DataError, TransientError
+from tasks.external_text import SHA256, matching, printable
 from tasks.registry.names import MODEL
 from tasks.tracking.delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
 
@@ -63,16 +65,31 @@ def registry() -> Iterator["MlflowClient"]:
 
 
 def all_versions() -> list[Version]:
-    """Return all versions that hold a package, oldest first."""
+    """Return all versions that hold a package, oldest first; one with a damaged digest is passed over with a warning.
+
+    The others must be found all the same: a version of them is asked for, or takes its place.
+    """
+    entities, aliases = _entities()
+    versions = []
+    for entity in entities:
+        try:
+            versions.append(_version(entity, aliases))
+        except DataError as error:
+            print(printable(f"warning: {error}"), file=sys.stderr)
+    return versions
+
+
+def _entities() -> tuple[list["ModelVersion"], dict[str, str]]:
+    """Return what MLflow has of all versions with a package, oldest first, and the number that each alias names."""
     with registry() as client:
         models = client.search_registered_models(f"name='{MODEL}'")
-        aliases = dict(models[0].aliases) if models else {}
-        found, token = list[Version](), None
+        found, token = list["ModelVersion"](), None
         while True:
             page = client.search_model_versions(f"name='{MODEL}'", page_token=token)
-            found += [_version(one, aliases) for one in page if DIGEST_TAG in one.tags]
+            found += [one for one in page if DIGEST_TAG in one.tags]
             if not (token := page.token):
-                return sorted(found, key=lambda version: version.number)
+                break
+    return sorted(found, key=lambda one: int(one.version)), dict(models[0].aliases) if models else {}
 
 
 def find_version(name: str) -> Version:
@@ -103,11 +120,15 @@ def tag_version(version: Version, values: Mapping[str, str]) -> None:
 
 
 def _by_number(number: int) -> Version | None:
-    return next((version for version in all_versions() if version.number == number), None)
+    """Return the version of this number. Raises DataError if its digest is none."""
+    entities, aliases = _entities()
+    return next((_version(one, aliases) for one in entities if int(one.version) == number), None)
 
 
 def _by_alias(alias: str) -> Version | None:
-    return next((version for version in all_versions() if alias in version.aliases), None)
+    """Return the version of this alias. Raises DataError if its digest is none."""
+    entities, aliases = _entities()
+    return next((_version(one, aliases) for one in entities if str(one.version) == str(aliases.get(alias))), None)
 
 
 def _there_are() -> str:
@@ -119,9 +140,10 @@ def _there_are() -> str:
 
 
 def _version(found: "ModelVersion", aliases: Mapping[str, str]) -> Version:
+    """Return the version that MLflow's entity is. Its digest names folders here. Raises DataError if it is none."""
     return Version(
         number=int(found.version),
-        digest=found.tags[DIGEST_TAG],
+        digest=matching(SHA256, found.tags[DIGEST_TAG], f"models:/{MODEL}/{found.version}: tag {DIGEST_TAG}"),
         aliases=tuple(sorted(alias for alias, number in aliases.items() if number == found.version)),
         tags=dict(found.tags),
         run_id=found.run_id,

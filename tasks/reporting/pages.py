@@ -1,6 +1,5 @@
 """How templates become pages: filters for numbers that may be missing, and values that cannot pass for markup."""
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from coronet_core.classes import CLASSES, DISPLAY_NAMES
+from tasks.external_text import code_span, plain
 from tasks.files import write_text
 
 MINUS: Final = "−"
@@ -39,6 +39,7 @@ def environment() -> Environment:
         "numbers": numbers,
         "words": words,
         "plain": plain,
+        "code_span": code_span,
     }
     found.globals |= {"classes": CLASSES, "names": DISPLAY_NAMES}
     return found
@@ -72,8 +73,3 @@ def numbers(interval: Sequence[float | None] | None, digits: int = 3) -> str:
 def words(name: str) -> str:
     """Return a key as words."""
     return name.replace("_", " ")
-
-
-def plain(text: object) -> str:
-    """Return `text` as Markdown that shows it as it is, in a table too."""
-    return html.escape(str(text), quote=False).replace("|", "\\|").replace("\n", " ")

@@ -86,6 +86,13 @@ def test_a_missing_image_is_found_out_when_it_is_read(tmp_path: Path) -> None:
         record.read()
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../secret.png"])
+def test_a_file_outside_the_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    row = {"finding": "SARS", "view": "PA", "modality": "X-ray", "filename": name}
+    with pytest.raises(DataError, match=r"metadata\.csv: file .* is refused"):
+        listing(tmp_path, MARCH, row)
+
+
 def test_rules_that_nothing_follows_are_an_error(tmp_path: Path) -> None:
     row = {"finding": "SARS", "view": "AP", "modality": "X-ray", "filename": "a.png"}
     with pytest.raises(

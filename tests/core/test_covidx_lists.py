@@ -68,6 +68,8 @@ def test_labels_outside_the_rules_are_passed_over_and_counted(tmp_path: Path) ->
         ("1 a.png flu", r"train\.txt, line 2: neither 'patient file label' nor"),
         ("pneumonia", r"line 2: .* is not the name of an image file|line 2: neither"),
         ("a.png pneumonia", r"line 2: 'a.png' is not the name of an image file"),
+        ("1 ../../a.png pneumonia", r"line 2: file '\.\./\.\./a\.png' is refused"),
+        ("1 /a.png pneumonia", r"line 2: file '/a\.png' is refused: an absolute path"),
         ("1 a pneumonia", r"line 2: 'a' is not the name of an image file"),
     ],
 )

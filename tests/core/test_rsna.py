@@ -67,6 +67,13 @@ def test_images_are_found_in_whatever_format_they_are(folder: Path) -> None:
     assert missing.version == "missing"
 
 
+def test_an_id_that_leads_out_of_the_folder_is_an_error(folder: Path) -> None:
+    for name in ("info.csv", "labels.csv"):
+        (folder / name).write_text((folder / name).read_text().replace("\nn,", "\n../n,"))
+    with pytest.raises(DataError, match=r"info\.csv: image '\.\./n' is refused"):
+        listing(folder)
+
+
 def test_tables_that_contradict_each_other_are_an_error(folder: Path) -> None:
     (folder / "labels.csv").write_text(LABELS.replace("n,,,,,0", "n,1,1,9,9,1"))
     with pytest.raises(

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from coronet_core.classes import CLASSES
 from flows import artifacts
 from tasks.paths import AUDIT, FIGURES, METRICS
+from tasks.reporting.figures.drawing import ALT_KEY
 from tasks.reporting.figures.results import confusion
 from tasks.tracking.run import StageRun
 
@@ -71,3 +74,11 @@ def test_figures_need_no_file_and_no_network(created: dict[str, Any]) -> None:
 
 def test_a_run_without_a_server_says_how_to_see_it(created: dict[str, Any]) -> None:
     assert "in `sqlite:///mlflow.db`: `make mlflow` shows it." in created["mlflow-run"]
+
+
+def test_the_text_of_a_figure_is_no_markup(tmp_path: Path) -> None:
+    text = PngInfo()
+    text.add_text(ALT_KEY, "x](javascript:alert(1)) | **y**")
+    Image.new("L", (1, 1)).save(tmp_path / "a_[b](c).png", pnginfo=text)
+    shown = artifacts._figure(tmp_path / "a_[b](c).png")
+    assert shown.startswith("### a \\[b\\](c)\n\n![x\\](javascript:alert(1)) \\| \\*\\*y\\*\\*](data:image/png;base64,")

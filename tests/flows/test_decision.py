@@ -38,5 +38,11 @@ def test_a_refusal_shows_every_rule_and_which_is_not_met() -> None:
     ]
 
 
+def test_a_reason_from_outside_is_no_link_and_no_image() -> None:
+    hostile = replace(BAD, reason="The source [x](javascript:alert(1)) ![y](http://evil.example/z.png) is read.")
+    shown = as_markdown(judgement(hostile))
+    assert "\\[x\\](javascript:alert(1)) !\\[y\\](http\\://evil.example/z.png)" in shown
+
+
 def test_a_version_that_passes_is_not_called_champion_yet() -> None:
     assert as_markdown(judgement(GOOD)).splitlines()[0] == "### Version 3: meets every rule"

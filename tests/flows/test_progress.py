@@ -1,8 +1,11 @@
 """What a stage says of how far it is."""
 
+import logging
+
 import pytest
 
-from flows.progress import described
+from flows import progress
+from flows.progress import described, stage_log
 from tasks.progress import PROGRESS_VARIABLE, Progress, Standing
 
 
@@ -28,7 +31,9 @@ def test_nobody_else_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("line", ["epoch 1/3", "progress: none", "error: progress: {"])
+@pytest.mark.parametrize(
+    "line", ["epoch 1/3", "progress: none", "error: progress: {", "progress: {x", 'progress: {"done": 1}']
+)
 def test_other_lines_are_not_taken_for_it(line: str) -> None:
     assert Standing.from_line(line) is None
 
@@ -37,3 +42,12 @@ def test_the_page_says_rate_and_time_left() -> None:
     standing = Standing(done=1000, total=5000, unit="images", note="1 of 5 epochs")
     assert described(standing, 50) == "1 of 5 epochs, 1,000 of 5,000 images, 50.0 a second, 0:01:20 left"
     assert described(standing, 0) == "1 of 5 epochs, 1,000 of 5,000 images"
+
+
+def test_a_line_of_a_stage_cannot_move_the_terminals_cursor(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "get_run_logger", lambda: logging.getLogger("stage"))  # there is no run here
+    with caplog.at_level(logging.INFO, "stage"):
+        stage_log("train_cin")("\x1b[2J\u202eevil")
+    assert caplog.messages == ["\\x1b[2J\\u202eevil"]

@@ -9,7 +9,7 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from coronet_core.errors import CoroNetError, ParamsError, TransientError
+from coronet_core.errors import CoroNetError, DataError, ParamsError, TransientError
 from flows.remote import stage as remote_stage
 from flows.remote import transfer
 from flows.remote.checkout import CHECKOUTS, open_checkout
@@ -17,6 +17,7 @@ from flows.remote.entries import StageInputs, inputs_of, locked_project, merge_e
 from flows.remote.order import StageOrder
 from flows.remote.submission import _commit
 from flows.workspace import write_params
+from flows.worktree import check_out, link_raw_data
 from tests.integration.conftest import Project, make_project
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@localhost")
@@ -120,6 +121,28 @@ def test_a_checkout_whose_git_was_killed_is_mended(project: Project) -> None:
         assert git(folder, "rev-parse", "HEAD") == order(project).commit
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("stage", "../../../victim"),
+        ("stage", "/victim"),
+        ("stage", "--all"),
+        ("commit", "--upload-pack=touch x"),
+        ("commit", "HEAD"),
+        ("parent_run_id", "x' or '1'='1"),
+        ("lock", "not: [a lock"),
+        ("lock", "stages: {build_split: {outs: [{path: ../../victim, md5: 0123456789abcdef0123456789abcdef}]}}"),
+        ("lock", "stages: {build_split: {deps: [{path: data/raw, md5: ../../victim}]}}"),
+        ("lock", "stages: {build_split: {outs: [{path: data, files: [{relpath: ../victim}]}]}}"),
+    ],
+)
+def test_an_order_that_no_flow_sends_is_refused_in_one_line(project: Project, field: str, value: str) -> None:
+    hostile = replace(order(project), **{field: value})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"^[^\n]*$"), open_checkout(hostile, print):
+        pass
+    assert not CHECKOUTS.exists()
+
+
 @pytest.mark.usefixtures("worker")
 def test_a_commit_that_is_not_pushed_is_asked_for(project: Project) -> None:
     change(project, push=False)
@@ -159,8 +182,37 @@ def test_raw_data_and_records_are_the_clones(project: Project, worker: Project) 
     assert (worker.folder / "data" / "raw" / "README.md").is_file()
 
 
-OUT = "    outs:\n    - path: data/split\n      hash: md5\n      md5: abc.dir\n"
+OUT = "    outs:\n    - path: data/split\n      hash: md5\n      md5: 0123456789abcdef0123456789abcdef.dir\n"
 ENTRY = "schema: '2.0'\nstages:\n  {}:\n    cmd: {}\n"
+
+
+@pytest.mark.parametrize("root", ["..", "../victim", "models/../../victim", "link/victim"])
+def test_raw_data_outside_of_the_checkout_are_left_alone(project: Project, tmp_path: Path, root: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "mine.txt").write_text("mine")
+    (project.folder / "checkout").mkdir()
+    for place in (project.folder, project.folder / "checkout"):
+        (place / "link").symlink_to(tmp_path)
+    with pytest.raises(DataError, match=r"data\.root .*"):
+        link_raw_data(Path(root), project.folder / "checkout")
+    assert (victim / "mine.txt").read_text() == "mine"
+    assert (project.folder / "checkout").is_dir()
+
+
+@pytest.mark.usefixtures("project")
+def test_what_is_no_commit_never_reaches_git(tmp_path: Path) -> None:
+    for commit in ("--detach", "main", "HEAD~1", "a" * 39, "a" * 40 + "\n"):
+        with pytest.raises(DataError, match=r"commit .* is refused"):
+            check_out(commit, tmp_path / "checkout", "this clone")
+    assert not (tmp_path / "checkout").exists()
+
+
+@pytest.mark.usefixtures("project")
+def test_an_entry_of_another_stage_is_refused() -> None:
+    with pytest.raises(DataError, match="no entry of build_split"):
+        merge_entry("build_split", ENTRY.format(STAGE, "a"))
+    assert read_entries() == {}
 
 
 @pytest.mark.usefixtures("project")

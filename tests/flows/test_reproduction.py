@@ -1,12 +1,13 @@
 """What a reproduction is run in: the commit, the params and the data of a version."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
-from coronet_core.errors import CoroNetError
+from coronet_core.errors import CoroNetError, DataError
 from flows.reproduction import _open
 from tasks.params.file import read_params
 from tasks.paths import DVC_LOCK, MANIFEST, STATE
@@ -76,6 +77,16 @@ def test_the_manifest_of_the_version_comes_from_the_cache(project: Path) -> None
         md5 = repo.stage.load_all("kept.dvc")[0].outs[0].hash_info.value
     (project / "kept" / MANIFEST.name).unlink()
     assert (opened(data={"data/split": md5}) / MANIFEST).read_bytes() == b"rows"
+
+
+def test_a_listing_in_the_cache_leads_to_no_other_file(project: Path) -> None:
+    (project / "secret").write_text("of somebody else")
+    with Repo(".") as repo:
+        listing = Path(repo.cache.local.oid_to_path("ab" * 16 + ".dir"))
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    listing.write_text(json.dumps([{"relpath": MANIFEST.name, "md5": "../../../../../secret"}]))
+    with pytest.raises(DataError, match=r"digest .* is refused"):
+        opened(data={"data/split": "ab" * 16 + ".dir"})
 
 
 @pytest.mark.usefixtures("project")

@@ -16,6 +16,7 @@ from coronet_core.classes import CLASSES, FoldUnit
 from coronet_core.data.image import decode
 from coronet_core.data.manifest import read_manifest, read_rows
 from coronet_core.data.options import Aspect, Leaks
+from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
@@ -71,6 +72,15 @@ def splits_of_patients() -> dict[str, str]:
 def file_of() -> dict[str, Path]:
     names = pd.read_csv(IMAGE_NAMES)
     return {image_id: Path("data/raw") / name for image_id, name in zip(names["image_id"], names["name"], strict=True)}
+
+
+def test_names_of_images_are_no_formulas_of_a_spreadsheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = Record(source="=cmd", name="@a.png", patient_id=None, label="healthy", read=lambda: b"", version="1")
+    build_split._write_names(
+        [record], pd.DataFrame({"image_id": ["+a"], "source": ["=cmd"], "rejected_because": [None]})
+    )
+    assert IMAGE_NAMES.read_text() == "image_id,source,name,rejected_because\n'+a,'=cmd,'@a.png,\n"
 
 
 def test_rows_of_the_manifest_lead_to_the_pixels_of_their_files(build: Callable[..., Any]) -> None:

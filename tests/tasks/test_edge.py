@@ -7,6 +7,7 @@ import torch
 
 from coronet_core.errors import DataError, TransientError
 from tasks.edge import TRANSIENT_EXIT, exit_code
+from tasks.progress import say
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,19 @@ def test_what_is_foreseen_ends_in_a_line(
     line = capsys.readouterr().err
     assert said in line
     assert line.count("\n") == 1
+
+
+def test_an_error_line_cannot_move_the_terminals_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise DataError("tag \x1b[2J\u202eevil")
+
+    exit_code(fail)
+    assert capsys.readouterr().err == "error: tag \\x1b[2J\\u202eevil\n"
+
+
+def test_a_log_line_cannot_move_the_terminals_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    say("source \x1b[2J\r\nprogress: {")
+    assert capsys.readouterr().out == "source \\x1b[2J\\r\\nprogress: {\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), RuntimeError("another"), FileNotFoundError(2, "none", "x")])

@@ -110,6 +110,7 @@ RSNA = {
     "stage_2_train_images/n.dcm": "n" * 5000,
     "stage_2_train_images/o.dcm": "o" * 5000,
     "../outside.csv": "x",
+    "stage_2_train_images/../outside.dcm": "x",
     "GCP Credits Request Link.txt": "x",
 }
 
@@ -124,7 +125,7 @@ def archive(path: Path, members: dict[str, str]) -> Path:
 def test_an_archive_by_hand_is_unpacked_and_checked(tmp_path: Path) -> None:
     fetch_dataset("rsna", Path("raw"), archive(tmp_path / "rsna.zip", RSNA), None)
     assert {f"rsna/{name}" for name in list(RSNA)[:4]} <= fetched(Path("raw"))
-    assert not (Path("raw") / "outside.csv").exists()
+    assert not list(Path("raw").rglob("outside.*"))
     assert not Path("outside.csv").exists()
 
 

@@ -154,6 +154,13 @@ def test_a_link_in_place_of_a_file_is_refused(package: Path) -> None:
         (lambda values: values["calibration"].update(temperature="warm"), "calibration.temperature"),
         (lambda values: values["files"].update({"../cin.safetensors": values["files"][CIN]}), r"\.\./cin"),
         (lambda values: values["files"].pop(CIN), "cin.safetensors"),
+        (lambda values: values["lineage"].update(commit="--upload-pack=x"), "lineage.commit"),
+        (
+            lambda values: values["lineage"]["data"].update({"data/split": "../../etc/passwd"}),
+            "lineage.data.data/split",
+        ),
+        (lambda values: values["lineage"]["data"].update({"data/split": "x' or '1'='1"}), "lineage.data.data/split"),
+        (lambda values: values["lineage"]["code"].update({"tasks/x.py": "/etc"}), "lineage.code.tasks/x.py"),
         (lambda values: values["files"][CIN].update(sha256="0"), "files.cin.safetensors.sha256"),
     ],
 )

@@ -64,6 +64,12 @@ def test_a_tag_that_somebody_has_spoilt_does_not_close_the_way_back(capsys: pyte
     assert capsys.readouterr().out.count("no line of the promotion log") == 2
 
 
+def test_a_version_in_a_tag_that_is_no_number_is_passed_over_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    spoilt = promoted(1, None).as_json().replace('"after": 1', '"after": [1]')
+    assert lines_of([{"promotion.log.2020": spoilt}]) == []
+    assert capsys.readouterr().out.count("\n") == 1
+
+
 @pytest.mark.parametrize("text", ["x", "ü", '"', "\n"])
 def test_a_line_of_any_length_fits_into_a_tag_and_is_whole_in_the_file(text: str) -> None:
     long = Line(event="refused", version=1, before=None, after=None, reasons=[text * 900] * 12, figures={"a": 0.5})

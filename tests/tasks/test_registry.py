@@ -23,11 +23,11 @@ from tasks.packaging.description import CIN, package_digest
 from tasks.packaging.package import read_package, write_package
 from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
 from tasks.registry.fetching import FETCHED, fetch
-from tasks.registry.lineage import params_digest, tag_name
+from tasks.registry.lineage import metrics_of, params_digest, tag_name
 from tasks.registry.model_files import requirements
 from tasks.registry.registration import register
 from tasks.registry.signature import input_example
-from tasks.registry.versions import Version, champion, find_version, tag_version
+from tasks.registry.versions import DIGEST_TAG, Version, all_versions, champion, find_version, tag_version
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 
@@ -311,6 +311,51 @@ def test_a_promotion_whose_process_was_killed_is_ended_by_the_next_one(registere
     with pytest.raises(CoroNetError, match="the champion is version 2, not version 1"):
         set_champion(registered.first, registered.first)
     assert champion() == find_version("2")
+
+
+@pytest.fixture
+def damaged(registered: Registered) -> Iterator[str]:
+    """A third version, whose digest is a path; its number."""
+    client = MlflowClient(registered.store)
+    number = str(client.create_model_version("coronet", "models:/coronet/1", tags={DIGEST_TAG: "/home"}).version)
+    yield number
+    client.delete_model_version("coronet", number)
+
+
+@pytest.mark.parametrize("digest", ["/home", "..", "", "0" * 63, "0" * 64 + "\n", "\x1b[2J"])
+def test_a_digest_that_is_none_is_refused_in_one_line(registered: Registered, damaged: str, digest: str) -> None:
+    MlflowClient(registered.store).set_model_version_tag("coronet", damaged, DIGEST_TAG, digest)
+    with pytest.raises(DataError, match=rf"^models:/coronet/{damaged}: tag package\.digest .* is refused: [^\n]*$"):
+        find_version(damaged)
+
+
+def test_versions_beside_a_damaged_one_are_found(
+    registered: Registered, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [version.number for version in all_versions()] == [1, 2]
+    assert capsys.readouterr().err.count(f"warning: models:/coronet/{damaged}: tag") == 1
+    assert find_version("1").digest == registered.first.digest
+
+
+def test_a_digest_that_is_a_path_names_no_folder_to_fetch_to(registered: Registered, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"digest .* is refused"):
+        fetch(replace(registered.first, digest=str(tmp_path)))
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_run_that_is_none_is_not_asked_for(registered: Registered) -> None:
+    hostile = replace(registered.first, tags={"run.evaluate": "../../x"})
+    with pytest.raises(DataError, match=r"tag run\.evaluate '\.\./\.\./x' is refused"):
+        metrics_of(hostile)
+
+
+def test_a_change_of_champion_that_is_none_is_told_in_one_line(registered: Registered) -> None:
+    client = MlflowClient(registered.store)
+    turn = client.create_model_version(TURNS, "models:/coronet/2", tags={BEHIND_TAG: "x", VERSION_TAG: "2"})
+    with pytest.raises(DataError, match=rf"^models:/{TURNS}/{turn.version}: the tags [^\n]*$"):
+        set_champion(registered.first, champion())
+    client.delete_model_version(TURNS, turn.version)
 
 
 def test_the_example_is_an_image_that_is_answered() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coronet_core.errors import DataError
 from tasks.promotion.stored import content_of, files_of_folder
 
 REPORT = Path("reports/metrics.json")
@@ -46,6 +47,13 @@ def test_a_file_in_its_place_needs_no_dvc() -> None:
     shutil.rmtree(".dvc")
     REPORT.write_bytes(CONTENT)
     assert content_of(REPORT, MD5) == CONTENT
+
+
+@pytest.mark.parametrize("digest", ["../../../../secret", "", MD5[:-1], f"{MD5}\n"])
+def test_what_is_no_digest_names_no_file(digest: str) -> None:
+    Path("secret").write_text("of somebody else")
+    with pytest.raises(DataError, match=r"digest .* is refused"):
+        content_of(REPORT, digest)
 
 
 def test_what_was_there_before_is_in_the_cache() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from coronet_core.classes import ClassName
+from coronet_core.data.file_names import relative_path
 from coronet_core.data.record import Listing, Record, file_version
 from coronet_core.data.sources.tables import read_table, years
 from coronet_core.errors import DataError
@@ -44,7 +45,9 @@ def records(
         elif finding not in findings:
             listing.passed_over[f"finding {finding or 'unknown'}"] += 1
         else:
-            listing.records.append(_record(folder / images / row["filename"], row, findings[finding]))
+            listing.records.append(
+                _record(folder / images / relative_path(row["filename"], f"{path}: file"), row, findings[finding])
+            )
     if not listing.records:
         raise DataError(
             f"{path}: none of its {len(rows)} rows has one of the modalities {', '.join(modalities)}, of the "

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from coronet_core.classes import ClassName
+from coronet_core.data.file_names import relative_path
 from coronet_core.data.record import Listing, PublishedPart, Record, file_version
 from coronet_core.data.sources import covid_chestxray, rsna
 from coronet_core.data.sources.image_folder import IMAGE_SUFFIXES
@@ -101,6 +102,7 @@ def _parse(text: str, place: str) -> Line:
         raise DataError(f"{place}: neither 'patient file label' nor 'patient file label source': {text[:80]!r}.")
     if not patient or Path(file).suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{place}: {file!r} is not the name of an image file. Correct or remove the line.")
+    relative_path(file, f"{place}: file")
     return Line(patient=" ".join(patient), file=file, label=label, source=SOURCES.get(source, source))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.data.dicom import is_dicom
+from coronet_core.data.file_names import relative_path
 from coronet_core.data.record import Listing, Record, file_version
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
@@ -74,10 +75,7 @@ def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
     rows = read_table(path, ["file"], remedy=remedy)
     for row in rows:
         row["file"] = os.path.normpath(row["file"])  # a/b.png and ./a/b.png are one image
-    files = [row["file"] for row in rows]
-    outside = [name for name in files if Path(name).is_absolute() or name.startswith("..")]
-    if outside:
-        raise DataError(f"{path}: {outside[0]} is outside {folder}. Name files relative to that folder.")
+    files = [relative_path(row["file"], f"{path}: file") for row in rows]
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""

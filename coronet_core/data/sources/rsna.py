@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from coronet_core.classes import ClassName
+from coronet_core.data.file_names import file_name
 from coronet_core.data.options import CountedBy
 from coronet_core.data.record import Box, Listing, Record, file_version
 from coronet_core.data.sources.nih import patients_of_rsna
@@ -51,7 +52,7 @@ def records(
         if name not in classes:
             listing.passed_over[f"class {name}"] += 1
             continue
-        file = files.get(image, folder / images / f"{image}.dcm")
+        file = files.get(image, folder / images / f"{file_name(image, f'{folder / class_info_csv}: image')}.dcm")
         record = Record(
             source=SOURCE,
             name=image,
