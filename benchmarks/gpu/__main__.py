@@ -12,14 +12,12 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.gpu.plan import PLAN, Measurement
+from benchmarks.gpu.reference import VARIABLE, reference_folder
 from benchmarks.gpu.results import Results
 from benchmarks.gpu.rows import Row
 from benchmarks.gpu.sizes import PAPER, SIZES
 from benchmarks.gpu.worker import Setting, Worker
 
-PROJECT = Path(__file__).parents[2]
-REFERENCES = (PROJECT / "shared" / "reference", PROJECT.parent / "shared" / "reference")
-REFERENCE_VARIABLE = "CORONET_REFERENCE"
 SECONDS_A_MINUTE = 60
 
 
@@ -106,13 +104,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--reference",
         type=Path,
-        help=f"folder of golden_fpae.npz and label_*_best.pth; default {REFERENCE_VARIABLE}, or shared/reference in or "
+        help=f"folder of golden_fpae.npz and label_*_best.pth; default {VARIABLE}, or shared/reference in or "
         "beside the project",
     )
     options = parser.parse_args()
-    named = os.environ.get(REFERENCE_VARIABLE)
-    places = [options.reference] if options.reference else [Path(named)] if named else list(REFERENCES)
-    options.reference = next((place for place in places if (place / "golden_fpae.npz").is_file()), None)
+    options.reference = reference_folder(options.reference)
     if options.device is None:
         import torch
 
