@@ -19,22 +19,15 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torchvision.transforms.functional import gaussian_blur
 
-from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
+from benchmarks.speed.explainer import fong, network, our_maps, plain_map
 from coronet_core.cores import usable_cores
 from coronet_core.data.sources import phantom
-from coronet_core.models import FPAE, build_cin
-from coronet_core.models.coronet import CoroNet
-from coronet_core.models.tfen import TFEN
 from coronet_core.residuals import freeze
-from coronet_core.seeds import generator
 
 TOLERANCE = 1e-6
 """Largest difference of two maps in float64 that counts as rounding."""
@@ -43,66 +36,10 @@ COMPARED = 2
 RESULTS = Path(__file__).with_name("explain.json")
 
 
-def network(device: torch.device) -> CoroNet:
-    """Return an untrained CoroNet, its weights wanting gradients: what they are changes no time."""
-    torch.manual_seed(0)
-    return CoroNet(TFEN(FPAE(), FPAE()), build_cin()).eval().to(device)
-
-
 def chests(n_images: int, side_px: int) -> Tensor:
     """Draw phantoms (n, 1, H, W) float32 in [0, 1]."""
     drawn = [phantom.draw(9, "pneumonia", f"benchmark-{i}", 0, side_px)[0] for i in range(n_images)]
     return torch.stack([torch.from_numpy(pixels.copy()) for pixels in drawn])[:, None].float() / 255
-
-
-def probabilities(coronet: CoroNet, image: Tensor) -> Tensor:
-    """Return what CoroNet does, in the type of `image`."""
-    predicted: Tensor = coronet.cin(coronet.tfen(image)).softmax(dim=1)
-    return predicted
-
-
-def plain_map(coronet: CoroNet, image: Tensor, target: int, settings: Perturbation) -> Tensor:
-    """Explain one image (1, 1, H, W) as a script of 2020 would."""
-    rng = generator(settings.seed, "perturbation")
-    size = (settings.mask_size_px, settings.mask_size_px)
-    mask = torch.rand(1, 1, *size, generator=rng).to(image).requires_grad_()
-    null = _blurred(image, settings.null_blur_radius_px)
-    optimizer = torch.optim.Adam([mask], lr=settings.learning_rate)
-    for _ in range(settings.iterations):
-        down, right = torch.randint(0, settings.jitter_px + 1, (2,), generator=rng).tolist()
-        full = _upsampled(mask, image, settings)
-        shifted, shifted_null = (_shifted(x, down, right) for x in (image, null))
-        probability = probabilities(coronet, full * shifted + (1 - full) * shifted_null)[0, target]
-        across, below = mask.diff(dim=3), mask.diff(dim=2)
-        squares = functional.pad(across, (0, 1)) ** 2 + functional.pad(below, (0, 0, 0, 1)) ** 2
-        roughness = (squares.clamp_min(1e-20) ** (settings.tv_beta / 2)).sum()
-        loss = probability + settings.l1_weight * (1 - mask).abs().sum() + settings.tv_weight * roughness
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        mask.data.clamp_(0, 1)
-    return 1 - _upsampled(mask.detach(), image, settings)
-
-
-def _blurred(image: Tensor, radius_px: float) -> Tensor:
-    size = 2 * int(4 * radius_px + 0.5) + 1
-    blurred: Tensor = gaussian_blur(image, [size, size], [radius_px, radius_px])
-    return blurred
-
-
-def _upsampled(mask: Tensor, image: Tensor, settings: Perturbation) -> Tensor:
-    return _blurred(functional.interpolate(mask, size=image.shape[-2:]), settings.mask_blur_radius_px)
-
-
-def _shifted(image: Tensor, down: int, right: int) -> Tensor:
-    height, width = image.shape[-2:]
-    return functional.pad(image, (right, 0, down, 0), mode="replicate")[..., :height, :width]
-
-
-def our_maps(coronet: CoroNet, image: Tensor, target: Tensor, settings: Perturbation, batch_size: int) -> Tensor:
-    """Explain images as the stage does, `batch_size` at a time."""
-    batches = zip(image.split(batch_size), target.split(batch_size), strict=True)
-    return torch.cat([perturbation_maps(partial(probabilities, coronet), i, t, settings) for i, t in batches])
 
 
 def timed(action: Callable[[], Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -114,19 +51,7 @@ def timed(action: Callable[[], Tensor]) -> tuple[Tensor, dict[str, float]]:
 
 def measure(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
     """Time all three ways in turns, and compare their maps."""
-    settings = Perturbation(
-        mask_size_px=28,
-        mask_blur_radius_px=5.0,
-        null_blur_radius_px=10.0,
-        l1_weight=1e-4,
-        tv_weight=1e-2,
-        tv_beta=3.0,
-        tv_norm="isotropic",
-        learning_rate=0.1,
-        iterations=options.iterations,
-        jitter_px=3,
-        seed=0,
-    )
+    settings = fong(options.iterations)
     images = chests(options.images, options.side).to(device)
     plain_network, frozen = network(device), network(device)
     freeze(frozen, device)

@@ -1,8 +1,11 @@
 """Residual tensors in bulk, from frozen autoencoders."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from coronet_core.batches import as_image
 from coronet_core.models.tfen import TFEN
 from coronet_core.options import Precision
 from coronet_core.precision import autocast
@@ -23,3 +26,18 @@ def residuals_of(tfen: TFEN, image: Tensor, precision: Precision) -> Tensor:
     with autocast(image.device, precision):
         residual: Tensor = tfen(image)
     return residual
+
+
+def stored_residuals(
+    tfen: TFEN, images: NDArray[np.uint8], batch_size: int, precision: Precision, device: torch.device
+) -> NDArray[np.float16]:
+    """Return the residual tensors (n, 3, H, W) of `images` (n, H, W) as they are stored; `tfen` is on `device`.
+
+    They are rounded there: half as many bytes come back from a GPU.
+    """
+    residuals = np.empty((len(images), 3, *images.shape[1:]), dtype=np.float16)
+    for start in range(0, len(images), batch_size):
+        stored = torch.from_numpy(images[start : start + batch_size]).to(device)
+        residual = residuals_of(tfen, as_image(stored), precision)  # (B, 3, H, W)
+        residuals[start : start + len(residual)] = residual.half().cpu().numpy()
+    return residuals

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.batches import as_image
 from coronet_core.models.tfen import TFEN
-from coronet_core.residuals import residuals_of
+from coronet_core.residuals import stored_residuals
 from tasks.params.schema import ResidualParams
 
 
@@ -30,9 +29,5 @@ def compute_shard(tfen: TFEN, images: NDArray[np.uint8], params: ResidualParams,
 
     The last bits depend on `params.batch_size`, on the device and on torch's number of threads.
     """
-    residuals = np.empty((len(images), 3, *images.shape[1:]), dtype=np.float16)
-    for start in range(0, len(images), params.batch_size):
-        stored = torch.from_numpy(images[start : start + params.batch_size]).to(device)
-        residual = residuals_of(tfen, as_image(stored), params.precision)  # (B, 3, H, W)
-        residuals[start : start + len(residual)] = residual.cpu().numpy()
+    residuals = stored_residuals(tfen, images, params.batch_size, params.precision, device)
     return ResidualShard(residuals, residuals.mean(axis=(2, 3), dtype=np.float64))

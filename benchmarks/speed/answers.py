@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import explain, ingest
-from benchmarks.speed import plain
-from benchmarks.speed.setting import Setting, Work
-from coronet_core.attribution.perturbation import Perturbation
+from benchmarks.speed import explainer, plain, plain_model
+from benchmarks.speed.setting import Setting
+from benchmarks.speed.work import Work
 from coronet_core.classes import CLASSES
 from coronet_core.residuals import freeze
 from coronet_core.shards import Shards
@@ -19,19 +19,7 @@ from tasks.inference.files import FileContent
 from tasks.inference.predictor import predict_files
 
 EXPLAINED = 2
-ITERATION = Perturbation(
-    mask_size_px=28,
-    mask_blur_radius_px=5.0,
-    null_blur_radius_px=10.0,
-    l1_weight=1e-4,
-    tv_weight=1e-2,
-    tv_beta=3.0,
-    tv_norm="isotropic",
-    learning_rate=0.1,
-    iterations=1,
-    jitter_px=3,
-    seed=0,
-)
+ITERATION = explainer.fong(iterations=1)
 
 
 def plain_answers(setting: Setting, n: int | None) -> Work:
@@ -41,10 +29,10 @@ def plain_answers(setting: Setting, n: int | None) -> Work:
 
     @torch.no_grad()
     def answer() -> None:
-        networks, network = plain.autoencoders(setting.model, device), plain.cin(setting.model, device)
+        networks, network = plain_model.autoencoders(setting.model, device), plain_model.cin(setting.model, device)
         made.clear()
         for file in setting.files[:n]:
-            image = plain.read_image(file, setting.side_px)[None].to(device)
+            image = plain_model.read_image(file, setting.side_px)[None].to(device)
             made.append(network(plain.residual_tensor(networks, image)).cpu())
 
     return Work(answer, lambda: plain.as_numbers(torch.cat(made)))
@@ -65,26 +53,26 @@ def our_answers(setting: Setting, n: int | None) -> Work:
 
 def plain_maps(setting: Setting) -> Work:
     """One iteration, image by image, through networks whose weights want gradients."""
-    coronet = explain.network(setting.torch_device)
+    coronet = explainer.network(setting.torch_device)
     images = explain.chests(EXPLAINED, setting.side_px).to(setting.torch_device)
     made: list[torch.Tensor] = []
 
     def make() -> None:
-        made[:] = [torch.cat([explain.plain_map(coronet, image[None], 0, ITERATION) for image in images])]
+        made[:] = [torch.cat([explainer.plain_map(coronet, image[None], 0, ITERATION) for image in images])]
 
     return Work(make, lambda: plain.as_numbers(made[0]))
 
 
 def our_maps(setting: Setting) -> Work:
     """One iteration, all images at once."""
-    coronet = explain.network(setting.torch_device)
+    coronet = explainer.network(setting.torch_device)
     freeze(coronet, setting.torch_device)
     images = explain.chests(EXPLAINED, setting.side_px).to(setting.torch_device)
     target = torch.zeros(EXPLAINED, dtype=torch.int64, device=setting.torch_device)
     made: list[torch.Tensor] = []
 
     def make() -> None:
-        made[:] = [explain.our_maps(coronet, images, target, ITERATION, EXPLAINED)]
+        made[:] = [explainer.our_maps(coronet, images, target, ITERATION, EXPLAINED)]
 
     return Work(make, lambda: plain.as_numbers(made[0]))
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.speed import plain
-from benchmarks.speed.setting import Setting, Work
+from benchmarks.speed import plain, plain_model
+from benchmarks.speed.setting import Setting
 from benchmarks.speed.steps import our_steps
+from benchmarks.speed.work import Work
 from coronet_core.batches import Subset, as_image
 from coronet_core.data.image import decode
 from coronet_core.models import FPAE
@@ -29,7 +30,7 @@ LEARNING_RATE = 1e-4
 def plain_training_step(setting: Setting) -> Work:
     """Eager float32; Z~ by a second pass of the whole network."""
     device = setting.torch_device
-    network = plain.autoencoders(setting.model, device)[0]
+    network = plain_model.autoencoders(setting.model, device)[0]
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     stored = setting.stack.take(np.arange(setting.batch))
     losses: list[float] = []
@@ -45,7 +46,7 @@ def our_training_step(setting: Setting, mode: str | None = None) -> Work:
     """As `fit` does it, by `auto`; with a `mode` of torch.compile, compiled in it, which no stage does."""
     device = setting.torch_device
     network = FPAE()
-    network.load_state_dict(plain.autoencoders(setting.model, device)[0].state_dict())
+    network.load_state_dict(plain_model.autoencoders(setting.model, device)[0].state_dict())
     if mode is not None:
         network.encoder.compile(mode=mode)
         network.decoder.compile(mode=mode)
@@ -67,7 +68,7 @@ def our_training_step(setting: Setting, mode: str | None = None) -> Work:
 def plain_inference(setting: Setting) -> Work:
     """A batch, eager float32, channels first."""
     device = setting.torch_device
-    networks = plain.autoencoders(setting.model, device)
+    networks = plain_model.autoencoders(setting.model, device)
     image = (torch.from_numpy(setting.stack.take(np.arange(setting.batch)))[:, None].float() / 255).to(device)
     made: list[torch.Tensor] = []
     return Work(lambda: _keep(made, plain.residual_tensor(networks, image)), lambda: plain.as_numbers(made[0]))
@@ -87,13 +88,13 @@ def our_inference(setting: Setting, precision: Precision, mode: str | None = Non
 def plain_materialisation(setting: Setting) -> Work:
     """File by file through both networks, then one array."""
     device = setting.torch_device
-    networks = plain.autoencoders(setting.model, device)
+    networks = plain_model.autoencoders(setting.model, device)
     made: list[NDArray[np.float16]] = []
 
     def materialise() -> None:
         made.clear()
         for file in setting.files:
-            image = plain.read_image(file, setting.side_px)[None].to(device)  # (1, 1, H, W)
+            image = plain_model.read_image(file, setting.side_px)[None].to(device)  # (1, 1, H, W)
             made.append(plain.residual_tensor(networks, image).cpu().numpy().astype(np.float16))
         np.save(Path(setting.folder) / "plain.npy", np.concatenate(made))
 

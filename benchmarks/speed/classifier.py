@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from benchmarks.speed import plain
-from benchmarks.speed.setting import Setting, Work
+from benchmarks.speed import plain, plain_model
+from benchmarks.speed.setting import Setting
 from benchmarks.speed.steps import our_steps
+from benchmarks.speed.work import Work
 from coronet_core.batches import Subset, batches
 from coronet_core.cin_input import CinInputs
 from coronet_core.precision import choose_precision
@@ -27,7 +28,7 @@ def plain_step_recomputed(setting: Setting) -> Work:
 
 def _plain_step(setting: Setting, *, recompute: bool) -> Work:
     device = setting.torch_device
-    network, networks = plain.cin(setting.model, device), plain.autoencoders(setting.model, device)
+    network, networks = plain_model.cin(setting.model, device), plain_model.autoencoders(setting.model, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     rows = np.arange(setting.images)
     labels = setting.labels.to(device)
@@ -71,7 +72,7 @@ def our_step(setting: Setting) -> Work:
 def plain_evaluation(setting: Setting) -> Work:
     """Image by image, eager float32, channels first."""
     device = setting.torch_device
-    network = plain.cin(setting.model, device)
+    network = plain_model.cin(setting.model, device)
     made: list[torch.Tensor] = []
 
     @torch.no_grad()

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-SIDE = 2048
-COPIED_BYTES = 2**28
+SIDE = {"cpu": 2048, "cuda": 8192}
+"""Of the matrices; on a GPU what is small measures how long it takes to start."""
+COPIED_BYTES = {"cpu": 2**28, "cuda": 2**32}
 REPEATS = 5
 GIGA = 1e9
 
@@ -32,13 +33,14 @@ def count(action: Callable[[], object]) -> dict[str, float]:
 def machine(device: torch.device, threads: int) -> dict[str, float]:
     """Return GFLOP/s of matrix products in float32 and bfloat16, and GB/s of a copy (read and written)."""
     torch.set_num_threads(threads)
+    side, n_bytes = SIDE[device.type], COPIED_BYTES[device.type]
     rates = {}
     for name, kind in (("gflops_fp32", torch.float32), ("gflops_bf16", torch.bfloat16)):
-        x = torch.randn(SIDE, SIDE, device=device).to(kind)
-        rates[name] = 2 * SIDE**3 / _best_seconds(lambda x=x: x @ x, device) / GIGA
-    source = torch.zeros(COPIED_BYTES, dtype=torch.uint8, device=device)
+        x = torch.randn(side, side, device=device).to(kind)
+        rates[name] = 2 * side**3 / _best_seconds(lambda x=x: x @ x, device) / GIGA
+    source = torch.zeros(n_bytes, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    rates["copy_gb_per_s"] = 2 * COPIED_BYTES / _best_seconds(lambda: target.copy_(source), device) / GIGA
+    rates["copy_gb_per_s"] = 2 * n_bytes / _best_seconds(lambda: target.copy_(source), device) / GIGA
     return rates
 
 

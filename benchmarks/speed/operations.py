@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from benchmarks.speed import answers, autoencoders, classifier, whole
-from benchmarks.speed.setting import Setting, Work
+from benchmarks.speed.setting import Setting
+from benchmarks.speed.work import Work
 
 Way = Callable[[Setting], Work]
 OPERATIONS: Final[dict[str, tuple[Way, Way]]] = {

@@ -1,21 +1,17 @@
 """The method as a script of 2020 writes it: eager, float32, channels first, image by image where it loops.
 
-The networks are ours, layer by layer those of the authors; what differs is how they are run.
+The networks are ours, layer by layer those of the authors; what differs is how they are run. It needs torch and numpy.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from safetensors.torch import load
 from torch import Tensor, nn
 
-from coronet_core.models import FPAE, build_cin
+from coronet_core.models import FPAE
 from coronet_core.options import Latent
-from tasks.inference.model import TrainedModel
 
 
 def autoencoder(weights: Mapping[str, Tensor], latent: Latent = "pyramid") -> FPAE:
@@ -26,24 +22,6 @@ def autoencoder(weights: Mapping[str, Tensor], latent: Latent = "pyramid") -> FP
     )
     network.load_state_dict(weights)
     return network
-
-
-def autoencoders(model: TrainedModel, device: torch.device) -> list[FPAE]:
-    """Return AE_H and AE_P, in eval mode."""
-    return [autoencoder(load(content)).to(device).eval() for content in model.autoencoders.values()]
-
-
-def cin(model: TrainedModel, device: torch.device) -> nn.Module:
-    """Return the CIN, in eval mode."""
-    network = build_cin()
-    network.load_state_dict(load(model.cin))
-    return network.to(device).eval()
-
-
-def read_image(file: Path, side_px: int) -> Tensor:
-    """Open, grey, resize, to a tensor: (1, H, W) float32 in [0, 1]."""
-    image = Image.open(file).convert("L").resize((side_px, side_px), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)[None]
 
 
 @torch.no_grad()

@@ -1,13 +1,11 @@
 """What all operations are given: images, shards and weights in one folder, made once a run."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.untrained import untrained_model
@@ -71,16 +69,6 @@ class Setting:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON takes them."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Work:
-    """One way of an operation, ready to run."""
-
-    action: Callable[[], object]
-    """What is timed."""
-    result: Callable[[], NDArray[np.float64]]
-    """What the action came to, to compare the ways."""
 
 
 def prepare(setting: Setting) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.speed import autoencoders, classifier
-from benchmarks.speed.setting import Setting, Work
+from benchmarks.speed.setting import Setting
+from benchmarks.speed.work import Work
 
 AUTOENCODER_PASSES = 5
 """To one of the CIN."""

@@ -14,6 +14,7 @@ from coronet_core.errors import WeightsError
 from coronet_core.models import FPAE, TFEN, CoroNet, build_cin, residual_tensor
 from coronet_core.models.cin import imagenet_backbone, load_backbone
 from coronet_core.options import CinInput
+from coronet_core.residuals import residuals_of, stored_residuals
 from coronet_core.shards import Shards, write_shard
 
 
@@ -128,3 +129,14 @@ def test_inputs_from_the_stacks_are_those_of_the_whole_network(kind: CinInput, t
         kind, torch.from_numpy(images[1:2, None] / 255).float(), torch.from_numpy(residuals[1:2]).float()
     )
     torch.testing.assert_close(taken, expected)
+
+
+def test_stored_residuals_are_the_networks_rounded_to_the_nearest_float16() -> None:
+    tfen = TFEN(FPAE(), FPAE()).eval()
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8)
+    computed = residuals_of(tfen, torch.from_numpy(images)[:, None].float() / 255, "fp32").numpy()
+    stored = stored_residuals(tfen, images, 2, "fp32", torch.device("cpu"))
+    assert stored.dtype == np.float16
+    np.testing.assert_allclose(
+        stored, computed.astype(np.float16), rtol=1e-3, atol=1e-6
+    )  # batches sum in another order

@@ -7,33 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.released import released_autoencoders
 from coronet_core.models import FPAE, TFEN
 from coronet_core.models.fpae import TransposedConv
 
 TOLERANCE = 1e-5
-
-
-def own_name(released: str) -> str:
-    """Map a key of the authors' state dict to ours."""
-    layer, parameter = released.split(".", 1)
-    if layer == "bn0":
-        return f"encoder.norm.{parameter}"
-    if layer == "down":
-        return f"encoder.down.{parameter}"
-    number = int(layer[-1])
-    if layer.startswith("conv_smooth"):
-        return f"decoder.smooth.{number - 1}.{parameter}"
-    if layer.startswith("convtrans"):
-        return f"decoder.up.{number - 1}.{parameter}"
-    block = f"encoder.trunk.{number - 1}" if number <= 3 else f"encoder.head.{number - 4}"
-    return f"{block}.{'norm' if layer.startswith('bn') else 'conv'}.{parameter}"
-
-
-def released_autoencoder(path: Path) -> FPAE:
-    autoencoder = FPAE("coarsest")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    autoencoder.load_state_dict({own_name(key): value for key, value in state.items()})
-    return autoencoder.eval()
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +22,7 @@ def golden(shared: Path) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def released(shared: Path) -> TFEN:
-    folder = shared / "reference"
-    healthy, pneumonia = (released_autoencoder(folder / f"label_{i}_best.pth") for i in (0, 1))
-    return TFEN(healthy, pneumonia)
+    return released_autoencoders(shared / "reference")
 
 
 @pytest.mark.parametrize("label", ["healthy", "pneumonia"])
