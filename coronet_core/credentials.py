@@ -27,9 +27,8 @@ def without_credentials(text: str) -> str:
 
     `http://alice:secret@host/a?token=1` becomes `http://host/a?token=***`.
     """
-    if "://" not in text:
-        return text
-    return SECRET.sub(rf"\1{HIDDEN}", USER.sub(r"\1", text))
+    shown = USER.sub(r"\1", text) if "://" in text else text
+    return SECRET.sub(rf"\1{HIDDEN}", shown)  # of a path without its host, too, as libraries name it
 
 
 def first_words(text: object, length: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
+from coronet_core.credentials import without_credentials
 from coronet_core.errors import CoroNetError
 from coronet_core.whole_files import write_whole
 from flows.alone import alone
@@ -151,7 +152,7 @@ def _run_dag(folder: Path, run: StageRun) -> None:
     with dvc_process(["repro", "--no-run-cache", LAST_STAGE], folder, environment, set()) as process:
         for line in process.stdout or ():
             lines.append(line.rstrip())
-            print(printable(lines[-1]), flush=True)
+            print(printable(without_credentials(lines[-1])), flush=True)
         code = process.wait()
     if code != 0:
         raise fault([line for line in lines if line], code)

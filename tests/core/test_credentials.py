@@ -28,6 +28,7 @@ HOSTS = st.sampled_from(["127.0.0.1:5000", "lab.example", "[::1]:4200"])
         ("'https://u:p@h/a' and http://v:q@g/b", "'https://h/a' and http://g/b"),
         ("s3://b/k?X-Amz-Signature=abc&part=1", "s3://b/k?X-Amz-Signature=***&part=1"),
         ("https://h/hook?access_token=abc&x=1", "https://h/hook?access_token=***&x=1"),
+        ("Max retries exceeded with url: /api?token=abc", "Max retries exceeded with url: /api?token=***"),
     ],
 )
 def test_credentials_are_left_out(text: str, shown: str) -> None:
