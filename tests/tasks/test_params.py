@@ -49,6 +49,14 @@ def test_presets_hold(preset: Path) -> None:
     assert read_params(preset).seed == 2020
 
 
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_training_computes_in_what_the_hardware_has_and_the_released_code_in_float32(preset: Path) -> None:
+    params = read_params(preset)
+    expected = "fp32" if preset.stem == "reference" else "auto"
+    assert (params.autoencoder.precision, params.cin.precision) == (expected, expected)
+    assert params.residuals.precision == "fp32"
+
+
 def test_presets_are_those_of_the_documentation() -> None:
     assert [path.stem for path in PRESETS] == [
         "params",
