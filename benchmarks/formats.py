@@ -21,14 +21,13 @@ from typing import Final, get_args
 import torch
 from torch import nn
 
-from benchmarks.speed.autoencoders import LEARNING_RATE
+from benchmarks.gpu.learners import autoencoder_on, classifier
 from benchmarks.speed.setting import Setting, prepare
+from benchmarks.speed.steps import step_of
 from coronet_core.batches import Subset
 from coronet_core.cin_input import CinInputs
-from coronet_core.models import FPAE, build_cin
 from coronet_core.options import Precision
 from coronet_core.precision import has_bfloat16
-from coronet_core.training import autoencoder_learner, cin_learner
 from coronet_core.training.loop import Learner
 from tasks.cpu import keep_freed_memory
 from tasks.files import write_json
@@ -41,39 +40,16 @@ BASELINE: Final = ("fp32", "channels first")
 
 
 def autoencoder(setting: Setting, precision: Precision) -> Learner:
-    """Return a learner of AE_H on the first batch."""
+    """Return a learner of an autoencoder on the first batch."""
     images = Subset(setting.stack, range(setting.batch), CPU)
-    return autoencoder_learner(
-        FPAE(),
-        images,
-        images,
-        learning_rate=LEARNING_RATE,
-        weight_decay=0.0,
-        regulariser_weight=1.0,
-        batch_size=setting.batch,
-        precision=precision,
-        training_size_px=None,
-    )
+    return autoencoder_on(images, images, setting.batch, precision)
 
 
 def cin(setting: Setting, precision: Precision) -> Learner:
     """Return a learner of the CIN on all residual tensors."""
     rows = range(setting.images)
     inputs = CinInputs("residual_tensor", Subset(setting.stack, rows, CPU), Subset(setting.residuals, rows, CPU))
-    return cin_learner(
-        build_cin(),
-        inputs,
-        setting.labels,
-        inputs,
-        setting.labels,
-        learning_rate=LEARNING_RATE,
-        weight_decay=0.0,
-        class_weights=torch.ones(3),
-        horizontal_flip=[],
-        vertical_flip=[],
-        batch_size=setting.images,
-        precision=precision,
-    )
+    return classifier(inputs, setting.images, precision)
 
 
 NETWORKS: Final[dict[str, Callable[[Setting, Precision], Learner]]] = {"AE step": autoencoder, "CIN step": cin}
@@ -85,14 +61,10 @@ def use_layout(model: nn.Module, layout: torch.memory_format) -> None:
     model.register_forward_pre_hook(lambda _, inputs: tuple(x.clone(memory_format=layout) for x in inputs))
 
 
-def step_seconds(learner: Learner) -> float:
-    """Return the CPU seconds of a training step on all images."""
-    positions = torch.arange(learner.n_images)
+def cpu_seconds(step: Callable[[], object]) -> float:
+    """Return the CPU seconds of a training step."""
     began = time.process_time()
-    losses = learner.training_step(positions, torch.Generator())
-    learner.optimizer.zero_grad(set_to_none=True)
-    losses["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    learner.optimizer.step()
+    step()
     return time.process_time() - began
 
 
@@ -100,16 +72,16 @@ def measure(setting: Setting, rounds: int) -> dict[str, list[float]]:
     """Return the CPU seconds of all steps by network, format and layout, in turns."""
     torch.set_num_threads(setting.threads)
     keep_freed_memory()  # as the stages do
-    learners: dict[str, Learner] = {}
+    steps: dict[str, Callable[[], object]] = {}
     for network, precision, layout in product(NETWORKS, get_args(Precision), LAYOUTS):
         learner = NETWORKS[network](setting, precision)
-        use_layout(learner.model.train(), LAYOUTS[layout])
-        step_seconds(learner)  # the first plans and allocates
-        learners[f"{network}|{precision}|{layout}"] = learner
-    taken: dict[str, list[float]] = {name: [] for name in learners}
+        use_layout(learner.model, LAYOUTS[layout])
+        step = steps[f"{network}|{precision}|{layout}"] = step_of(learner)
+        step()  # the first plans and allocates
+    taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
-        for name, learner in learners.items():
-            taken[name].append(step_seconds(learner))
+        for name, step in steps.items():
+            taken[name].append(cpu_seconds(step))
     return taken
 
 
