@@ -70,7 +70,7 @@ def test_a_published_folder_is_flushed_with_all_that_it_holds(events: Events) ->
 
 
 def test_an_event_of_a_record_is_flushed(events: Events) -> None:
-    record = RunRecord.begin(name="stage")
+    record = RunRecord.begin("stage", {}, name="stage", tags={}, parent=None)
     assert ("flush", "events.jsonl") in events[: events.index(("move", record.key))]
     events.clear()
     record.append("tags", values={})
