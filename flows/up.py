@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Event
 from typing import Final, NoReturn
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -60,16 +60,25 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
         runs = Descendants(servers["worker"].pid)
         stack.callback(runs.end, LAST_WORDS_S)  # before the servers, which are to hear of it
         _say_where()
-        while True:
+        stop = _stop_signal()
+        while not stop.wait(POLL_S):
             runs.look()
             for name, process in servers.items():
                 if process.poll() is not None:
                     raise CoroNetError(f"{name} has ended with code {process.returncode}: see {SERVER_LOGS / name}.log")
-            time.sleep(POLL_S)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who types it again does not wait for what runs
 
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _stop_signal() -> Event:
+    """Return an event that Ctrl-C and SIGTERM set from now on: an exception may be lost in a library's clean-up."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _say_where() -> None:
