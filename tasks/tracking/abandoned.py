@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final
 
@@ -21,19 +22,20 @@ from tasks.tracking.owner import TAG, Owner
 from tasks.tracking.record import RunRecord, all_records
 
 WAIT_S: Final = 15.0
-"""For MLflow, which may be away: then what is to be sent is kept."""
+"""For MLflow to take something, which may be away: then what is to be sent is kept."""
 POLL_S: Final = 0.2
 KILLED: Final = "KILLED"
+END: Final = "end"
 
 
 def end_abandoned_runs(*, has_courier: bool = False) -> None:
     """End the runs of this project whose process is gone, and tell MLflow before new ones begin.
 
-    It is told by the flow that delivers for this process if there is such a `has_courier`. Waits WAIT_S at most; what
-    is not sent by then is sent later.
+    It is told by the flow that delivers for this process if there is such a `has_courier`. Goes on without MLflow when
+    it takes nothing for WAIT_S; the rest is sent later.
     """
     if close_abandoned() and not has_courier:
-        _within(WAIT_S, _tell_mlflow)
+        _tell_mlflow()
 
 
 def close_abandoned() -> bool:
@@ -42,9 +44,9 @@ def close_abandoned() -> bool:
 
 
 def end_own_runs() -> None:
-    """End the runs of this process, which is about to go, and those that are abandoned; waits WAIT_S at most."""
+    """End the runs of this process, which is about to go, and those that are abandoned; waits as the one above."""
     if _close(_close_own) | close_abandoned():
-        _within(WAIT_S, _tell_mlflow)
+        _tell_mlflow()
 
 
 def end_lost_runs() -> None:
@@ -82,16 +84,25 @@ def _close_own(record: RunRecord) -> bool:
 
 
 def _tell_mlflow() -> None:
+    """Send what has ended; stop waiting when nothing is taken for WAIT_S: a busy machine is not a server away."""
+    steps: SimpleQueue[str] = SimpleQueue()
+    Thread(target=_send_all, args=(steps,), name="abandoned-runs", daemon=True).start()
+    with suppress(Empty):
+        while steps.get(timeout=WAIT_S) != END:
+            pass
+
+
+def _send_all(steps: SimpleQueue[str]) -> None:
+    """Send what has ended, and put a word into `steps` for each step of it, at last END."""
     with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
+        import mlflow  # noqa: F401  # may take as long as a server
+
+        steps.put("imported")
         mlflow_client().search_experiments(max_results=1)
         for record in all_records():
+            steps.put("reached")
             while record.is_ended and deliver(record):
                 time.sleep(POLL_S)  # another thread is still delivering the events before the last one
+        steps.put("sent")
         end_lost_runs()
-
-
-def _within(seconds: float, action: Callable[[], None]) -> None:
-    """Do `action`, and go on without it when it takes longer."""
-    thread = Thread(target=action, name="abandoned-runs", daemon=True)
-    thread.start()
-    thread.join(seconds)
+    steps.put(END)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tasks.tracking import abandoned
 from tasks.tracking import record as record_module
 from tasks.tracking.abandoned import end_abandoned_runs, end_lost_runs, end_own_runs
-from tasks.tracking.delivery import deliver_leftovers
+from tasks.tracking.delivery import deliver, deliver_leftovers, mlflow_client
 from tasks.tracking.owner import Owner
 from tasks.tracking.record import EVENTS, all_records
 from tasks.tracking.run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
@@ -336,6 +338,23 @@ def test_a_killed_run_whose_server_is_away_holds_nothing_up_and_is_ended_later(
     assert run_of(killed).info.status == "RUNNING"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store())
     deliver_leftovers()
+    assert run_of(killed).info.status == "KILLED"
+
+
+def test_mlflow_that_is_slow_but_answers_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = killed_run()
+
+    def slowly(action: Callable[..., Any]) -> Callable[..., Any]:
+        def act(*arguments: Any) -> Any:
+            time.sleep(3)
+            return action(*arguments)
+
+        return act
+
+    monkeypatch.setattr(abandoned, "WAIT_S", 5.0)  # for one of the two, not for both
+    monkeypatch.setattr(abandoned, "mlflow_client", slowly(mlflow_client))
+    monkeypatch.setattr(abandoned, "deliver", slowly(deliver))
+    end_abandoned_runs()
     assert run_of(killed).info.status == "KILLED"
 
 
