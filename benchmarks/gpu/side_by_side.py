@@ -17,7 +17,6 @@ from benchmarks.gpu.images import drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from coronet_core.batches import as_image
 from coronet_core.models import FPAE
-from coronet_core.models.batch_norm import BatchNorm2d
 from coronet_core.precision import autocast
 from coronet_core.training.objective import autoencoder_loss
 
@@ -75,7 +74,6 @@ class Objective(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = FPAE()
-        use_torch_batch_norm(self.network)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the loss, 0-d."""
@@ -110,14 +108,6 @@ def stacked_step(side_px: int, batch: int, device: torch.device, *, is_compiled:
         return losses.detach()
 
     return step
-
-
-def use_torch_batch_norm(module: nn.Module) -> None:
-    """Put torch's own batch norm into `module`: the gradient of ours, which CPUs take, cannot be stacked."""
-    for name, child in module.named_children():
-        if isinstance(child, BatchNorm2d):
-            setattr(module, name, nn.BatchNorm2d(child.num_features))
-        use_torch_batch_norm(child)
 
 
 def _agree_on(meeting: Any) -> None:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coronet_core.models.batch_norm import BatchNorm2d
 from coronet_core.options import Latent
 
 TRUNK_CHANNELS = (1, 8, 16, 32)
@@ -47,7 +46,7 @@ class ConvBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm = BatchNorm2d(out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         skip = self.conv(x)
