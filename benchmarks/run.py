@@ -4,7 +4,9 @@ Each operation runs in turns in two processes, the plain way (eager, float32, ch
 script of 2020 loops; `benchmarks/speed/plain.py`) and ours. One table: seconds of an action, times as fast by clock and
 by CPU time (medians over rounds, smallest to largest), the shares that we reach of this machine's operations and of
 its bytes a second (`speed/floor.py`), largest memory of both, how far the results are apart. The same as JSON in
-`benchmarks/run.json`. CPU time is what to believe where other jobs run.
+`benchmarks/run-<kind>.json`, one for each kind of processor. CPU time is what to believe where other jobs run.
+
+A newer processor behaves as one with AVX2 alone under `ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2`.
 """
 
 import argparse
@@ -14,11 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.speed.floor import floor_seconds, machine
 from benchmarks.speed.operations import CUDA_ONLY, OPERATIONS, TARGETS
 from benchmarks.speed.pairing import in_turns
+from benchmarks.speed.processor import kind_of, name_of
 from benchmarks.speed.setting import Setting, prepare
 from coronet_core.cores import usable_cores
 from coronet_core.precision import has_bfloat16
@@ -28,7 +29,7 @@ HEADING = (
     f"{'operation':42} {'plain s':>8} {'ours s':>8}  {'by clock':19}  {'by CPU':19} {'flops':>6} {'bytes':>6}  "
     f"{'MiB':11}  apart"
 )
-RESULTS = Path(__file__).with_name("run.json")
+RESULTS = Path(__file__).parent
 FP32 = (
     "AE inference, both, fp32",
     "residuals, files to shard, fp32",
@@ -53,7 +54,9 @@ def main() -> None:
         )
         prepare(replace(setting, device="cpu"))
         rates = machine(setting.torch_device, setting.threads)
+        kind, processor = kind_of(setting.torch_device), name_of(setting.torch_device)
         is_native = has_bfloat16(setting.torch_device)
+        print(f"{kind}: {processor}, {setting.threads} threads")
         print(", ".join(f"{name} {rate:.0f}" for name, rate in rates.items()), flush=True)
         print(HEADING)
         rows = []
@@ -66,11 +69,8 @@ def main() -> None:
             rows.append(row)
             print(_line(row), flush=True)
     described = {key: value for key, value in setting.to_dict().items() if key != "folder"}
-    device = torch.cuda.get_device_name() if setting.device == "cuda" else "CPU"
-    write_json(
-        RESULTS,
-        {**described, "name": device, "load": os.getloadavg(), "rounds": options.rounds, "rates": rates, "rows": rows},
-    )
+    described |= {"kind": kind, "name": processor, "load": os.getloadavg(), "rounds": options.rounds}
+    write_json(RESULTS / f"run-{kind}.json", {**described, "rates": rates, "rows": rows})
 
 
 def _line(row: dict[str, Any]) -> str:
