@@ -13,7 +13,7 @@ from coronet_core.whole_files import write_whole
 KIND: Final = b"coronet-sealed-1 "
 
 
-def write_sealed(path: Path, content: bytes | memoryview) -> None:
+def write_sealed(path: Path, content: bytes | memoryview, *, durable: bool = True) -> None:
     """Write `content` to `path` with its checksum, whole or not at all."""
 
     def write(partial: Path) -> None:
@@ -21,7 +21,7 @@ def write_sealed(path: Path, content: bytes | memoryview) -> None:
             file.write(_seal(content))
             file.write(content)
 
-    write_whole(path, write)
+    write_whole(path, write, durable=durable)
 
 
 def read_sealed(path: Path) -> bytes:

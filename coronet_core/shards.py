@@ -20,21 +20,21 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.npy"
 
 
-def write_shard(folder: Path, shard: int, rows: NDArray[Any]) -> Path:
+def write_shard(folder: Path, shard: int, rows: NDArray[Any], *, durable: bool = True) -> Path:
     """Write `rows` as shard number `shard`, whole or not at all."""
     path = shard_path(folder, shard)
-    write_array(path, rows)
+    write_array(path, rows, durable=durable)
     return path
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
+def write_array(path: Path, array: NDArray[Any], *, durable: bool = True) -> None:
     """Write `array` as an NPY file, whole or not at all."""
 
     def save(partial: Path) -> None:
         with partial.open("wb") as file:  # np.save would add a suffix to the name
             np.save(file, array)
 
-    write_whole(path, save)
+    write_whole(path, save, durable=durable)
 
 
 class Shards:

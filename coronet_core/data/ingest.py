@@ -23,7 +23,7 @@ from coronet_core.cores import usable_cores
 from coronet_core.data.aspect import box_in_square
 from coronet_core.data.ids import Ids
 from coronet_core.data.image import DecodedImage, decode
-from coronet_core.data.manifest import as_table, notes_of, rows_of, write_manifest
+from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, write_table
 from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
 from coronet_core.errors import DamagedFileError, DataError
@@ -55,21 +55,23 @@ def read_images(
     `rejected_because`.
     """
     blocks.mkdir(parents=True, exist_ok=True)
-    read = []
+    read: dict[Path, pa.Table] = {}
     with ThreadPoolExecutor(usable_cores()) as pool:  # decoders and resizing run without holding the interpreter
         for number, start in enumerate(range(0, len(records), block_images)):
             members = records[start : start + block_images]
             block = blocks / f"{number:05d}-{_digest(members, image_size_px, aspect, ids)}.rows"
             if block.is_file():
                 on_image(len(members))
+                read[block] = _read(block)
             else:
                 forget_block(number, images, blocks)
                 decoded = _decoded_in_order(pool, members, image_size_px, aspect)
-                _write_block(members, decoded, number, (image_size_px, aspect), ids, images, block, on_image)
-            read.append(block)
-    for block in set(blocks.glob(ROWS)) - set(read):
+                read[block] = _write_block(
+                    members, decoded, number, (image_size_px, aspect), ids, images, block, on_image
+                )
+    for block in set(blocks.glob(ROWS)) - read.keys():
         forget_block(_number(block), images, blocks)
-    return pd.concat([rows_of(_read(block)) for block in read], ignore_index=True)
+    return rows_of(pa.concat_tables(table.replace_schema_metadata(None) for table in read.values()))
 
 
 def forget_block(number: int, images: Path, blocks: Path) -> None:
@@ -172,7 +174,7 @@ def _write_block(
     images: Path,
     block: Path,
     on_image: Callable[[int], object],
-) -> None:
+) -> pa.Table:
     image_size_px, aspect = square
     stack = np.empty((len(members), image_size_px, image_size_px), dtype=np.uint8)
     rows, n_accepted = [], 0
@@ -186,10 +188,13 @@ def _write_block(
             n_accepted += 1
         rows.append(row)
         on_image(1)
-    notes = {SHARD: sha256_of(write_shard(images, shard, stack[:n_accepted]))} if n_accepted else {}
+    # Neither is flushed: both are checked before they are taken again, and what is made of them is flushed.
+    notes = {SHARD: sha256_of(write_shard(images, shard, stack[:n_accepted], durable=False))} if n_accepted else {}
     content = pa.BufferOutputStream()
-    write_manifest(as_table(rows), content, notes)
-    write_sealed(block, content.getvalue().to_pybytes())  # behind the shard: it says that the shard is whole
+    table = as_arrow(rows)
+    write_table(table, content, notes)
+    write_sealed(block, content.getvalue().to_pybytes(), durable=False)  # behind the shard: it knows its checksum
+    return table
 
 
 def _known(record: Record, ids: Ids) -> dict[str, object]:

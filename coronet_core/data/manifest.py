@@ -41,19 +41,28 @@ SCHEMA: Final = pa.schema(
 
 
 def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return `rows` as pandas has them, see `as_arrow`."""
+    return rows_of(as_arrow(rows))
+
+
+def as_arrow(rows: list[dict[str, Any]]) -> pa.Table:
     """Return `rows` as a table of the columns of `SCHEMA`; a column that is not in it is an error."""
     unknown = {key for row in rows for key in row} - set(SCHEMA.names)
     if unknown:
         raise ValueError(f"not columns of the manifest: {sorted(unknown)}")
-    return rows_of(pa.Table.from_pylist(rows, schema=SCHEMA))
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def write_manifest(
     manifest: pd.DataFrame, target: Path | pa.NativeFile, notes: Mapping[str, str] | None = None
 ) -> None:
     """Write `manifest` by `SCHEMA`, with `notes` on how it was made."""
-    table = pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata(dict(notes or {})), target)
+    write_table(pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False), target, notes or {})
+
+
+def write_table(table: pa.Table, target: Path | pa.NativeFile, notes: Mapping[str, str]) -> None:
+    """Write a table of the columns of `SCHEMA` with `notes`."""
+    pq.write_table(table.replace_schema_metadata(dict(notes)), target)
 
 
 def read_notes(path: Path) -> dict[str, str]:
