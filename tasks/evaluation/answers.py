@@ -17,14 +17,15 @@ def answers(logits: Floats, energies: NDArray[np.float64], calibration: Calibrat
 
     `logits` and `energies` are (n, 3). Probabilities are softmax(logits) and, calibrated, softmax(logits / T).
     """
-    table = pd.DataFrame({"predicted": [CLASSES[i] for i in logits.argmax(axis=1)]})
     calibrated = probabilities_of(logits, calibration.temperature)
-    columns = {"logit": logits, "probability": probabilities_of(logits), "calibrated": calibrated}
-    for name, values in columns.items():
-        for i, label in enumerate(CLASSES):
-            table[f"{name}_{label}"] = values[:, i]
+    numbers = {"logit": logits, "probability": probabilities_of(logits), "calibrated": calibrated}
     sets = prediction_sets(calibrated, calibration.quantile)
-    table["prediction_set"] = [[label for label, held in zip(CLASSES, row, strict=True) if held] for row in sets]
-    table["abstained"] = is_abstained(sets)
-    table["ood_score"] = ood_score(energies, calibration.energies)
-    return table
+    return pd.DataFrame(
+        {
+            "predicted": [CLASSES[i] for i in logits.argmax(axis=1)],
+            **{f"{name}_{label}": values[:, i] for name, values in numbers.items() for i, label in enumerate(CLASSES)},
+            "prediction_set": [[label for label, held in zip(CLASSES, row, strict=True) if held] for row in sets],
+            "abstained": is_abstained(sets),
+            "ood_score": ood_score(energies, calibration.energies),
+        }
+    )

@@ -5,13 +5,12 @@ it, and the CIN's answer is read as `evaluate` reads it. So a test image's file 
 `reports/predictions.parquet`, to rounding: batches hold other images here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import torch
 
@@ -21,7 +20,7 @@ from tasks.evaluation.answers import answers
 from tasks.inference.files import FileContent
 from tasks.inference.model import TrainedModel
 from tasks.inference.networks import Networks
-from tasks.inference.table import described, in_unicode, prediction_rows
+from tasks.inference.table import SCHEMA, described, in_unicode
 from tasks.residual_index import ENERGY_COLUMNS
 
 NOT_FINITE = "the networks give no finite answer"
@@ -49,21 +48,29 @@ def decode_files(files: Sequence[FileContent], model: TrainedModel) -> list[Deco
 
 def predict_decoded(files: Sequence[DecodedFile], networks: Networks) -> pa.Table:
     """Return a row for each of `files`, in order (`table.SCHEMA`)."""
-    rows = pd.DataFrame({"path": [in_unicode(file.path) for file in files], "error": [file.error for file in files]})
     images = [file.image for file in files if file.image is not None]
-    if not images:
-        return prediction_rows(rows)
+    answered = iter(_answers(images, networks)) if images else iter(())
+    rows: list[dict[Hashable, object]] = []
+    for file in files:
+        answer: dict[Hashable, object] = {"error": file.error} if file.image is None else next(answered)
+        rows.append({"path": in_unicode(file.path), **answer})
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _answers(images: Sequence[DecodedImage], networks: Networks) -> list[dict[Hashable, object]]:
+    """Return the columns of each image's row."""
     logits, energies = networks.answer(np.stack([image.pixels for image in images]))
     calibration = networks.model.calibration
-    told = described(answers(logits, energies, calibration), calibration)
-    told[ENERGY_COLUMNS] = energies
-    told["sha256"] = [image.sha256 for image in images]
-    for column in ("width_px", "height_px"):
-        told[column] = [getattr(image.radiograph, column) for image in images]
-    told.index = rows.index[rows["error"].isna()]
-    is_finite = np.asarray(np.isfinite(logits).all(axis=1), dtype=np.bool_)
-    rows.loc[told[~is_finite].index, "error"] = NOT_FINITE
-    return prediction_rows(rows.join(told[is_finite]))
+    table = described(answers(logits, energies, calibration), calibration)
+    table[ENERGY_COLUMNS] = energies
+    rows: list[dict[Hashable, object]] = []
+    for image, row, logit in zip(images, table.to_dict("records"), logits, strict=True):
+        if np.isfinite(logit).all():
+            seen = image.radiograph
+            rows.append({"sha256": image.sha256, "width_px": seen.width_px, "height_px": seen.height_px, **row})
+        else:
+            rows.append({"error": NOT_FINITE})
+    return rows
 
 
 def _decoded(file: FileContent, model: TrainedModel) -> DecodedFile:

@@ -47,11 +47,6 @@ def in_unicode(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def prediction_rows(rows: pd.DataFrame) -> pa.Table:
-    """Return `rows` by `SCHEMA`; columns that they lack are null."""
-    return pa.Table.from_pandas(rows.reindex(columns=SCHEMA.names).astype(object), SCHEMA, preserve_index=False)
-
-
 def _reason(prediction_set: list[str]) -> str:
     if not prediction_set:
         return "no class is probable enough"

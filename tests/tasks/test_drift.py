@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from tasks.evaluation.calibration import Calibration
 from tasks.inference.files import FileContent
 from tasks.inference.model import TrainedModel
 from tasks.inference.predictor import predict_files
-from tasks.inference.table import prediction_rows
+from tasks.inference.table import SCHEMA
 from tasks.packaging.package import write_package
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -125,7 +126,8 @@ def test_noise_is_drift_of_the_residual_energies(model: TrainedModel) -> None:
 
 def test_what_predict_logs_of_a_package_can_be_checked(model: TrainedModel, dark: pd.DataFrame, tmp_path: Path) -> None:
     write_package(tmp_path / "package", model, CARD, some_lineage())
-    PredictionLog(tmp_path / "log").append(prediction_rows(dark), model.digest)
+    rows = pa.Table.from_pandas(dark, SCHEMA, preserve_index=False)
+    PredictionLog(tmp_path / "log").append(rows, model.digest)
     drift = check(tmp_path / "log", Span(), str(tmp_path / "package"), Rule())
     assert drift.drifted
     assert (drift.window_images, drift.reference_images) == (N_IMAGES, N_IMAGES)

@@ -9,7 +9,7 @@ import pytest
 from coronet_core.errors import DataError
 from tasks.inference.dataset import PredictionDataset, read_summary
 from tasks.inference.files import ImageFile
-from tasks.inference.table import prediction_rows
+from tasks.inference.table import SCHEMA
 from tests.tasks.damage import Damage, every_damage, spoil
 
 SHARDS = [[ImageFile("a.png", "1", 10), ImageFile("b.png", "1", 10)], [ImageFile("c.png", "1", 10)]]
@@ -17,7 +17,7 @@ ANSWER = {"predicted": "healthy", "abstained": False, "out_of_distribution": Tru
 
 
 def rows(*paths: str, **columns: object) -> pa.Table:
-    return prediction_rows(pd.DataFrame([{"path": path, **columns} for path in paths]))
+    return pa.Table.from_pylist([{"path": path, **columns} for path in paths], SCHEMA)
 
 
 @pytest.fixture
