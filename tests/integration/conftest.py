@@ -156,10 +156,15 @@ def make_project(folder: Path) -> Project:
             shutil.copy(source, folder / name)
     project = Project(folder)
     project.set_params(TINY)
+    commit_all(folder)
+    return project
+
+
+def commit_all(folder: Path) -> None:
+    """Make `folder` a git repository of all that is in it."""
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)
-    return project
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,93 @@
+"""A project, a package and a store of a former version go on with this one: the code is new, what was made is not."""
+
+import shutil
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from coronet_core.data.manifest import read_rows
+from tasks.paths import IMAGES, MANIFEST
+from tests.conftest import PROJECT
+from tests.integration.conftest import COVERED, LIGHT, SOURCES, TINY, Project, commit_all
+from tests.integration.test_promotion import ANYTHING
+
+pytestmark = pytest.mark.integration
+FORMER = "f3b3678"
+"""Commit of the former version: images had one rule of reading, and patients one id from each of their sources."""
+OWN = ("params.yaml", "data")
+"""What is the user's, and stays when the code is updated."""
+
+
+def former_project(folder: Path) -> Project:
+    """A project of the former version, with its code, in `folder`."""
+    archive = subprocess.run(["git", "archive", FORMER], cwd=PROJECT, capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip(f"needs the history of this repository, back to {FORMER}")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    project = Project(folder)
+    project.set_params(TINY)
+    project.set_params(LIGHT | {"promotion": ANYTHING})
+    commit_all(folder)
+    return project
+
+
+def update(project: Project) -> None:
+    """Put the code of this version into `project`, as a pull does."""
+    for name in SOURCES:
+        source, target = PROJECT / name, project.folder / name
+        if name in OWN:
+            continue
+        if source.is_dir():
+            if name != ".dvc":
+                shutil.rmtree(target)
+            shutil.copytree(source, target, ignore=COVERED, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+
+
+def done(project: Project, *arguments: str) -> str:
+    finished = project.run("flows", *arguments)
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout
+
+
+def images(project: Project) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((project.folder / IMAGES).glob("*.npy"))]
+
+
+def splits(project: Project) -> dict[str, str]:
+    rows = read_rows(project.folder / MANIFEST)
+    return dict(zip(rows["patient_id"], rows["split"], strict=True))
+
+
+def test_a_project_of_the_former_version_goes_on(tmp_path: Path) -> None:
+    project = former_project(tmp_path / "coronet")
+    scans, package = project.folder / "scans", tmp_path / "package"
+    scans.mkdir()
+    Image.radial_gradient("L").save(scans / "8_bit.png")
+    Image.linear_gradient("L").convert("I;16").save(scans / "16_bit.png")
+    done(project, "run")
+    assert "version 1 is the champion" in done(project, "promote")
+    done(project, "predict", "scans", "--out", "then.csv")
+    shutil.copytree(project.folder / "models" / "coronet", package)
+    made = images(project), splits(project)
+
+    update(project)
+    for out, model in (("package.csv", str(package)), ("champion.csv", "models:/coronet@champion")):
+        done(project, "predict", "scans", "--out", out, "--model", model)
+        then, now = (pd.read_csv(project.folder / name) for name in ("then.csv", out))
+        pd.testing.assert_frame_equal(now[then.columns], then)
+    project.set_params({"cin": {"epochs": 3}})  # so that there is a model to compare
+    done(project, "run")
+    assert (images(project), splits(project)) == made
+    assert "version 2 is the champion, in place of version 1" in done(project, "promote")
+    assert "version 1 is the champion again" in done(project, "rollback", "--reason", "misses lateral views")
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    assert client.get_model_version_by_alias("coronet", "champion").version == "1"
