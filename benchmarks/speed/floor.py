@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from coronet_core.precision import has_bfloat16
+
 SIDE = {"cpu": 2048, "cuda": 8192}
 """Of the matrices; on a GPU what is small measures how long it takes to start."""
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**32}
@@ -31,11 +33,15 @@ def count(action: Callable[[], object]) -> dict[str, float]:
 
 
 def machine(device: torch.device, threads: int) -> dict[str, float]:
-    """Return GFLOP/s of matrix products in float32 and bfloat16, and GB/s of a copy (read and written)."""
+    """Return GFLOP/s of matrix products, and GB/s of a copy (read and written).
+
+    In float32, and in bfloat16 where the hardware computes with it: elsewhere a product takes minutes.
+    """
     torch.set_num_threads(threads)
     side, n_bytes = SIDE[device.type], COPIED_BYTES[device.type]
+    formats = {"gflops_fp32": torch.float32} | ({"gflops_bf16": torch.bfloat16} if has_bfloat16(device) else {})
     rates = {}
-    for name, kind in (("gflops_fp32", torch.float32), ("gflops_bf16", torch.bfloat16)):
+    for name, kind in formats.items():
         x = torch.randn(side, side, device=device).to(kind)
         rates[name] = 2 * side**3 / _best_seconds(lambda x=x: x @ x, device) / GIGA
     source = torch.zeros(n_bytes, dtype=torch.uint8, device=device)
@@ -46,8 +52,9 @@ def machine(device: torch.device, threads: int) -> dict[str, float]:
 
 def floor_seconds(counted: dict[str, float], rates: dict[str, float], *, is_bf16: bool) -> dict[str, float]:
     """Return the seconds that the multiplications and the bytes take by themselves."""
+    rate = rates.get("gflops_bf16", rates["gflops_fp32"]) if is_bf16 else rates["gflops_fp32"]
     return {
-        "by_flop": counted["gflop"] / rates["gflops_bf16" if is_bf16 else "gflops_fp32"],
+        "by_flop": counted["gflop"] / rate,
         "by_bytes": counted["gb"] / rates["copy_gb_per_s"],
     }
 
