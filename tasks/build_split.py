@@ -10,6 +10,7 @@ from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
 from coronet_core.data.ingest import ROWS, damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
 from coronet_core.data.manifest import write_manifest
+from coronet_core.data.masks import MASK
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
@@ -24,6 +25,8 @@ from tasks.splitting.split_rules import apply_rules, notes_of, previous_splits
 from tasks.stage import StageContext
 
 MAX_NAMED = 3
+MAX_REASONS = 8
+"""Why images are passed over, on a terminal: collections have dozens of findings."""
 
 
 def run(context: StageContext) -> None:
@@ -70,15 +73,20 @@ def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
 
 
 def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
-    rejects = manifest[manifest["rejected_because"].notna()]
-    share = len(rejects) / len(manifest)
-    if share > max_rejected_fraction or len(rejects) == len(manifest):
+    """Raise DataError for too many images that cannot be read. Masks are none of them: they were never X-rays."""
+    reasons = manifest["rejected_because"].fillna("")
+    are_masks = reasons.str.startswith(MASK)
+    if are_masks.all():
+        raise DataError(f"all {len(manifest)} images are masks: areas of one grey each. Correct data.sources.")
+    rejects, n_images = manifest[(reasons != "") & ~are_masks], int((~are_masks).sum())
+    share = len(rejects) / n_images
+    if share > max_rejected_fraction or len(rejects) == n_images:
         named = "; ".join(f"{row.image_id}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
         more = f"; and {len(rejects) - MAX_NAMED} more" if len(rejects) > MAX_NAMED else ""
         enough = math.ceil(share * 1000) / 1000
         accept = f", or accept them with data.max_rejected_fraction = {enough} or more" if share < 1 else ""
         raise DataError(
-            f"{len(rejects)} of {len(manifest)} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
+            f"{len(rejects)} of {n_images} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
             f"they are: repair or remove them{accept}."
         )
 
@@ -92,6 +100,11 @@ def tell(report: dict[str, Any]) -> None:
     if "leaks" in report:
         by_class = ", ".join(f"{n} with {label} images in both" for label, n in report["leaks"]["by_class"].items())
         say(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
+    others = list(report["passed_over"].items())
+    for reason, n in others[:MAX_REASONS]:
+        say(f"passed over: {n} {reason}")
+    if rest := others[MAX_REASONS:]:
+        say(f"passed over: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
     for reason, n in report["rejected"].items():
         say(f"left out: {n} {reason}")
     for warning in report["warnings"]:

@@ -25,6 +25,8 @@ from tasks.params.data import (
 from tasks.progress import say
 from tasks.pseudonyms import DEFAULT_KEY, KEY_VARIABLE, pseudonym_key
 
+MAX_NAMED = 3
+
 
 def ids_of(data: DataParams) -> Ids:
     """Return how images and patients are called in what is written; says so if the key of the hashes is no secret."""
@@ -46,10 +48,11 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
     for source in data.sources:
         listing = _listing(source, data, seed)
         if not labels_only and all(record.version == "missing" for record in listing.records):
+            others = "".join(f"; passed over: {n} {reason}" for reason, n in listing.passed_over.most_common(MAX_NAMED))
             raise DataError(
                 f"source {source.kind}: none of its {len(listing.records)} images is under "
-                f"{Path(data.root)}. Put them there (docs/data.md says how), or build from the labels alone with "
-                "`coronet data build --labels-only`."
+                f"{Path(data.root)}{others}. Put them there (docs/data.md says how), or build from the labels alone "
+                "with `coronet data build --labels-only`."
             )
         records += listing.records
         passed_over += Counter({f"{source.kind}: {reason}": n for reason, n in listing.passed_over.items()})

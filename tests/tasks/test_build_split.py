@@ -333,3 +333,40 @@ def test_real_public_sets_share_images_and_give_their_labels_away(build: Callabl
     assert report["patients_in_two_splits"] == 0
     assert report["shortcuts"]["source"]["pneumonia"] > 0.95
     assert any(text.startswith("By its source alone, non-COVID Pneumonia") for text in report["warnings"])
+
+
+def test_what_is_passed_over_is_told_on_the_terminal_and_in_the_report(
+    build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (RAW / "healthy/masks").mkdir()
+    shutil.copy(RAW / "healthy/P001healthy_0.png", RAW / "healthy/masks")
+    (RAW / "healthy/._P001healthy_0.png").write_bytes(b"\x00\x05\x16\x07")
+    (RAW / "notes.txt").write_text("who is who")
+    report = build()
+    assert report["passed_over"] == {
+        "image_folder: hidden or companion file": 1,
+        "image_folder: not an image": 1,
+        "image_folder: mask beside images": 1,
+    }
+    assert "passed over: 1 image_folder: mask beside images\n" in capsys.readouterr().out
+
+
+def test_a_mask_among_images_is_left_out_and_does_not_stop_the_build(
+    build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[20:60, 30:50] = 255
+    Image.fromarray(mask).save(RAW / "healthy/P099healthy_0.png")
+    report = build(max_rejected_fraction=0.0)
+    assert report["rejected"] == {"mask": 1}
+    assert "left out: 1 mask\n" in capsys.readouterr().out
+    assert len(read_manifest(MANIFEST)) == 24
+
+
+def test_a_folder_of_masks_alone_is_an_error(build: Callable[..., Any]) -> None:
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[20:60, 30:50] = 255
+    for path in RAW.rglob("*.png"):
+        Image.fromarray(mask).save(path)
+    with pytest.raises(DataError, match="all 24 images are masks"):
+        build()
