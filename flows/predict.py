@@ -90,6 +90,7 @@ def _folder_of_parts(order: PredictionOrder, form: Format, *, are_few: bool) -> 
             yield Path(temporary) / "predictions"
     else:
         kept = STATE / "predictions" / digest(order.paths, order.out)[:16]
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows name files, and files may name patients
         yield kept
         discard(kept)
 

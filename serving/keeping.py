@@ -23,7 +23,7 @@ class Keeper:
         self._folder = folder
 
     def keep(self, upload: Upload) -> None:
-        """Write the file, unless it is there."""
+        """Write the file, for its owner alone, unless it is there."""
         path = self._folder / f"{upload.sha256}.{kind_of(upload.content[:BEGINNING_BYTES]) or UNKNOWN}"
         if not path.exists():
-            write_whole(path, lambda partial: partial.write_bytes(upload.content))
+            write_whole(path, lambda partial: partial.write_bytes(upload.content), is_private=True)

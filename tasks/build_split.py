@@ -20,7 +20,7 @@ from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
 from tasks.reporting.paper import PAPER
 from tasks.resume import finish, restore_former, resume_folder
-from tasks.splitting.sources import ids_of, list_images
+from tasks.splitting.sources import ids_of, key_warnings, list_images
 from tasks.splitting.split_rules import apply_rules, notes_of, previous_splits
 from tasks.stage import StageContext
 
@@ -59,6 +59,7 @@ def run(context: StageContext) -> None:
     write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
     write_manifest(manifest, split / MANIFEST.name, notes)
     report = audit(manifest, found, listing.passed_over, Shards.in_folder(split / IMAGES.name), seed)
+    report["warnings"] += key_warnings(data)
     write_json(SPLIT_REPORT, report)
     finish(resume, split, SPLIT)
     tell(report)
@@ -66,10 +67,11 @@ def run(context: StageContext) -> None:
 
 
 def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
-    """Write which image of its source each image_id is, for the person who has to repair it."""
+    """Write which image of its source each image_id is, for the person who has to repair it, and for nobody else."""
     reasons = [None if pd.isna(reason) else reason for reason in manifest["rejected_because"]]
     columns = (manifest["image_id"], manifest["source"], [record.name for record in records], reasons)
-    write_rows(IMAGE_NAMES, [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)])
+    rows = [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)]
+    write_rows(IMAGE_NAMES, rows, is_private=True)
 
 
 def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
