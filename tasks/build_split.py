@@ -25,6 +25,8 @@ from tasks.splitting.split_rules import apply_rules, notes_of, previous_splits
 from tasks.stage import StageContext
 
 MAX_NAMED = 3
+NO_X_RAY = (MASK, "not an image (a DICOM without pixels")
+"""How the reasons begin of sound files that lie among X-rays: nobody can repair them."""
 MAX_REASONS = 8
 """Why images are passed over, on a terminal: collections have dozens of findings."""
 
@@ -75,12 +77,14 @@ def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
 
 
 def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
-    """Raise DataError for too many images that cannot be read. Masks are none of them: they were never X-rays."""
+    """Raise DataError for too many images that cannot be read. What was never an X-ray is none of them."""
     reasons = manifest["rejected_because"].fillna("")
-    are_masks = reasons.str.startswith(MASK)
-    if are_masks.all():
-        raise DataError(f"all {len(manifest)} images are masks: areas of one grey each. Correct data.sources.")
-    rejects, n_images = manifest[(reasons != "") & ~are_masks], int((~are_masks).sum())
+    are_others = reasons.str.startswith(NO_X_RAY)
+    if are_others.all():
+        raise DataError(
+            f"none of {len(manifest)} images is an X-ray (the first: {reasons.iloc[0]}). Correct data.sources."
+        )
+    rejects, n_images = manifest[(reasons != "") & ~are_others], int((~are_others).sum())
     share = len(rejects) / n_images
     if share > max_rejected_fraction or len(rejects) == n_images:
         named = "; ".join(f"{row.image_id}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())

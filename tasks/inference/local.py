@@ -1,6 +1,7 @@
 """Files on this machine."""
 
 import glob
+import itertools
 import os
 import stat
 from collections import Counter
@@ -25,13 +26,18 @@ def find_local(path: str) -> tuple[list[ImageFile], Counter[str]]:
     found: list[ImageFile] = []
     passed_over: Counter[str] = Counter()
     for name in map(Path, named):
-        if is_pattern and is_companion(name.name):
+        if is_pattern and is_companion("/".join(name.parts[_fixed_parts(path) :])):
             passed_over[COMPANION] += 1
             continue
         images, others = _in_folder(name) if name.is_dir() else ([name], Counter())
         passed_over += others
         found += [ImageFile(file.as_posix(), file_version(file), _size(file)) for file in images]
     return found, passed_over
+
+
+def _fixed_parts(pattern: str) -> int:
+    """Return how many parts of the paths that match are in the pattern as they are."""
+    return len(list(itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)))
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], Counter[str]]:

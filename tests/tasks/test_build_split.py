@@ -33,6 +33,7 @@ from tests.tasks.damage import DAMAGES, spoil
 
 pytestmark = pytest.mark.usefixtures("mlflow_store")
 RAW = Path("data/raw/xray")
+FOLDERS = ImageFolderSource(kind="image_folder", folder="xray", labels_csv=None, patient_id_pattern=None)
 
 
 def add_patients(numbers: range, suffix: str = ".png") -> None:
@@ -369,7 +370,7 @@ def test_a_folder_of_masks_alone_is_an_error(build: Callable[..., Any]) -> None:
     mask[20:60, 30:50] = 255
     for path in RAW.rglob("*.png"):
         Image.fromarray(mask).save(path)
-    with pytest.raises(DataError, match="all 24 images are masks"):
+    with pytest.raises(DataError, match=r"none of 24 images is an X-ray \(the first: mask \(2 grey levels\)\)"):
         build()
 
 
@@ -421,3 +422,11 @@ def test_a_split_that_was_made_with_the_default_key_goes_on_when_none_is_require
         build(require_secret_key=True)
     build(require_secret_key=False)
     assert splits_of_patients() == before
+
+
+def test_a_dicom_report_among_images_does_not_stop_the_build(build: Callable[..., Any]) -> None:
+    report = dicom(np.zeros((8, 8), dtype=np.uint8))
+    del report.PixelData
+    (RAW / "healthy/1.2.826.0.1.3680043.8.498.562421193083730_").write_bytes(saved(report))
+    assert build(max_rejected_fraction=0.0, sources=[FOLDERS])["rejected"] == {"not an image": 1}
+    assert len(read_manifest(MANIFEST)) == 24

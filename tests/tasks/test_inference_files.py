@@ -129,7 +129,12 @@ def test_folders_for_predictions_go_by_the_same_rules_as_sources(folder: Path) -
 
 
 def test_a_pattern_does_not_name_files_of_systems(folder: Path) -> None:
-    (folder / "scans/Thumbs.db").write_bytes(b"x")
-    files, passed_over = find_files(["scans/*.db", "scans/*.png"])
+    hidden = folder / "scans/@eaDir/b.png/SYNOPHOTO_THUMB_M.png"
+    hidden.parent.mkdir(parents=True)
+    for path in (hidden, folder / "scans/Thumbs.db"):
+        path.write_bytes(b"x")
+    files, passed_over = find_files(["scans/*.db", "scans/**/*_M.png", "scans/*.png"])
     assert [file.path for file in files] == ["scans/b.png"]
-    assert passed_over == {"hidden or companion file": 1}
+    assert passed_over == {"hidden or companion file": 2}
+    named, _ = find_files(["scans/@eaDir/b.png/*.png"])  # whoever names the folder wants it
+    assert len(named) == 1
