@@ -46,9 +46,15 @@ clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brin
 	rm -rf data/split data/residuals models reports dvc_plots .coronet
 
 # uv installs in seconds what pip, which tries versions backwards, takes minutes for. Where uv does not run, pip does it.
+# The scripts of an environment name the folder that it was made in: in one that was moved or copied it is made anew.
+ELSEWHERE := $(shell test -L .venv || test ! -e $(BIN)/coronet || head -n 3 $(BIN)/coronet | grep -qF '$(CURDIR)/$(BIN)/' || echo yes)
+ifdef ELSEWHERE
+.PHONY: $(INSTALLED)
+endif
+
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("CoroNet needs Python 3.11 or newer; set PYTHON=..." if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(if $(ELSEWHERE),--clear) .venv
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION) && \
 	$(BIN)/uv pip install --quiet --python .venv --compile-bytecode --constraint constraints.txt --editable '.[dev]' || \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'

@@ -16,10 +16,15 @@ CANNOT_FLUSH: Final = (errno.EINVAL, errno.ENOTSUP)
 """What file systems answer that have no flush of files or of folders."""
 
 
-def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
+ONLY_MINE: Final = 0o600
+"""Mode of files that nobody but their owner may read."""
+
+
+def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True, is_private: bool = False) -> None:
     """Let `write` fill a file beside `path`, then put it in place in one step.
 
-    `durable=False` leaves out the flush, for many small files that are checked before they are used.
+    `durable=False` leaves out the flush, for many small files that are checked before they are used. A file that
+    `is_private` is for its owner alone from its first byte on, whoever might read the one that it replaces.
 
     Raises OSError with ENOSPC when `write` fails and the disk is full, whatever it raises: torch and NumPy report
     positions and counts.
@@ -27,6 +32,9 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
+        if is_private:
+            partial.unlink(missing_ok=True)  # what a killed process has left may be for everybody
+            partial.touch(ONLY_MINE)
         write(partial)
         if durable:
             put_in_place(partial, path)

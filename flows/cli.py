@@ -11,6 +11,7 @@ from flows.export_cli import export
 from flows.models_cli import VersionName, models_app
 from flows.preconditions import (
     require_git,
+    require_own_code,
     require_prefect_server,
     require_project,
     require_ray,
@@ -82,7 +83,7 @@ def up(
 
         start(prefect_port, mlflow_port, worker_port)
 
-    run_command(work, require_project)
+    run_command(work, require_project, require_own_code)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from tasks.external_text import printable
 from tasks.inference.batch import inference_device
 from tasks.inference.networks import Networks
 from tasks.inference.source import load_model
-from tasks.inference.storage import find_files
+from tasks.inference.storage import find_files, told
 from tasks.params.explain import MethodName
 
 
@@ -23,7 +23,7 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
 
     Raises CoroNetError when it cannot be done.
     """
-    files, _ = find_files(paths)
+    files, passed_over = find_files(paths)
     model = load_model(source)
     settings = MapSettings.of(params_file, source, model.image_size_px)
     use_cpu_threads(share=1)
@@ -34,5 +34,7 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
     print(f"{len(files)} files: {len(files) - errors.total()} maps by {method}")
     for reason, n in errors.items():
         print(f"without a map: {n} {printable(reason)}")
+    if passed_over:
+        print(f"passed over: {told(passed_over)}")
     print(f"Maps: {out.resolve()}")
     return code_of(errors.total(), len(files))

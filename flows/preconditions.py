@@ -50,6 +50,19 @@ def require_project(params_file: Path | None = None) -> None:
     require_params(params_file)
 
 
+def require_own_code() -> None:
+    """Require that this program is the current folder's own, if that has one: workers run flows where theirs lies.
+
+    The environment of a folder that was moved or copied still names the former one.
+    """
+    loaded, own = Path(__file__), Path("flows", Path(__file__).name)
+    if own.is_file() and not own.samefile(loaded):
+        raise CoroNetError(
+            f"{Path.cwd()}: this `coronet` belongs to {loaded.parent.parent}, and its worker would run flows there. "
+            "Type `make .venv/.installed` here, then `.venv/bin/coronet up`."
+        )
+
+
 def require_params(params_file: Path | None) -> None:
     """Require sound parameters: `params_file`'s or the live ones."""
     from tasks.params.file import PARAMS_FILE, read_params

@@ -19,7 +19,7 @@ from tasks.inference.batch import Batch, predict_here
 from tasks.inference.dataset import read_parts, read_summary
 from tasks.inference.formats import format_of, print_rows, write_file
 from tasks.inference.options import Format
-from tasks.inference.storage import find_files
+from tasks.inference.storage import find_files, told
 from tasks.inference.terminal import print_predictions
 from tasks.paths import STATE
 from tasks.resume import discard
@@ -90,6 +90,7 @@ def _folder_of_parts(order: PredictionOrder, form: Format, *, are_few: bool) -> 
             yield Path(temporary) / "predictions"
     else:
         kept = STATE / "predictions" / digest(order.paths, order.out)[:16]
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows name files, and files may name patients
         yield kept
         discard(kept)
 
@@ -128,6 +129,8 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
         f"{summary['out_of_distribution']} unlike the validation images"
     )
     lines = [counts, *(f"without an answer: {n} {printable(reason)}" for reason, n in errors.items())]
+    if summary["passed_over"]:
+        lines.append(f"passed over: {told(summary['passed_over'])}")
     if place is not None:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)

@@ -19,7 +19,7 @@ from flows.project import prepare
 from flows.servers.commands import Server, mlflow_server, prefect_server, worker
 from flows.servers.processes import SERVER_LOGS, child_server, is_healthy
 from flows.worker import POOL
-from tasks.tracking.delivery import shown_tracking_uri
+from tasks.tracking.delivery import repair_own_store, shown_tracking_uri
 
 POLL_S: Final = 1.0
 LAST_WORDS_S: Final = 20.0
@@ -51,6 +51,7 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
             stack.enter_context(temporary_settings({PREFECT_API_URL: f"{prefect.page}/api"}))
             os.environ["PREFECT_API_URL"] = f"{prefect.page}/api"
         if "MLFLOW_TRACKING_URI" not in os.environ:
+            repair_own_store()
             mlflow = mlflow_server(mlflow_port)
             start("mlflow", mlflow)
             os.environ["MLFLOW_TRACKING_URI"] = mlflow.page

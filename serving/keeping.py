@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from coronet_core.data.dicom import is_dicom
+from coronet_core.data.image_files import BEGINNING_BYTES, kind_of
 from coronet_core.errors import DataError
 from coronet_core.whole_files import write_whole
 from serving.uploads import Upload
 
-KINDS: Final = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"II*\x00", "tif"), (b"MM\x00*", "tif"), (b"BM", "bmp"))
+UNKNOWN: Final = "img"
 
 
 class Keeper:
@@ -23,13 +23,7 @@ class Keeper:
         self._folder = folder
 
     def keep(self, upload: Upload) -> None:
-        """Write the file, unless it is there."""
-        path = self._folder / f"{upload.sha256}.{_suffix(upload.content)}"
+        """Write the file, for its owner alone, unless it is there."""
+        path = self._folder / f"{upload.sha256}.{kind_of(upload.content[:BEGINNING_BYTES]) or UNKNOWN}"
         if not path.exists():
-            write_whole(path, lambda partial: partial.write_bytes(upload.content))
-
-
-def _suffix(content: bytes) -> str:
-    if is_dicom(content):
-        return "dcm"
-    return next((suffix for magic, suffix in KINDS if content.startswith(magic)), "img")
+            write_whole(path, lambda partial: partial.write_bytes(upload.content), is_private=True)

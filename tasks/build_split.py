@@ -10,6 +10,7 @@ from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
 from coronet_core.data.ingest import ROWS, damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
 from coronet_core.data.manifest import write_manifest
+from coronet_core.data.masks import MASK
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
@@ -19,11 +20,15 @@ from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.progress import Progress, say
 from tasks.reporting.paper import PAPER
 from tasks.resume import finish, restore_former, resume_folder
-from tasks.splitting.sources import ids_of, list_images
+from tasks.splitting.sources import ids_of, key_warnings, list_images
 from tasks.splitting.split_rules import apply_rules, notes_of, previous_splits
 from tasks.stage import StageContext
 
 MAX_NAMED = 3
+NO_X_RAY = (MASK, "not an image (a DICOM without pixels")
+"""How the reasons begin of sound files that lie among X-rays: nobody can repair them."""
+MAX_REASONS = 8
+"""Why images are passed over, on a terminal: collections have dozens of findings."""
 
 
 def run(context: StageContext) -> None:
@@ -56,6 +61,7 @@ def run(context: StageContext) -> None:
     write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
     write_manifest(manifest, split / MANIFEST.name, notes)
     report = audit(manifest, found, listing.passed_over, Shards.in_folder(split / IMAGES.name), seed)
+    report["warnings"] += key_warnings(data)
     write_json(SPLIT_REPORT, report)
     finish(resume, split, SPLIT)
     tell(report)
@@ -63,22 +69,30 @@ def run(context: StageContext) -> None:
 
 
 def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
-    """Write which image of its source each image_id is, for the person who has to repair it."""
+    """Write which image of its source each image_id is, for the person who has to repair it, and for nobody else."""
     reasons = [None if pd.isna(reason) else reason for reason in manifest["rejected_because"]]
     columns = (manifest["image_id"], manifest["source"], [record.name for record in records], reasons)
-    write_rows(IMAGE_NAMES, [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)])
+    rows = [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)]
+    write_rows(IMAGE_NAMES, rows, is_private=True)
 
 
 def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
-    rejects = manifest[manifest["rejected_because"].notna()]
-    share = len(rejects) / len(manifest)
-    if share > max_rejected_fraction or len(rejects) == len(manifest):
+    """Raise DataError for too many images that cannot be read. What was never an X-ray is none of them."""
+    reasons = manifest["rejected_because"].fillna("")
+    are_others = reasons.str.startswith(NO_X_RAY)
+    if are_others.all():
+        raise DataError(
+            f"none of {len(manifest)} images is an X-ray (the first: {reasons.iloc[0]}). Correct data.sources."
+        )
+    rejects, n_images = manifest[(reasons != "") & ~are_others], int((~are_others).sum())
+    share = len(rejects) / n_images
+    if share > max_rejected_fraction or len(rejects) == n_images:
         named = "; ".join(f"{row.image_id}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
         more = f"; and {len(rejects) - MAX_NAMED} more" if len(rejects) > MAX_NAMED else ""
         enough = math.ceil(share * 1000) / 1000
         accept = f", or accept them with data.max_rejected_fraction = {enough} or more" if share < 1 else ""
         raise DataError(
-            f"{len(rejects)} of {len(manifest)} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
+            f"{len(rejects)} of {n_images} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
             f"they are: repair or remove them{accept}."
         )
 
@@ -92,6 +106,11 @@ def tell(report: dict[str, Any]) -> None:
     if "leaks" in report:
         by_class = ", ".join(f"{n} with {label} images in both" for label, n in report["leaks"]["by_class"].items())
         say(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
+    others = list(report["passed_over"].items())
+    for reason, n in others[:MAX_REASONS]:
+        say(f"passed over: {n} {reason}")
+    if rest := others[MAX_REASONS:]:
+        say(f"passed over: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
     for reason, n in report["rejected"].items():
         say(f"left out: {n} {reason}")
     for warning in report["warnings"]:

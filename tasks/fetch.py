@@ -13,8 +13,8 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from coronet_core.data.file_names import relative_path
+from coronet_core.data.image_files import has_image_suffix, is_companion
 from coronet_core.data.sources.covidx_lists import read_list
-from coronet_core.data.sources.image_folder import IMAGE_SUFFIXES
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
 from coronet_core.whole_files import put_in_place
@@ -77,7 +77,9 @@ def _place(member: PurePosixPath) -> PurePosixPath | None:
         relative_path(str(member), "member")
     except DataError:
         return None
-    if member.suffix.lower() in IMAGE_SUFFIXES and len(member.parts) > 1:
+    if is_companion(str(member)):
+        return None
+    if has_image_suffix(str(member)) and len(member.parts) > 1:
         return PurePosixPath(*member.parts[-2:])
     return PurePosixPath(member.name) if member.suffix in {".csv", ".txt"} else None
 

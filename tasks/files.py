@@ -32,15 +32,18 @@ def nulls_for_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_rows(path: Path, rows: Iterable[Sequence[str | None]]) -> None:
-    """Write `rows` of text as CSV, whole: a table for a person, of which a spreadsheet computes no cell."""
+def write_rows(path: Path, rows: Iterable[Sequence[str | None]], *, is_private: bool = False) -> None:
+    """Write `rows` of text as CSV, whole: a table for a person, of which a spreadsheet computes no cell.
+
+    A table that `is_private` is for its owner alone.
+    """
 
     def write(partial: Path) -> None:
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([None if cell is None else spreadsheet_cell(cell) for cell in row] for row in rows)
 
-    write_whole(path, write)
+    write_whole(path, write, is_private=is_private)
 
 
 def publish_folder(finished: Path, target: Path, aside: Path) -> None:

@@ -8,6 +8,11 @@ from typing import Final
 KEY_VARIABLE: Final = "CORONET_PSEUDONYM_KEY"
 DEFAULT_KEY: Final = "coronet"
 """No secret: who can guess what was hashed can recompute the hash."""
+KEY_FILE: Final = "~/.coronet_key"
+NEW_KEY: Final = f"(umask 077; python -c 'import secrets; print(secrets.token_hex(32))' > {KEY_FILE})"
+"""What to type to make a key; the file is for its owner alone."""
+SET_KEY: Final = f'export {KEY_VARIABLE}="$(cat {KEY_FILE})"'
+"""What to type to use it."""
 
 
 def pseudonym_key() -> str:

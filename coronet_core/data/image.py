@@ -10,6 +10,7 @@ from PIL import Image
 
 from coronet_core.data.aspect import to_square
 from coronet_core.data.dicom import is_dicom, read_dicom
+from coronet_core.data.masks import mask_reason
 from coronet_core.data.options import Aspect
 from coronet_core.data.radiograph import Radiograph
 from coronet_core.data.raster import read_raster
@@ -35,11 +36,13 @@ class DecodedImage:
 def decode(content: bytes, image_size_px: int, aspect: Aspect) -> DecodedImage:
     """Decode an encoded image and bring it to `image_size_px` squared, grey, uint8.
 
-    Raises DataError with the reason when it cannot be read or shows nothing.
+    Raises DataError with the reason when it cannot be read, is a mask, or shows nothing.
     """
     if not content:
         raise DataError("empty file")
     radiograph = read_dicom(content) if is_dicom(content) else read_raster(content, image_size_px)
+    if (reason := mask_reason(radiograph.grey)) is not None:
+        raise DataError(reason)
     if np.asarray(radiograph.grey.resize(PROBE, Image.Resampling.BOX)).std() < MIN_CONTRAST:
         raise DataError("zero variance (one grey all over)")
     square = to_square(radiograph.grey, image_size_px, aspect)

@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 
+from coronet_core.errors import CoroNetError
 from flows.servers.commands import mlflow_server, prefect_server
+from tasks.tracking.delivery import repair_own_store
 
 SERVERS = {"prefect": (prefect_server, 4200), "mlflow": (mlflow_server, 5000)}
 
@@ -16,6 +18,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="Default: 4200 for Prefect, 5000 for MLflow.")
     options = parser.parse_args()
     make, default_port = SERVERS[options.name]
+    if options.name == "mlflow":
+        try:
+            repair_own_store()
+        except CoroNetError as error:
+            parser.exit(1, f"error: {error}\n")
     server = make(options.port or default_port)
     print(f"{server.title}: {server.page} (Ctrl-C ends it)", flush=True)
     os.execve(sys.executable, [sys.executable, "-m", *server.command], server.environment)  # noqa: S606  # a fixed command

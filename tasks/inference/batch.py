@@ -1,5 +1,6 @@
 """Predictions of many files: what is to be done, shard by shard, and how a finished shard is kept."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,8 @@ class Batch:
     """Files in shards, the model that answers, and where the answers go."""
 
     shards: list[list[ImageFile]]
-    passed_over: int
-    """Files in folders that are no images."""
+    passed_over: Counter[str]
+    """Number of files that are not predicted, by reason."""
     model: TrainedModel
     dataset: PredictionDataset
 
@@ -39,7 +40,7 @@ class Batch:
         """Find the files that `paths` name, load the model and open the folder `out`. Raises CoroNetError."""
         files, passed_over = find_files(paths)
         loaded, shards = load_model(model), shards_of(files, shard_files)
-        dataset = PredictionDataset(out, shards, loaded.digest)
+        dataset = PredictionDataset(out, shards, loaded.digest, passed_over)
         return cls(shards=shards, passed_over=passed_over, model=loaded, dataset=dataset)
 
     @property

@@ -8,9 +8,10 @@ comes last: as long as it is missing, so are parts.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
@@ -37,15 +38,23 @@ ANSWERING: Final = "tasks.inference.predictor"
 class PredictionDataset:
     """The parts of one prediction: those that are there, and those still to be made."""
 
-    def __init__(self, folder: Path, shards: Sequence[Sequence[ImageFile]], model_digest: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shards: Sequence[Sequence[ImageFile]],
+        model_digest: str,
+        passed_over: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Open or make `folder` for the `shards` of files. Parts of other files, models or code are deleted.
 
-        Damaged parts are set aside until all are there.
+        Damaged parts are set aside until all are there. `passed_over` is for the summary: how many other files there
+        were, by reason.
 
         Raises DataError if `folder` is something else than predictions.
         """
         self.folder = folder
         self.model_digest = model_digest
+        self._passed_over = passed_over
         work = digest(model_digest, code_digest(files_needed_by(ANSWERING)))
         self._names = [f"part-{i:05d}-{digest(work, list(files))[:DIGITS]}" for i, files in enumerate(shards)]
         self._parts: dict[int, Path] = {}
@@ -94,7 +103,11 @@ class PredictionDataset:
             )
             errors += Counter(rows["error"].dropna())
         names = ("files", "answered", "abstained", "out_of_distribution")
-        summary = {name: counts[name] for name in names} | {"errors": dict(errors), "model": self.model_digest}
+        summary = {name: counts[name] for name in names} | {
+            "errors": dict(errors),
+            "passed_over": dict(self._passed_over),
+            "model": self.model_digest,
+        }
         write_json(self.folder / SUMMARY, summary)
         for damaged in self.folder.glob(DAMAGED.format("*")):
             damaged.unlink()

@@ -8,9 +8,9 @@ import functools
 import ipaddress
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 import boto3
@@ -25,8 +25,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as S3ConnectionError
 
-from coronet_core.data.dicom import is_dicom
-from coronet_core.data.sources.image_folder import BEGINNING_BYTES, IMAGE_SUFFIXES
+from coronet_core.data.image_files import BEGINNING_BYTES, find_images
 from coronet_core.errors import DataError, TransientError
 from tasks.inference.files import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile, within_limit
 
@@ -46,23 +45,25 @@ TOO_MANY_REQUESTS: Final = 429
 SERVER_ERRORS: Final = 500
 
 
-def find_objects(url: str) -> tuple[list[ImageFile], int]:
-    """Return the objects that `url` names, and how many of them are passed over as no images.
+def find_objects(url: str) -> tuple[list[ImageFile], Counter[str]]:
+    """Return the objects that `url` names, and how many others are passed over, by reason.
 
-    `s3://bucket/key` is an object, whatever it holds; `s3://bucket/prefix/` all images below. Raises DataError for a
-    URL that names nothing or is refused, TransientError when the server does not answer.
+    `s3://bucket/key` is an object, whatever it holds; `s3://bucket/prefix/` all images below: of an object whose key
+    does not tell whether it is one, the first bytes are asked for. Raises DataError for a URL that names nothing or is
+    refused, TransientError when the server does not answer.
     """
     bucket, key = _bucket_and_key(url)
     with _told(url):
         if key and not key.endswith("/"):
             head = _client().head_object(Bucket=bucket, Key=key)
-            return [ImageFile(url, head["ETag"], head["ContentLength"])], 0
-        objects = list(_objects_below(bucket, key))
-        images = [one for one in objects if _looks_like_an_image(bucket, one["Key"])]
+            return [ImageFile(url, head["ETag"], head["ContentLength"])], Counter()
+        objects = {one["Key"].removeprefix(key): one for one in _objects_below(bucket, key)}
+        found = find_images(objects, lambda name: _beginning(bucket, objects[name]))
     if not objects:
         raise DataError(f"{url}: nothing there. Correct the URL; that of a single object has no slash at its end.")
+    images = [objects[name] for name in found.names]
     files = [ImageFile(f"{SCHEME}{bucket}/{one['Key']}", one["ETag"], one["Size"]) for one in images]
-    return files, len(objects) - len(images)
+    return files, found.passed_over
 
 
 def read_object(file: ImageFile) -> FileContent:
@@ -120,12 +121,13 @@ def _objects_below(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
         yield from (one for one in page.get("Contents", []) if not one["Key"].endswith("/"))
 
 
-def _looks_like_an_image(bucket: str, key: str) -> bool:
-    suffix = PurePosixPath(key).suffix
-    if suffix:
-        return suffix.lower() in IMAGE_SUFFIXES
-    with _client().get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{BEGINNING_BYTES - 1}")["Body"] as body:
-        return is_dicom(body.read(BEGINNING_BYTES))
+def _beginning(bucket: str, listed: dict[str, Any]) -> bytes:
+    if listed["Size"] == 0:  # has no range of bytes
+        return b""
+    part = f"bytes=0-{BEGINNING_BYTES - 1}"
+    with _client().get_object(Bucket=bucket, Key=listed["Key"], Range=part)["Body"] as body:
+        content: bytes = body.read(BEGINNING_BYTES)
+        return content
 
 
 @contextmanager

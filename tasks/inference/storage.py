@@ -1,7 +1,8 @@
 """Files of any storage: what paths name, and their bytes."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -15,23 +16,28 @@ READERS: Final = 8
 """Files that are read at once: storage in a network answers each after a while."""
 
 
-def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], int]:
-    """Return the files that `paths` name, each once, and how many files in folders are passed over as no images.
+def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], Counter[str]]:
+    """Return the files that `paths` name, each once, and how many others are passed over, by reason.
 
     A path is a file, a folder or a pattern on this machine (`tasks.inference.local`), or an `s3://` URL
     (`tasks.inference.s3`). Raises DataError for one that names nothing, and for any other URL.
     """
     found: dict[str, ImageFile] = {}
-    passed_over = 0
+    passed_over: Counter[str] = Counter()
     for path in paths:
         files, others = _find(path)
         found |= {file.path: file for file in files}
         passed_over += others
     if not found:
         raise DataError(
-            f"{', '.join(paths)}: no images there ({passed_over} other files). Name files or other folders."
+            f"{', '.join(paths)}: no images there ({told(passed_over) or 'nothing'}). Name files or other folders."
         )
     return list(found.values()), passed_over
+
+
+def told(passed_over: Mapping[str, int]) -> str:
+    """Return what is passed over, as words for a sentence; nothing for nothing."""
+    return ", ".join(f"{n} {reason}" for reason, n in passed_over.items())
 
 
 def read_files(files: Sequence[ImageFile]) -> list[FileContent]:
@@ -49,7 +55,7 @@ def read(file: ImageFile) -> FileContent:
     return read_local(file)
 
 
-def _find(path: str) -> tuple[list[ImageFile], int]:
+def _find(path: str) -> tuple[list[ImageFile], Counter[str]]:
     if path.startswith(S3):
         from tasks.inference.s3 import find_objects  # late: boto3 takes a while
 

@@ -181,6 +181,8 @@ class DataParams:
     """Of images that show the same, one stays, or all of them: on one side of the split in any case."""
     ids: Literal["hashed", "as_given"]
     """How patients and images are called in what is written."""
+    require_secret_key: bool = False
+    """Refuse to hash ids of real patients with the key that everybody knows. False where a file does not say."""
     split: SplitParams
     max_rejected_fraction: Annotated[float, number(0, 1)]
     """More unreadable images than this stop the stage."""

@@ -18,7 +18,7 @@ from tasks.build_split import tell
 from tasks.files import write_json
 from tasks.params.data import PhantomSource
 from tasks.params.schema import Params
-from tasks.splitting.sources import ids_of, list_images
+from tasks.splitting.sources import ids_of, key_warnings, list_images
 from tasks.splitting.split_rules import apply_rules
 
 
@@ -27,12 +27,13 @@ def build(params: Params, folder: Path) -> Counts:
     data = params.data
     if any(isinstance(source, PhantomSource) for source in data.sources):
         raise ParamsError("data.sources: the phantom has no label files. Run `coronet run`, which draws its images.")
-    listing = list_images(data, params.seed, labels_only=True)
-    manifest = known_rows(listing.records, ids_of(data))
+    ids, listing = ids_of(data), list_images(data, params.seed, labels_only=True)
+    manifest = known_rows(listing.records, ids)
     names = pd.Series([f"{record.source}/{record.name}" for record in listing.records], index=manifest.index)
     manifest["sha256"] = names.map(lambda name: hashlib.sha256(name.encode()).hexdigest())  # stands for the bytes
     found = apply_rules(manifest, data, params.seed)
     report = audit(manifest, found, listing.passed_over, None, params.seed)
+    report["warnings"] += key_warnings(data)
     manifest["sha256"] = None
     write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial))
     write_json(folder / "split.json", report)

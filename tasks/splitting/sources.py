@@ -10,7 +10,7 @@ from coronet_core.data.ids import Ids
 from coronet_core.data.published import read_ids, require_parts, with_test_patients
 from coronet_core.data.record import Listing, Record
 from coronet_core.data.sources import covid_chestxray, covidx_lists, image_folder, phantom, rsna
-from coronet_core.errors import DataError
+from coronet_core.errors import DataError, ParamsError
 from tasks.params.data import (
     CovidChestXraySource,
     CovidxListsSource,
@@ -22,17 +22,38 @@ from tasks.params.data import (
     SplitByPublishedList,
     SplitByTestPatients,
 )
-from tasks.progress import say
-from tasks.pseudonyms import DEFAULT_KEY, KEY_VARIABLE, pseudonym_key
+from tasks.pseudonyms import DEFAULT_KEY, KEY_VARIABLE, NEW_KEY, SET_KEY, pseudonym_key
+
+MAX_NAMED = 3
 
 
 def ids_of(data: DataParams) -> Ids:
-    """Return how images and patients are called in what is written; says so if the key of the hashes is no secret."""
-    key = pseudonym_key()
-    are_real = not all(isinstance(source, PhantomSource) for source in data.sources)
-    if data.ids == "hashed" and key == DEFAULT_KEY and are_real:
-        say(f"{KEY_VARIABLE} is not set: who can guess a patient's id can recompute its hash")
-    return Ids(key, as_given=data.ids == "as_given")
+    """Return how images and patients are called in what is written.
+
+    Raises ParamsError if the key of the hashes is no secret, and `data.require_secret_key` wants one.
+    """
+    if data.require_secret_key and _is_guessable(data):
+        raise ParamsError(
+            f"{KEY_VARIABLE} is not set, and data.require_secret_key is true: whoever can guess a patient's id could "
+            f"recompute its hash. Make a key once with `{NEW_KEY}`, and type `{SET_KEY}` in each shell before "
+            "`coronet`. For public data, or to go on with a split that was made without a key, set "
+            "data.require_secret_key: false in params.yaml."
+        )
+    return Ids(pseudonym_key(), as_given=data.ids == "as_given")
+
+
+def key_warnings(data: DataParams) -> list[str]:
+    """Return a sentence for the report if the key of the hashes is no secret, and images are of real patients."""
+    if not _is_guessable(data):
+        return []
+    told = (
+        f"{KEY_VARIABLE} is not set: ids of patients are hashed with a key that everybody knows, so whoever can guess "
+    )
+    return [f"{told}an id can recompute its hash and find the patient. Set it before you give to others what was made."]
+
+
+def _is_guessable(data: DataParams) -> bool:
+    return pseudonym_key() == DEFAULT_KEY and not all(isinstance(source, PhantomSource) for source in data.sources)
 
 
 def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Listing:
@@ -46,10 +67,11 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
     for source in data.sources:
         listing = _listing(source, data, seed)
         if not labels_only and all(record.version == "missing" for record in listing.records):
+            others = "".join(f"; passed over: {n} {reason}" for reason, n in listing.passed_over.most_common(MAX_NAMED))
             raise DataError(
                 f"source {source.kind}: none of its {len(listing.records)} images is under "
-                f"{Path(data.root)}. Put them there (docs/data.md says how), or build from the labels alone with "
-                "`coronet data build --labels-only`."
+                f"{Path(data.root)}{others}. Put them there (docs/data.md says how), or build from the labels alone "
+                "with `coronet data build --labels-only`."
             )
         records += listing.records
         passed_over += Counter({f"{source.kind}: {reason}": n for reason, n in listing.passed_over.items()})

@@ -16,13 +16,14 @@ from filelock import FileLock, Timeout
 from coronet_core.credentials import first_words, without_credentials
 from tasks.files import digest
 from tasks.progress import say
+from tasks.tracking.places import STORE, repair_locations
 from tasks.tracking.record import Event, RunRecord, all_records
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
-DEFAULT_TRACKING_URI = f"{SQLITE}mlflow.db"
+DEFAULT_TRACKING_URI = f"{SQLITE}{STORE}"
 DEFAULT_EXPERIMENT = "coronet"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -158,13 +159,23 @@ def _send(record: RunRecord, event: Event) -> None:
 
 
 def mlflow_client() -> "MlflowClient":
-    """Return a client of where runs are tracked, which gives up soon when nobody is there."""
+    """Return a client of where runs are tracked, which gives up soon when nobody is there.
+
+    The project's own store names this folder then, wherever the project was before. Raises TransientError if it cannot.
+    """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
+    repair_own_store()
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tables it creates, traces of what is raised
     return MlflowClient(tracking_uri())
+
+
+def repair_own_store() -> None:
+    """Correct the locations in the project's own store, if runs are tracked there (`tasks.tracking.places`)."""
+    if tracking_uri() == DEFAULT_TRACKING_URI:
+        repair_locations()
 
 
 def experiment_id(client: "MlflowClient") -> str:

@@ -133,3 +133,43 @@ def test_images_that_the_csv_does_not_list_are_counted(folder: Path) -> None:
     found = image_folder.records(folder.parent, "xray", "labels.csv", None)
     assert len(found.records) == 1
     assert found.passed_over == {"image that the labels CSV does not list": 5}
+
+
+def test_dicom_files_named_by_their_uid_are_listed(folder: Path) -> None:
+    uid = "1.2.826.0.1.3680043.8.498.56242119308373017703540158726961484181"
+    for name in (uid, "series.IMA", "scan.dicm"):
+        (folder / "healthy" / name).write_bytes(bytes(128) + b"DICM")
+    found = image_folder.records(folder.parent, "xray", None, None)
+    assert {f"xray/healthy/{name}" for name in (uid, "series.IMA", "scan.dicm")} <= {r.name for r in found.records}
+    assert not found.passed_over
+
+
+def companions(folder: Path) -> list[str]:
+    names = ["healthy/._P0_healthy.png", "__MACOSX/healthy/._P0_healthy.png", "healthy/.ipynb_checkpoints/a.png"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\x00\x05\x16\x07")
+    return names
+
+
+def test_companions_of_macos_and_notebooks_are_passed_over(folder: Path) -> None:
+    companions(folder)
+    found = image_folder.records(folder.parent, "xray", None, None)
+    assert (len(found.records), found.passed_over) == (6, {"hidden or companion file": 3})
+
+
+def test_masks_beside_the_images_of_a_class_are_passed_over(folder: Path) -> None:
+    for label in CLASSES:
+        for inner in ("images", "masks"):
+            (folder / label / inner).mkdir()
+            Image.new("L", (8, 8)).save(folder / label / inner / "1.png")
+    found = image_folder.records(folder.parent, "xray", None, None)
+    assert (len(found.records), found.passed_over) == (9, {"mask beside images": 3})
+
+
+def test_a_csv_of_everything_in_the_folder_lists_no_masks_and_companions(folder: Path) -> None:
+    Image.new("L", (8, 8)).save(folder / "healthy/P0_healthy_mask.png")
+    names = [*every_image(folder), *companions(folder)]
+    write_csv(folder, "file,label", *(f"{name},healthy" for name in names))
+    found = image_folder.records(folder.parent, "xray", "labels.csv", None)
+    assert (len(found.records), found.passed_over) == (6, {"hidden or companion file": 3, "mask beside images": 1})

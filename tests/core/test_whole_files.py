@@ -2,7 +2,7 @@
 
 import ast
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +113,35 @@ def moves_a_file(node: ast.AST) -> bool:
         return False
     is_by_os = isinstance(node.func.value, ast.Name) and node.func.value.id in {"os", "shutil"}
     return node.func.attr in {"replace", "rename", "move"} and len(node.args) == (2 if is_by_os else 1)
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    """New files are for everybody to read, as on most machines."""
+    former = os.umask(0o022)
+    yield
+    os.umask(former)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_private_file_is_for_its_owner_alone_from_its_first_byte_on(tmp_path: Path) -> None:
+    path, seen = tmp_path / "names.csv", list[int]()
+
+    def write(partial: Path) -> None:
+        partial.write_text("Doe")
+        seen.append(mode(partial))
+
+    for former in (path, tmp_path / ".names.csv.partial"):  # of an earlier version, and of a killed process
+        former.write_text("for everybody")
+    write_whole(path, write, is_private=True)
+    assert (seen, mode(path), path.read_text()) == ([0o600], 0o600, "Doe")
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_other_files_are_as_the_umask_says(tmp_path: Path) -> None:
+    write_text(tmp_path / "report.html", "text")
+    assert mode(tmp_path / "report.html") == 0o644
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777

@@ -1,6 +1,7 @@
 """What each command says where something is missing, before anything heavy is imported, started or written."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from coronet_core.errors import CoroNetError
+from flows.preconditions import require_own_code
 from tests.conftest import PROJECT
 
 HEAVY = {"torch", "mlflow", "prefect"}
@@ -180,3 +183,14 @@ def test_a_registry_without_the_version_is_asked_and_no_server_started(
     assert [line for line in outcome.said if line.startswith(f"error: {reason}")] == outcome.said
     assert outcome.imported & HEAVY == {"mlflow"}
     assert content(project) == before
+
+
+def test_a_copy_is_not_served_by_the_worker_of_its_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    require_own_code()
+    monkeypatch.chdir(tmp_path)
+    require_own_code()  # a project whose code is elsewhere
+    (tmp_path / "flows").mkdir()
+    shutil.copy(PROJECT / "flows" / "preconditions.py", "flows")
+    with pytest.raises(CoroNetError, match=r"belongs to .*would run flows there\. Type `make \.venv/\.installed` here"):
+        require_own_code()

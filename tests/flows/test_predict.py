@@ -15,6 +15,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError, ParamsError
 from flows import predict as command
 from flows.predict import PredictionOrder, predict
+from tasks.inference.dataset import read_summary
 from tasks.inference.options import Format
 from tasks.inference.table import SCHEMA
 from tasks.packaging.package import write_package
@@ -164,3 +165,14 @@ def test_a_reader_that_has_enough_is_no_error(order: Order, tmp_path: Path) -> N
     finished = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished.returncode == 3
     assert "Error" not in finished.stderr
+
+
+def test_what_is_passed_over_is_said_beside_the_answers(order: Order, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("more").mkdir()
+    for name in ("a.pgm", "b.pgm"):
+        Path("more", name).write_bytes(Path("scans", name).read_bytes())
+    for name in ("more/notes.txt", "more/._a.pgm"):
+        Path(name).write_bytes(b"text")
+    predict(order("more", out="found.parquet"))
+    assert "passed over: 1 hidden or companion file, 1 not an image\n" in capsys.readouterr().out
+    assert read_summary(Path("found.parquet"))["passed_over"] == {"hidden or companion file": 1, "not an image": 1}

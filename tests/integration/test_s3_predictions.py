@@ -37,6 +37,8 @@ OBJECTS = {
     "scans/notes.txt": b"who is who",
     "scans/nosuffix": b"text",
     "scans/dicom": bytes(128) + b"DICM" + bytes(200),
+    "scans/._1.pgm": b"\x00\x05\x16\x07",
+    "scans/empty": b"",
     "scanner.pgm": pgm(4),
 }
 
@@ -69,7 +71,7 @@ def test_a_prefix_names_all_images_below_it_and_an_object_itself() -> None:
         "scans/dicom",
         "scanner.pgm",
     }
-    assert passed_over == 2
+    assert passed_over == {"hidden or companion file": 1, "not an image": 3}
     assert all(file.version and file.size_bytes for file in files)
 
 
@@ -77,6 +79,18 @@ def test_objects_are_read_as_they_were_put() -> None:
     files, _ = find_files([f"s3://{BUCKET}/scans/"])
     found = {content.path.removeprefix(f"s3://{BUCKET}/"): content.content for content in read_files(files)}
     assert found == {key: OBJECTS[key] for key in found}
+
+
+def test_only_the_beginning_of_objects_whose_key_does_not_tell_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, asked = s3._client(), dict[str, str | None]()
+
+    def get_object(**wanted: str) -> object:
+        asked[wanted["Key"]] = wanted.get("Range")
+        return type(client).get_object(client, **wanted)
+
+    monkeypatch.setattr(client, "get_object", get_object)
+    find_files([f"s3://{BUCKET}/scans/"])
+    assert asked == dict.fromkeys(("scans/notes.txt", "scans/nosuffix", "scans/dicom"), "bytes=0-131")
 
 
 def test_an_object_that_has_changed_since_it_was_listed_is_not_read(server: S3Server) -> None:

@@ -1,9 +1,11 @@
 """What is taken for an upload and what is refused, and that it is said what to do."""
 
 import base64
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +201,15 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="Give another folder"):
         Keeper(tmp_path / "file" / "kept")
+
+
+@pytest.mark.parametrize(("content", "suffix"), [(png(), "png"), (dicom(), "dcm"), (b"text", "img")])
+def test_kept_uploads_are_for_their_owner_alone(tmp_path: Path, content: bytes, suffix: str) -> None:
+    former = os.umask(0o022)
+    try:
+        Keeper(tmp_path / "kept").keep(Upload("DOE_JANE.png", content))
+    finally:
+        os.umask(former)
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert kept.name == f"{sha256(content).hexdigest()}.{suffix}"
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)

@@ -1,6 +1,7 @@
 """The stage `build_split` on files: what it keeps, what it leaves out, what it never writes."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from coronet_core.data.manifest import read_manifest, read_rows
 from coronet_core.data.options import Aspect, Leaks
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
+from coronet_core.errors import DataError, ParamsError
 from coronet_core.shards import Shards
 from tasks import build_split
 from tasks.params.data import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
@@ -32,6 +33,7 @@ from tests.tasks.damage import DAMAGES, spoil
 
 pytestmark = pytest.mark.usefixtures("mlflow_store")
 RAW = Path("data/raw/xray")
+FOLDERS = ImageFolderSource(kind="image_folder", folder="xray", labels_csv=None, patient_id_pattern=None)
 
 
 def add_patients(numbers: range, suffix: str = ".png") -> None:
@@ -333,3 +335,98 @@ def test_real_public_sets_share_images_and_give_their_labels_away(build: Callabl
     assert report["patients_in_two_splits"] == 0
     assert report["shortcuts"]["source"]["pneumonia"] > 0.95
     assert any(text.startswith("By its source alone, non-COVID Pneumonia") for text in report["warnings"])
+
+
+def test_what_is_passed_over_is_told_on_the_terminal_and_in_the_report(
+    build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (RAW / "healthy/masks").mkdir()
+    shutil.copy(RAW / "healthy/P001healthy_0.png", RAW / "healthy/masks")
+    (RAW / "healthy/._P001healthy_0.png").write_bytes(b"\x00\x05\x16\x07")
+    (RAW / "notes.txt").write_text("who is who")
+    report = build()
+    assert report["passed_over"] == {
+        "image_folder: hidden or companion file": 1,
+        "image_folder: not an image": 1,
+        "image_folder: mask beside images": 1,
+    }
+    assert "passed over: 1 image_folder: mask beside images\n" in capsys.readouterr().out
+
+
+def test_a_mask_among_images_is_left_out_and_does_not_stop_the_build(
+    build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[20:60, 30:50] = 255
+    Image.fromarray(mask).save(RAW / "healthy/P099healthy_0.png")
+    report = build(max_rejected_fraction=0.0)
+    assert report["rejected"] == {"mask": 1}
+    assert "left out: 1 mask\n" in capsys.readouterr().out
+    assert len(read_manifest(MANIFEST)) == 24
+
+
+def test_a_folder_of_masks_alone_is_an_error(build: Callable[..., Any]) -> None:
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[20:60, 30:50] = 255
+    for path in RAW.rglob("*.png"):
+        Image.fromarray(mask).save(path)
+    with pytest.raises(DataError, match=r"none of 24 images is an X-ray \(the first: mask \(2 grey levels\)\)"):
+        build()
+
+
+def test_the_names_of_images_are_for_their_owner_alone(build: Callable[..., Any]) -> None:
+    former = os.umask(0o022)
+    try:
+        build()
+        IMAGE_NAMES.chmod(0o644)  # as an earlier version left it
+        build()
+    finally:
+        os.umask(former)
+    assert IMAGE_NAMES.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_everybody_knows_is_warned_of(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = build()
+    assert any("CORONET_PSEUDONYM_KEY is not set: ids of patients" in sentence for sentence in report["warnings"])
+    assert "warning: CORONET_PSEUDONYM_KEY is not set" in capsys.readouterr().out
+    shutil.rmtree(SPLIT)
+    monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "of the hospital")
+    assert not any("CORONET_PSEUDONYM_KEY" in sentence for sentence in build()["warnings"])
+
+
+def test_phantoms_need_no_key(build: Callable[..., Any]) -> None:
+    report = build(sources=read_params(PROJECT / "params.yaml").data.sources, require_secret_key=True)
+    assert not any("CORONET_PSEUDONYM_KEY" in sentence for sentence in report["warnings"])
+
+
+def test_a_required_key_is_asked_for_with_what_to_type_before_anything_is_written(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remedy = r"secrets\.token_hex\(32\).*export CORONET_PSEUDONYM_KEY=.*require_secret_key: false"
+    for key in ("", "coronet"):
+        monkeypatch.setenv("CORONET_PSEUDONYM_KEY", key)
+        with pytest.raises(ParamsError, match=remedy):
+            build(require_secret_key=True)
+    assert not SPLIT.exists()
+    assert not IMAGE_NAMES.exists()
+    monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "of the hospital")
+    build(require_secret_key=True)
+
+
+def test_a_split_that_was_made_with_the_default_key_goes_on_when_none_is_required(build: Callable[..., Any]) -> None:
+    build()
+    before = splits_of_patients()
+    with pytest.raises(ParamsError, match="to go on with a split that was made without a key"):
+        build(require_secret_key=True)
+    build(require_secret_key=False)
+    assert splits_of_patients() == before
+
+
+def test_a_dicom_report_among_images_does_not_stop_the_build(build: Callable[..., Any]) -> None:
+    report = dicom(np.zeros((8, 8), dtype=np.uint8))
+    del report.PixelData
+    (RAW / "healthy/1.2.826.0.1.3680043.8.498.562421193083730_").write_bytes(saved(report))
+    assert build(max_rejected_fraction=0.0, sources=[FOLDERS])["rejected"] == {"not an image": 1}
+    assert len(read_manifest(MANIFEST)) == 24

@@ -19,7 +19,7 @@ UNDECLARED = {
     "tasks.params.file", "tasks.params.ranges", "tasks.params.promotion", "tasks.paths", "tasks.files", "tasks.resume",
     "tasks.checkpoint", "tasks.progress", "tasks.kept_files", "tasks.code_digest",
     "tasks.tracking.run", "tasks.tracking.delivery", "tasks.tracking.lineage", "tasks.tracking.record",
-    "tasks.tracking.abandoned", "tasks.tracking.owner",
+    "tasks.tracking.abandoned", "tasks.tracking.owner", "tasks.tracking.places",
     "tasks.devices", "tasks.leases", "tasks.seat",  # how many processes, and where; at most it changes rounding
     "coronet_core.errors", "coronet_core.credentials", "coronet_core.callbacks", "coronet_core.whole_files",
     "coronet_core.sealed_files",

@@ -49,6 +49,7 @@ def test_the_summary_counts_answers_and_reasons(finished: Path) -> None:
         "abstained": 0,
         "out_of_distribution": 2,
         "errors": {"empty file": 1},
+        "passed_over": {},
         "model": "model",
     }
 

@@ -29,7 +29,7 @@ def paths_of(*named: str) -> list[str]:
 def test_a_folder_is_searched_at_any_depth_for_images_alone(folder: Path) -> None:
     assert folder.is_dir()
     assert paths_of("scans") == ["scans/a.jpg", "scans/b.png", "scans/deep/c.pgm"]
-    assert find_files(["scans"])[1] == 1
+    assert find_files(["scans"])[1] == {"not an image": 1}
 
 
 def test_a_file_that_is_named_is_taken_whatever_it_is(folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_path_that_names_nothing_is_an_error(folder: Path, path: str) -> None:
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(DataError, match="no images there \\(1 other files\\)"):
+    with pytest.raises(DataError, match="no images there \\(1 not an image\\)"):
         find_files([str(tmp_path)])
 
 
@@ -116,3 +116,25 @@ def test_a_link_to_nothing_is_a_row_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     found, _ = find_files([str(tmp_path / "gone.png")])
     assert read_files(found)[0].error == "cannot be opened (No such file or directory)"
+
+
+def test_folders_for_predictions_go_by_the_same_rules_as_sources(folder: Path) -> None:
+    (folder / "scans/masks").mkdir()
+    for name in ("scans/._b.png", "scans/masks/b.png", "scans/Thumbs.db"):
+        (folder / name).write_bytes(b"x")
+    (folder / "scans/1.2.840.113619").write_bytes(bytes(128) + b"DICM")
+    files, passed_over = find_files(["scans"])
+    assert [file.path for file in files] == ["scans/1.2.840.113619", "scans/a.jpg", "scans/b.png", "scans/deep/c.pgm"]
+    assert passed_over == {"hidden or companion file": 2, "not an image": 1, "mask beside images": 1}
+
+
+def test_a_pattern_does_not_name_files_of_systems(folder: Path) -> None:
+    hidden = folder / "scans/@eaDir/b.png/SYNOPHOTO_THUMB_M.png"
+    hidden.parent.mkdir(parents=True)
+    for path in (hidden, folder / "scans/Thumbs.db"):
+        path.write_bytes(b"x")
+    files, passed_over = find_files(["scans/*.db", "scans/**/*_M.png", "scans/*.png"])
+    assert [file.path for file in files] == ["scans/b.png"]
+    assert passed_over == {"hidden or companion file": 2}
+    named, _ = find_files(["scans/@eaDir/b.png/*.png"])  # whoever names the folder wants it
+    assert len(named) == 1

@@ -38,6 +38,7 @@ def raw(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def preset(name: str, raw: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Params:
     monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "of the hospital")
     params = read_params(PROJECT / "params" / f"{name}.yaml")
     return replace(params, data=replace(params.data, root=str(raw), **changes))
 
@@ -183,3 +184,13 @@ def test_the_phantom_has_no_labels_to_build_from(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(PROJECT)
     with pytest.raises(ParamsError, match="the phantom has no label files"):
         build(read_params(PROJECT / "params.yaml"), tmp_path)
+
+
+def test_a_preset_for_real_x_rays_wants_a_key_of_ones_own(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = preset("covidx_2020-03-28", raw, monkeypatch)
+    monkeypatch.delenv("CORONET_PSEUDONYM_KEY")
+    with pytest.raises(ParamsError, match="CORONET_PSEUDONYM_KEY is not set"):
+        build(params, tmp_path)
+    assert list(tmp_path.iterdir()) == []

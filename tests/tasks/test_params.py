@@ -212,3 +212,12 @@ def test_every_key_is_used() -> None:
     by_name = {"healthy", "pneumonia", "covid19"}  # patients of the phantom, read by the class's name
     unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind", "by"}
     assert unused == set()
+
+
+def test_a_file_of_before_asks_for_no_secret_key(tmp_path: Path) -> None:
+    assert not read_params(changed(tmp_path, data__require_secret_key=...)).data.require_secret_key
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_presets_for_real_x_rays_ask_for_a_secret_key(preset: Path) -> None:
+    assert read_params(preset).data.require_secret_key == (preset != DEMO)

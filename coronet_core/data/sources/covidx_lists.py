@@ -16,9 +16,9 @@ from typing import get_args
 
 from coronet_core.classes import ClassName
 from coronet_core.data.file_names import relative_path
+from coronet_core.data.image_files import has_image_suffix
 from coronet_core.data.record import Listing, PublishedPart, Record, file_version
 from coronet_core.data.sources import covid_chestxray, rsna
-from coronet_core.data.sources.image_folder import IMAGE_SUFFIXES
 from coronet_core.data.sources.nih import patients_of_rsna
 from coronet_core.errors import DataError
 
@@ -100,7 +100,7 @@ def _parse(text: str, place: str) -> Line:
         *patient, file, label, source = words
     else:
         raise DataError(f"{place}: neither 'patient file label' nor 'patient file label source': {text[:80]!r}.")
-    if not patient or Path(file).suffix.lower() not in IMAGE_SUFFIXES:
+    if not patient or not has_image_suffix(file):
         raise DataError(f"{place}: {file!r} is not the name of an image file. Correct or remove the line.")
     relative_path(file, f"{place}: file")
     return Line(patient=" ".join(patient), file=file, label=label, source=SOURCES.get(source, source))

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data.dicom import is_dicom
 from coronet_core.data.file_names import relative_path
+from coronet_core.data.image_files import beginning_of, find_images, is_companion, without_masks
 from coronet_core.data.record import Listing, Record, file_version
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
 
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".jp2", ".dcm", ".dicom"}
-)
-BEGINNING_BYTES = 132
 MAX_NAMED = 3
+NOT_LISTED = "image that the labels CSV does not list"
 
 
 def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: str | None) -> Listing:
@@ -31,7 +28,8 @@ def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: s
 
     `patient_id_pattern` is a regular expression whose first group is the patient in the file name; it serves images
     whose CSV has no `patient_id`. Without either, DICOM headers tell, and any other image is a patient of its own.
-    Files that are no images, or that the CSV does not list, are passed over.
+    What is passed over is counted by reason: files that are no images, or that the CSV does not list, masks beside
+    images, hidden files and those of systems (`coronet_core.data.image_files`), be they in the CSV or not.
 
     Raises DataError for a missing folder or CSV, a link to a folder, a row without a file or a known label.
     """
@@ -39,30 +37,29 @@ def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: s
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
     _refuse_links(folder)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    images = {path.relative_to(folder).as_posix() for path in files if is_image_file(path)}
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    found = find_images((file for file in files if file != labels_csv), lambda file: beginning_of(folder / file))
     if labels_csv is None:
-        rows: list[dict[str, Any]] = [{"file": file} for file in images]
-        passed_over = Counter({"not an image": len(files) - len(images)})
+        rows: list[dict[str, Any]] = [{"file": file} for file in found.names]
     else:
-        rows = _rows_of_csv(folder, labels_csv)
-        passed_over = Counter({"image that the labels CSV does not list": len(images - {row["file"] for row in rows})})
+        rows = _without_others(_rows_of_csv(folder, labels_csv))
+        found.passed_over[NOT_LISTED] = len(set(found.names) - {row["file"] for row in rows})
     rows.sort(key=lambda row: str(row["file"]))
-    return Listing(records=[_record(root, name, row, patient_id_pattern) for row in rows], passed_over=+passed_over)
+    records = [_record(root, name, row, patient_id_pattern) for row in rows]
+    return Listing(records=records, passed_over=+found.passed_over)
 
 
-def is_image_file(path: Path) -> bool:
-    """Say whether a file is listed as an image: by its suffix or, as DICOM files often have none, by its beginning."""
-    if path.suffix:
-        return path.suffix.lower() in IMAGE_SUFFIXES
-    with path.open("rb") as file:
-        return is_dicom(file.read(BEGINNING_BYTES))
+def _without_others(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the rows of masks and hidden files: a CSV made of all that a folder holds lists them, too."""
+    images, _ = without_masks([row["file"] for row in rows if not is_companion(row["file"])])
+    wanted = set(images)
+    return [row for row in rows if row["file"] in wanted]
 
 
 def _refuse_links(folder: Path) -> None:
     """DVC does not look behind a link to a folder: images that changed there would go unnoticed."""
     for path in (folder, *folder.rglob("*")):
-        if path.is_symlink() and path.is_dir():
+        if path.is_symlink() and path.is_dir() and not is_companion(path.relative_to(folder).as_posix()):
             raise DataError(
                 f"{path}: a link to a folder, in which DVC would not notice changes. Set data.root to the real folder, "
                 "or copy the images."
