@@ -35,6 +35,8 @@ FP32 = (
     "residuals, files to shard, fp32",
     "evaluation",
     "explanation, an iteration",
+    "prediction, 1 file",
+    "prediction, many files",
 )
 """What we compute in float32 everywhere. Training is in bfloat16 where the hardware computes with it; the rest says."""
 MIXED = "end to end"
@@ -65,7 +67,7 @@ def main() -> None:
             row["floor"] = floor_seconds(
                 row["counted"], rates, is_bf16="bf16" in name or (name not in FP32 and is_native)
             )
-            row["target"] = TARGETS.get(name)
+            row["target"] = TARGETS.get(kind, {}).get(name)
             rows.append(row)
             print(_line(row), flush=True)
     described = {key: value for key, value in setting.to_dict().items() if key != "folder"}
@@ -78,7 +80,7 @@ def _line(row: dict[str, Any]) -> str:
         f"{ratio['median']:5.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" for ratio in row["times_as_fast"].values()
     )
     flops, moved = (f"{row['floor'][kind] / row['seconds']['ours']:6.0%}" for kind in ("by_flop", "by_bytes"))
-    target = "" if row["target"] is None else f" (wanted {row['target']:.0f})"
+    target = "" if row["target"] is None else f" (wanted {row['target']:g})"
     return (
         f"{row['operation']:42} {row['seconds']['plain']:8.2f} {row['seconds']['ours']:8.2f}  {clock:19}  {cpu:19} "
         f"{'mixed' if row['operation'] == MIXED else flops:>6} {moved}  "

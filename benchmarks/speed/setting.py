@@ -61,9 +61,9 @@ class Setting:
 
     @property
     def model(self) -> TrainedModel:
-        """An untrained network; the autoencoders compute in bf16 as the presets for CPUs let them."""
+        """An untrained network; its autoencoders compute in float32, as those of all presets do."""
         return untrained_model(
-            self.side_px, ResidualParams(precision="bf16", batch_size=self.batch, shard_images=self.images)
+            self.side_px, ResidualParams(precision="fp32", batch_size=self.batch, shard_images=self.images)
         )
 
     def to_dict(self) -> dict[str, Any]:
