@@ -95,10 +95,9 @@ def _tell_mlflow() -> None:
 def _send_all(steps: SimpleQueue[str]) -> None:
     """Send what has ended, and put a word into `steps` for each step of it, at last END."""
     with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
-        import mlflow  # noqa: F401  # may take as long as a server
-
+        client = mlflow_client()  # imports MLflow, which may take as long as a server
         steps.put("imported")
-        mlflow_client().search_experiments(max_results=1)
+        client.search_experiments(max_results=1)
         for record in all_records():
             steps.put("reached")
             while record.is_ended and deliver(record):
