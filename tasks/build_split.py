@@ -8,8 +8,18 @@ import pandas as pd
 from coronet_core.classes import SPLITS
 from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
-from coronet_core.data.ingest import ROWS, damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.ingest import (
+    ROWS,
+    damaged_files,
+    forget_rejects,
+    group_oldest,
+    join_headers,
+    places_in_stack,
+    read_images,
+    write_accepted,
+)
 from coronet_core.data.manifest import write_manifest
+from coronet_core.data.patient_audit import doubtful_ids
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
@@ -43,9 +53,11 @@ def run(context: StageContext) -> None:
         manifest = read_images(
             listing.records, data.image_size_px, data.aspect, data.shard_images, ids, decoded, blocks, bar.advance
         )
+    join_headers(manifest, listing.records, ids)
+    group_oldest(manifest, data.oldest_age_years)
     _write_names(listing.records, manifest)
     try:
-        _check_rejects(manifest, data.max_rejected_fraction)
+        _check_rejects(listing.records, manifest, data.max_rejected_fraction)
     except DataError:
         forget_rejects(decoded, blocks)
         raise
@@ -55,10 +67,11 @@ def run(context: StageContext) -> None:
     found = apply_rules(manifest, data, seed, lambda positions: stack.take(places[positions]), previous)
     write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
     write_manifest(manifest, split / MANIFEST.name, notes)
-    report = audit(manifest, found, listing.passed_over, Shards.in_folder(split / IMAGES.name), seed)
+    report = audit(manifest, found, listing, Shards.in_folder(split / IMAGES.name), seed)
     write_json(SPLIT_REPORT, report)
     finish(resume, split, SPLIT)
     tell(report)
+    name_doubtful(report, listing.records, manifest)
     _track(context, report)
 
 
@@ -69,17 +82,19 @@ def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
     write_rows(IMAGE_NAMES, [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)])
 
 
-def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
-    rejects = manifest[manifest["rejected_because"].notna()]
+def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
+    """Raise DataError if too many images are rejected; it names files, for the person in front of the terminal."""
+    names = pd.Series([record.name for record in records], index=manifest.index)
+    rejects = manifest.assign(name=names)[manifest["rejected_because"].notna()]
     share = len(rejects) / len(manifest)
     if share > max_rejected_fraction or len(rejects) == len(manifest):
-        named = "; ".join(f"{row.image_id}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
+        named = "; ".join(f"{row.name}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
         more = f"; and {len(rejects) - MAX_NAMED} more" if len(rejects) > MAX_NAMED else ""
         enough = math.ceil(share * 1000) / 1000
         accept = f", or accept them with data.max_rejected_fraction = {enough} or more" if share < 1 else ""
         raise DataError(
-            f"{len(rejects)} of {len(manifest)} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
-            f"they are: repair or remove them{accept}."
+            f"{len(rejects)} of {len(manifest)} images cannot be read ({named}{more}). {IMAGE_NAMES} lists them "
+            f"all: repair or remove them{accept}."
         )
 
 
@@ -94,8 +109,17 @@ def tell(report: dict[str, Any]) -> None:
         say(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
     for reason, n in report["rejected"].items():
         say(f"left out: {n} {reason}")
+    for column, n in report["unread"].items():
+        say(f"not understood and taken as unknown: {n} values of {column}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
+
+
+def name_doubtful(report: dict[str, Any], records: list[Record], manifest: pd.DataFrame) -> None:
+    """Print an image of each patient whose id a warning names: hashes tell nobody which file to look at."""
+    first = dict(zip(manifest["patient_id"][::-1], [record.name for record in records[::-1]], strict=True))
+    for patient in doubtful_ids(report["patient_ids"]):
+        say(f"patient {patient}: of {first[patient]}")
 
 
 def _track(context: StageContext, report: dict[str, Any]) -> None:
