@@ -116,10 +116,15 @@ def tell(report: dict[str, Any]) -> None:
 
 
 def name_doubtful(report: dict[str, Any], records: list[Record], manifest: pd.DataFrame) -> None:
-    """Print an image of each patient whose id a warning names: hashes tell nobody which file to look at."""
-    first = dict(zip(manifest["patient_id"][::-1], [record.name for record in records[::-1]], strict=True))
+    """Print an image of each patient whose id a warning names, and the id if it is the source's own.
+
+    Hashes tell nobody which row or file to look at. Ids of DICOM headers are shown nowhere.
+    """
+    first = dict(zip(manifest["patient_id"][::-1], records[::-1], strict=True))
     for patient in doubtful_ids(report["patient_ids"]):
-        say(f"patient {patient}: of {first[patient]}")
+        record = first[patient]
+        own_id = "" if record.patient_id is None else f"{record.patient_id!r}, "
+        say(f"patient {patient}: {own_id}of {record.name}")
 
 
 def _track(context: StageContext, report: dict[str, Any]) -> None:
