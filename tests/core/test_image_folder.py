@@ -257,7 +257,8 @@ def test_without_a_labels_csv_the_folders_are_read_and_other_tables_named(folder
     (folder / "metadata.xlsx").write_bytes(b"PK")
     found = image_folder.records(folder.parent, "xray", "auto", None)
     assert len(found.records) == 6
-    assert found.notes == [
+    (note,) = found.notes
+    assert note == (
         f"{folder}: no labels.csv, so the folders' names are the classes. metadata.xlsx is not read: labels_csv in "
         "params.yaml can name it."
-    ]
+    )

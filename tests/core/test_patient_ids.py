@@ -11,8 +11,9 @@ from coronet_core.data.record import Record
     "text",
     [
         None, "", " ", "\0\0", "-", "?", "--", "...", "0", "00000", "0.0", "-1", "-999", "nan", "NaN", "None", "NULL",
-        "n/a", "N.A.", "#N/A", "nil", "unknown", "UNK", "Unbekannt", "ANONYMOUS", "anonymous^^^^", "Anonymous^Anonymous",
-        "anon", "Anonymized", "DE-IDENTIFIED", "anónimo", "xxx", "XXXXXX", "no id", "No_ID", "Unknown Patient", "removed",
+        "n/a", "N.A.", "#N/A", "nil", "unknown", "UNK", "Unbekannt", "ANONYMOUS", "anonymous^^^",
+        "Anonymous^Anonymous", "anon", "Anonymized", "DE-IDENTIFIED", "anónimo", "xxx", "XXXXXX", "no id", "No_ID",
+        "Unknown Patient", "removed",
         "cohen-", "cohen-nan", "nih-unknown", "patient_None", "nih-chest-", "covid19-radiography-nan", "<none>",
     ],
 )  # fmt: skip
