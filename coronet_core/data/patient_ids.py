@@ -14,10 +14,10 @@ from coronet_core.data.blanks import PADDING, is_blank, letters_and_digits
 
 WHOLE_NUMBER: Final = re.compile(r"(\d+)(?:[.,]0{1,2})?")
 """`7` as spreadsheets and pandas write it too: `7.0`, `7,0`."""
-PREFIXED: Final = re.compile(r"(?:[^\W\d_]+[-_ /:]+)+(.*)", re.DOTALL)
+PREFIXED: Final = re.compile(r"(?:[^\W\d_]+[-_/:]+)+(.*)", re.DOTALL)
 """A source's letters before an id: `cohen-8`."""
-NOTHING_WRITTEN: Final = re.compile(r".*[-_ /:](nan|none|null|unknown|anonymous)", re.DOTALL | re.IGNORECASE)
-"""What programs make of a missing id behind anything: `covid19-nan`."""
+NOTHING_WRITTEN: Final = re.compile(r".*[-_/:](nan|none|null|unknown|anonymous)", re.DOTALL | re.IGNORECASE)
+"""What programs make of a missing id behind anything: `covid19-nan`. A blank before it makes it a name: `Li Nan`."""
 MINUS: Final = re.compile(r"-(1|9{1,4})(\.0*)?")
 """What programs write where a number is missing."""
 NAMES_OF_NOBODY: Final = frozenset(
@@ -50,6 +50,7 @@ NAMES_OF_NOBODY: Final = frozenset(
         "patient",
         "patientid",
         "patientname",
+        "patientunknown",
         "pseudonym",
         "redacted",
         "removed",

@@ -196,6 +196,12 @@ def test_placeholders_in_the_table_are_no_patient(folder: Path) -> None:
     assert [r.has_placeholder_id for r in found] == [False, False, True, False, True, True]
 
 
+@pytest.mark.parametrize("column", ["patient_id", "Patient ID", "PatientID", "patientId"])
+def test_the_column_of_patients_is_known_by_all_its_spellings(folder: Path, column: str) -> None:
+    write_csv(folder, f"file,{column}", *every_image(folder, ",7"))
+    assert {r.patient_id for r in records(folder, "labels.csv", None)} == {"7"}
+
+
 def test_fields_that_are_not_understood_are_unknown_and_counted(folder: Path) -> None:
     first, second, *_ = every_image(folder)
     write_csv(folder, "file,age,sex,view", f"{first},058Y,Female,pa", f"{second},old,x-ray,")

@@ -13,7 +13,7 @@ from coronet_core.data.record import Record
         None, "", " ", "\0\0", "-", "?", "--", "...", "0", "00000", "0.0", "-1", "-999", "nan", "NaN", "None", "NULL",
         "n/a", "N.A.", "#N/A", "nil", "unknown", "UNK", "Unbekannt", "ANONYMOUS", "anonymous^^^",
         "Anonymous^Anonymous", "anon", "Anonymized", "DE-IDENTIFIED", "anónimo", "xxx", "XXXXXX", "no id", "No_ID",
-        "Unknown Patient", "removed",
+        "Unknown Patient", "patient unknown", "removed",
         "cohen-", "cohen-nan", "nih-unknown", "patient_None", "nih-chest-", "covid19-radiography-nan", "<none>",
     ],
 )  # fmt: skip
@@ -24,7 +24,7 @@ def test_blanks_and_placeholders_are_no_id(text: str | None) -> None:
 @pytest.mark.parametrize(
     "text",
     ["7", "007", "A", "X", "NN-1", "anon-7", "anonymous12", "cohen-8", "cohen-0", "nih-00001280", "P000", "10023-NA",
-     "phantom-healthy-0000", "Nana", "Unknowna", "xx", "7.0", "Normal-3437", "患者7"],
+     "phantom-healthy-0000", "Nana", "Li Nan", "Unknowna", "xx", "7.0", "Normal-3437", "患者7"],
 )  # fmt: skip
 def test_other_ids_stay_as_they_are(text: str) -> None:
     assert normalised(text) == text

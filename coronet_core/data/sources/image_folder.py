@@ -28,6 +28,8 @@ BEGINNING_BYTES = 132
 AUTO: Final = "auto"
 """Of `labels_csv`: the file of that name below, if it is there."""
 DEFAULT_CSV: Final = "labels.csv"
+OTHER_NAMES: Final = {"patientid": "patient_id", "license": "licence"}
+"""Of columns: a patient's id that is overlooked would put the patient into two splits."""
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"})
 
 
@@ -103,7 +105,8 @@ def _rows_of_csv(folder: Path, labels_csv: str, files: list[Path]) -> list[dict[
     remedy = "Name each image's path in the column file, or set labels_csv to null to use the folders' names."
     rows = read_table(path, ["file"], remedy=remedy)
     found = listed_files(path, folder, [row["file"] for row in rows], files)
-    return [row | {"file": file} for row, file in zip(rows, found, strict=True)]
+    named = [{OTHER_NAMES.get(name, name): value for name, value in row.items()} for row in rows]
+    return [row | {"file": file} for row, file in zip(named, found, strict=True)]
 
 
 def _record(
