@@ -202,6 +202,11 @@ def test_the_column_of_patients_is_known_by_all_its_spellings(folder: Path, colu
     assert {r.patient_id for r in records(folder, "labels.csv", None)} == {"7"}
 
 
+def test_the_column_patient_id_goes_before_other_spellings(folder: Path) -> None:
+    write_csv(folder, "file,patient_id,PatientID", *every_image(folder, ",7,8"))
+    assert {r.patient_id for r in records(folder, "labels.csv", None)} == {"7"}
+
+
 def test_fields_that_are_not_understood_are_unknown_and_counted(folder: Path) -> None:
     first, second, *_ = every_image(folder)
     write_csv(folder, "file,age,sex,view", f"{first},058Y,Female,pa", f"{second},old,x-ray,")

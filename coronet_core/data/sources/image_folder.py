@@ -105,8 +105,11 @@ def _rows_of_csv(folder: Path, labels_csv: str, files: list[Path]) -> list[dict[
     remedy = "Name each image's path in the column file, or set labels_csv to null to use the folders' names."
     rows = read_table(path, ["file"], remedy=remedy)
     found = listed_files(path, folder, [row["file"] for row in rows], files)
-    named = [{OTHER_NAMES.get(name, name): value for name, value in row.items()} for row in rows]
-    return [row | {"file": file} for row, file in zip(named, found, strict=True)]
+    return [_with_own_names(row) | {"file": file} for row, file in zip(rows, found, strict=True)]
+
+
+def _with_own_names(row: dict[str, Any]) -> dict[str, Any]:
+    return {own: row[name] for name, own in OTHER_NAMES.items() if name in row} | row
 
 
 def _record(
