@@ -12,7 +12,6 @@ import statistics
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -33,7 +32,7 @@ from coronet_core.data.duplicates import mark_duplicates
 from coronet_core.data.ids import Ids
 from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
 from coronet_core.data.options import Aspect
-from coronet_core.data.record import Record
+from coronet_core.data.record import Listing, Record
 from coronet_core.data.sources import phantom
 from coronet_core.shards import Shards
 
@@ -180,7 +179,7 @@ def whole_path_memory(folder: Path, n_images: int) -> dict[str, float]:
     mark_duplicates(manifest, lambda positions: stack.take(places[positions]))
     write_accepted(manifest, places, stack, BLOCK_IMAGES, work / "images")
     manifest["split"] = "train"
-    audit(manifest, findings(manifest), Counter(), Shards.in_folder(work / "images"), seed=1)
+    audit(manifest, findings(manifest), Listing(records=[]), Shards.in_folder(work / "images"), seed=1)
     took = time.perf_counter() - begin
     done.set()
     watcher.join()

@@ -8,9 +8,19 @@ import pandas as pd
 from coronet_core.classes import SPLITS
 from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
-from coronet_core.data.ingest import ROWS, damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.ingest import (
+    ROWS,
+    damaged_files,
+    forget_rejects,
+    group_oldest,
+    join_headers,
+    places_in_stack,
+    read_images,
+    write_accepted,
+)
 from coronet_core.data.manifest import write_manifest
 from coronet_core.data.masks import MASK
+from coronet_core.data.patient_audit import doubtful_ids
 from coronet_core.data.record import Record
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
@@ -48,9 +58,11 @@ def run(context: StageContext) -> None:
         manifest = read_images(
             listing.records, data.image_size_px, data.aspect, data.shard_images, ids, decoded, blocks, bar.advance
         )
+    join_headers(manifest, listing.records, ids)
+    group_oldest(manifest, data.oldest_age_years)
     _write_names(listing.records, manifest)
     try:
-        _check_rejects(manifest, data.max_rejected_fraction)
+        _check_rejects(listing.records, manifest, data.max_rejected_fraction)
     except DataError:
         forget_rejects(decoded, blocks)
         raise
@@ -60,11 +72,12 @@ def run(context: StageContext) -> None:
     found = apply_rules(manifest, data, seed, lambda positions: stack.take(places[positions]), previous)
     write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
     write_manifest(manifest, split / MANIFEST.name, notes)
-    report = audit(manifest, found, listing.passed_over, Shards.in_folder(split / IMAGES.name), seed)
+    report = audit(manifest, found, listing, Shards.in_folder(split / IMAGES.name), seed)
     report["warnings"] += key_warnings(data)
     write_json(SPLIT_REPORT, report)
     finish(resume, split, SPLIT)
     tell(report)
+    name_doubtful(report, listing.records, manifest)
     _track(context, report)
 
 
@@ -76,24 +89,28 @@ def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
     write_rows(IMAGE_NAMES, rows, is_private=True)
 
 
-def _check_rejects(manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
-    """Raise DataError for too many images that cannot be read. What was never an X-ray is none of them."""
+def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_fraction: float) -> None:
+    """Raise DataError for too many images that cannot be read. What was never an X-ray is none of them.
+
+    It names files, for the person in front of the terminal.
+    """
     reasons = manifest["rejected_because"].fillna("")
     are_others = reasons.str.startswith(NO_X_RAY)
     if are_others.all():
         raise DataError(
             f"none of {len(manifest)} images is an X-ray (the first: {reasons.iloc[0]}). Correct data.sources."
         )
-    rejects, n_images = manifest[(reasons != "") & ~are_others], int((~are_others).sum())
+    names = pd.Series([record.name for record in records], index=manifest.index)
+    rejects, n_images = manifest.assign(name=names)[(reasons != "") & ~are_others], int((~are_others).sum())
     share = len(rejects) / n_images
     if share > max_rejected_fraction or len(rejects) == n_images:
-        named = "; ".join(f"{row.image_id}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
+        named = "; ".join(f"{row.name}: {row.rejected_because}" for row in rejects.head(MAX_NAMED).itertuples())
         more = f"; and {len(rejects) - MAX_NAMED} more" if len(rejects) > MAX_NAMED else ""
         enough = math.ceil(share * 1000) / 1000
         accept = f", or accept them with data.max_rejected_fraction = {enough} or more" if share < 1 else ""
         raise DataError(
-            f"{len(rejects)} of {n_images} images cannot be read ({named}{more}). {IMAGE_NAMES} says which files "
-            f"they are: repair or remove them{accept}."
+            f"{len(rejects)} of {n_images} images cannot be read ({named}{more}). {IMAGE_NAMES} lists them all: repair "
+            f"or remove them{accept}."
         )
 
 
@@ -113,8 +130,22 @@ def tell(report: dict[str, Any]) -> None:
         say(f"passed over: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
     for reason, n in report["rejected"].items():
         say(f"left out: {n} {reason}")
+    for column, n in report["unread"].items():
+        say(f"not understood and taken as unknown: {n} values of {column}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
+
+
+def name_doubtful(report: dict[str, Any], records: list[Record], manifest: pd.DataFrame) -> None:
+    """Print an image of each patient whose id a warning names, and the id if it is the source's own.
+
+    Hashes tell nobody which row or file to look at. Ids of DICOM headers are shown nowhere.
+    """
+    first = dict(zip(manifest["patient_id"][::-1], records[::-1], strict=True))
+    for patient in doubtful_ids(report["patient_ids"]):
+        record = first[patient]
+        own_id = "" if record.patient_id is None else f"{record.patient_id!r}, "
+        say(f"patient {patient}: {own_id}of {record.name}")
 
 
 def _track(context: StageContext, report: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """What a data set contains and what is wrong with it, in figures and plain sentences."""
 
-from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,9 @@ from coronet_core.classes import CLASSES, SPLITS
 from coronet_core.data import shortcuts
 from coronet_core.data.duplicates import KINDS, contradictions
 from coronet_core.data.grouping import groupings
+from coronet_core.data.patient_audit import doubtful_patients, patient_warnings
 from coronet_core.data.published import leaking, leaks_by_class
+from coronet_core.data.record import Listing
 from coronet_core.shards import Shards
 
 Counts = dict[str, Any]
@@ -45,7 +46,7 @@ def findings(manifest: pd.DataFrame) -> Counts:
     return found
 
 
-def audit(manifest: pd.DataFrame, found: Counts, passed_over: Counter[str], stack: Shards | None, seed: int) -> Counts:
+def audit(manifest: pd.DataFrame, found: Counts, listing: Listing, stack: Shards | None, seed: int) -> Counts:
     """Return the report of a finished split, `found` included.
 
     `stack` holds the accepted images in their order; without it, nothing was decoded. Numbers are metrics that DVC
@@ -69,15 +70,17 @@ def audit(manifest: pd.DataFrame, found: Counts, passed_over: Counter[str], stac
             "test": _by_class(accepted[accepted["split"] == "test"]),
         },
         "patients_in_two_splits": int((splits_of_patients > 1).sum()),
+        "patient_ids": doubtful_patients(accepted),
         "rejected": rejected.value_counts().to_dict(),
-        "passed_over": dict(passed_over.most_common()),
+        "passed_over": dict(listing.passed_over.most_common()),
+        "unread": dict(listing.unread.most_common()),
         **found,
         "duplicates": found["duplicates"] | {"kept": int(accepted["duplicate_of"].notna().sum())},
         "sources": accepted["source"].value_counts().to_dict(),
         **{f"by_{name}": _by_class_and(accepted, groups) for name, groups in groupings(accepted).items()},
         "shortcuts": telling,
     }
-    return report | {"warnings": _warnings(report)}
+    return report | {"warnings": _warnings(report, len(accepted))}
 
 
 def _by_class(images: pd.DataFrame) -> dict[str, int]:
@@ -89,8 +92,8 @@ def _by_class_and(images: pd.DataFrame, groups: "pd.Series[str]") -> dict[str, d
     return {str(value): _by_class(members) for value, members in images.groupby(groups)}
 
 
-def _warnings(report: Counts) -> list[str]:
-    sentences = []
+def _warnings(report: Counts, n_images: int) -> list[str]:
+    sentences = patient_warnings(report["patient_ids"], n_images)
     if n := report["patients_in_two_splits"]:
         sentences.append(
             f"{n} patients are in more than one split: figures on this test split are too good. This regime is for "

@@ -1,7 +1,6 @@
 """Reading DICOM files as radiographs. Of the header, view, sex, age and the patient's id come out, no name."""
 
 import io
-import re
 import warnings
 import zlib
 from typing import Any
@@ -15,6 +14,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_rescale, apply_voi_
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
+from coronet_core.data import fields
 from coronet_core.data.polarity import is_negative
 from coronet_core.data.radiograph import MAX_PIXELS, Radiograph, eight_bit
 from coronet_core.data.raster import refuse_colour
@@ -32,7 +32,6 @@ BITS_OF_A_SCREEN = 8
 META_GROUP = 0x0002
 MAX_INFLATED_BYTES = 4 * MAX_PIXELS
 """Of a deflated file: the largest image in 16 bits, and as much again."""
-YEARS_OF_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
 def is_dicom(content: bytes) -> bool:
@@ -63,9 +62,9 @@ def read_dicom(content: bytes) -> Radiograph:
         grey=grey,
         width_px=int(header.Columns),
         height_px=int(header.Rows),
-        view=_text(header, "ViewPosition"),
-        sex=_text(header, "PatientSex"),
-        age=_age(_text(header, "PatientAge")),
+        view=fields.view(_text(header, "ViewPosition")),
+        sex=fields.sex(_text(header, "PatientSex")),
+        age=fields.age_years(_text(header, "PatientAge")),
         patient_id=_text(header, "PatientID"),
     )
 
@@ -115,9 +114,3 @@ def _grey(header: pydicom.Dataset) -> Image.Image:
 
 def _text(header: pydicom.Dataset, keyword: str) -> str | None:
     return str(header.get(keyword) or "").strip() or None
-
-
-def _age(text: str | None) -> float | None:
-    """Return years of `061Y`, `018M`, `003W`, `010D`; of `61` too, which the standard forbids and RSNA writes."""
-    match = re.fullmatch(r"(\d{1,3})([YMWD]?)", text or "")
-    return None if match is None else int(match[1]) * YEARS_OF_UNIT[match[2] or "Y"]

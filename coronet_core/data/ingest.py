@@ -137,6 +137,21 @@ def write_accepted(
         manifest.loc[manifest.index[members], "row"] = np.arange(len(members))
 
 
+def join_headers(manifest: pd.DataFrame, records: list[Record], ids: Ids) -> None:
+    """Give patients whom headers name the id by which a source names them too, in place.
+
+    Whom only headers name keep the ids that they have had since there were headers.
+    """
+    named = ids.of_headers({record.patient_id for record in records if record.patient_id is not None})
+    manifest["patient_id"] = manifest["patient_id"].map(lambda patient: named.get(patient, patient))
+
+
+def group_oldest(manifest: pd.DataFrame, oldest_age_years: int | None) -> None:
+    """Write ages above `oldest_age_years` as the year after it, in place: the oldest are few and easily recognised."""
+    if oldest_age_years is not None:
+        manifest.loc[manifest["age"] > oldest_age_years, "age"] = float(oldest_age_years + 1)
+
+
 def known_rows(records: list[Record], ids: Ids) -> pd.DataFrame:
     """Return the manifest rows of `records` that are not read: what their labels say."""
     return as_table([_known(record, ids) for record in records])
@@ -200,7 +215,7 @@ def _write_block(
 def _known(record: Record, ids: Ids) -> dict[str, object]:
     return {
         "image_id": ids.image(record),
-        "patient_id": ids.patient(record),
+        **ids.patient_columns(record),
         "label": record.label,
         "published_part": record.published_part,
         "source": record.source,
@@ -216,7 +231,7 @@ def _seen(image: DecodedImage, record: Record, ids: Ids, aspect: Aspect) -> dict
     radiograph = image.radiograph
     width_px, height_px = radiograph.width_px, radiograph.height_px
     return {
-        "patient_id": ids.patient(record, radiograph.patient_id),
+        **ids.patient_columns(record, radiograph.patient_id),
         "view": record.view or radiograph.view,
         "sex": record.sex or radiograph.sex,
         "age": radiograph.age if record.age is None else record.age,

@@ -10,6 +10,7 @@ import pandas as pd
 from coronet_core.classes import CLASSES
 from coronet_core.data.options import Leaks
 from coronet_core.data.record import Record
+from coronet_core.data.text_files import read_text
 from coronet_core.errors import DataError
 
 MAX_NAMED = 5
@@ -23,7 +24,7 @@ def read_ids(path: Path) -> set[str]:
     try:
         if path.suffix == ".npy":
             return {str(name) for name in np.load(path, allow_pickle=False)}
-        return set(path.read_text(encoding="utf-8").split())
+        return set(read_text(path)[0].removeprefix("\ufeff").split())
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a list of image ids ({error}). Write one id a line.") from error
 

@@ -22,13 +22,15 @@ class Record:
     name: str
     """The image's own name in its source: the path of its file there, or the id that the source gives it."""
     patient_id: str | None
-    """As the source gives it; the same id in two sources is the same patient. None if the source does not know: then
-    the DICOM header tells, or the image counts as a patient of its own."""
+    """As the source gives it, `patient_ids.normalised`; the same id in two sources or in a DICOM header is the same
+    patient. None if the source does not know: then the header tells, or the image counts as a patient of its own."""
     label: ClassName
     read: Callable[[], bytes]
     """Returns the encoded image; raises OSError when it cannot be read."""
     version: str
     """Changes when the image's bytes may have changed (size and time of a file, seed of a phantom)."""
+    has_placeholder_id: bool = False
+    """Whether the source has a word for nobody where the patient's id should be."""
     copy: int = 1
     """Above 1 when a source counts one image several times."""
     published_part: PublishedPart | None = None
@@ -48,6 +50,10 @@ class Listing:
     records: list[Record]
     passed_over: Counter[str] = field(default_factory=Counter)
     """Number of images that the rules leave out, by reason."""
+    unread: Counter[str] = field(default_factory=Counter)
+    """Number of values that are there and not understood, by column: they count as unknown."""
+    notes: list[str] = field(default_factory=list)
+    """What the person who builds should know of how it was listed, for the terminal alone: it may name files."""
 
 
 def file_version(path: Path) -> str:

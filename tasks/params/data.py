@@ -1,11 +1,12 @@
 """The schema of the section `data` of `params.yaml`: where images come from, and how they are read and split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, with_config
 
 from coronet_core.classes import ClassName, FoldUnit
+from coronet_core.data.class_names import ALIASES
 from coronet_core.data.options import Aspect, CountedBy, Leaks
 from tasks.params.ranges import number, whole
 from tasks.params.values import STRICT, Folder, Fraction, InnerPath, Pattern, ShardImages, SidePx
@@ -40,9 +41,12 @@ class ImageFolderSource:
     folder: InnerPath
     """Relative to data.root."""
     labels_csv: InnerPath | None
-    """Relative to the folder; null takes the classes from the folders' names."""
+    """Relative to the folder; null takes the classes from the folders' names, auto does where no labels.csv is."""
     patient_id_pattern: Pattern | None
-    """Regular expression whose first group is the patient in a file's name."""
+    """Regular expression whose first group is the patient in a file's name or, with nothing there, in its path below
+    the folder, such as `^[^/]+/(patient[0-9]+)/`."""
+    class_aliases: dict[str, ClassName] = field(default_factory=lambda: dict(ALIASES))
+    """Other names of the classes in folders and labels; capitals, blanks and signs do not matter."""
 
 
 @with_config(STRICT)
@@ -183,6 +187,8 @@ class DataParams:
     """How patients and images are called in what is written."""
     require_secret_key: bool = False
     """Refuse to hash ids of real patients with the key that everybody knows. False where a file does not say."""
+    oldest_age_years: Annotated[int, whole(0, 120)] | None = None
+    """Ages above it are written as the year after it; null writes them as they are."""
     split: SplitParams
     max_rejected_fraction: Annotated[float, number(0, 1)]
     """More unreadable images than this stop the stage."""

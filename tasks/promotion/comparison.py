@@ -32,11 +32,13 @@ def compare(
 ) -> Comparison:
     """Compare predictions of the same test images; `version` is the champion's.
 
-    Patients that the champion was trained on (`seen`, by id) are left out with all of their group: it knows them by
-    heart, and the candidate does not. Raises DataError for predictions of different images, or if no patient is left.
+    Patients that the champion was trained on (`seen`, by their ids or their images') are left out with all of their
+    group: it knows them by heart, and the candidate does not. Raises DataError for predictions of different images, or
+    if no patient is left.
     """
     groups = candidate.groups
-    is_seen = np.isin(groups, groups[candidate.images["patient_id"].isin(list(seen))])
+    known = candidate.images[["image_id", "patient_id"]].isin(list(seen)).any(axis=1)
+    is_seen = np.isin(groups, groups[known])
     if is_seen.all():
         raise DataError(
             f"version {version} was trained with every test patient: it cannot be compared with on this split. Keep "

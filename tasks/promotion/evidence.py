@@ -89,16 +89,18 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenPatients:
-    """The patients of a version's training and validation splits."""
+    """The patients of a version's training and validation splits, and their images."""
 
     ids: frozenset[str]
+    """Of patients and, as a patient's may have been another, of images."""
     named_by: str | None
     """Fingerprint of how they are called: ids of another one are other names."""
 
     @classmethod
     def of_manifest(cls, content: bytes) -> Self:
         """Return those of a manifest, given as the content of its file."""
-        table = pq.read_table(io.BytesIO(content), columns=["patient_id", "split"])
+        table = pq.read_table(io.BytesIO(content), columns=["image_id", "patient_id", "split"])
         notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        seen = table.filter(pc.is_in(table["split"], pa.array(SEEN)))["patient_id"]
-        return cls(ids=frozenset(seen.to_pylist()), named_by=notes.get(IDS))
+        seen = table.filter(pc.is_in(table["split"], pa.array(SEEN)))
+        ids = frozenset(seen["patient_id"].to_pylist()) | frozenset(seen["image_id"].to_pylist())
+        return cls(ids=ids, named_by=notes.get(IDS))

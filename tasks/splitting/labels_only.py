@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from coronet_core.data.audit import Counts, audit
-from coronet_core.data.ingest import known_rows
+from coronet_core.data.ingest import group_oldest, known_rows
 from coronet_core.data.manifest import write_manifest
 from coronet_core.errors import ParamsError
 from coronet_core.whole_files import write_whole
-from tasks.build_split import tell
+from tasks.build_split import name_doubtful, tell
 from tasks.files import write_json
 from tasks.params.data import PhantomSource
 from tasks.params.schema import Params
@@ -31,11 +31,13 @@ def build(params: Params, folder: Path) -> Counts:
     manifest = known_rows(listing.records, ids)
     names = pd.Series([f"{record.source}/{record.name}" for record in listing.records], index=manifest.index)
     manifest["sha256"] = names.map(lambda name: hashlib.sha256(name.encode()).hexdigest())  # stands for the bytes
+    group_oldest(manifest, data.oldest_age_years)
     found = apply_rules(manifest, data, params.seed)
-    report = audit(manifest, found, listing.passed_over, None, params.seed)
+    report = audit(manifest, found, listing, None, params.seed)
     report["warnings"] += key_warnings(data)
     manifest["sha256"] = None
     write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial))
     write_json(folder / "split.json", report)
     tell(report)
+    name_doubtful(report, listing.records, manifest)
     return report

@@ -22,6 +22,7 @@ from tasks.params.data import (
     SplitByPublishedList,
     SplitByTestPatients,
 )
+from tasks.progress import say
 from tasks.pseudonyms import DEFAULT_KEY, KEY_VARIABLE, NEW_KEY, SET_KEY, pseudonym_key
 
 MAX_NAMED = 3
@@ -64,6 +65,7 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
     """
     records: list[Record] = []
     passed_over: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
     for source in data.sources:
         listing = _listing(source, data, seed)
         if not labels_only and all(record.version == "missing" for record in listing.records):
@@ -75,7 +77,10 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
             )
         records += listing.records
         passed_over += Counter({f"{source.kind}: {reason}": n for reason, n in listing.passed_over.items()})
-    return Listing(records=_with_parts(_with_copies(records), data), passed_over=passed_over)
+        unread += Counter({f"{source.kind}: {column}": n for column, n in listing.unread.items()})
+        for note in listing.notes:
+            say(note)
+    return Listing(records=_with_parts(_with_copies(records), data), passed_over=passed_over, unread=unread)
 
 
 def _listing(source: Source, data: DataParams, seed: int) -> Listing:
@@ -85,7 +90,9 @@ def _listing(source: Source, data: DataParams, seed: int) -> Listing:
             patients: dict[ClassName, int] = {label: getattr(source.patients, label) for label in CLASSES}
             return phantom.records(patients, source.images_per_patient_max, data.image_size_px, seed)
         case ImageFolderSource():
-            return image_folder.records(root, source.folder, source.labels_csv, source.patient_id_pattern)
+            return image_folder.records(
+                root, source.folder, source.labels_csv, source.patient_id_pattern, source.class_aliases
+            )
         case CovidChestXraySource():
             return covid_chestxray.records(
                 root / source.folder,

@@ -20,6 +20,7 @@ from coronet_core.data.split import assign_splits, fractions_of
 from coronet_core.errors import DataError
 from tasks.files import digest
 from tasks.params.data import DataParams, SplitByFolds, SplitByPatients
+from tasks.paths import SPLIT
 from tasks.progress import say
 
 RULE: Final = "split_rule"
@@ -37,7 +38,8 @@ def apply_rules(
 ) -> dict[str, Any]:
     """Fill all columns of `manifest` that the split decides, in place; returns what was found on the way.
 
-    `previous` tells `patient_id` and `split` of patients whom an earlier build has assigned: they stay there.
+    `previous` tells `image_id`, `patient_id` and `split` of what an earlier build has assigned: patients stay there,
+    and with them an image whose patient had another id then.
     `images_at` returns the images at given positions; None if nothing was decoded.
     """
     mark_duplicates(manifest, images_at)
@@ -93,13 +95,22 @@ def _assign(
 ) -> None:
     images = manifest[among & manifest["rejected_because"].isna()]
     stays = {} if previous is None else _kept(manifest[among], previous, fractions)
-    splits = assign_splits(images["patient_group"].tolist(), images["label"].tolist(), fractions, seed, stays)
+    try:
+        splits = assign_splits(images["patient_group"].tolist(), images["label"].tolist(), fractions, seed, stays)
+    except DataError as error:
+        if not stays:
+            raise
+        remedy = f"Patients keep the split of the last build: to deal all of them anew, delete {SPLIT}."
+        raise DataError(f"{error} {remedy}") from error
     manifest.loc[images.index, "split"] = splits
 
 
 def _kept(images: pd.DataFrame, previous: pd.DataFrame, fractions: dict[SplitName, float]) -> dict[str, SplitName]:
     """Return the split of each group of patients that was assigned before, be its old images duplicates by now."""
-    known = images[["patient_id", "patient_group"]].drop_duplicates().merge(previous, on="patient_id")
+    patients = images[["patient_id", "patient_group"]].drop_duplicates()
+    by_patient = patients.merge(previous[["patient_id", "split"]].drop_duplicates(), on="patient_id")
+    by_image = images[["image_id", "patient_group"]].merge(previous[["image_id", "split"]], on="image_id")
+    known = pd.concat([by_patient, by_image])[["patient_group", "split"]]
     known = known[known["split"].isin(list(fractions))]
     known["order"] = known["split"].map(MOST_SEEN_FIRST.index)
     kept = known.sort_values("order").drop_duplicates("patient_group").set_index("patient_group")["split"]
@@ -112,7 +123,7 @@ def notes_of(data: DataParams, seed: int, ids: Ids) -> dict[str, str]:
 
 
 def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:
-    """Return `patient_id` and `split` of the patients in the last manifest; None if they are to be dealt anew.
+    """Return `image_id`, `patient_id` and `split` in the last manifest; None if all are to be dealt anew.
 
     Raises DataError if the manifest is damaged, or calls patients by other ids.
     """
@@ -127,4 +138,4 @@ def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:
             f"{path}: was written with another CORONET_PSEUDONYM_KEY or another data.ids, so its patients cannot be "
             f"told. Set them as they were or, to deal all patients anew, delete {path.parent}."
         )
-    return read_rows(path)[["patient_id", "split"]].dropna().drop_duplicates()
+    return read_rows(path)[["image_id", "patient_id", "split"]].dropna()

@@ -1,12 +1,14 @@
 """Class folders, with and without a labels CSV."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from coronet_core.classes import CLASSES
+from coronet_core.data.class_names import ALIASES
 from coronet_core.data.record import Record
 from coronet_core.data.sources import image_folder
 from coronet_core.errors import DataError
@@ -40,6 +42,20 @@ def test_without_a_csv_the_folder_is_the_class_and_every_image_a_patient(folder:
     assert {r.patient_id for r in found} == {None}
 
 
+def test_a_pattern_finds_the_patient_in_the_path(folder: Path) -> None:
+    study = folder / "covid19" / "patient00001" / "study1"
+    study.mkdir(parents=True)
+    Image.new("L", (8, 8), 7).save(study / "view1.png")
+    found = records(folder, None, r"(patient\d+|P\d)[/_]")
+    assert {r.patient_id for r in found} == {"patient00001", "P0", "P1"}
+
+
+def test_the_file_name_goes_before_the_path(folder: Path) -> None:
+    (folder / "covid19" / "P7_batch").mkdir()
+    (folder / "covid19" / "P0_covid19.png").rename(folder / "covid19" / "P7_batch" / "P0_covid19.png")
+    assert {r.patient_id for r in records(folder, None, r"(P\d)_")} == {"P0", "P1"}
+
+
 def test_a_pattern_finds_the_patient_in_the_file_name(folder: Path) -> None:
     assert {r.patient_id for r in records(folder, None, r"^(P\d)_")} == {"P0", "P1"}
 
@@ -70,7 +86,13 @@ def test_reading_gives_the_bytes_of_the_file(folder: Path) -> None:
             ["file,label", "healthy/P0_healthy.png,flu"],
             r"the label 'flu'; a class is one of healthy, pneumonia, covid19",
         ),
-        (["file,age", "healthy/P0_healthy.png,old"], r"age 'old' is not a number of years"),
+        (["file,label", ",healthy"], r"labels\.csv: has a row without a file\. Name the image's path"),
+        (["file", "healthy/p0_HEALTHY.png"], r"do not exist: .*\. Did you mean healthy/P0_healthy\.png\? Paths are"),
+        (["file", r"..\P0_healthy.png"], r"file '\.\./P0_healthy\.png' is refused: it leads out of its folder"),
+        (
+            ["file,label", "healthy/P0_healthy.png,pnuemonia"],
+            r"healthy/P0_healthy\.png: the label 'pnuemonia'; .*covid19\. Did you mean pneumonia\?",
+        ),
         (["file", "healthy/P0_healthy.png", "./healthy/P0_healthy.png "], r"lists healthy/P0_healthy\.png more than"),
         (["file", "../P0_healthy.png"], r"file '\.\./P0_healthy\.png' is refused: it leads out of its folder"),
     ],
@@ -173,3 +195,121 @@ def test_a_csv_of_everything_in_the_folder_lists_no_masks_and_companions(folder:
     write_csv(folder, "file,label", *(f"{name},healthy" for name in names))
     found = image_folder.records(folder.parent, "xray", "labels.csv", None)
     assert (len(found.records), found.passed_over) == (6, {"hidden or companion file": 3, "mask beside images": 1})
+
+
+def test_backslashes_separate_folders(folder: Path) -> None:
+    write_csv(folder, "file", r"healthy\P0_healthy.png", r".\covid19\P1_covid19.png")
+    assert [r.name for r in records(folder, "labels.csv", None)] == [
+        "xray/covid19/P1_covid19.png",
+        "xray/healthy/P0_healthy.png",
+    ]
+
+
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFC", "NFC")])
+def test_letters_with_accents_are_the_same_composed_or_not(folder: Path, on_disk: str, in_table: str) -> None:
+    name = "M\u00fcller_\u00e9.png"
+    file = folder / "healthy" / unicodedata.normalize(on_disk, name)  # type: ignore[arg-type]
+    Image.new("L", (8, 8), 9).save(file)
+    write_csv(folder, "file", f"healthy/{unicodedata.normalize(in_table, name)}")  # type: ignore[arg-type]
+    (found,) = records(folder, "labels.csv", None)
+    assert found.name == f"xray/healthy/{file.name}"
+    assert found.read() == file.read_bytes()
+
+
+def test_a_table_in_a_guessed_encoding_says_so_where_its_names_are_wrong(folder: Path) -> None:
+    (folder / "labels.csv").write_bytes("file\nhealthy/M\u00fcller.png\n".encode("mac_roman"))
+    with pytest.raises(DataError, match="was read as Windows-1252: save it as CSV in UTF-8"):
+        records(folder, "labels.csv", None)
+
+
+def test_blank_rows_are_passed_over(folder: Path) -> None:
+    write_csv(folder, "file;label;patient_id", *every_image(folder, ";healthy;7"), ";;", "", " ; ; ")
+    assert len(records(folder, "labels.csv", None)) == 6
+
+
+def test_placeholders_in_the_table_are_no_patient(folder: Path) -> None:
+    ids = ["7", "7.0", "nan", "", "0", "ANONYMOUS"]
+    lines = [f"{file},{one}" for file, one in zip(every_image(folder), ids, strict=True)]
+    write_csv(folder, "file,patient_id", *lines)
+    found = records(folder, "labels.csv", None)
+    assert [r.patient_id for r in found] == ["7", "7", None, None, None, None]
+    assert [r.has_placeholder_id for r in found] == [False, False, True, False, True, True]
+
+
+@pytest.mark.parametrize("column", ["patient_id", "Patient ID", "PatientID", "patientId"])
+def test_the_column_of_patients_is_known_by_all_its_spellings(folder: Path, column: str) -> None:
+    write_csv(folder, f"file,{column}", *every_image(folder, ",7"))
+    assert {r.patient_id for r in records(folder, "labels.csv", None)} == {"7"}
+
+
+def test_the_column_patient_id_goes_before_other_spellings(folder: Path) -> None:
+    write_csv(folder, "file,patient_id,PatientID", *every_image(folder, ",7,8"))
+    assert {r.patient_id for r in records(folder, "labels.csv", None)} == {"7"}
+
+
+def test_fields_that_are_not_understood_are_unknown_and_counted(folder: Path) -> None:
+    first, second, *_ = every_image(folder)
+    write_csv(folder, "file,age,sex,view", f"{first},058Y,Female,pa", f"{second},old,x-ray,")
+    found = image_folder.records(folder.parent, "xray", "labels.csv", None)
+    assert [(r.age, r.sex, r.view) for r in found.records] == [(58.0, "F", "PA"), (None, None, None)]
+    assert found.unread == {"age": 1, "sex": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("COVID-19", "covid19"),
+        ("covid", "covid19"),
+        ("COVID_19", "covid19"),
+        ("SARS-CoV-2", "covid19"),
+        ("Normal", "healthy"),
+        ("No Finding", "healthy"),
+        ("Viral Pneumonia", "pneumonia"),
+        ("PNEUMONIA_BACTERIAL", "pneumonia"),
+    ],
+)
+def test_common_names_of_the_classes_are_known(folder: Path, name: str, label: str) -> None:
+    write_csv(folder, "file,label", f"healthy/P0_healthy.png,{name}")
+    assert records(folder, "labels.csv", None)[0].label == label
+    (folder / "labels.csv").unlink()
+    (folder / "healthy").rename(folder / name)
+    assert label in {r.label for r in records(folder, None, None) if r.name.startswith(f"xray/{name}/")}
+
+
+@pytest.mark.parametrize("name", ["Lung_Opacity", "tuberculosis", "positive", "viral"])
+def test_what_may_be_another_disease_is_no_class(folder: Path, name: str) -> None:
+    (folder / "healthy").rename(folder / name)
+    with pytest.raises(DataError, match=r"no class folder above it.*or name it in the source's class_aliases"):
+        records(folder, None, None)
+
+
+def test_the_params_name_further_aliases(folder: Path) -> None:
+    (folder / "healthy").rename(folder / "Controls")
+    found = image_folder.records(folder.parent, "xray", None, None, {**ALIASES, "controls": "healthy"}).records
+    assert [r.label for r in found] == ["healthy"] * 2 + ["covid19"] * 2 + ["pneumonia"] * 2
+
+
+def test_folders_that_name_two_classes_are_an_error_with_an_alias_and_the_inner_one_without(folder: Path) -> None:
+    inner = folder / "pneumonia" / "healthy"
+    inner.mkdir()
+    (folder / "pneumonia" / "P0_pneumonia.png").rename(inner / "P0.png")
+    assert next(r.label for r in records(folder, None, None) if r.name.endswith("P0.png")) == "healthy"  # as ever
+    inner.rename(folder / "pneumonia" / "COVID-19")
+    with pytest.raises(DataError, match=r"P0\.png: its folders name several classes \(COVID-19, pneumonia\)"):
+        records(folder, None, None)
+
+
+def test_the_labels_csv_is_read_if_it_is_there(folder: Path) -> None:
+    write_csv(folder, "file,patient_id", *every_image(folder, ",7"))
+    assert {r.patient_id for r in records(folder, "auto", None)} == {"7"}
+
+
+def test_without_a_labels_csv_the_folders_are_read_and_other_tables_named(folder: Path) -> None:
+    (folder / "metadata.xlsx").write_bytes(b"PK")
+    found = image_folder.records(folder.parent, "xray", "auto", None)
+    assert len(found.records) == 6
+    (note,) = found.notes
+    assert note == (
+        f"{folder}: no labels.csv, so the folders' names are the classes. metadata.xlsx is not read: labels_csv in "
+        "params.yaml can name it."
+    )

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from coronet_core.data.ids import Ids
-from coronet_core.data.ingest import damaged_files, forget_rejects, places_in_stack, read_images, write_accepted
+from coronet_core.data.ingest import (
+    damaged_files,
+    forget_rejects,
+    group_oldest,
+    join_headers,
+    places_in_stack,
+    read_images,
+    write_accepted,
+)
 from coronet_core.data.manifest import as_table, read_manifest, read_notes, read_rows, write_manifest
 from coronet_core.data.options import Aspect
 from coronet_core.data.record import Record
@@ -212,3 +221,68 @@ def test_a_dicom_header_tells_the_patient_whom_the_source_does_not_know(tmp_path
         assert len(set(patients)) == 3
         assert not any("MRN" in patient for patient in patients)
     assert patients[3] == "anna"
+
+
+@pytest.mark.parametrize("as_given", [True, False])
+def test_a_patient_of_a_table_and_of_a_header_is_one(tmp_path: Path, as_given: bool) -> None:  # noqa: FBT001  # a case
+    pixels = phantom.draw(1, "healthy", "p", 0, 96)[0]
+    record = Record(source="s", name="a", patient_id="MRN-1", label="healthy", read=lambda: b"", version="")
+    in_table, in_header, in_both, only_in_header = (
+        replace(record, name=name, patient_id=given, read=partial(bytes, saved(dicom(pixels, PatientID=patient))))
+        for name, given, patient in (
+            ("a", "MRN-1", "another"),
+            ("b", None, " MRN-1 "),
+            ("c", "MRN-1", "MRN-1"),
+            ("d", None, "MRN-2"),
+        )
+    )
+    records, ids = [in_table, in_header, in_both, only_in_header], Ids("key", as_given=as_given)
+    rows = read(records, tmp_path, ids=ids)
+    join_headers(rows, records, ids)
+    assert rows["patient_id"].tolist()[:3] == [ids.patient(in_table)] * 3
+    assert rows["patient_id"][3] == ids.patient(only_in_header, "MRN-2") != "MRN-2"
+    assert rows["patient_id_from"].tolist() == ["table", "header", "table", "header"]
+
+
+def test_ids_that_differ_in_leading_zeros_are_known_whoever_gives_them(tmp_path: Path) -> None:
+    pixels = phantom.draw(1, "healthy", "p", 0, 96)[0]
+    record = Record(source="s", name="a", patient_id=None, label="healthy", read=lambda: b"", version="")
+    numbers = ("7", "007", "70", "ANONYMOUS", "anon")
+    records = [
+        replace(record, name=one, read=partial(bytes, saved(dicom(pixels, PatientID=one)))) for one in numbers
+    ] + [replace(record, name="f", patient_id="0007")]
+    rows = read(records, tmp_path)
+    assert rows["patient_id"].nunique() == 6
+    zeroless = rows["patient_id_zeroless"]
+    assert zeroless[0] == zeroless[1] == zeroless[5] != zeroless[2]
+    assert zeroless[3:5].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("oldest", "ages"), [(89, [58.0, 89.0, 90.0, 90.0, None]), (None, [58.0, 89.0, 89.5, 104.0, None])]
+)
+def test_the_oldest_are_of_one_age(oldest: int | None, ages: list[float | None]) -> None:
+    rows = as_table([{"age": age} for age in (58.0, 89.0, 89.5, 104.0, None)])
+    group_oldest(rows, oldest)
+    assert rows["age"].astype(object).where(rows["age"].notna(), None).tolist() == ages
+
+
+def test_the_header_tells_view_sex_and_age_in_the_vocabulary_of_all_sources(tmp_path: Path) -> None:
+    pixels = phantom.draw(1, "healthy", "p", 0, 96)[0]
+    content = saved(dicom(pixels, ViewPosition="antero-posterior", PatientSex="female", PatientAge="058Y"))
+    free_text = saved(dicom(pixels, ViewPosition="DOE, JANE", PatientSex="see letter", PatientAge="414Y"))
+    record = Record(source="s", name="a", patient_id=None, label="healthy", read=lambda: content, version="")
+    rows = read([record, replace(record, name="b", read=lambda: free_text)], tmp_path)
+    assert rows[["view", "sex", "age"]].iloc[0].tolist() == ["AP", "F", 58.0]
+    assert rows[["view", "sex", "age"]].iloc[1].isna().all()
+
+
+def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Before it told who names the patients."""
+    path = tmp_path / "manifest.parquet"
+    write_manifest(as_table([{"patient_id": "a", "split": "train"}]), path, {"split_rule": "x"})
+    table = pq.read_table(path).drop_columns(["patient_id_from", "patient_id_zeroless"])
+    pq.write_table(table, path)
+    rows = read_rows(path)
+    assert rows["patient_id"].tolist() == ["a"]
+    assert rows["patient_id_from"].isna().all()

@@ -74,3 +74,11 @@ def test_a_champion_that_was_trained_with_all_test_patients_cannot_be_compared_w
 def test_predictions_of_other_images_are_refused(params: Params) -> None:
     with pytest.raises(DataError, match="version 3 has no prediction of image-20"):
         compare(predictions(10, 10, 10), predictions(10, 10, 0), 3, (), params)
+
+
+def test_patients_whom_the_champion_knew_by_another_id_are_known_by_their_images(params: Params) -> None:
+    candidate = predictions(60, 60, 40, edge=4)
+    by_patient = compare(candidate, candidate, 3, {"patient-0"}, params)
+    images = candidate.images.loc[candidate.images["patient_id"] == "patient-0", "image_id"]
+    assert compare(candidate, candidate, 3, {images.iloc[0]}, params) == by_patient
+    assert "2 images of 1 patients are left out of the comparison" in by_patient.notes[1]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from coronet_core.data.class_names import ALIASES
 from coronet_core.errors import ParamsError
 from tasks.params import data, explain, promotion, schema
 from tasks.params.file import read_params
@@ -221,3 +222,24 @@ def test_a_file_of_before_asks_for_no_secret_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_presets_for_real_x_rays_ask_for_a_secret_key(preset: Path) -> None:
     assert read_params(preset).data.require_secret_key == (preset != DEMO)
+
+
+def test_params_written_before_a_key_was_there_mean_what_they_meant(tmp_path: Path) -> None:
+    path = changed(tmp_path, data__oldest_age_years=..., data__sources=[folder()])
+    read = read_params(path).data
+    assert read.oldest_age_years is None
+    (source,) = read.sources
+    assert isinstance(source, data.ImageFolderSource)
+    assert source.class_aliases == dict(ALIASES)
+
+
+def test_the_preset_for_own_x_rays_shows_every_alias() -> None:
+    (source,) = read_params(PROJECT / "params/image_folder.yaml").data.sources
+    assert isinstance(source, data.ImageFolderSource)
+    assert source.class_aliases == dict(ALIASES)
+
+
+def test_an_alias_of_no_class_is_an_error(tmp_path: Path) -> None:
+    path = changed(tmp_path, data__sources=[folder(class_aliases={"flu": "influenza"})])
+    with pytest.raises(ParamsError, match=r"class_aliases.flu = \"influenza\": allowed: 'healthy', 'pneumonia' or 'co"):
+        read_params(path)

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from coronet_core.classes import ClassName
+from coronet_core.data import fields, patient_ids
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.record import Listing, Record, file_version
-from coronet_core.data.sources.tables import read_table, years
+from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
 
 SOURCE = "covid-chestxray"
@@ -35,7 +36,8 @@ def records(
     path = folder / metadata_csv
     rows = read_table(path, ["patientid", "finding", "view", "filename"], remedy=REMEDY)
     listing = Listing(records=[], passed_over=Counter())
-    for row in rows:
+    patients = patient_ids.of_column([row["patientid"] for row in rows])
+    for row, patient in zip(rows, patients, strict=True):
         finding = row["finding"] if row["finding"] in findings else row["finding"].rsplit("/", 1)[-1]
         modality = row.get("modality", RADIOGRAPH)  # the first tables of 2020 held nothing else
         if modality not in modalities:
@@ -45,9 +47,8 @@ def records(
         elif finding not in findings:
             listing.passed_over[f"finding {finding or 'unknown'}"] += 1
         else:
-            listing.records.append(
-                _record(folder / images / relative_path(row["filename"], f"{path}: file"), row, findings[finding])
-            )
+            file = folder / images / relative_path(row["filename"], f"{path}: file")
+            listing.records.append(_record(file, row, patient, findings[finding], listing.unread))
     if not listing.records:
         raise DataError(
             f"{path}: none of its {len(rows)} rows has one of the modalities {', '.join(modalities)}, of the "
@@ -57,16 +58,15 @@ def records(
     return listing
 
 
-def _record(file: Path, row: dict[str, str], label: ClassName) -> Record:
+def _record(file: Path, row: dict[str, str], patient: str | None, label: ClassName, unread: Counter[str]) -> Record:
     return Record(
         source=SOURCE,
         name=row["filename"],
-        patient_id=f"cohen-{row['patientid']}",
+        patient_id=patient_ids.prefixed("cohen", patient),
+        has_placeholder_id=patient is None and patient_ids.is_written(row["patientid"]),
         label=label,
         read=partial(file.read_bytes),
         version=file_version(file),
-        view=row["view"],
-        sex=row.get("sex") or None,
-        age=years(row.get("age")),
         licence=row.get("license") or None,
+        **fields.of_row(row, unread),
     )

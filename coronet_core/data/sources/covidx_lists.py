@@ -5,7 +5,6 @@ v8B), so lines are read from their end; the source `rnsa` (v9) is rsna. A patien
 so that lists and sources can be combined.
 """
 
-import gzip
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -15,11 +14,13 @@ from pathlib import Path
 from typing import get_args
 
 from coronet_core.classes import ClassName
+from coronet_core.data import patient_ids
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.image_files import has_image_suffix
 from coronet_core.data.record import Listing, PublishedPart, Record, file_version
 from coronet_core.data.sources import covid_chestxray, rsna
 from coronet_core.data.sources.nih import patients_of_rsna
+from coronet_core.data.text_files import read_text
 from coronet_core.errors import DataError
 
 LABELS = frozenset({"normal", "pneumonia", "covid-19", "positive", "negative"})
@@ -62,11 +63,13 @@ def records(
             listing.passed_over[f"label {line.label}"] += 1
             continue
         file = folder / images[part] / line.file
+        patient = _patient(line, patients)
         listing.records.append(
             Record(
                 source=line.source,
                 name=Path(line.file).stem if line.source == rsna.SOURCE else line.file,
-                patient_id=_patient(line, patients),
+                patient_id=patient,
+                has_placeholder_id=patient is None,
                 label=labels[line.label],
                 read=partial(file.read_bytes),
                 version=file_version(file),
@@ -83,11 +86,7 @@ def read_list(path: Path) -> list[Line]:
     """Read a list, compressed by gzip or not; raises DataError that names the line which is none."""
     if not path.is_file():
         raise DataError(f"{path}: no such list. {REMEDY}")
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable text file ({error}). {REMEDY}") from error
+    lines = read_text(path)[0].splitlines()
     return [_parse(text, f"{path}, line {n}") for n, text in enumerate(lines, start=1) if text.strip()]
 
 
@@ -113,8 +112,9 @@ def _guessed_source(patient: str) -> str:
     return covid_chestxray.SOURCE if COHEN_ID.fullmatch(patient) else UNKNOWN_SOURCE
 
 
-def _patient(line: Line, patients_of_rsna_images: Mapping[str, str]) -> str:
+def _patient(line: Line, patients_of_rsna_images: Mapping[str, str]) -> str | None:
+    patient = patient_ids.normalised(line.patient, zeros_are_ids=True)
     if line.source == covid_chestxray.SOURCE:
-        return f"cohen-{line.patient}"
-    own_name = f"{line.source}-{line.patient}"
+        return patient_ids.prefixed("cohen", patient)
+    own_name = patient_ids.prefixed(line.source, patient)
     return patients_of_rsna_images.get(line.patient, own_name) if line.source == rsna.SOURCE else own_name

@@ -1,35 +1,49 @@
 """Source `image_folder`: class folders of image files, with an optional labels CSV.
 
-Without a CSV, the class is the folder's name (`healthy/`, `pneumonia/`, `covid19/`, at any depth). With one, the CSV
-lists the images: column `file` (relative to the folder) is required; `label`, `patient_id`, `view`, `sex`, `age`,
-`source` and `licence` are read if they are there; other columns are passed over.
+Without a CSV, the class is the folder's name (`healthy/`, `pneumonia/`, `covid19/` or an alias, at any depth). With
+one, the CSV lists the images: column `file` (relative to the folder) is required; `label`, `patient_id`, `view`, `sex`,
+`age`, `source` and `licence` are read if they are there; other columns are passed over.
 """
 
-import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data.file_names import relative_path
+from coronet_core.data import fields, patient_ids
+from coronet_core.data.class_names import ALIASES, class_of, suggestion
 from coronet_core.data.image_files import beginning_of, find_images, is_companion, without_masks
 from coronet_core.data.record import Listing, Record, file_version
+from coronet_core.data.sources.listed_files import listed_files
 from coronet_core.data.sources.tables import read_table
 from coronet_core.errors import DataError
 
-MAX_NAMED = 3
-NOT_LISTED = "image that the labels CSV does not list"
+AUTO: Final = "auto"
+"""Of `labels_csv`: the file of that name below, if it is there."""
+DEFAULT_CSV: Final = "labels.csv"
+OTHER_NAMES: Final = {"patientid": "patient_id", "license": "licence"}
+"""Of columns: a patient's id that is overlooked would put the patient into two splits."""
+TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"})
+NOT_LISTED: Final = "image that the labels CSV does not list"
 
 
-def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: str | None) -> Listing:
+def records(
+    root: Path,
+    name: str,
+    labels_csv: str | None,
+    patient_id_pattern: str | None,
+    class_aliases: Mapping[str, ClassName] = ALIASES,
+) -> Listing:
     """List the images of the folder `name` in `root`, sorted by name.
 
-    `patient_id_pattern` is a regular expression whose first group is the patient in the file name; it serves images
-    whose CSV has no `patient_id`. Without either, DICOM headers tell, and any other image is a patient of its own.
-    What is passed over is counted by reason: files that are no images, or that the CSV does not list, masks beside
-    images, hidden files and those of systems (`coronet_core.data.image_files`), be they in the CSV or not.
+    `patient_id_pattern` is a regular expression whose first group is the patient, in the file's name or else in its
+    path below the folder; it serves images whose CSV has no `patient_id`. Without either, DICOM headers tell, and any
+    other image is a patient of its own. What is passed over is counted by reason: files that are no images, or that
+    the CSV does not list, masks beside images, hidden files and those of systems (`coronet_core.data.image_files`), be
+    they in the CSV or not.
 
     Raises DataError for a missing folder or CSV, a link to a folder, a row without a file or a known label.
     """
@@ -37,16 +51,24 @@ def records(root: Path, name: str, labels_csv: str | None, patient_id_pattern: s
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Put the images there, or set data.root to where they are.")
     _refuse_links(folder)
+    notes: list[str] = []
+    if labels_csv == AUTO:
+        labels_csv, notes = _found_csv(folder)
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     found = find_images((file for file in files if file != labels_csv), lambda file: beginning_of(folder / file))
     if labels_csv is None:
         rows: list[dict[str, Any]] = [{"file": file} for file in found.names]
     else:
-        rows = _without_others(_rows_of_csv(folder, labels_csv))
+        rows = _without_others(_rows_of_csv(folder, labels_csv, files))
         found.passed_over[NOT_LISTED] = len(set(found.names) - {row["file"] for row in rows})
     rows.sort(key=lambda row: str(row["file"]))
-    records = [_record(root, name, row, patient_id_pattern) for row in rows]
-    return Listing(records=records, passed_over=+found.passed_over)
+    unread: Counter[str] = Counter()
+    patients = _patients(rows, patient_id_pattern)
+    records = [
+        _record(root, name, row, patient, _label(folder, row, class_aliases), unread)
+        for row, patient in zip(rows, patients, strict=True)
+    ]
+    return Listing(records=records, passed_over=+found.passed_over, unread=unread, notes=notes)
 
 
 def _without_others(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -66,71 +88,78 @@ def _refuse_links(folder: Path) -> None:
             )
 
 
-def _rows_of_csv(folder: Path, labels_csv: str) -> list[dict[str, Any]]:
+def _found_csv(folder: Path) -> tuple[str | None, list[str]]:
+    """Return the labels CSV if it is there, and otherwise what to say of the tables that are not read."""
+    if (folder / DEFAULT_CSV).is_file():
+        return DEFAULT_CSV, []
+    tables = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+    not_read = f" {', '.join(tables)} is not read: labels_csv in params.yaml can name it." if tables else ""
+    return None, [f"{folder}: no {DEFAULT_CSV}, so the folders' names are the classes.{not_read}"]
+
+
+def _rows_of_csv(folder: Path, labels_csv: str, files: list[str]) -> list[dict[str, Any]]:
     path = folder / labels_csv
     remedy = "Name each image's path in the column file, or set labels_csv to null to use the folders' names."
     rows = read_table(path, ["file"], remedy=remedy)
-    for row in rows:
-        row["file"] = os.path.normpath(row["file"])  # a/b.png and ./a/b.png are one image
-    files = [relative_path(row["file"], f"{path}: file") for row in rows]
-    missing = [name for name in files if not (folder / name).is_file()]
-    if missing:
-        more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
-        raise DataError(
-            f"{path}: names files that do not exist: {', '.join(missing[:MAX_NAMED])}{more}. "
-            f"Put them under {folder}, or delete their rows."
-        )
-    doubled = [file for file, n in Counter(files).items() if n > 1]
-    if doubled:
-        raise DataError(f"{path}: lists {doubled[0]} more than once. Delete the rows that are too many.")
-    return rows
+    found = listed_files(path, folder, [row["file"] for row in rows], files)
+    return [_with_own_names(row) | {"file": file} for row, file in zip(rows, found, strict=True)]
 
 
-def _record(root: Path, name: str, row: dict[str, Any], patient_id_pattern: str | None) -> Record:
-    folder = root / name
-    file = folder / row["file"]
+def _with_own_names(row: dict[str, Any]) -> dict[str, Any]:
+    return {own: row[name] for name, own in OTHER_NAMES.items() if name in row} | row
+
+
+def _record(
+    root: Path, name: str, row: dict[str, Any], patient: str | None, label: ClassName, unread: Counter[str]
+) -> Record:
+    file = root / name / row["file"]
     return Record(
         name=f"{name}/{row['file']}",
-        patient_id=_patient(row, patient_id_pattern),
-        label=_label(folder, row),
+        patient_id=patient,
+        has_placeholder_id=patient is None and patient_ids.is_written(row.get("patient_id")),
+        label=label,
         source=row.get("source") or name,
         read=partial(file.read_bytes),
         version=file_version(file),
-        view=row.get("view") or None,
-        sex=row.get("sex") or None,
-        age=_age(folder, row),
         licence=row.get("licence") or None,
+        **fields.of_row(row, unread),
     )
 
 
-def _label(folder: Path, row: dict[str, Any]) -> ClassName:
+def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName]) -> ClassName:
     names = [row["label"]] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
-    for name in names:
-        for label in CLASSES:
-            if name.lower() == label:
-                return label
-    found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"
-    raise DataError(f"{folder / row['file']}: {found}; a class is one of {', '.join(CLASSES)}. Correct or remove it.")
-
-
-def _patient(row: dict[str, Any], patient_id_pattern: str | None) -> str | None:
-    if row.get("patient_id"):
-        return str(row["patient_id"])  # as given: the same id in two folders is the same patient
-    if patient_id_pattern is None:
-        return None
-    match = re.search(patient_id_pattern, Path(row["file"]).name)
-    if match is None or not match.group(1):
+    named = {name: label for name in names if (label := class_of(name, aliases)) is not None}
+    if not named:
+        found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"
+        meant = next((text for text in (suggestion(name, aliases) for name in names) if text), "")
         raise DataError(
-            f"{row['file']}: patient_id_pattern {patient_id_pattern!r} finds no patient in this file name. "
-            "Correct the pattern, or rename or remove the file."
+            f"{folder / row['file']}: {found}; a class is one of {', '.join(CLASSES)}.{meant} Correct or remove it, or "
+            "name it in the source's class_aliases in params.yaml."
         )
-    return match.group(1)
+    exact = [label for name, label in named.items() if name.lower() == label]
+    if len(set(named.values())) > 1 and len(exact) < len(named):
+        raise DataError(
+            f"{folder / row['file']}: its folders name several classes ({', '.join(named)}). Rename one of them, or "
+            "give the class in the column label of a labels CSV."
+        )
+    return next(iter(named.values()))
 
 
-def _age(folder: Path, row: dict[str, Any]) -> float | None:
-    if not row.get("age"):
-        return None
-    try:
-        return float(row["age"])
-    except ValueError as error:
-        raise DataError(f"{folder / row['file']}: age {row['age']!r} is not a number of years. Correct it.") from error
+def _patients(rows: list[dict[str, Any]], pattern: str | None) -> list[str | None]:
+    """Return the id of each row's patient: as given, so that the same id in two folders is the same patient."""
+    of_table = patient_ids.of_column([row.get("patient_id") for row in rows])
+    if pattern is None:
+        return of_table
+    return [one or _patient_in_path(row["file"], pattern) for row, one in zip(rows, of_table, strict=True)]
+
+
+def _patient_in_path(file: str, pattern: str) -> str | None:
+    """Return the patient whom `pattern` finds in the file's name or, with nothing there, in its path."""
+    for text in (Path(file).name, file):
+        match = re.search(pattern, text)
+        if match is not None and match[1]:
+            return patient_ids.normalised(match[1], zeros_are_ids=True)
+    raise DataError(
+        f"{file}: patient_id_pattern {pattern!r} finds no patient in this file name, nor in the path. Correct the "
+        "pattern, or rename or remove the file."
+    )

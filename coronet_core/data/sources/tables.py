@@ -1,38 +1,77 @@
-"""Tables of labels as their publishers wrote them, read as text."""
+"""Tables of labels as their publishers and spreadsheets wrote them, read as text."""
 
+import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import pandas as pd
-
+from coronet_core.data.blanks import PADDING
+from coronet_core.data.text_files import SAVE_AS, read_text
 from coronet_core.errors import DataError
+
+DELIMITERS: Final = ",;\t|"
+DECLARED: Final = "sep="
+"""How Excel's first line names the delimiter."""
 
 
 def read_table(path: Path, columns: list[str], *, remedy: str) -> list[dict[str, Any]]:
-    """Read a CSV (a .gz too) with at least `columns`; returns its rows, every value text without outer blanks.
+    """Read a table (a .gz too) with at least `columns`; returns its rows, every value text without outer blanks.
 
-    Column names lose outer blanks and capitals, and inner blanks become underscores: `Patientid`, ` url` and
-    `clinical notes` are what later versions of a table call patientid, url and clinical_notes. `remedy` says where
-    the table comes from. Raises DataError when the file is missing, no CSV, or lacks a column.
+    Commas, semicolons, tabs or bars separate values: what separates `columns` in the first line. Rows without any
+    value are passed over. Column names lose outer blanks and capitals, and inner blanks become underscores:
+    `Patientid`, ` url` and `clinical notes` are what later versions of a table call patientid, url and
+    clinical_notes. `remedy` says where the table comes from. Raises DataError when the file is missing, no text,
+    empty, lacks a column, or has a row of more values than columns.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such table. {remedy}")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False).map(str.strip)
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors, and so are bad encodings
-        reason = str(error).strip()
-        raise DataError(f"{path}: not a readable CSV ({reason}). Save it as UTF-8 with commas.") from error
-    table.columns = [name.strip().lower().replace(" ", "_") for name in table.columns]
-    if missing := [column for column in columns if column not in table]:
-        found = ", ".join(table.columns)
+    text, _ = read_text(path)
+    text = text.removeprefix("\ufeff")
+    first, _, rest = text.partition("\n")
+    if first.strip().strip('"').lower().startswith(DECLARED):
+        text = rest
+    if not text.strip():
+        raise DataError(f"{path}: an empty table. {remedy}")
+    lines = _lines(path, text, _delimiter(text, columns))
+    _, header = next(lines)
+    names = _names(header)
+    if missing := [column for column in columns if column not in names]:
+        found = ", ".join(name for name in names if name)
         raise DataError(f"{path}: no column {' or '.join(missing)} (found: {found}). {remedy}")
-    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]  # its keys are the columns
+    if doubled := next((name for name in names if name and names.count(name) > 1), None):
+        raise DataError(f"{path}: has the column {doubled} more than once. Rename or delete one of them.")
+    rows: list[dict[str, Any]] = []
+    for number, values in lines:
+        stripped = [value.strip(PADDING) for value in values]
+        if any(stripped[len(names) :]):
+            raise DataError(
+                f"{path}, line {number}: {len(values)} values for {len(names)} columns. Put a value that holds the "
+                "delimiter into quotation marks, or delete what is too much."
+            )
+        if any(stripped):
+            filled = [*stripped, *[""] * (len(names) - len(stripped))]
+            rows.append({name: value for name, value in zip(names, filled, strict=False) if name})
     return rows
 
 
-def years(text: str | None) -> float | None:
-    """Return an age in years, or None for anything that is not a number: publishers write `50s` and `adult` too."""
+def _delimiter(text: str, columns: list[str]) -> str:
+    """Return what separates `columns` in the first line, or else most names."""
+    header = next(line for line in text.splitlines() if line.strip())
+    found = {one: _names(next(csv.reader([header], delimiter=one))) for one in DELIMITERS}
+    return max(DELIMITERS, key=lambda one: (len(set(columns) & set(found[one])), len(found[one])))
+
+
+def _names(header: list[str]) -> list[str]:
+    return [name.strip(PADDING).lower().replace(" ", "_") for name in header]
+
+
+def _lines(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the values of each line that has some, with the line's number."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        return float(text) if text else None
-    except ValueError:
-        return None
+        for values in reader:
+            if values:
+                yield reader.line_num, values
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: not a readable CSV ({error}). {SAVE_AS}") from error

@@ -1,0 +1,69 @@
+"""What is doubtful about the ids of patients: none at all, no person behind one, two that may be of one person."""
+
+from typing import Any, Final
+
+import pandas as pd
+
+UNLIKELY_SHARE: Final = 0.1
+UNLIKELY_IMAGES: Final = 10
+UNLIKELY_TIMES: Final = 5
+"""A patient with more than this share of the images, at least so many of them, and more than so many times the images
+of the median patient is probably no person. Small sets with several images of each patient stay below the last."""
+MAX_NAMED: Final = 5
+GIVE_IDS: Final = "Give ids in the column patient_id of a labels CSV, or by patient_id_pattern."
+
+
+def doubtful_patients(accepted: pd.DataFrame) -> dict[str, Any]:
+    """Return, for the accepted images of a manifest, who names their patients and which ids are doubtful.
+
+    `from`: images by who names their patient; `unlikely`: patients of an unlikely share of the images;
+    `leading_zeros`: lists of ids that differ in leading zeros alone.
+    """
+    images = accepted["patient_id"].value_counts()
+    is_unlikely = (
+        (images >= UNLIKELY_IMAGES)
+        & (images > UNLIKELY_SHARE * len(accepted))
+        & (images > UNLIKELY_TIMES * images.median())
+    )
+    ids = accepted[["patient_id", "patient_id_zeroless"]].dropna().drop_duplicates()
+    alike = [sorted(same) for _, same in ids.groupby("patient_id_zeroless")["patient_id"]]
+    return {
+        "from": {str(origin): int(n) for origin, n in accepted["patient_id_from"].value_counts().items()},
+        "unlikely": [{"patient_id": str(one), "images": int(n)} for one, n in images[is_unlikely].items()],
+        "leading_zeros": sorted(same for same in alike if len(same) > 1),
+    }
+
+
+def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
+    """Return sentences on what `doubtful_patients` has found among `n_images`."""
+    sentences = []
+    reasons = {
+        "placeholder": "have zeros or a word such as ANONYMOUS where their patient's id should be, which is no id",
+        "none": "have no patient id",
+    }
+    for origin, reason in reasons.items():
+        if n := found["from"].get(origin, 0):
+            sentences.append(
+                f"{n} of {n_images} images {reason}: each counts as a patient of its own, so images of one person may "
+                f"be in two splits. {GIVE_IDS}"
+            )
+    sentences += [
+        f"Patient {one['patient_id']} holds {one['images']} of {n_images} images "
+        f"({100 * one['images'] / n_images:.0f}%): probably no person, but what stands where ids are missing. All of "
+        f"these images are in one split. {GIVE_IDS}"
+        for one in found["unlikely"]
+    ]
+    if alike := found["leading_zeros"]:
+        named = "; ".join(" and ".join(ids) for ids in alike[:MAX_NAMED])
+        more = f"; and {len(alike) - MAX_NAMED} more" if len(alike) > MAX_NAMED else ""
+        sentences.append(
+            f"Ids that differ in leading zeros alone count as different patients: {named}{more}. If they are of one "
+            "person, write them the same way."
+        )
+    return sentences
+
+
+def doubtful_ids(found: dict[str, Any]) -> list[str]:
+    """Return the ids that `patient_warnings` names."""
+    alike = [one for ids in found["leading_zeros"][:MAX_NAMED] for one in ids]
+    return [*(one["patient_id"] for one in found["unlikely"]), *alike]
