@@ -10,6 +10,7 @@ from coronet_core.data import shortcuts
 from coronet_core.data.duplicates import KINDS, contradictions
 from coronet_core.data.grouping import groupings
 from coronet_core.data.published import leaking, leaks_by_class
+from coronet_core.data.suitability import counted_notes
 from coronet_core.shards import Shards
 
 Counts = dict[str, Any]
@@ -70,6 +71,7 @@ def audit(manifest: pd.DataFrame, found: Counts, passed_over: Counter[str], stac
         },
         "patients_in_two_splits": int((splits_of_patients > 1).sum()),
         "rejected": rejected.value_counts().to_dict(),
+        "reading_notes": counted_notes(manifest),
         "passed_over": dict(passed_over.most_common()),
         **found,
         "duplicates": found["duplicates"] | {"kept": int(accepted["duplicate_of"].notna().sum())},

@@ -15,7 +15,7 @@ from PIL import Image
 from coronet_core.classes import CLASSES, FoldUnit
 from coronet_core.data.image import decode
 from coronet_core.data.manifest import read_manifest, read_rows
-from coronet_core.data.options import Aspect, Leaks
+from coronet_core.data.options import Aspect, Leaks, Reading
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError
@@ -89,7 +89,7 @@ def test_rows_of_the_manifest_lead_to_the_pixels_of_their_files(build: Callable[
     manifest, stack, files = read_manifest(MANIFEST), Shards.in_folder(IMAGES), file_of()
     assert len(manifest) == len(stack) == 24
     for place, image_id in manifest["image_id"].items():
-        expected = decode(files[image_id].read_bytes(), 64, Aspect.STRETCH).pixels
+        expected = decode(files[image_id].read_bytes(), 64, Aspect.STRETCH, 2).pixels
         np.testing.assert_array_equal(stack.take(np.array([place]))[0], expected)
 
 
@@ -302,11 +302,11 @@ def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], mo
     read: list[int] = []
     real = decode
 
-    def counting(content: bytes, image_size_px: int, aspect: Aspect) -> Any:
+    def counting(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading) -> Any:
         if len(read) == 17 and stopping:
             raise KeyboardInterrupt
         read.append(1)
-        return real(content, image_size_px, aspect)
+        return real(content, image_size_px, aspect, reading)
 
     monkeypatch.setattr("coronet_core.data.ingest.decode", counting)
     monkeypatch.setattr("coronet_core.data.ingest.usable_cores", lambda: 1)

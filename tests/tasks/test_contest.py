@@ -54,7 +54,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         subprocess.run(["git", "init", "-q"], check=True)
         predictions = hashlib.md5(PREDICTIONS.read_bytes(), usedforsecurity=False).hexdigest()
         md5s = {str(SPLIT): dvc_hashes(SPLIT_STAGE)[str(SPLIT)], str(PREDICTIONS): predictions}
-        yield Run(params, Evidence(version=CANDIDATE, md5s=md5s, image_size_px=64, aspect=params.data.aspect))
+        candidate = Evidence(
+            version=CANDIDATE,
+            md5s=md5s,
+            image_size_px=64,
+            aspect=params.data.aspect,
+            reading=params.data.reading,
+        )
+        yield Run(params, candidate)
 
 
 def champion(run: Run, **md5s: str | None) -> Evidence:

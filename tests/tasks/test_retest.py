@@ -21,7 +21,7 @@ from tasks.splitting.sources import ids_of, list_images
 from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 
 CPU = torch.device("cpu")
-STORED_AS = (64, Aspect.STRETCH)
+STORED_AS = (64, Aspect.STRETCH, 2)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_images_are_decoded_anew_for_a_model_of_another_size(model: TrainedModel
     ids, records = ids_of(params.data), list_images(params.data, params.seed).records
     contents = {ids.image(record): record.read() for record in records}
     test = read_manifest(MANIFEST).query("split == 'test'")
-    images = np.stack([decode(contents[image], 96, Aspect.STRETCH).pixels for image in test["image_id"]])
+    images = np.stack([decode(contents[image], 96, Aspect.STRETCH, 2).pixels for image in test["image_id"]])
     expected = Networks.of(larger, CPU).answer(images)[0]
     np.testing.assert_allclose(answers_on_test_images(larger, STORED_AS, params, CPU).logits, expected, atol=1e-4)
 
@@ -60,5 +60,7 @@ def test_an_image_that_is_gone_is_named(model: TrainedModel, params: Params) -> 
     with pytest.raises(DataError, match="its file has changed since the split was built"):
         answers_on_test_images(larger, STORED_AS, other_source, CPU)
     fewer = replace(params, data=replace(params.data, ids="as_given"))
-    with pytest.raises(DataError, match=r"the champion takes images of 64 px \(pad\), and this one cannot be read"):
+    with pytest.raises(
+        DataError, match=r"the champion takes images of 64 px \(pad, reading rule 2\), and this one cannot be read"
+    ):
         answers_on_test_images(larger, STORED_AS, fewer, CPU)
