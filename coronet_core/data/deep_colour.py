@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coronet_core.data.colour import refuse_colour
-from coronet_core.data.grey import LIMITS, Background, tabulate
+from coronet_core.data.grey import LIMITS, Background, sampled, tabulate
 from coronet_core.data.library_faults import image_faults
 from coronet_core.data.upright import upright
 
@@ -21,7 +21,7 @@ OTHER_BYTE: Final = {
 }
 """Pillow's name of the order in which the lower byte comes where the upper one would; N is this machine's, with the
 lower byte first."""
-LUMINANCE: Final = np.array([0.299, 0.587, 0.114])
+LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 HEADER: Final = slice(12, 29)
 """Of a PNG: type and data of its first chunk, IHDR."""
 DEPTH_AND_COLOUR: Final = 12
@@ -56,9 +56,10 @@ def deep_grey(colours: NDArray[np.uint16]) -> tuple[Image.Image, Background | No
     background = None if opacity is None else opacity == 0
     values = colours[..., 0].astype(np.float32)
     if n_colours > 1:
-        values = (colours[..., :3] @ LUMINANCE).astype(np.float32)
-        brightest = max(float(np.quantile(values, LIMITS[1])), 1.0)
-        refuse_colour(Image.fromarray((colours[..., :3] * (255 / brightest)).clip(0, 255).astype(np.uint8)))
+        sample = sampled(colours[..., :3])
+        brightest = max(float(np.quantile(sample, LIMITS[1])), 1.0)
+        refuse_colour(Image.fromarray((sample * (255 / brightest)).clip(0, 255).astype(np.uint8)))
+        values = colours[..., :3] @ LUMINANCE
     if opacity is not None:
         values *= opacity / np.float32(np.iinfo(np.uint16).max)
     table = tabulate(values.round().astype(np.uint16), background)

@@ -104,13 +104,13 @@ def tabulate(values: NDArray[Any], background: Background | None) -> Tabulated:
         levels = np.arange(lowest, highest + 1, dtype=np.float64)
     else:
         codes, levels = _rounded(values, background)
-    sample, kept = _sampled(codes), None if background is None else ~_sampled(background)
+    sample, kept = sampled(codes), None if background is None else ~sampled(background)
     counts = np.bincount(sample.ravel() if kept is None else sample[kept], minlength=len(levels))
     return Tabulated(codes, levels, counts, background)
 
 
 def _rounded(values: NDArray[Any], background: Background | None) -> tuple[NDArray[np.unsignedinteger[Any]], Levels]:
-    sample = _sampled(values) if background is None else _sampled(values)[~_sampled(background)]
+    sample = sampled(values) if background is None else sampled(values)[~sampled(background)]
     if not sample.size:
         sample = np.zeros(1)
     low, high = np.quantile(sample.astype(np.float64), LIMITS)
@@ -122,6 +122,7 @@ def _rounded(values: NDArray[Any], background: Background | None) -> tuple[NDArr
     return codes, levels
 
 
-def _sampled(image: NDArray[Any]) -> NDArray[Any]:
-    step = max(1, round((image.size / SAMPLED_PIXELS) ** 0.5))
+def sampled(image: NDArray[Any]) -> NDArray[Any]:
+    """Return pixels of `image` (H, W, ...) on a regular grid, all of them if there are few."""
+    step = max(1, round((image.shape[0] * image.shape[1] / SAMPLED_PIXELS) ** 0.5))
     return image[::step, ::step]
