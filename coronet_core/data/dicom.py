@@ -18,7 +18,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from coronet_core.data.colour import refuse_colour
 from coronet_core.data.deep_colour import deep_grey
 from coronet_core.data.dicom_grey import monochrome
-from coronet_core.data.dicom_header import remarks, repair, words
+from coronet_core.data.dicom_header import remarks, repair, value_of, words
 from coronet_core.data.grey import stretched
 from coronet_core.data.library_faults import dicom_faults
 from coronet_core.data.notes import Note
@@ -129,6 +129,8 @@ def _by_second_rule(header: pydicom.Dataset, notes: list[Note]) -> tuple[Image.I
         values = _values(header, corrects_bits=header.file_meta.TransferSyntaxUID.is_compressed)
         if header.PhotometricInterpretation == "PALETTE COLOR":
             values = apply_color_lut(values, header)
+    if values.shape[:2] != (header.Rows, header.Columns):
+        raise DataError("truncated or damaged DICOM (pixels of another shape)")
     if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004  # (H, W, 3)
         grey, background, gain = stretched(_grey_of_colour(values), None)
     elif values.ndim == 3:  # noqa: PLR2004
@@ -156,7 +158,7 @@ def _grey_of_colour(values: NDArray[np.uint8]) -> Image.Image:
 
 
 def _text(header: pydicom.Dataset, keyword: str) -> str | None:
-    return str(header.get(keyword) or "").strip() or None
+    return str(value_of(header, keyword) or "").strip() or None
 
 
 def _age(text: str | None) -> float | None:

@@ -78,38 +78,51 @@ def _number(text: str, notes: list[Note]) -> float | None:
 
 def repair(header: pydicom.Dataset, notes: list[Note]) -> None:
     """Set what is missing or impossible of the attributes that the pixels are read by, to the standard's defaults."""
-    stated = " ".join(words(header, "PhotometricInterpretation"))
-    samples = whole(header, "SamplesPerPixel")
-    kind = KINDS.get(re.sub(r"\W|_", "", stated), "RGB" if samples == COLOURS else "MONOCHROME2")
+    kind = _kind(header)
     if str(value_of(header, "PhotometricInterpretation")).strip() != kind:
         notes.append(Note.PHOTOMETRIC)
-    header.PhotometricInterpretation = kind
-    expected = COLOURS if kind in COLOUR else 1
+    _set(header, "PhotometricInterpretation", kind)
     if "NumberOfFrames" in header and whole(header, "NumberOfFrames") is None:
         notes.append(Note.PIXEL_ATTRIBUTES)
         del header.NumberOfFrames
+    samples = COLOURS if kind in COLOUR else 1
+    repaired = {"SamplesPerPixel": samples, **_bits(header, samples)}
+    repaired["PixelRepresentation"] = 1 if whole(header, "PixelRepresentation") == 1 else 0
+    if samples > 1:
+        repaired["PlanarConfiguration"] = 1 if whole(header, "PlanarConfiguration") == 1 else 0
+    for keyword, value in repaired.items():
+        if whole(header, keyword) != value:
+            notes.append(Note.PIXEL_ATTRIBUTES)
+            _set(header, keyword, value)
+
+
+def _kind(header: pydicom.Dataset) -> str:
+    """Return the photometric interpretation as the standard writes it, one that suits the number of samples."""
+    stated = " ".join(words(header, "PhotometricInterpretation"))
+    kind = KINDS.get(re.sub(r"\W|_", "", stated), "MONOCHROME2")
+    samples = whole(header, "SamplesPerPixel")
+    if samples == COLOURS and kind in MONOCHROME:
+        return "RGB"
+    return "MONOCHROME2" if samples == 1 and kind in COLOUR else kind
+
+
+def _bits(header: pydicom.Dataset, samples: int) -> dict[str, int]:
     allocated = whole(header, "BitsAllocated")
     if allocated not in ALLOCATED:
-        allocated = _allocated(header, expected)
+        allocated = _allocated(header, samples)
     stored = whole(header, "BitsStored")
     if stored is None or not 0 < stored <= allocated:
         stored = allocated
     high_bit = whole(header, "HighBit")
     if high_bit is None or not stored <= high_bit + 1 <= allocated:
         high_bit = stored - 1
-    repaired = {
-        "SamplesPerPixel": expected,
-        "BitsAllocated": allocated,
-        "BitsStored": stored,
-        "HighBit": high_bit,
-        "PixelRepresentation": 1 if whole(header, "PixelRepresentation") == 1 else 0,
-    }
-    if expected > 1:
-        repaired["PlanarConfiguration"] = 1 if whole(header, "PlanarConfiguration") == 1 else 0
-    for keyword, value in repaired.items():
-        if whole(header, keyword) != value:
-            notes.append(Note.PIXEL_ATTRIBUTES)
-            setattr(header, keyword, value)
+    return {"BitsAllocated": allocated, "BitsStored": stored, "HighBit": high_bit}
+
+
+def _set(header: pydicom.Dataset, keyword: str, value: Any) -> None:
+    if keyword in header:
+        delattr(header, keyword)  # to change it pydicom would have to make it out first
+    setattr(header, keyword, value)
 
 
 def _allocated(header: pydicom.Dataset, samples: int) -> int:

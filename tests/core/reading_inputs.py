@@ -55,7 +55,7 @@ def _filtered(rows: Values, number: int, step: int) -> bytes:
 
 def tiff(values: Values, *, white_is_zero: bool = False, is_deflated: bool = False, order: str = "<") -> bytes:
     """Return a TIFF of one strip, of any depth; `values` (H, W) or (H, W, C) are stored as they are."""
-    colours = values.shape[2] if values.ndim > 2 else 1  # noqa: PLR2004
+    colours = values.shape[2] if values.ndim > 2 else 1
     stored = values.astype(values.dtype.newbyteorder(order)).tobytes()
     data = zlib.compress(stored) if is_deflated else stored
     bits, form = values.dtype.itemsize * 8, {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
@@ -75,7 +75,7 @@ def tiff(values: Values, *, white_is_zero: bool = False, is_deflated: bool = Fal
     body, entries = data + bytes(len(data) % 2), b""
     for tag, (code, numbers) in tags.items():
         value = struct.pack(f"{order}{len(numbers)}{code}", *numbers)
-        if len(value) > 4:  # noqa: PLR2004
+        if len(value) > 4:
             body, value = body + value, struct.pack(order + "I", 8 + len(body))
         kind = {"H": 3, "I": 4}[code]
         entries += struct.pack(order + "HHI", tag, kind, len(numbers)) + value.ljust(4, b"\0")

@@ -65,7 +65,7 @@ FILES = {
     "tiff16, white is zero, 12 bits": tiff(4095 - TWELVE, white_is_zero=True),
     "tiff16, white is zero, big endian": tiff(65535 - SIXTEEN, white_is_zero=True, order=">"),
     "tiff16, deflated": tiff(TWELVE, is_deflated=True),
-    "tiff signed": tiff((TWELVE.astype(np.int16) - 1000)),
+    "tiff signed": tiff(TWELVE.astype(np.int16) - 1000),
     "tiff32": tiff(TWELVE.astype(np.int32) * 100_000),
     "tiff float16": tiff((XRAY / 255).astype(np.float16)),
     "tiff float32": tiff((XRAY / 1000 - 3).astype(np.float32)),
