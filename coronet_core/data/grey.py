@@ -17,9 +17,12 @@ from PIL import Image
 
 LIMITS: Final = (0.001, 0.999)
 """Shares of the pixels that are darker than what becomes 0 and 255. Of public X-rays the marker letters cover more."""
-SHARES: Final = np.linspace(*LIMITS, 999)
+TAIL: Final = np.linspace(LIMITS[0], 0.05, 50)
+SHARES: Final = np.concatenate([TAIL, np.linspace(0.06, 0.94, 89), 1 - TAIL[::-1]])
+"""Where leaps are looked for, finely where markers are."""
 MAX_MARKER_SHARE: Final = 0.05
 MAX_BLANK_SHARE: Final = 0.5
+GREYS: Final = np.arange(256, dtype=np.float64)
 SAMPLED_PIXELS: Final = 2**20
 """From so many, on a regular grid, the limits are taken; of larger images a part is looked at."""
 CODES: Final = 2**16
@@ -50,9 +53,8 @@ class Tabulated:
 def stretched(image: Image.Image, background: Background | None) -> tuple[Image.Image, Background | None, float]:
     """Return `image`, mode L, between its limits, its background, and how many times its contrast it has then."""
     counts = np.array(image.histogram(None if background is None else Image.fromarray(~background)))
-    levels = np.arange(len(counts), dtype=np.float64)
-    low, high = _limits(levels, counts)
-    grey, is_apart = lookup(levels, counts)
+    low, high = _limits(GREYS, counts)
+    grey, is_apart = _between(GREYS, low, high)
     if is_apart.any():
         apart: Background = is_apart[np.asarray(image)]
         background = apart if background is None else background | apart
@@ -61,11 +63,14 @@ def stretched(image: Image.Image, background: Background | None) -> tuple[Image.
 
 def lookup(shown: Levels, counts: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return the grey of each code and whether it is far apart (K,), given what it is seen as and how many have it."""
-    low, high = _limits(shown, counts)
-    scale = 255 / (high - low) if high > low else 0.0
-    grey = np.asarray(((shown - low) * scale).clip(0, 255).round(), dtype=np.uint8)
+    return _between(shown, *_limits(shown, counts))
+
+
+def _between(shown: Levels, low: float, high: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     reach = max(high - low, np.finfo(np.float64).tiny)
-    return grey, np.asarray((shown > high + reach) | (shown < low - reach))
+    scale = 255 / reach if high > low else 0.0
+    grey = ((shown - low) * scale).clip(0, 255).round().astype(np.uint8)
+    return grey, (shown > high + reach) | (shown < low - reach)
 
 
 def n_levels(shown: Levels, counts: NDArray[np.int64]) -> int:

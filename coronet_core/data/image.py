@@ -53,5 +53,5 @@ def decode(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading 
         pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
         perceptual_hash=str(imagehash.phash(square)),
         size_bytes=len(content),
-        grey_levels=sum(count > 0 for count in radiograph.grey.histogram()),
+        grey_levels=256 - radiograph.grey.histogram().count(0),
     )

@@ -212,3 +212,13 @@ def test_every_key_is_used() -> None:
     by_name = {"healthy", "pneumonia", "covid19"}  # patients of the phantom, read by the class's name
     unused = {field.name for section in sections for field in fields(section)} - used - by_name - {"kind", "by"}
     assert unused == set()
+
+
+def test_params_from_before_reading_rules_were_kept_mean_the_first(tmp_path: Path) -> None:
+    former = changed(tmp_path, data__reading=..., data__min_grey_levels=..., data__unsuitable=...)
+    assert read_params(former).data.reading == 1
+    assert read_params(former).data.unsuitable == "warn"
+
+
+def test_every_preset_reads_by_the_newest_rule() -> None:
+    assert {read_params(preset).data.reading for preset in PRESETS if preset.name != "reference.yaml"} == {2}
