@@ -85,17 +85,23 @@ def _limits(shown: Levels, counts: NDArray[np.int64]) -> tuple[float, float]:
     order = np.argsort(shown[there], kind="stable")
     seen, reached = shown[there][order], np.cumsum(counts[there][order])
     quantiles = seen[np.searchsorted(reached, SHARES * reached[-1])]
-    high = _without_marker(quantiles)
-    low = -_without_marker(-quantiles[::-1])
-    return (low, high) if high > low else (float(seen[0]), float(seen[-1]))
+    top, bottom = _leap(quantiles), -_leap(-quantiles[::-1])
+    first, last = np.searchsorted(seen, (bottom, top))
+    reached = reached[first:last] - (reached[first - 1] if first else 0)
+    low, high = seen[first:last][np.searchsorted(reached, np.multiply(LIMITS, reached[-1]))]
+    return (float(low), float(high)) if high > low else (float(seen[0]), float(seen[-1]))
 
 
-def _without_marker(quantiles: Levels) -> float:
-    """Return the highest of rising `quantiles`, or that below a leap as wide as all that is below it."""
-    leaps = np.diff(quantiles) > np.maximum(quantiles[:-1] - quantiles[0], np.finfo(np.float64).tiny)
-    is_marker = (SHARES[1:] > 1 - MAX_MARKER_SHARE) | (quantiles[1:] == quantiles[-1])
-    leaps &= is_marker & (SHARES[1:] > 1 - MAX_BLANK_SHARE) & (quantiles[:-1] > quantiles[0])
-    return float(quantiles[:-1][leaps][0] if leaps.any() else quantiles[-1])
+def _leap(quantiles: Levels) -> float:
+    """Return the middle of the first leap in rising `quantiles` that is as wide as all that is below it, or infinity.
+
+    Few values must be above it, or only one.
+    """
+    below, above = quantiles[:-1], quantiles[1:]
+    is_apart = (SHARES[1:] > 1 - MAX_MARKER_SHARE) | (above == quantiles[-1])
+    is_apart &= (SHARES[1:] > 1 - MAX_BLANK_SHARE) & (below > quantiles[0]) & (above - below > below - quantiles[0])
+    places = np.flatnonzero(is_apart)
+    return float(below[places[0]] + above[places[0]]) / 2 if len(places) else np.inf
 
 
 def tabulate(values: NDArray[Any], background: Background | None) -> Tabulated:
