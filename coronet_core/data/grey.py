@@ -20,6 +20,7 @@ LIMITS: Final = (0.001, 0.999)
 TAIL: Final = np.linspace(LIMITS[0], 0.05, 50)
 SHARES: Final = np.concatenate([TAIL, np.linspace(0.06, 0.94, 89), 1 - TAIL[::-1]])
 """Where leaps are looked for, finely where markers are."""
+LEAP: Final = 1.0 + 1e-6  # of the range below it; more than rounding errors
 MAX_MARKER_SHARE: Final = 0.05
 MAX_BLANK_SHARE: Final = 0.5
 GREYS: Final = np.arange(256, dtype=np.float64)
@@ -99,7 +100,9 @@ def _leap(quantiles: Levels) -> float:
     """
     below, above = quantiles[:-1], quantiles[1:]
     is_apart = (SHARES[1:] > 1 - MAX_MARKER_SHARE) | (above == quantiles[-1])
-    is_apart &= (SHARES[1:] > 1 - MAX_BLANK_SHARE) & (below > quantiles[0]) & (above - below > below - quantiles[0])
+    is_apart &= (
+        (SHARES[1:] > 1 - MAX_BLANK_SHARE) & (below > quantiles[0]) & (above - below > LEAP * (below - quantiles[0]))
+    )
     places = np.flatnonzero(is_apart)
     return float(below[places[0]] + above[places[0]]) / 2 if len(places) else np.inf
 
