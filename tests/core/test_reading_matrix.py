@@ -1,5 +1,8 @@
 """The same X-ray gives the same picture, whatever file it is stored in."""
 
+from pathlib import Path
+
+import gdcm
 import numpy as np
 import pydicom
 import pytest
@@ -101,6 +104,23 @@ FILES = {
     "jpeg2000 dicom8": in_bytes(JPEG2000Lossless, 8),
     "rle dicom12": in_bytes(RLELossless, 12),
 }
+
+
+@pytest.mark.parametrize("syntax", [gdcm.TransferSyntax.JPEGLSLossless, gdcm.TransferSyntax.JPEGLosslessProcess14_1])
+def test_what_gdcm_compresses_gives_it_too(syntax: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "plain.dcm", tmp_path / "compressed.dcm"
+    source.write_bytes(dcm())
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    assert abs(picture(encoded(EIGHT)) - picture(target.read_bytes())).mean() <= 4
 
 
 def picture(content: bytes) -> np.ndarray:
