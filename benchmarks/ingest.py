@@ -30,7 +30,7 @@ from coronet_core.cores import usable_cores
 from coronet_core.data.audit import audit, findings
 from coronet_core.data.duplicates import mark_duplicates
 from coronet_core.data.ids import Ids
-from coronet_core.data.ingest import places_in_stack, read_images, write_accepted
+from coronet_core.data.ingest import Preprocessing, places_in_stack, read_images, write_accepted
 from coronet_core.data.options import Aspect
 from coronet_core.data.record import Listing, Record
 from coronet_core.data.sources import phantom
@@ -105,10 +105,15 @@ def records_of(files: list[Path]) -> list[Record]:
     ]
 
 
+def preprocessing(side_px: int) -> Preprocessing:
+    """Return how images of `side_px` are read today."""
+    return Preprocessing(image_size_px=side_px, aspect=Aspect.STRETCH, reading=2)
+
+
 def read_as_the_stage(files: list[Path], side_px: int, folder: Path) -> None:
     """Read `files` as the stage does, into `folder`."""
     read_images(
-        records_of(files), side_px, Aspect.STRETCH, BLOCK_IMAGES, Ids("key"), folder / "decoded", folder / "blocks"
+        records_of(files), preprocessing(side_px), BLOCK_IMAGES, Ids("key"), folder / "decoded", folder / "blocks"
     )
 
 
@@ -173,7 +178,7 @@ def whole_path_memory(folder: Path, n_images: int) -> dict[str, float]:
     work = folder / f"work-{n_images}"
     begin = time.perf_counter()
     manifest = read_images(
-        records_of(files), SIDE_PX, Aspect.STRETCH, BLOCK_IMAGES, Ids("key"), work / "decoded", work / "blocks"
+        records_of(files), preprocessing(SIDE_PX), BLOCK_IMAGES, Ids("key"), work / "decoded", work / "blocks"
     )
     stack, places = Shards.in_folder(work / "decoded"), places_in_stack(manifest)
     mark_duplicates(manifest, lambda positions: stack.take(places[positions]))

@@ -150,7 +150,8 @@ class Service:
 
     def _preview(self, upload: Upload) -> bytes:
         try:  # in the preview's size: what the networks take is read from a large JPEG at an eighth of its size
-            return preview_png(decode(upload.content, PREVIEW_PX, self.served.model.aspect).radiograph.grey)
+            model = self.served.model
+            return preview_png(decode(upload.content, PREVIEW_PX, model.aspect, model.reading).radiograph.grey)
         except DataError as error:
             raise unreadable(str(error)) from error
 

@@ -10,6 +10,7 @@ from coronet_core.data.audit import audit
 from coronet_core.data.duplicates import KINDS
 from coronet_core.data.ingest import (
     ROWS,
+    Preprocessing,
     damaged_files,
     forget_rejects,
     group_oldest,
@@ -22,6 +23,7 @@ from coronet_core.data.manifest import write_manifest
 from coronet_core.data.masks import MASK
 from coronet_core.data.patient_audit import doubtful_ids
 from coronet_core.data.record import Record
+from coronet_core.data.suitability import note_unsuitable, reject_unsuitable
 from coronet_core.errors import DataError
 from coronet_core.shards import Shards
 from tasks.files import digest, write_json, write_rows
@@ -54,10 +56,9 @@ def run(context: StageContext) -> None:
         set_aside(damaged, resume)
     if found_blocks := len(list(blocks.glob(ROWS))):
         say(f"resuming with {found_blocks} blocks of {data.shard_images} images")
+    preprocessing = Preprocessing(image_size_px=data.image_size_px, aspect=data.aspect, reading=data.reading)
     with Progress("reading images", len(listing.records), "images") as bar:
-        manifest = read_images(
-            listing.records, data.image_size_px, data.aspect, data.shard_images, ids, decoded, blocks, bar.advance
-        )
+        manifest = read_images(listing.records, preprocessing, data.shard_images, ids, decoded, blocks, bar.advance)
     join_headers(manifest, listing.records, ids)
     group_oldest(manifest, data.oldest_age_years)
     _write_names(listing.records, manifest)
@@ -69,6 +70,9 @@ def run(context: StageContext) -> None:
     say("looking for duplicates and leaks")
     stack = Shards.in_folder(decoded)
     places = places_in_stack(manifest)
+    note_unsuitable(manifest, data.min_grey_levels)
+    if data.unsuitable == "reject":
+        reject_unsuitable(manifest)
     found = apply_rules(manifest, data, seed, lambda positions: stack.take(places[positions]), previous)
     write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
     write_manifest(manifest, split / MANIFEST.name, notes)
@@ -132,6 +136,8 @@ def tell(report: dict[str, Any]) -> None:
         say(f"left out: {n} {reason}")
     for column, n in report["unread"].items():
         say(f"not understood and taken as unknown: {n} values of {column}")
+    for note, n in report["reading_notes"].items():
+        say(f"noted of {n} images: {note}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
 

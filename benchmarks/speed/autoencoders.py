@@ -109,7 +109,7 @@ def our_materialisation(setting: Setting, precision: Precision) -> Work:
     made: list[NDArray[np.float16]] = []
 
     def read(file: Path) -> NDArray[np.uint8]:
-        return decode(file.read_bytes(), model.image_size_px, model.aspect).pixels
+        return decode(file.read_bytes(), model.image_size_px, model.aspect, model.reading).pixels
 
     def materialise() -> None:
         made.clear()

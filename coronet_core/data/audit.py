@@ -11,6 +11,7 @@ from coronet_core.data.grouping import groupings
 from coronet_core.data.patient_audit import doubtful_patients, patient_warnings
 from coronet_core.data.published import leaking, leaks_by_class
 from coronet_core.data.record import Listing
+from coronet_core.data.suitability import counted_notes
 from coronet_core.shards import Shards
 
 Counts = dict[str, Any]
@@ -72,6 +73,7 @@ def audit(manifest: pd.DataFrame, found: Counts, listing: Listing, stack: Shards
         "patients_in_two_splits": int((splits_of_patients > 1).sum()),
         "patient_ids": doubtful_patients(accepted),
         "rejected": rejected.value_counts().to_dict(),
+        "reading_notes": counted_notes(manifest),
         "passed_over": dict(listing.passed_over.most_common()),
         "unread": dict(listing.unread.most_common()),
         **found,

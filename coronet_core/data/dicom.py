@@ -15,9 +15,16 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from coronet_core.data import fields
-from coronet_core.data.polarity import is_negative
+from coronet_core.data.colour import refuse_colour
+from coronet_core.data.deep_colour import deep_grey
+from coronet_core.data.dicom_grey import monochrome
+from coronet_core.data.dicom_header import remarks, repair, value_of, words
+from coronet_core.data.grey import stretched
+from coronet_core.data.library_faults import dicom_faults
+from coronet_core.data.notes import Note
+from coronet_core.data.options import Reading
+from coronet_core.data.polarity import air_dark, is_negative
 from coronet_core.data.radiograph import MAX_PIXELS, Radiograph, eight_bit
-from coronet_core.data.raster import refuse_colour
 from coronet_core.errors import DataError
 
 # Values that break the standard's rules are common. Warnings would quote them, names included.
@@ -41,23 +48,26 @@ def is_dicom(content: bytes) -> bool:
     )
 
 
-def read_dicom(content: bytes) -> Radiograph:
-    """Read a DICOM file of one frame, in any transfer syntax of the handlers that are installed.
+def read_dicom(content: bytes, reading: Reading) -> Radiograph:
+    """Read a DICOM file of one frame, in any transfer syntax of the handlers that are installed, by the rule `reading`.
 
     Rescale slope and intercept, then the VOI LUT or window are applied; without a window the image's own range is
-    shown. MONOCHROME1 is inverted, so that air is dark, unless air is dark in it as it is: then its tag is wrong.
+    shown, by the second rule its robust range in any case. What is MONOCHROME1 is inverted, so that air is dark, unless
+    air is dark in it as it is: then its tag is wrong. By the second rule faulty optional attributes are passed over.
     Raises DataError with the reason if it cannot be read, holds several frames, or is a colour photograph. The reason
     quotes no value of the header.
     """
-    try:
+    notes: list[Note] = []
+    with dicom_faults():
         _refuse_deflated_bomb(content)
         header = pydicom.dcmread(io.BytesIO(content), force=True)
+        if "TransferSyntaxUID" not in header.file_meta:
+            header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # what the standard presumes
+    if reading != 1:
+        repair(header, notes)
+    with dicom_faults():
         _check_size(header)
-        grey = _grey(header)
-    except DataError:
-        raise
-    except Exception as error:  # pydicom and its handlers raise whatever they please, often with header values
-        raise DataError(f"truncated or damaged DICOM ({type(error).__name__})") from error
+    grey, gain = (_by_first_rule(header), 1.0) if reading == 1 else _by_second_rule(header, notes)
     return Radiograph(
         grey=grey,
         width_px=int(header.Columns),
@@ -65,6 +75,8 @@ def read_dicom(content: bytes) -> Radiograph:
         view=fields.view(_text(header, "ViewPosition")),
         sex=fields.sex(_text(header, "PatientSex")),
         age=fields.age_years(_text(header, "PatientAge")),
+        notes=tuple(dict.fromkeys(notes)),
+        contrast_gain=gain,
         patient_id=_text(header, "PatientID"),
     )
 
@@ -91,20 +103,17 @@ def _check_size(header: pydicom.Dataset) -> None:
         raise DataError("decompression bomb")
 
 
-def _grey(header: pydicom.Dataset) -> Image.Image:
-    if "TransferSyntaxUID" not in header.file_meta:
-        header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # what the standard presumes
-    kind = header.PhotometricInterpretation
-    is_baseline = header.file_meta.TransferSyntaxUID == JPEGBaseline8Bit
-    values: NDArray[Any] = pixel_array(header, decoding_plugin="pillow" if is_baseline else "")  # three times faster
-    if kind == "PALETTE COLOR":
-        values = apply_color_lut(values, header)
-    if header.SamplesPerPixel > 1 or kind == "PALETTE COLOR":
-        colour = Image.fromarray(values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8))
-        refuse_colour(colour)
-        return colour.convert("L")
-    shown = apply_voi_lut(apply_rescale(values, header), header)
-    is_screen_ready = header.BitsStored == BITS_OF_A_SCREEN and np.array_equal(shown, values) and values.min() >= 0
+def _by_first_rule(header: pydicom.Dataset) -> Image.Image:
+    with dicom_faults():
+        kind = header.PhotometricInterpretation
+        values = _values(header)
+        if kind == "PALETTE COLOR":
+            values = apply_color_lut(values, header)
+        is_colour = header.SamplesPerPixel > 1 or kind == "PALETTE COLOR"
+        shown = values if is_colour else apply_voi_lut(apply_rescale(values, header), header)
+        is_screen_ready = header.BitsStored == BITS_OF_A_SCREEN and np.array_equal(shown, values) and values.min() >= 0
+    if is_colour:
+        return _grey_of_colour(values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8))
     grey = Image.fromarray(values.astype(np.uint8)) if is_screen_ready else eight_bit(shown)
     if kind != "MONOCHROME1":
         return grey
@@ -112,5 +121,40 @@ def _grey(header: pydicom.Dataset) -> Image.Image:
     return grey if is_negative(inverted) else inverted  # some files say MONOCHROME1 of pixels that have air dark
 
 
+def _by_second_rule(header: pydicom.Dataset, notes: list[Note]) -> tuple[Image.Image, float]:
+    """Return the image and how many times greys of 8 bits were stretched."""
+    background, gain = None, 1.0
+    with dicom_faults():
+        values = _values(header, corrects_bits=header.file_meta.TransferSyntaxUID.is_compressed)
+        if header.PhotometricInterpretation == "PALETTE COLOR":
+            values = apply_color_lut(values, header)
+    if values.shape[:2] != (header.Rows, header.Columns):
+        raise DataError("truncated or damaged DICOM (pixels of another shape)")
+    if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004  # (H, W, 3)
+        grey, background, gain = stretched(_grey_of_colour(values), None)
+    elif values.ndim == 3:  # noqa: PLR2004
+        grey, background = deep_grey(values.astype(np.uint16))
+    else:
+        grey, background = monochrome(header, values, notes)
+    shape = words(header, "PresentationLUTShape")
+    is_tagged = header.PhotometricInterpretation == "MONOCHROME1" or shape == ["INVERSE"]
+    grey, remark = air_dark(grey, background, is_tagged=is_tagged)
+    notes += [*([] if remark is None else [remark]), *remarks(header)]
+    return grey, gain
+
+
+def _values(header: pydicom.Dataset, *, corrects_bits: bool = True) -> NDArray[Any]:
+    is_baseline = header.file_meta.TransferSyntaxUID == JPEGBaseline8Bit  # three times faster with Pillow
+    plugin = "pillow" if is_baseline else ""
+    values: NDArray[Any] = pixel_array(header, decoding_plugin=plugin, correct_unused_bits=corrects_bits)
+    return values
+
+
+def _grey_of_colour(values: NDArray[np.uint8]) -> Image.Image:
+    colour = Image.fromarray(values)
+    refuse_colour(colour)
+    return colour.convert("L")
+
+
 def _text(header: pydicom.Dataset, keyword: str) -> str | None:
-    return str(header.get(keyword) or "").strip() or None
+    return str(value_of(header, keyword) or "").strip() or None

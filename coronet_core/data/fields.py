@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 
 from coronet_core.data.blanks import PADDING, is_blank
 
-View = Literal["PA", "AP", "AP Supine", "L"]
-"""Posteroanterior, anteroposterior, that of a patient who lies, lateral: as Cohen's collection calls them."""
+View = Literal["PA", "AP", "AP Supine", "L", "Axial", "Coronal", "Sagittal"]
+"""Posteroanterior, anteroposterior, of a patient who lies, lateral, slices: as Cohen's collection calls them."""
 Sex = Literal["F", "M", "O"]
 
 MAX_AGE_YEARS: Final = 120
@@ -37,6 +37,7 @@ WORDS_OF_PA: Final = re.compile(r"poster(?:o|ior)anterior")
 WORDS_OF_AP: Final = re.compile(r"anter(?:o|ior)posterior")
 LYING: Final = frozenset({"supine", "recumbent"})
 OF_THE_SIDE: Final = frozenset({"l", "ll", "rl", "lat", "lateral", "laterolateral"})
+SLICES: Final[dict[str, View]] = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal"}
 NOT_UPRIGHT: Final = frozenset({"decubitus", "oblique", "lld", "rld", "llo", "rlo"})
 """Words of views that are none of the four."""
 
@@ -59,7 +60,7 @@ def sex(text: str | None) -> Sex | None:
 
 
 def view(text: str | None) -> View | None:
-    """Return the projection: of `pa`, `Posteroanterior`, `AP portable`, `antero-posterior`, `AP Supine`, `Lateral`.
+    """Return the projection, or the plane of a slice: of `pa`, `Posteroanterior`, `AP portable`, `Lateral`, `Axial`.
 
     None where two of them are named, and of oblique and decubitus views, whose projection their name does not tell.
     """
@@ -71,8 +72,11 @@ def view(text: str | None) -> View | None:
     is_pa = "pa" in words or bool(WORDS_OF_PA.search(letters))
     is_ap = "ap" in words or bool(WORDS_OF_AP.search(letters))
     is_lateral = bool(words & OF_THE_SIDE)
-    if is_pa + is_ap + is_lateral != 1:
+    slices = [SLICES[word] for word in sorted(words & SLICES.keys())]
+    if is_pa + is_ap + is_lateral + len(slices) != 1:
         return None
+    if slices:
+        return slices[0]
     if is_ap:
         return "AP Supine" if words & LYING else "AP"
     return "PA" if is_pa else "L"

@@ -8,7 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from coronet_core.data.aspect import box_in_square
 from coronet_core.data.ids import Ids
 from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, write_table
-from coronet_core.data.options import Aspect
+from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.record import Record
 from coronet_core.errors import DamagedFileError, DataError
 from coronet_core.sealed_files import read_sealed, sha256_of, write_sealed
@@ -38,10 +38,18 @@ SHARD = "shard"
 """Note of a block's rows: the SHA-256 of its shard."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What becomes of the bytes of an image."""
+
+    image_size_px: int
+    aspect: Aspect
+    reading: Reading
+
+
 def read_images(
     records: list[Record],
-    image_size_px: int,
-    aspect: Aspect,
+    preprocessing: Preprocessing,
     block_images: int,
     ids: Ids,
     images: Path,
@@ -59,16 +67,14 @@ def read_images(
     with ThreadPoolExecutor(usable_cores()) as pool:  # decoders and resizing run without holding the interpreter
         for number, start in enumerate(range(0, len(records), block_images)):
             members = records[start : start + block_images]
-            block = blocks / f"{number:05d}-{_digest(members, image_size_px, aspect, ids)}.rows"
+            block = blocks / f"{number:05d}-{_digest(members, preprocessing, ids)}.rows"
             if block.is_file():
                 on_image(len(members))
                 read[block] = _read(block)
             else:
                 forget_block(number, images, blocks)
-                decoded = _decoded_in_order(pool, members, image_size_px, aspect)
-                read[block] = _write_block(
-                    members, decoded, number, (image_size_px, aspect), ids, images, block, on_image
-                )
+                decoded = _decoded_in_order(pool, members, preprocessing)
+                read[block] = _write_block(members, decoded, number, preprocessing, ids, images, block, on_image)
     for block in set(blocks.glob(ROWS)) - read.keys():
         forget_block(_number(block), images, blocks)
     return rows_of(pa.concat_tables(table.replace_schema_metadata(None) for table in read.values()))
@@ -111,10 +117,10 @@ def _read(block: Path) -> pa.Table:
     return pq.read_table(pa.BufferReader(read_sealed(block)))
 
 
-def _digest(records: list[Record], image_size_px: int, aspect: Aspect, ids: Ids) -> str:
+def _digest(records: list[Record], preprocessing: Preprocessing, ids: Ids) -> str:
     """Return the digest of all that decides a block."""
     known = [[getattr(record, field.name) for field in fields(record) if field.name != "read"] for record in records]
-    return hashlib.sha256(repr((image_size_px, str(aspect), ids, known)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((preprocessing, ids, known)).encode()).hexdigest()[:16]
 
 
 def places_in_stack(manifest: pd.DataFrame) -> NDArray[np.int64]:
@@ -158,22 +164,22 @@ def known_rows(records: list[Record], ids: Ids) -> pd.DataFrame:
 
 
 def _decoded_in_order(
-    pool: ThreadPoolExecutor, records: list[Record], image_size_px: int, aspect: Aspect
+    pool: ThreadPoolExecutor, records: list[Record], preprocessing: Preprocessing
 ) -> Iterator[DecodedImage | str]:
     """Yield each image, or why it is rejected; a few at a time are being decoded."""
     waiting: deque[Future[DecodedImage | str]] = deque()
     coming = iter(records)
     for record in islice(coming, IN_FLIGHT_PER_CORE * usable_cores()):
-        waiting.append(pool.submit(_decoded, record, image_size_px, aspect))
+        waiting.append(pool.submit(_decoded, record, preprocessing))
     while waiting:
         yield waiting.popleft().result()
         for record in islice(coming, 1):
-            waiting.append(pool.submit(_decoded, record, image_size_px, aspect))
+            waiting.append(pool.submit(_decoded, record, preprocessing))
 
 
-def _decoded(record: Record, image_size_px: int, aspect: Aspect) -> DecodedImage | str:
+def _decoded(record: Record, preprocessing: Preprocessing) -> DecodedImage | str:
     try:
-        return decode(record.read(), image_size_px, aspect)
+        return decode(record.read(), preprocessing.image_size_px, preprocessing.aspect, preprocessing.reading)
     except DataError as error:
         return str(error)
     except OSError as error:
@@ -184,14 +190,14 @@ def _write_block(
     members: list[Record],
     decoded: Iterator[DecodedImage | str],
     shard: int,
-    square: tuple[int, Aspect],
+    preprocessing: Preprocessing,
     ids: Ids,
     images: Path,
     block: Path,
     on_image: Callable[[int], object],
 ) -> pa.Table:
-    image_size_px, aspect = square
-    stack = np.empty((len(members), image_size_px, image_size_px), dtype=np.uint8)
+    side_px = preprocessing.image_size_px
+    stack = np.empty((len(members), side_px, side_px), dtype=np.uint8)
     rows, n_accepted = [], 0
     for record, image in zip(members, decoded, strict=True):
         row = _known(record, ids)
@@ -199,7 +205,7 @@ def _write_block(
             row |= {"rejected_because": image}
         else:
             stack[n_accepted] = image.pixels
-            row |= _seen(image, record, ids, aspect)
+            row |= _seen(image, record, ids, preprocessing)
             n_accepted += 1
         rows.append(row)
         on_image(1)
@@ -227,7 +233,7 @@ def _known(record: Record, ids: Ids) -> dict[str, object]:
     }
 
 
-def _seen(image: DecodedImage, record: Record, ids: Ids, aspect: Aspect) -> dict[str, object]:
+def _seen(image: DecodedImage, record: Record, ids: Ids, preprocessing: Preprocessing) -> dict[str, object]:
     radiograph = image.radiograph
     width_px, height_px = radiograph.width_px, radiograph.height_px
     return {
@@ -241,5 +247,9 @@ def _seen(image: DecodedImage, record: Record, ids: Ids, aspect: Aspect) -> dict
         "size_bytes": image.size_bytes,
         "width_px": width_px,
         "height_px": height_px,
-        "opacity_boxes": [list(box_in_square(box, width_px, height_px, aspect)) for box in record.opacity_boxes],
+        "opacity_boxes": [
+            list(box_in_square(box, width_px, height_px, preprocessing.aspect)) for box in record.opacity_boxes
+        ],
+        "grey_levels": None if preprocessing.reading == 1 else image.grey_levels,
+        "reading_notes": "; ".join(radiograph.notes) or None,
     }

@@ -38,6 +38,8 @@ SCHEMA: Final = pa.schema(
         ("shard", pa.int32()),  # null if rejected
         ("row", pa.int32()),  # within the shard
         ("rejected_because", pa.string()),
+        ("grey_levels", pa.int32()),  # as read; null by the first reading rule
+        ("reading_notes", pa.string()),  # of notes.py, joined by "; "; null if there are none
     ]
 )
 

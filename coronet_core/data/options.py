@@ -27,3 +27,9 @@ class Leaks(StrEnum):
     """The test part stays as published; the training part loses their images."""
     KEEP = "keep"
     """They stay in both, for comparison with published figures only."""
+
+
+Reading = Literal[1, 2]
+"""The version of the rule by which a file's values become grey. 1: 8-bit values as they are, deeper ones from the
+darkest to the brightest. 2: values of any depth between robust limits (grey.py), faulty optional attributes passed
+over."""

@@ -1,84 +1,137 @@
 """Reading PNG, JPEG, TIFF and other files that Pillow knows as radiographs."""
 
 import io
-import struct
+from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 
+from coronet_core.data.colour import refuse_colour
+from coronet_core.data.deep_colour import deep_colours, deep_grey
+from coronet_core.data.grey import Background, stretched, tabulate
+from coronet_core.data.library_faults import image_faults
+from coronet_core.data.notes import Note
+from coronet_core.data.options import Reading
+from coronet_core.data.png_chunks import without_ancillary_chunks
+from coronet_core.data.polarity import air_dark
 from coronet_core.data.radiograph import MAX_PIXELS, Radiograph, eight_bit
+from coronet_core.data.tiff_tags import black_is_zero, plain_values
+from coronet_core.data.upright import upright
 from coronet_core.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
-PROBE_PX = 128
-LUMINANCE_STEP = 16
-MAX_CHROMA = 24
-"""Distance from the tint, in grey levels, up to which a pixel passes for grey: what JPEG and scanners do."""
-MAX_COLOURED_SHARE = 0.15
-"""Red arrows cover 2% of an X-ray of the covid-chestxray collection; photographs are coloured all over."""
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
+PHONE_FORMAT: Final = "MPO"
+"""A JPEG with further pictures behind the first, as phones write them: depth, other exposures."""
 
 
-def read_raster(content: bytes, needed_px: int) -> Radiograph:
-    """Read an image that is to be `needed_px` wide and high in the end.
+def read_raster(content: bytes, needed_px: int, reading: Reading) -> Radiograph:
+    """Read an image that is to be `needed_px` wide and high in the end, by the rule `reading`.
 
     Grey, RGB, RGBA, palette, CMYK, 16 bit and floating point; turned as its EXIF says; transparent parts black. A
     large JPEG is decoded at half, a quarter or an eighth of its size, as long as that is twice what is needed.
     Raises DataError with the reason if it cannot be read, holds several frames, or is a colour photograph.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width_px, height_px = image.size
-            _refuse_by_header(image)
-            image.draft(None, (2 * needed_px, 2 * needed_px))
-            return Radiograph(grey=_grey(_upright(image)), width_px=width_px, height_px=height_px)
-    except DataError:
-        raise
-    except UnidentifiedImageError as error:
-        raise DataError("not an image") from error
-    except Image.DecompressionBombError as error:
-        raise DataError("decompression bomb") from error
-    except Exception as error:  # Pillow's decoders raise whatever they please
-        raise DataError(f"truncated or damaged image ({error or type(error).__name__})") from error
+    return _by_first_rule(content, needed_px) if reading == 1 else _by_second_rule(content, needed_px)
 
 
-def _refuse_by_header(image: Image.Image) -> None:
+def _by_first_rule(content: bytes, needed_px: int) -> Radiograph:
+    with image_faults(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width_px, height_px = image.size
+        _refuse_size(image)
+        _refuse_frames(image)
+        image.draft(None, (2 * needed_px, 2 * needed_px))
+        turned, _ = upright(image)
+        turned.load()
+    grey = eight_bit(np.asarray(turned)) if _is_deep(turned) else _flat(turned)
+    return Radiograph(grey=grey, width_px=width_px, height_px=height_px)
+
+
+def _by_second_rule(content: bytes, needed_px: int) -> Radiograph:
+    content, notes = without_ancillary_chunks(content)
+    content, is_white_zero = black_is_zero(content)
+    (width_px, height_px), turned, colours = _loaded(content, needed_px, notes)
+    gain = 1.0
+    if colours is not None:
+        grey, background = deep_grey(colours)
+    elif _is_deep(turned):
+        grey, background = _deep(turned, notes)
+    else:
+        grey, background, gain = stretched(_flat(turned), _transparent(turned))
+    grey, remark = air_dark(grey, background, is_tagged=is_white_zero)
+    notes += [] if remark is None else [remark]
+    return Radiograph(grey=grey, width_px=width_px, height_px=height_px, notes=tuple(notes), contrast_gain=gain)
+
+
+def _loaded(
+    content: bytes, needed_px: int, notes: list[Note]
+) -> tuple[tuple[int, int], Image.Image, NDArray[np.uint16] | None]:
+    """Return width and height as stored, the upright image and, of deep colour, all of its bits."""
+    if (values := plain_values(content)) is not None:
+        image = Image.fromarray(values)
+        return image.size, image, None
+    with image_faults():
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        size = image.size
+        _refuse_size(image)
+        if image.format == PHONE_FORMAT:
+            notes.append(Note.FIRST_PICTURE)
+        else:
+            _refuse_frames(image)
+        image.draft(None, (2 * needed_px, 2 * needed_px))
+    colours = deep_colours(content, image)
+    with image_faults():
+        turned, is_sound = upright(image)
+        turned.load()
+    notes += [] if is_sound else [Note.EXIF]
+    return size, turned, colours
+
+
+def _deep(image: Image.Image, notes: list[Note]) -> tuple[Image.Image, Background | None]:
+    values = np.asarray(image)
+    background = np.zeros(values.shape, dtype=np.bool_)
+    if not (is_finite := np.isfinite(values)).all():
+        notes.append(Note.NOT_FINITE)
+        background |= ~is_finite
+        values = np.where(is_finite, values, 0)
+    if isinstance(transparent := image.info.get("transparency"), int):
+        background |= values == transparent
+    table = tabulate(values, background)
+    return table.image(table.levels)
+
+
+def _refuse_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise DataError("decompression bomb")
+
+
+def _refuse_frames(image: Image.Image) -> None:
     if (frames := getattr(image, "n_frames", 1)) > 1:
         raise DataError(f"multi-frame ({frames} frames)")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except (struct.error, SyntaxError, ValueError, TypeError):  # a damaged EXIF block; the pixels may be sound
-        return image
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith(("I", "F"))
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        return eight_bit(np.asarray(image))
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "black")
-        image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    if image.mode not in ("1", "L"):
-        refuse_colour(image)
-    return image.convert("L")
+def _transparent(image: Image.Image) -> Background | None:
+    if not image.has_transparency_data:
+        return None
+    with image_faults():
+        background: Background = np.asarray(image.convert("RGBA").getchannel("A")) == 0
+    return background if background.any() else None
 
 
-def refuse_colour(image: Image.Image) -> None:
-    """Raise DataError if `image` is a colour photograph.
-
-    X-rays come in RGB, and films are tinted, but a tint is a function of the brightness. The share of pixels counts
-    that are far from the median tint of their brightness.
-    """
-    probe = image.convert("RGB").resize((PROBE_PX, PROBE_PX), Image.Resampling.BOX)
-    red, green, blue = np.asarray(probe, dtype=np.int16).reshape(-1, 3).T
-    brightness = (red + green + blue) // 3 // LUMINANCE_STEP
-    far = np.zeros(len(red), dtype=bool)
-    for chroma in (red - green, blue - green):
-        for step in np.unique(brightness):
-            members = brightness == step
-            far[members] |= abs(chroma[members] - np.median(chroma[members])) > MAX_CHROMA
-    if far.mean() > MAX_COLOURED_SHARE:
-        raise DataError(f"colour photograph ({far.mean():.0%} of it is coloured)")
+def _flat(image: Image.Image) -> Image.Image:
+    """Return an image of 8 bits as grey, on black. Raises DataError for a colour photograph."""
+    colours: Image.Image | None = None
+    with image_faults():
+        if image.has_transparency_data:
+            opaque = Image.new("RGBA", image.size, "black")
+            image = Image.alpha_composite(opaque, image.convert("RGBA"))
+        if image.mode not in ("1", "L"):
+            colours = image.convert("RGB")
+        grey = image.convert("L")
+    if colours is not None:
+        refuse_colour(colours)
+    return grey

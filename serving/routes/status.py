@@ -38,6 +38,7 @@ class ModelDescription(BaseModel):
     digest: str
     image_size_px: int
     aspect: str = Field(description="How an image becomes square: stretch, crop or pad.")
+    reading: int = Field(description="The version of the rule by which the values of a file become grey.")
     classes: dict[ClassName, str] = Field(description="Names to show, in the order of every list.")
     calibration: dict[str, Any]
     methods: list[MethodName]
@@ -85,6 +86,7 @@ def describe_model(service: Service) -> ModelDescription:
         digest=served.model.digest,
         image_size_px=served.model.image_size_px,
         aspect=str(served.model.aspect),
+        reading=served.model.reading,
         classes={label: DISPLAY_NAMES[label] for label in CLASSES},
         calibration=facts_of(served.model.calibration),
         methods=list(METHODS),

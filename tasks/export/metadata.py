@@ -21,6 +21,7 @@ def metadata_of(model: TrainedModel, order: ExportOrder) -> dict[str, str]:
         "classes": json.dumps(CLASSES),
         "image_size_px": str(side),
         "aspect": str(model.aspect),
+        "reading": str(model.reading),
         "input": f"image: {order.pixels}, (batch, 1, {side}, {side}), {RANGES[order.pixels]}",
         "outputs": "logits, probabilities (calibrated), energies (means of the residual tensor's channels)",
         "precision": str(order.number),

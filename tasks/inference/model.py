@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from coronet_core.classes import ClassName
-from coronet_core.data.options import Aspect
+from coronet_core.data.options import Aspect, Reading
 from coronet_core.options import CinInput
 from tasks.evaluation.calibration import Calibration
 from tasks.files import digest
@@ -34,6 +34,8 @@ class TrainedModel:
     """Contents of the safetensors files."""
     cin: bytes
     calibration: Calibration
+    reading: Reading = 1
+    """The version of the rule by which values become grey."""
 
     @classmethod
     def of_project(cls, folder: Path) -> Self:
@@ -57,6 +59,7 @@ class TrainedModel:
             },
             cin=(folder / CIN_WEIGHTS).read_bytes(),
             calibration=Calibration.from_dict(json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))),
+            reading=data.get("reading", 1),
         )
 
     @property
@@ -65,4 +68,5 @@ class TrainedModel:
         autoencoders = [self.autoencoders[label] for label in sorted(self.autoencoders)]
         weights = [sha256(content).hexdigest() for content in (*autoencoders, self.cin)]
         settings = (self.image_size_px, str(self.aspect), self.residuals, self.cin_input, self.batch_size)
-        return digest(*weights, *settings, json.dumps(asdict(self.calibration), sort_keys=True))
+        later = () if self.reading == 1 else (self.reading,)  # digests from before it was kept stay the same
+        return digest(*weights, *settings, *later, json.dumps(asdict(self.calibration), sort_keys=True))

@@ -77,6 +77,6 @@ def _decoded(file: FileContent, model: TrainedModel) -> DecodedFile:
     if file.error is not None:
         return DecodedFile(file.path, None, file.error)
     try:
-        return DecodedFile(file.path, decode(file.content, model.image_size_px, model.aspect), None)
+        return DecodedFile(file.path, decode(file.content, model.image_size_px, model.aspect, model.reading), None)
     except DataError as error:
         return DecodedFile(file.path, None, str(error))

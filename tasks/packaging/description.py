@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationError, with_config
 
 from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data.options import Aspect
+from coronet_core.data.options import Aspect, Reading
 from coronet_core.errors import DataError
 from coronet_core.options import CinInput, Precision
 from tasks.evaluation.calibration import Calibration
@@ -47,6 +47,8 @@ class Settings:
     cin_input: CinInput
     batch_size: BatchSize
     """Of the CIN."""
+    reading: Reading = 1
+    """The version of the rule by which values become grey; the first in packages from before it was kept."""
 
 
 @with_config(STRICT)

@@ -7,7 +7,7 @@ from pydantic import Field, with_config
 
 from coronet_core.classes import ClassName, FoldUnit
 from coronet_core.data.class_names import ALIASES
-from coronet_core.data.options import Aspect, CountedBy, Leaks
+from coronet_core.data.options import Aspect, CountedBy, Leaks, Reading
 from tasks.params.ranges import number, whole
 from tasks.params.values import STRICT, Folder, Fraction, InnerPath, Pattern, ShardImages, SidePx
 
@@ -193,3 +193,9 @@ class DataParams:
     max_rejected_fraction: Annotated[float, number(0, 1)]
     """More unreadable images than this stop the stage."""
     shard_images: ShardImages
+    reading: Reading = 1
+    """The version of the rule by which values become grey. Files of params from before it was kept mean the first."""
+    min_grey_levels: Annotated[int, whole(0, 256)] = 32
+    """Images with fewer are unsuitable, as lateral views and CT slices are. The second reading rule counts them."""
+    unsuitable: Literal["warn", "reject"] = "warn"
+    """What becomes of unsuitable images: they are noted in the manifest, or left out of the split."""

@@ -40,6 +40,9 @@ def comparison_with(
     if theirs is None:
         theirs = _retested(champion, package, candidate, params, device)
         notes.append(f"Version {champion.version} was tested again, on the images of version {candidate.version}.")
+        if champion.reading != candidate.reading:
+            ours, remarks = _seen_by_both(ours, theirs, champion, candidate)
+            notes += remarks
     if not is_same_split:
         notes.append("The split has changed since the champion was made.")
         if (known := _seen_by(champion)) is None:
@@ -50,6 +53,22 @@ def comparison_with(
         seen = known or seen
     found = compare(ours, theirs, champion.version, seen, params)
     return replace(found, notes=(*found.notes, *notes))
+
+
+def _seen_by_both(
+    ours: SplitPredictions, theirs: SplitPredictions, champion: Evidence, candidate: Evidence
+) -> tuple[SplitPredictions, list[str]]:
+    """Return the candidate's predictions of the images that the champion's reading rule reads, and what to say."""
+    is_read = ours.images["image_id"].isin(theirs.images["image_id"]).to_numpy()
+    by_rule = [f"version {one.version} by rule {one.reading}" for one in (champion, candidate)]
+    remarks = [f"Each saw the images as it reads them: {', '.join(by_rule)}."]
+    if not is_read.all():
+        remarks.append(
+            f"{(~is_read).sum()} images are left out of the comparison: the rule of version {champion.version} cannot "
+            "read them."
+        )
+    kept = replace(ours, images=ours.images[is_read], truth=ours.truth[is_read], logits=ours.logits[is_read])
+    return kept, remarks
 
 
 def _seen_by(champion: Evidence) -> frozenset[str] | None:
@@ -69,4 +88,5 @@ def _retested(
             f"holds another split (md5 {here}, not {candidate.split_md5}). Check out the commit of version "
             f"{candidate.version} and its split (`dvc checkout`) first."
         )
-    return answers_on_test_images(read_package(package), (candidate.image_size_px, candidate.aspect), params, device)
+    stored_as = (candidate.image_size_px, candidate.aspect, candidate.reading)
+    return answers_on_test_images(read_package(package), stored_as, params, device)

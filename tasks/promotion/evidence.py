@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coronet_core.data.options import Aspect
+from coronet_core.data.options import Aspect, Reading
 from coronet_core.errors import DataError
 from tasks.evaluation.prediction import SplitPredictions
 from tasks.evaluation.prediction_table import read_predictions
@@ -39,6 +39,8 @@ class Evidence:
     image_size_px: int
     """Of the images of its split; and how they became square."""
     aspect: Aspect
+    reading: Reading = 1
+    """By which rule they were read."""
 
     @classmethod
     def of_package(cls, version: int, folder: Path) -> Self:
@@ -49,6 +51,7 @@ class Evidence:
             md5s=described.lineage.data,
             image_size_px=described.settings.image_size_px,
             aspect=described.settings.aspect,
+            reading=described.settings.reading,
         )
 
     @property

@@ -25,6 +25,8 @@ from tasks.progress import say
 
 RULE: Final = "split_rule"
 IDS: Final = "ids"
+READING: Final = "reading"
+"""The version of the rule by which values became grey; the first in manifests from before it was kept."""
 MOST_SEEN_FIRST: Final = SPLITS
 """A group whose patients were apart goes where the models that exist have seen most of it: to train before test."""
 
@@ -118,8 +120,8 @@ def _kept(images: pd.DataFrame, previous: pd.DataFrame, fractions: dict[SplitNam
 
 
 def notes_of(data: DataParams, seed: int, ids: Ids) -> dict[str, str]:
-    """Return the notes of a manifest that tell whether a later one can go on from it."""
-    return {RULE: digest(seed, data.split), IDS: ids.fingerprint}
+    """Return the notes of a manifest: what tells whether a later one can go on from it, and how images were read."""
+    return {RULE: digest(seed, data.split), IDS: ids.fingerprint, READING: str(data.reading)}
 
 
 def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:

@@ -53,8 +53,9 @@ def test_sexes_are_of_one_vocabulary(sex: str | None, texts: list[str | None]) -
             ["AP", "ap", "antero-posterior", "Anteroposterior", "AP semi erect", "AP portable", "anterior/posterior"],
         ),
         ("AP Supine", ["AP Supine", "ap supine", "AP_SUPINE", "supine antero-posterior"]),
+        ("Axial", ["Axial", "axial CT"]),
         ("L", ["L", "LL", "RL", "Lateral", "LAT", "left lateral"]),
-        (None, [None, "", "?", "Axial", "Coronal", "frontal", "PA/LAT", "LLD", "lateral decubitus", "AP oblique"]),
+        (None, [None, "", "?", "frontal", "PA/LAT", "LLD", "lateral decubitus", "AP oblique"]),
         (None, ["map", "paper", "DOE^JANE"]),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from coronet_core.data.ids import Ids
 from coronet_core.data.ingest import (
+    Preprocessing,
     damaged_files,
     forget_rejects,
     group_oldest,
@@ -30,6 +31,7 @@ from tests.core.test_dicom import dicom, saved
 from tests.tasks.damage import Damage, every_damage, spoil
 
 IDS = Ids("key")
+PREPROCESSING = Preprocessing(image_size_px=64, aspect=Aspect.STRETCH, reading=2)
 
 
 def unreadable() -> bytes:
@@ -42,7 +44,7 @@ def data_set() -> list[Record]:
 
 
 def read(records: list[Record], folder: Path, block_images: int = 3, ids: Ids = IDS) -> pd.DataFrame:
-    return read_images(records, 64, Aspect.STRETCH, block_images, ids, folder / "decoded", folder / "blocks")
+    return read_images(records, PREPROCESSING, block_images, ids, folder / "decoded", folder / "blocks")
 
 
 def test_rows_lead_to_the_pixels_of_their_image(data_set: list[Record], tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_blocks_that_are_finished_are_not_read_again(data_set: list[Record], tmp
 
 def test_every_image_is_counted_once(data_set: list[Record], tmp_path: Path) -> None:
     counted: list[int] = []
-    arguments = (data_set, 64, Aspect.STRETCH, 3, IDS, tmp_path / "decoded", tmp_path / "blocks", counted.append)
+    arguments = (data_set, PREPROCESSING, 3, IDS, tmp_path / "decoded", tmp_path / "blocks", counted.append)
     for _ in range(2):
         counted.clear()
         read_images(*arguments)
@@ -124,7 +126,7 @@ def test_no_more_images_are_decoded_than_are_waited_for(
         ahead.append(started[0] - done[0])
 
     many = [replace(r, read=counting(r.read), name=f"{r.name}/{i}") for i in range(8) for r in data_set]
-    read_images(many, 64, Aspect.STRETCH, 64, IDS, tmp_path / "decoded", tmp_path / "blocks", on_image)
+    read_images(many, PREPROCESSING, 64, IDS, tmp_path / "decoded", tmp_path / "blocks", on_image)
     assert max(ahead) <= 5
 
 

@@ -64,4 +64,4 @@ def test_a_mask_is_refused_when_it_is_decoded(mode: str) -> None:
     buffer = io.BytesIO()
     lungs(96).convert(mode).save(buffer, "PNG")
     with pytest.raises(DataError, match=r"^mask \(2 grey levels\)$"):
-        decode(buffer.getvalue(), 64, Aspect.STRETCH)
+        decode(buffer.getvalue(), 64, Aspect.STRETCH, reading=2)

@@ -59,6 +59,7 @@ def model_of_run(params: Params) -> TrainedModel:
         },
         cin=CIN_WEIGHTS.read_bytes(),
         calibration=read_calibration(),
+        reading=params.data.reading,
     )
 
 

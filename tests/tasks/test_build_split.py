@@ -15,8 +15,8 @@ from PIL import Image
 
 from coronet_core.classes import CLASSES, FoldUnit
 from coronet_core.data.image import decode
-from coronet_core.data.manifest import read_manifest, read_rows
-from coronet_core.data.options import Aspect, Leaks
+from coronet_core.data.manifest import read_manifest, read_notes, read_rows
+from coronet_core.data.options import Aspect, Leaks, Reading
 from coronet_core.data.record import Record
 from coronet_core.data.sources import phantom
 from coronet_core.errors import DataError, ParamsError
@@ -91,7 +91,7 @@ def test_rows_of_the_manifest_lead_to_the_pixels_of_their_files(build: Callable[
     manifest, stack, files = read_manifest(MANIFEST), Shards.in_folder(IMAGES), file_of()
     assert len(manifest) == len(stack) == 24
     for place, image_id in manifest["image_id"].items():
-        expected = decode(files[image_id].read_bytes(), 64, Aspect.STRETCH).pixels
+        expected = decode(files[image_id].read_bytes(), 64, Aspect.STRETCH, 2).pixels
         np.testing.assert_array_equal(stack.take(np.array([place]))[0], expected)
 
 
@@ -305,11 +305,11 @@ def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], mo
     read: list[int] = []
     real = decode
 
-    def counting(content: bytes, image_size_px: int, aspect: Aspect) -> Any:
+    def counting(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading) -> Any:
         if len(read) == 17 and stopping:
             raise KeyboardInterrupt
         read.append(1)
-        return real(content, image_size_px, aspect)
+        return real(content, image_size_px, aspect, reading)
 
     monkeypatch.setattr("coronet_core.data.ingest.decode", counting)
     monkeypatch.setattr("coronet_core.data.ingest.usable_cores", lambda: 1)
@@ -534,3 +534,43 @@ def test_ages_above_the_oldest_are_written_as_one_and_unread_ones_counted(
     assert read_manifest(MANIFEST)["age"].value_counts().to_dict() == {61.0: 20, 90.0: 2, 58.0: 1}
     assert report["unread"] == {"image_folder: age": 1}
     assert "not understood and taken as unknown: 1 values of image_folder: age" in capsys.readouterr().out
+
+
+def add_unsuitable() -> None:
+    """A picture of 16 greys and a lateral view beside the patients of `add_patients`."""
+    pixels, _ = phantom.draw(1, "healthy", "few", 0, 96)
+    Image.fromarray(pixels // 16 * 16).save(RAW / "healthy" / "P900few_0.png")
+    lateral, _ = phantom.draw(1, "healthy", "side", 0, 96)
+    (RAW / "healthy" / "P901side_0.dcm").write_bytes(saved(dicom(lateral, ViewPosition="LL", WindowWidth=0)))
+
+
+def test_unsuitable_images_are_noted(build: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    add_unsuitable()
+    report = build()
+    assert report["reading_notes"] == {"few grey levels": 1, "window ignored (it does not apply)": 1, "lateral view": 1}
+    assert report["rejected"] == {}
+    assert "noted of 1 images: lateral view" in capsys.readouterr().out
+    notes = read_rows(MANIFEST)["reading_notes"].dropna().tolist()
+    assert sorted(notes) == ["few grey levels", "window ignored (it does not apply); lateral view"]
+
+
+def test_unsuitable_images_are_left_out_where_that_is_asked_for(build: Callable[..., dict[str, Any]]) -> None:
+    add_unsuitable()
+    report = build(unsuitable="reject")
+    assert report["rejected"] == {"few grey levels": 1, "lateral view": 1}
+    assert report["images"]["train"]["healthy"] > 0
+    manifest = read_manifest(MANIFEST)
+    stack = Shards.in_folder(IMAGES)
+    files = file_of()
+    for place, image_id in enumerate(manifest["image_id"]):
+        expected = decode(files[image_id].read_bytes(), 64, Aspect.STRETCH, 2).pixels
+        np.testing.assert_array_equal(stack.take(np.array([place]))[0], expected)
+
+
+def test_the_first_rule_notes_nothing_and_keeps_the_split(build: Callable[..., dict[str, Any]]) -> None:
+    build()
+    dealt = splits_of_patients()
+    report = build(reading=1)
+    assert report["reading_notes"] == {}
+    assert splits_of_patients() == dealt
+    assert read_notes(MANIFEST)["reading"] == "1"

@@ -18,6 +18,7 @@ from coronet_core.errors import DataError
 from tasks.packaging.package import write_package
 from tasks.params.schema import Params
 from tasks.paths import MANIFEST, PREDICTIONS, SPLIT, SPLIT_STAGE
+from tasks.promotion import contest
 from tasks.promotion.comparison import Comparison
 from tasks.promotion.contest import comparison_with
 from tasks.promotion.evidence import Evidence
@@ -54,7 +55,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         subprocess.run(["git", "init", "-q"], check=True)
         predictions = hashlib.md5(PREDICTIONS.read_bytes(), usedforsecurity=False).hexdigest()
         md5s = {str(SPLIT): dvc_hashes(SPLIT_STAGE)[str(SPLIT)], str(PREDICTIONS): predictions}
-        yield Run(params, Evidence(version=CANDIDATE, md5s=md5s, image_size_px=64, aspect=params.data.aspect))
+        candidate = Evidence(
+            version=CANDIDATE,
+            md5s=md5s,
+            image_size_px=64,
+            aspect=params.data.aspect,
+            reading=params.data.reading,
+        )
+        yield Run(params, candidate)
 
 
 def champion(run: Run, **md5s: str | None) -> Evidence:
@@ -122,3 +130,27 @@ def test_a_split_that_is_not_here_is_told(run: Run) -> None:
 def test_reports_that_are_nowhere_are_told(run: Run) -> None:
     with pytest.raises(DataError, match=r"reports/metrics.json of version 2 is neither here nor in DVC's cache"):
         run.candidate.candidate()
+
+
+def test_each_sees_the_images_by_its_own_rule(run: Run) -> None:
+    package = Path("first_rule")
+    write_package(package, replace(model_of_run(run.params), reading=1), CARD, some_lineage())
+    former = replace(champion(run, split="0" * 32 + ".dir"), reading=1)
+    found = comparison_with(former, package, run.candidate, run.params, torch.device("cpu"))
+    assert "Each saw the images as it reads them: version 1 by rule 1, version 2 by rule 2." in found.notes
+    assert not any("cannot read" in note for note in found.notes)
+
+
+def test_images_that_the_champion_cannot_read_are_left_out_of_both(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    former = replace(champion(run, split="0" * 32 + ".dir"), reading=1)
+    theirs = run.candidate.predictions()
+    assert theirs is not None
+    fewer = replace(theirs, images=theirs.images.iloc[1:], truth=theirs.truth[1:], logits=theirs.logits[1:])
+    monkeypatch.setattr(contest, "answers_on_test_images", lambda *_: fewer)
+    found = run.against(former)
+    assert "1 images are left out of the comparison: the rule of version 1 cannot read them." in found.notes
+    assert found.differences["accuracy"].difference == 0
+
+
+def test_the_rule_of_a_package_is_in_its_evidence(run: Run) -> None:
+    assert Evidence.of_package(CHAMPION, PACKAGE).reading == run.params.data.reading

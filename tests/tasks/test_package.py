@@ -221,3 +221,15 @@ def test_every_refusal_says_what_to_do(package: Path) -> None:
     (package / CIN).write_bytes(b"")
     with pytest.raises(CoroNetError, match=r"`coronet run`.*`coronet models fetch`"):
         read_package(package)
+
+
+def test_a_package_from_before_reading_rules_were_kept_reads_by_the_first(package: Path, model: TrainedModel) -> None:
+    change_description(package, lambda values: values["settings"].pop("reading"))
+    assert read_package(package).reading == 1
+    assert read_package(package) == replace(model, reading=1)
+
+
+def test_the_reading_rule_is_kept_and_another_one_is_another_model(model: TrainedModel, tmp_path: Path) -> None:
+    write_package(tmp_path / "second", replace(model, reading=2), CARD, some_lineage())
+    assert read_package(tmp_path / "second").reading == 2
+    assert replace(model, reading=2).digest != replace(model, reading=1).digest

@@ -243,3 +243,13 @@ def test_an_alias_of_no_class_is_an_error(tmp_path: Path) -> None:
     path = changed(tmp_path, data__sources=[folder(class_aliases={"flu": "influenza"})])
     with pytest.raises(ParamsError, match=r"class_aliases.flu = \"influenza\": allowed: 'healthy', 'pneumonia' or 'co"):
         read_params(path)
+
+
+def test_params_from_before_reading_rules_were_kept_mean_the_first(tmp_path: Path) -> None:
+    former = changed(tmp_path, data__reading=..., data__min_grey_levels=..., data__unsuitable=...)
+    assert read_params(former).data.reading == 1
+    assert read_params(former).data.unsuitable == "warn"
+
+
+def test_every_preset_reads_by_the_newest_rule() -> None:
+    assert {read_params(preset).data.reading for preset in PRESETS if preset.name != "reference.yaml"} == {2}

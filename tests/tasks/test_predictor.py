@@ -53,6 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
         model = TrainedModel(
             image_size_px=params.data.image_size_px,
             aspect=params.data.aspect,
+            reading=params.data.reading,
             residuals=params.residuals,
             cin_input=params.cin.input,
             batch_size=params.evaluate.batch_size,

@@ -184,6 +184,13 @@ def test_warnings_of_data_and_figures_are_told_at_the_top(changed: Changed) -> N
     assert all(f"- {text}" in card for text in ("Some labels must be wrong.", "No test image of"))
 
 
+def test_what_was_noted_of_files_is_counted(changed: Changed) -> None:
+    changed.reports[SPLIT_REPORT]["reading_notes"] = {"lateral view": 3}
+    assert '<th scope="row">noted: lateral view</th><td>3</td>' in changed.page_and_card()[0]
+    del changed.reports[SPLIT_REPORT]["reading_notes"]  # as in a split from before
+    assert "noted:" not in changed.page_and_card()[0]
+
+
 def without(label: str, value: Any) -> Any:
     """`value` where nothing is known of the class `label`, nor any mean or interval."""
     if isinstance(value, dict):

@@ -2,26 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
 import torch
 
-from coronet_core.data.image import decode
+from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.manifest import read_manifest
-from coronet_core.data.options import Aspect
+from coronet_core.data.options import Aspect, Reading
 from coronet_core.errors import DataError
 from tasks.evaluation.prediction_table import read_predictions
 from tasks.inference.model import TrainedModel
 from tasks.inference.networks import Networks
 from tasks.params.schema import Params
 from tasks.paths import MANIFEST, PREDICTIONS
+from tasks.promotion import retest
 from tasks.promotion.retest import answers_on_test_images
 from tasks.splitting.sources import ids_of, list_images
 from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 
 CPU = torch.device("cpu")
-STORED_AS = (64, Aspect.STRETCH)
+STORED_AS = (64, Aspect.STRETCH, 2)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_images_are_decoded_anew_for_a_model_of_another_size(model: TrainedModel
     ids, records = ids_of(params.data), list_images(params.data, params.seed).records
     contents = {ids.image(record): record.read() for record in records}
     test = read_manifest(MANIFEST).query("split == 'test'")
-    images = np.stack([decode(contents[image], 96, Aspect.STRETCH).pixels for image in test["image_id"]])
+    images = np.stack([decode(contents[image], 96, Aspect.STRETCH, 2).pixels for image in test["image_id"]])
     expected = Networks.of(larger, CPU).answer(images)[0]
     np.testing.assert_allclose(answers_on_test_images(larger, STORED_AS, params, CPU).logits, expected, atol=1e-4)
 
@@ -60,5 +62,47 @@ def test_an_image_that_is_gone_is_named(model: TrainedModel, params: Params) -> 
     with pytest.raises(DataError, match="its file has changed since the split was built"):
         answers_on_test_images(larger, STORED_AS, other_source, CPU)
     fewer = replace(params, data=replace(params.data, ids="as_given"))
-    with pytest.raises(DataError, match=r"the champion takes images of 64 px \(pad\), and this one cannot be read"):
+    with pytest.raises(
+        DataError, match=r"the champion takes images of 64 px \(pad, reading rule 2\), and this one cannot be read"
+    ):
         answers_on_test_images(larger, STORED_AS, fewer, CPU)
+
+
+def test_a_champion_of_the_first_rule_sees_the_images_as_it_reads_them(model: TrainedModel, params: Params) -> None:
+    former = replace(model, reading=1)
+    ids, records = ids_of(params.data), list_images(params.data, params.seed).records
+    contents = {ids.image(record): record.read() for record in records}
+    test = read_manifest(MANIFEST).query("split == 'test'")
+    images = np.stack([decode(contents[image], 64, Aspect.STRETCH, 1).pixels for image in test["image_id"]])
+    expected = Networks.of(former, CPU).answer(images)[0]
+    found = answers_on_test_images(former, STORED_AS, params, CPU)
+    np.testing.assert_allclose(found.logits, expected, atol=1e-4)
+    assert abs(found.logits - answers_on_test_images(model, STORED_AS, params, CPU).logits).max() > 1e-3
+
+
+def test_images_that_the_first_rule_refuses_are_left_out(
+    model: TrainedModel, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = read_manifest(MANIFEST).query("split == 'test'")
+    refused = test["sha256"].iloc[0]
+
+    def refusing(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading) -> DecodedImage:
+        if reading == 1 and sha256(content).hexdigest() == refused:
+            raise DataError("truncated or damaged DICOM (ValueError)")
+        return decode(content, image_size_px, aspect, reading)
+
+    monkeypatch.setattr(retest, "decode", refusing)
+    found = answers_on_test_images(replace(model, reading=1), STORED_AS, params, CPU)
+    assert found.images["image_id"].tolist() == test["image_id"].iloc[1:].tolist()
+    assert len(found.logits) == len(found.truth) == len(test) - 1
+
+
+def test_a_champion_that_reads_no_image_cannot_be_compared(
+    model: TrainedModel, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*_: object) -> None:
+        raise DataError("truncated or damaged DICOM (ValueError)")
+
+    monkeypatch.setattr(retest, "decode", refusing)
+    with pytest.raises(DataError, match="no test image can be read by the champion's rule 1"):
+        answers_on_test_images(replace(model, reading=1), STORED_AS, params, CPU)
