@@ -9,14 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tasks.collector import imports_spared
-from tasks.leaving import leave
-
 
 def note_work(stage: str, note: Path) -> None:
     """Have the seconds of the stage's `run` in this process written to `note`."""
-    with imports_spared():
-        module = importlib.import_module(f"tasks.{stage}")
+    module = importlib.import_module(f"tasks.{stage}")
     work = module.run
 
     def run(*args: Any) -> None:
@@ -29,7 +25,7 @@ def note_work(stage: str, note: Path) -> None:
 
 
 if __name__ == "__main__":
-    with imports_spared():
-        from tasks.command import main
+    from tasks.command import main
+
     note_work(sys.argv[1], Path(".coronet", "timed", "@".join(sys.argv[1:])))
-    leave(main())
+    sys.exit(main())

@@ -3,12 +3,9 @@
 import runpy
 import sys
 
-from tasks.collector import collect_seldom, end_quickly
 from tasks.orphans import die_with_parent
 
 if __name__ == "__main__":
     die_with_parent()
-    collect_seldom()
-    end_quickly()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -13,7 +13,6 @@ from flows.preconditions import (
     require_ray,
     run_command,
 )
-from tasks.collector import imports_spared
 from tasks.inference.options import Format, Method
 
 if TYPE_CHECKING:
@@ -59,9 +58,8 @@ def predict(
             format_of(out)
 
     def work() -> int:
-        with imports_spared():  # late: `coronet --help` must not wait for pandas
-            from flows.predict import PredictionOrder
-            from flows.predict import predict as predict_paths
+        from flows.predict import PredictionOrder  # late: `coronet --help` must not wait for pandas
+        from flows.predict import predict as predict_paths
 
         return predict_paths(
             PredictionOrder(
@@ -98,8 +96,7 @@ def explain(
     name: MethodName = method.value
 
     def work() -> int:
-        with imports_spared():
-            from flows.explain import explain as explain_paths
+        from flows.explain import explain as explain_paths
 
         return explain_paths(paths, out, name, model, params)
 

@@ -13,7 +13,6 @@ from flows.graph import read_graph, stale_stages
 from flows.process import Descendants
 from flows.project import prepare
 from flows.summary import print_tables
-from tasks.collector import collect_seldom
 from tasks.edge import exit_code
 from tasks.paths import AUDIT, METRICS, REPORT
 from tasks.tracking.abandoned import end_own_runs
@@ -37,7 +36,6 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
 
 def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> None:
     """Run the flow `retrain` if any stage is stale. Raises CoroNetError when a stage fails."""
-    collect_seldom()
     prepare(params_file)
     if stale_stages(stage.name for stage in read_graph()):
         run_to_end(run_flow)
@@ -67,7 +65,6 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
 
     Raises CoroNetError when it does not complete, TransientError if the same may yet.
     """
-    collect_seldom()
     from prefect import tags
 
     from flows.servers.temporary import temporary_prefect_server  # late: with nothing to do, no server is needed

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from flows.preconditions import require_model, require_params, require_port, run_command
-from tasks.collector import imports_spared
 
 
 class Device(StrEnum):
@@ -56,10 +55,9 @@ def serve(
     """Answer over HTTP, with a page to read X-rays on; until Ctrl-C. Uploads are stored with --keep alone."""
 
     def work() -> None:
-        with imports_spared():  # late: `coronet --help` must not wait for torch
-            from serving.server import Place
-            from serving.server import serve as run_service
-            from serving.settings import ServingSettings
+        from serving.server import Place  # late: `coronet --help` must not wait for torch
+        from serving.server import serve as run_service
+        from serving.settings import ServingSettings
 
         settings = ServingSettings(
             batch_images=batch_images,

@@ -1,9 +1,8 @@
 """`python -m tasks STAGE [ITEM]`: what `dvc.yaml` runs. One line on standard error says what went wrong."""
 
-from tasks.collector import imports_spared
-from tasks.leaving import leave
+import sys
+
+from tasks.command import main
 
 if __name__ == "__main__":
-    with imports_spared():
-        from tasks.command import main
-    leave(main())
+    sys.exit(main())

@@ -6,7 +6,6 @@ import signal
 from dataclasses import asdict
 
 from coronet_core.errors import CoroNetError
-from tasks.collector import imports_spared
 from tasks.edge import exit_code
 from tasks.orphans import die_with_parent
 from tasks.params.file import read_params
@@ -48,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{options.stage} takes {allowed}, not {options.item or 'none'}")
     die_with_parent()
     if is_rank():
-        with imports_spared():
-            from tasks.ranks import exit_code_of_rank  # late: what is imported above starts without torch
+        from tasks.ranks import exit_code_of_rank  # late: what is imported above starts without torch
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the launcher's affair: no traceback of each rank
         return exit_code_of_rank(lambda: run_as_rank(options.stage, options.item))
@@ -87,8 +85,7 @@ def run_here(stage: str, item: str | None, params: Params, seat: Seat) -> None:
     """Run a stage in this process and, if it leads its group, track it."""
     name = name_of(stage, item)
     told = {section: asdict(params)[section] for section in STAGES[stage]} | {"seed": params.seed}
-    with imports_spared():
-        module = importlib.import_module(f"tasks.{stage}")  # late, so that a stage loads only what it needs
+    module = importlib.import_module(f"tasks.{stage}")  # late, so that a stage loads only what it needs
     with StageRun(name, told) if seat.ranks.leads else SilentRun() as tracking:
         if tracking.resumption is not None:
             say(tracking.resumption)

@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import gc
 import os
 import shutil
 from pathlib import Path
@@ -22,16 +21,6 @@ settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests that last minutes first: what ends the run is then short, and no process of it waits for another."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
-
-
-def pytest_collection_finish() -> None:
-    """Keep Python's garbage collector away from libraries and tests, which stay until the end."""
-    gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    """Let libraries that look for leaks at the end find none."""
-    gc.unfreeze()
 
 
 @pytest.hookimpl(optionalhook=True)

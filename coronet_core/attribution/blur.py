@@ -3,11 +3,7 @@
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from coronet_core.without_compiler import compiler_left_out
-
-with compiler_left_out():
-    from torchvision.transforms.functional import gaussian_blur
+from torchvision.transforms.functional import gaussian_blur
 
 REACH = 4.0
 """Standard deviations at which the Gaussian is cut off."""

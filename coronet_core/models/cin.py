@@ -12,7 +12,6 @@ from coronet_core.classes import CLASSES
 from coronet_core.errors import WeightsError
 from coronet_core.options import CinInput
 from coronet_core.sealed_files import sha256_of
-from coronet_core.without_compiler import compiler_left_out
 
 FIRST_LAYER = "conv1.weight"
 COLOURS = 3
@@ -27,8 +26,7 @@ def build_cin(kind: CinInput = "residual_tensor") -> nn.Module:
     normalisation; the batch norm behind the first convolution takes up the scale. Another
     `kind` of input may have four channels.
     """
-    with compiler_left_out():
-        from torchvision.models import resnet18  # late: not every stage has a CIN
+    from torchvision.models import resnet18  # late: not every stage has a CIN
 
     cin: nn.Module = resnet18(weights=None, num_classes=len(CLASSES))
     n_channels = len(PLANES[kind])
@@ -44,8 +42,7 @@ def imagenet_backbone() -> dict[str, Tensor]:
 
     Raises WeightsError when they are neither cached nor reachable.
     """
-    with compiler_left_out():
-        from torchvision.models import ResNet18_Weights
+    from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.IMAGENET1K_V1
     _delete_damaged(Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name))

@@ -34,8 +34,8 @@ def project(new_project: Callable[[], Project]) -> Project:
 def unreadable_image(project: Project) -> str:
     (images(project) / "healthy" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
     return (
-        "1 of 12 images cannot be read (xray/xray/healthy/2.png: not an image). .coronet/image_names.csv says which "
-        "files they are: repair or remove them, or accept them with data.max_rejected_fraction = 0.084 or more."
+        "1 of 12 images cannot be read (xray/healthy/2.png: not an image). .coronet/image_names.csv lists them all: "
+        "repair or remove them, or accept them with data.max_rejected_fraction = 0.084 or more."
     )
 
 

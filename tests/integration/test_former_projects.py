@@ -33,7 +33,9 @@ def former_project(folder: Path) -> Project:
         files.extractall(folder, filter="data")
     project = Project(folder)
     project.set_params(TINY)
-    project.set_params(LIGHT | {"autoencoder": {"epochs": 1}, "cin": {"epochs": 1}, "promotion": ANYTHING})
+    project.set_params(
+        LIGHT | {"autoencoder": {"epochs": 1}, "cin": {"epochs": 1}, "promotion": ANYTHING | {"max_drop": 1.0}}
+    )
     commit_all(folder)
     return project
 
