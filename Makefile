@@ -10,14 +10,19 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test check mlflow prefect picture pictures reading-picture clean
+.PHONY: run test test-all check mlflow prefect picture pictures reading-picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
 
 # A file of tests at a time on each core: threads of two processes on the same cores would wait for each other.
-test: check  ## all checks and tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test: check  ## all checks and the tests that do not last long
+	$(PYTEST) -m "not slow"
+
+test-all: check  ## all checks and all tests
+	$(PYTEST)
 
 check: $(INSTALLED)  ## style, types and import contracts: what pre-commit runs too
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ from coronet_core.data.sources import phantom
 from tasks.paths import MANIFEST
 from tests.integration.conftest import Project
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

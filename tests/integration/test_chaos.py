@@ -21,7 +21,7 @@ from flows.servers.processes import free_port
 from tests.integration.conftest import Project, copy_of
 from tests.integration.hosts import HTTP, Host, Service, served
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(7200)]
 KILLS = int(os.environ.get("CORONET_KILLS", "4"))
 SEED = int(os.environ.get("CORONET_KILLS_SEED", "2020"))
 VICTIMS = ("stage", "flow", "worker", "server")

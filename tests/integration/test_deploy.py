@@ -20,7 +20,7 @@ from flows.servers.processes import child_server, free_port
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 RETRAIN = "retrain/retrain"
 
 

@@ -9,18 +9,19 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from flows.servers.processes import free_port
 from tasks.drift.log import PredictionLog
 from tasks.drift.reference import SCORES, ScoreReference
-from tasks.inference.table import prediction_rows
+from tasks.inference.table import SCHEMA
 from tasks.packaging.package import write_package
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, served
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 N_IMAGES = 80
 
 
@@ -40,7 +41,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     write_package(folder / "package", model, CARD, some_lineage())
     for name, shift in (("usual", 0.0), ("drifted", 1.5)):
         told = scores(1, shift).assign(sha256=[f"{name}-{i}" for i in range(N_IMAGES)], ood_score=0.0)
-        PredictionLog(folder / name).append(prediction_rows(told.assign(out_of_distribution=False)), model.digest)
+        rows = told.assign(out_of_distribution=False).to_dict("records")
+        PredictionLog(folder / name).append(pa.Table.from_pylist(rows, SCHEMA), model.digest)
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")

@@ -14,7 +14,7 @@ from tasks.paths import autoencoder_weights
 from tests.integration.conftest import Project
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ELSEWHERE, NEEDED = "tasks/promotion/gate.py", "coronet_core/models/cin.py"
 
 

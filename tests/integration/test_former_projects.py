@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 from tests.integration.conftest import COVERED, LIGHT, SOURCES, TINY, Project, commit_all
 from tests.integration.test_promotion import ANYTHING
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 FORMER = "f3b3678"
 """Commit of the former version: images had one rule of reading, and patients one id from each of their sources."""
 OWN = ("params.yaml", "data")

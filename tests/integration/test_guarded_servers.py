@@ -16,7 +16,7 @@ from flows.servers.commands import Server, mlflow_server, prefect_server
 from flows.servers.guard import HOSTS_VARIABLE
 from flows.servers.processes import child_server, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 TEAM = "lab.example"
 FORM = "application/x-www-form-urlencoded"
 PREFECT_POST, MLFLOW_POST = "/api/work_pools/filter", "/api/2.0/mlflow/experiments/create"

@@ -8,7 +8,7 @@ from flows.servers.processes import free_port
 from tests.integration.conftest import Project, copy_of
 from tests.integration.hosts import Host
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PASSWORD = "correct-horse-battery"  # noqa: S105  # of nobody
 
 

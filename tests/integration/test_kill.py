@@ -100,6 +100,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     assert all(f"goes on from a run that did not come to its end: {run_id}" in again.stdout for run_id in resumed)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project], finished: Project) -> None:
     project = new_project()
     project.borrow_runs(finished, but="train_autoencoder")
@@ -115,6 +116,7 @@ def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Pr
     assert_killed(project)
 
 
+@pytest.mark.slow
 def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
     new_project: Callable[[], Project], finished: Project, undisturbed: list[bytes]
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
     assert resumed.count(killed.info.run_id) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_build_of_the_split_goes_on_where_it_was(new_project: Callable[[], Project]) -> None:
     killed, undisturbed = new_project(), new_project()
     source = {
@@ -178,6 +181,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_in_a_line_and_the_next_run_goes_on(small_disk: Path, undisturbed: list[bytes]) -> None:
     project = make_project(small_disk / "coronet")
     split = project.run("dvc", "repro", "build_split")
@@ -194,6 +198,7 @@ def test_a_full_disk_is_said_in_a_line_and_the_next_run_goes_on(small_disk: Path
     assert weights(project) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "later", "n_runs"),
     [(("dvc", "repro", TARGET), ("dvc", "repro", "train_cin"), 5), (("flows", "run"), ("flows", "run"), 12)],

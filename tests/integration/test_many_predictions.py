@@ -16,7 +16,7 @@ from flows.predict import FEW_FILES
 from tasks.packaging.package import write_package
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 N_FILES = FEW_FILES + 8
 SHARD_FILES = 12
 COMMAND = ["-m", "flows", "predict", "scans", "--model", "package", "--shard-files", str(SHARD_FILES)]

@@ -13,7 +13,7 @@ from tasks.packaging.package import write_package
 from tests.conftest import PROJECT
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = """
 import sys
 from pathlib import Path

@@ -14,7 +14,7 @@ from tasks.promotion.log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
 from tests.integration.hosts import HTTP, Host, served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ANYTHING = {
     "min_sensitivity": {"healthy": 0.0, "pneumonia": 0.0, "covid19": 0.0},
     "max_calibration_error": 1.0,

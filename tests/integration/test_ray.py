@@ -24,7 +24,7 @@ from tests.integration.conftest import Project
 
 pytest.importorskip("ray", reason="needs the extra coronet[ray]")
 pytest.importorskip("prefect_ray", reason="needs the extra coronet[ray]")
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KEPT = STATE / "resume" / STAGE
 FIRST = KEPT / "energies-00000.npz"

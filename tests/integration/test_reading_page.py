@@ -8,7 +8,7 @@ import pytest
 from tests.integration.chromium import Keys, Page, reading_page
 from tests.serving.served import dicom, png, running
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SCRIPT = "<img src=x onerror=alert(1)>.png"
 

@@ -29,7 +29,7 @@ from tests.integration.hosts import Host, served
 from tests.integration.postgres import postgres_server
 from tests.integration.s3 import S3Server, s3_server
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]  # the fixture is a whole run
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]  # the fixture is a whole run
 STAGES = ("build_split", "train_autoencoder@healthy", "train_autoencoder@pneumonia", "train_cin", "evaluate", "report")
 
 

@@ -20,7 +20,7 @@ from flows.servers.processes import free_port
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, end_group, served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = "train_autoencoder@pneumonia"
 WEIGHTS = Path("models/autoencoder_pneumonia.safetensors")
 QUEUE = "other"

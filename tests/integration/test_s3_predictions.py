@@ -20,7 +20,7 @@ from tasks.packaging.package import write_package
 from tests.integration.s3 import S3Server, s3_server
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 BUCKET = "ward"
 
 

@@ -24,7 +24,7 @@ from tasks.paths import (
 )
 from tests.integration.conftest import Project
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ABLATED = ["raw_image", "without_regulariser"]
 ABLATE = ("flows", "ablate", "--only", ABLATED[0], "--only", ABLATED[1])
 CROSS_VALIDATE = ("flows", "cross-validate", "--folds", "2", "--until", "evaluate")

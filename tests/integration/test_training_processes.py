@@ -21,7 +21,7 @@ from tasks.tracking.record import RUN_IDS
 from tests.integration.conftest import Project, copy_of
 from tests.tasks.damage import DAMAGES, spoil
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = ("tasks", "train_autoencoder", "healthy")
 TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "-m")
 WEIGHTS, HISTORY = autoencoder_weights("healthy"), autoencoder_history("healthy")

@@ -27,7 +27,7 @@ from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import HTTP, Host, end_group
 from tests.integration.postgres import postgres_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 PATIENCE_S = 420
 

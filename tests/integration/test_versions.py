@@ -11,7 +11,7 @@ from coronet_core.data.manifest import read_manifest
 from tasks.paths import MANIFEST
 from tests.integration.conftest import Project
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def done(project: Project, *arguments: str) -> str:

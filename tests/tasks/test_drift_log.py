@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -14,7 +13,7 @@ from coronet_core.errors import DataError
 from tasks.drift.log import PredictionLog
 from tasks.drift.reference import SCORES
 from tasks.drift.window import DAMAGED, OTHER_MODEL, REPEATED, Span, read_window
-from tasks.inference.table import prediction_rows
+from tasks.inference.table import SCHEMA
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 ALWAYS = Span()
@@ -23,9 +22,8 @@ ALWAYS = Span()
 def rows(*images: str, **columns: Any) -> pa.Table:
     """Rows of answered files with these contents' hashes."""
     answer = dict.fromkeys(SCORES, 0.25) | {"ood_score": 1.0, "abstained": False, "out_of_distribution": False}
-    return prediction_rows(
-        pd.DataFrame([{"path": f"/ward/Doe, Jane/{image}.dcm", "sha256": image} | answer | columns for image in images])
-    )
+    told = [{"path": f"/ward/Doe, Jane/{image}.dcm", "sha256": image} | answer | columns for image in images]
+    return pa.Table.from_pylist(told, SCHEMA)
 
 
 def logged(folder: Path, *images: str, at: datetime = NOON, model: str = "model", **columns: Any) -> None:
