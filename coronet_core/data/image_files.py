@@ -31,8 +31,8 @@ MASK: Final = "mask beside images"
 
 COMPANION_NAMES: Final = frozenset(
     {
-        *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"),
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir"),
+        *("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "lost+found"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir", "dicomdir;1"),
     }
 )
 """In lower case: folders and files of systems, and the index of a DICOM medium."""
@@ -54,12 +54,19 @@ VR: Final = re.compile(rb"[A-Z]{2}")
 MAX_FIRST_LENGTH: Final = 1024
 """Bytes of the first value of a DICOM file without preamble: an id or a list of characters, always short."""
 
-MASK_FOLDER: Final = re.compile(r"(?!no|un|without).*masks?|segmentations?|groundtruths?|labelst[rsv]")
-"""Names of folders of masks, in lower case and without blanks and dashes: masks, lung_mask, ManualMask, labelsTr."""
-MASK_STEM: Final = re.compile(
-    r"(.+?)[ _.-]*(left|right|lungs?|infection)?[ _-]?(masks?|seg|segmentation)", re.IGNORECASE
+MASK_FOLDER: Final = re.compile(
+    r"(?!no|un|with|wearing).*masks?(png|images?|resized|\d+)?|.*segmentations?|segs?|groundtruths?|gts?|labelst[rsv]"
+    r"|masken|masques?"
 )
-"""Names of masks beside an image: scan_7_mask of scan_7."""
+"""Names of folders of masks, in lower case and without blanks and dashes: masks, lung_mask, ManualMask, labelsTr."""
+PART: Final = r"left|right|lungs?|heart|infection|bin|binary|predicted"
+MASK_STEM: Final = re.compile(
+    rf"(?P<image>.+?)(\.(png|jpe?g|dcm|tiff?))?[ _.-]*(({PART})[ _-]*)?(masks?|seg|segmentation|gt)"
+    rf"([ _-]*({PART}|resized|\d+))?"
+    rf"|(({PART})[ _-]?)?(mask|seg)[ _.-]+(?P<image_behind>.+)",
+    re.IGNORECASE,
+)
+"""Names of masks beside an image: scan_7_mask or mask_scan_7 of scan_7."""
 
 
 @dataclass(frozen=True)
@@ -161,4 +168,4 @@ def _is_in_masks(path: PurePosixPath, holding_images: set[PurePosixPath]) -> boo
 
 def _belongs_to_another(path: PurePosixPath, stems: set[PurePosixPath]) -> bool:
     named = MASK_STEM.fullmatch(path.stem)
-    return named is not None and path.with_name(named[1]) in stems
+    return named is not None and path.with_name(named["image"] or named["image_behind"]) in stems

@@ -128,6 +128,12 @@ def test_other_names_are_no_companions(name: str) -> None:
         ("CXR_png/MCUCXR_0001_0.png", "ManualMask/leftMask/MCUCXR_0001_0.png"),  # Montgomery
         ("CXR_png/CHNCXR_0001_0.png", "mask/CHNCXR_0001_0_mask.png"),  # Shenzhen
         ("healthy/images/1.png", "healthy/lung masks/1.png"),  # COVID-QU-Ex
+        ("healthy/1.png", "healthy/lung_segmentation/1.png"),
+        ("healthy/1.png", "healthy/masks_256/1.png"),
+        ("healthy/1.png", "healthy/GT/1.png"),
+        ("healthy/1.png", "healthy/mask_1.png"),
+        ("healthy/1.png", "healthy/1_mask_left.png"),
+        ("healthy/1.png", "healthy/1.png_mask.png"),
         ("covid19/images/1.png", "covid19/infection masks/1.png"),
         ("imagesTr/1_0000.png", "labelsTr/1.png"),  # nnU-Net
         ("Images/1.png", "Ground-truths/mask_1.png"),  # QaTa-COV19
@@ -145,6 +151,7 @@ def test_masks_beside_images_are_left_out(image: str, mask: str) -> None:
     [
         ["masks/1.png", "masks/2.png"],  # beside nothing: who names such a folder wants it
         ["healthy/without_mask/1.png", "healthy/2.png"],
+        ["healthy/with_mask/1.png", "healthy/2.png"],
         ["healthy/1_mask.png", "healthy/2.png"],
         ["covid19/masked/1.png", "covid19/2.png"],
         ["a/masks/1.png", "b/images/1.png"],
