@@ -17,7 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from coronet_core.data import fields
 from coronet_core.data.colour import refuse_colour
 from coronet_core.data.deep_colour import deep_grey
-from coronet_core.data.dicom_grey import monochrome
+from coronet_core.data.dicom_grey import has_decoded_bits, monochrome
 from coronet_core.data.dicom_header import remarks, repair, value_of, words
 from coronet_core.data.grey import stretched
 from coronet_core.data.library_faults import dicom_faults
@@ -37,6 +37,8 @@ FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 BITS_OF_A_SCREEN = 8
 """What is stored in as many, without window or rescaling, is not stretched."""
 META_GROUP = 0x0002
+PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+"""Of PixelData (7FE0,0010), little and big endian."""
 MAX_INFLATED_BYTES = 4 * MAX_PIXELS
 """Of a deflated file: the largest image in 16 bits, and as much again."""
 
@@ -66,7 +68,7 @@ def read_dicom(content: bytes, reading: Reading) -> Radiograph:
     if reading != 1:
         repair(header, notes)
     with dicom_faults():
-        _check_size(header)
+        _check_size(header, content)
     grey, gain = (_by_first_rule(header), 1.0) if reading == 1 else _by_second_rule(header, notes)
     return Radiograph(
         grey=grey,
@@ -93,8 +95,10 @@ def _refuse_deflated_bomb(content: bytes) -> None:
         raise DataError("decompression bomb")
 
 
-def _check_size(header: pydicom.Dataset) -> None:
+def _check_size(header: pydicom.Dataset, content: bytes) -> None:
     if "Rows" not in header or "Columns" not in header or "PixelData" not in header:
+        if any(tag in content for tag in PIXEL_TAGS):
+            raise DataError("truncated or damaged DICOM (its pixels are cut off)")
         raise DataError("not an image (a DICOM without pixels)")
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
@@ -125,7 +129,7 @@ def _by_second_rule(header: pydicom.Dataset, notes: list[Note]) -> tuple[Image.I
     """Return the image and how many times greys of 8 bits were stretched."""
     background, gain = None, 1.0
     with dicom_faults():
-        values = _values(header, corrects_bits=header.file_meta.TransferSyntaxUID.is_compressed)
+        values = _values(header, corrects_bits=has_decoded_bits(header))
         if header.PhotometricInterpretation == "PALETTE COLOR":
             values = apply_color_lut(values, header)
     if values.shape[:2] != (header.Rows, header.Columns):

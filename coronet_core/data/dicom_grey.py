@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.uid import RLELossless
 
 from coronet_core.data.dicom_header import lookup_table, numbers, value_of, whole, words
 from coronet_core.data.grey import Background, Levels, n_levels, tabulate
@@ -15,16 +16,21 @@ Values = NDArray[Any]  # (H, W), whole numbers
 MAX_PADDED_SHARE: Final = 0.95
 MAX_BEYOND_SHARE: Final = 0.25
 """Overlays, which may lie in the bits that are not stored, cover less."""
-MIN_WINDOWED_SHARE: Final = 0.02
-"""Of the pixels, inside of a window; one that leaves fewer between black and white is another image's."""
+MIN_WINDOWED_SHARE: Final = 0.2
+"""Of the pixels, inside of a window; one that leaves fewer between black and white is in other units."""
 MIN_WINDOWED_LEVELS: Final = 32
 FUNCTIONS: Final = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 UNSIGNED_16: Final = 2**16
+ROUGHER: Final = 1.5
+"""Times the mean step between neighbours by the other sign, where bright values were taken for dark ones."""
+SAMPLED_ROWS: Final = 256
+MIN_WRAPPED: Final = 16
+"""Different values on both sides of the wrap: padding, which has one, is no wrapped picture."""
 
 
 def monochrome(header: pydicom.Dataset, raw: Values, notes: list[Note]) -> tuple[Image.Image, Background | None]:
     """Return stored values (H, W) as they are to be shown, but for the polarity, and where there is padding."""
-    values = _bits(header, raw, notes)
+    values = _with_its_sign(header, _bits(header, raw, notes), notes)
     background = _padding(header, raw, values, notes)
     table = tabulate(values, background)
     rescaled = _rescaled(header, table.levels, notes)
@@ -43,7 +49,7 @@ def _bits(header: pydicom.Dataset, raw: Values, notes: list[Note]) -> Values:
     """Return the bits that are stored, which HighBit tells, of values that may have others set."""
     stored, allocated = int(header.BitsStored), raw.dtype.itemsize * 8
     shift, mask = int(header.HighBit) + 1 - stored, 2**stored - 1
-    if stored >= allocated or header.file_meta.TransferSyntaxUID.is_compressed:
+    if stored >= allocated or has_decoded_bits(header):
         return raw
     whole_words = raw.view(raw.dtype.str.replace("i", "u"))
     if header.PixelRepresentation == 1:
@@ -57,6 +63,36 @@ def _bits(header: pydicom.Dataset, raw: Values, notes: list[Note]) -> Values:
         notes.append(Note.BITS)
         return raw
     return np.asarray((whole_words >> shift) & mask)
+
+
+def has_decoded_bits(header: pydicom.Dataset) -> bool:
+    """Say whether the decoder gives the stored bits alone: RLE packs words as they are, and is none of these."""
+    syntax = header.file_meta.TransferSyntaxUID
+    return bool(syntax.is_compressed) and syntax != RLELossless
+
+
+def _with_its_sign(header: pydicom.Dataset, values: Values, notes: list[Note]) -> Values:
+    """Return values read by the other sign where PixelRepresentation, or its lack, has put bright ends beside dark."""
+    bits, lowest, highest = int(header.BitsStored), int(values.min()), int(values.max())
+    if highest >= 2**bits or lowest < -(2 ** (bits - 1)):  # others than those that are stored
+        bits = 8 * values.dtype.itemsize
+    mask, half = 2**bits - 1, 2 ** (bits - 1)
+    if lowest >= 0 and highest < half:
+        return values
+    unsigned = values.astype(np.int64) & mask
+    other = unsigned if lowest < 0 else (unsigned ^ half) - half
+    if _mean_step(values) < ROUGHER * _mean_step(other):
+        return values
+    if min(len(np.unique(unsigned[is_side])) for is_side in (unsigned >= half, unsigned < half)) < MIN_WRAPPED:
+        return values
+    notes.append(Note.SIGN)
+    return np.asarray(other, dtype=np.int32)
+
+
+def _mean_step(values: Values) -> float:
+    """Return the mean difference between neighbours."""
+    rows = values[:: max(1, len(values) // SAMPLED_ROWS)].astype(np.int64)
+    return float(np.abs(np.diff(rows, axis=1)).mean())
 
 
 def _padding(header: pydicom.Dataset, raw: Values, values: Values, notes: list[Note]) -> Background | None:
@@ -122,7 +158,8 @@ def _window(levels: Levels, centre: float, width: float, function: str) -> Level
 def _looked_up(header: pydicom.Dataset, keyword: str, levels: Levels) -> Levels | None:
     """Return what the first sound LUT of a sequence makes of `levels`; None if there is none."""
     items = value_of(header, keyword)
-    tables = [lookup_table(item) for item in items] if isinstance(items, pydicom.Sequence) else []
+    order = "<" if header.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    tables = [lookup_table(item, order) for item in items] if isinstance(items, pydicom.Sequence) else []
     for first, entries in (table for table in tables if table is not None):
         is_negative = first >= UNSIGNED_16 // 2 and levels.min() < 0
         start = first - UNSIGNED_16 if is_negative else first

@@ -23,6 +23,7 @@ SLICE_TYPES: Final = ("LOCALIZER", "AXIAL")
 SIDEWAYS: Final = ("A", "P")
 """Where the rows of a lateral view run to: anterior or posterior."""
 MAX_LUT_ENTRIES: Final = 2**16
+MAX_VARIATION: Final = 4.0
 
 
 def value_of(header: pydicom.Dataset, keyword: str) -> Any:
@@ -145,24 +146,27 @@ def remarks(header: pydicom.Dataset) -> list[Note]:
     return found
 
 
-def lookup_table(item: pydicom.Dataset) -> tuple[int, NDArray[np.float64]] | None:
+def lookup_table(item: pydicom.Dataset, order: str = "<") -> tuple[int, NDArray[np.float64]] | None:
     """Return the first value that a LUT maps, and what it maps this and the next ones to; None if it is damaged.
 
-    Tables of 8 bits may be packed, two entries in a word.
+    Tables of 8 bits may be packed, two entries in a word. `order` is that of the file's bytes. A table that goes up and
+    down more than MAX_VARIATION times its range is none that a picture is seen through.
     """
     descriptor, data = value_of(item, "LUTDescriptor"), value_of(item, "LUTData")
     try:
         if isinstance(descriptor, bytes):
-            descriptor = np.frombuffer(descriptor, "<u2")
+            descriptor = np.frombuffer(descriptor, f"{order}u2")
         n_entries, first, _ = (int(number) for number in descriptor)
         n_entries = n_entries or MAX_LUT_ENTRIES
         packed = data if isinstance(data, bytes) else np.asarray(data, dtype="<u2").tobytes()
     except (TypeError, ValueError, OverflowError):
         return None
     if len(packed) == 2 * n_entries:
-        entries = np.frombuffer(packed, "<u2")
+        entries = np.frombuffer(packed, f"{order}u2" if isinstance(data, bytes) else "<u2")
     elif len(packed) in (n_entries, n_entries + n_entries % 2):
         entries = np.frombuffer(packed, np.uint8)[:n_entries]
     else:
         return None
-    return None if (entries == entries[0]).all() else (first, entries.astype(np.float64))
+    table = entries.astype(np.float64)
+    variation = np.abs(np.diff(table)).sum()
+    return (first, table) if 0 < variation <= MAX_VARIATION * np.ptp(table) else None

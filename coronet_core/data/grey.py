@@ -117,23 +117,29 @@ def tabulate(values: NDArray[Any], background: Background | None) -> Tabulated:
         codes = (values.astype(np.int64) - lowest).astype(np.uint16)
         levels = np.arange(lowest, highest + 1, dtype=np.float64)
     else:
-        codes, levels = _rounded(values, background)
+        codes, levels, is_apart = _rounded(values, background)
+        if is_apart.any():
+            background = is_apart if background is None else background | is_apart
     sample, kept = sampled(codes), None if background is None else ~sampled(background)
     counts = np.bincount(sample.ravel() if kept is None else sample[kept], minlength=len(levels))
     return Tabulated(codes, levels, counts, background)
 
 
-def _rounded(values: NDArray[Any], background: Background | None) -> tuple[NDArray[np.unsignedinteger[Any]], Levels]:
+def _rounded(
+    values: NDArray[Any], background: Background | None
+) -> tuple[NDArray[np.unsignedinteger[Any]], Levels, Background]:
+    """Return codes, what they stand for, and where values are so far apart that they are markers or padding."""
     sample = sampled(values) if background is None else sampled(values)[~sampled(background)]
-    if not sample.size:
-        sample = np.zeros(1)
-    low, high = np.quantile(sample.astype(np.float64), LIMITS)
+    sample = sample.astype(np.float64) if sample.size else np.zeros(1)
+    quantiles = np.quantile(sample, SHARES, method="lower")
+    top, bottom = _leap(quantiles), -_leap(-quantiles[::-1])
+    low, high = np.quantile(sample[(sample < top) & (sample > bottom)], LIMITS)
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     levels = np.linspace(low, high, CODES) if high > low else np.full(CODES, low)
     step = (high - low) / (CODES - 1) or 1.0
     codes = ((values.astype(np.float64) - low) / step).clip(0, CODES - 1).round().astype(np.uint16)
-    return codes, levels
+    return codes, levels, (values >= top) | (values <= bottom)
 
 
 def sampled(image: NDArray[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ class Note(StrEnum):
     PIXEL_ATTRIBUTES = "pixel attributes missing or damaged (the standard's defaults taken)"
     PHOTOMETRIC = "photometric interpretation missing or misspelt"
     BITS = "values beyond the bits stored (all bits taken)"
+    SIGN = "sign of the values corrected (the picture contradicts it)"
     PADDING = "padding value ignored (it covers the picture)"
     NOT_FINITE = "values that are not finite (shown as background)"
     CHUNK = "damaged PNG chunk ignored"

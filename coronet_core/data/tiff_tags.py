@@ -15,12 +15,12 @@ ENTRY_BYTES: Final = 12
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS = 256, 257, 258, 259, 262, 273
 SAMPLES, STRIP_BYTES, PREDICTOR, SAMPLE_FORMAT = 277, 279, 317, 339
 PLAIN, DEFLATED = (1,), (8, 32946)
-FLOATING_POINT = 3
 WHITE_IS_ZERO = 0
 BITS_THAT_PILLOW_INVERTS: Final = 8
 TYPES: Final = {1: "B", 3: "H", 4: "I"}
-FLOATS: Final = {16: "f2", 64: "f8"}
-"""32 bits are Pillow's."""
+WHOLE, SIGNED, FLOATING_POINT = 1, 2, 3
+KINDS: Final = {(FLOATING_POINT, 16): "f2", (FLOATING_POINT, 64): "f8", (WHOLE, 32): "u4", (SIGNED, 8): "i1"}
+"""By format and bits; others are Pillow's, which takes the upper half of 32 bits for negative numbers."""
 
 
 def black_is_zero(content: bytes) -> tuple[bytes, bool]:
@@ -36,13 +36,13 @@ def black_is_zero(content: bytes) -> tuple[bytes, bool]:
 
 
 def plain_values(content: bytes) -> NDArray[np.float32] | None:
-    """Return the values (H, W) of a TIFF in 16 or 64 bits of floating point, plain or deflated; None for any other.
+    """Return the values (H, W) of a TIFF of one of `KINDS`, plain or deflated; None for any other.
 
     Raises DataError if values are missing.
     """
     tags, _ = _first_directory(content)
     one = {tag: values[0] for tag, values in tags.items() if values}
-    kind = FLOATS.get(one.get(BITS, 1)) if one.get(SAMPLE_FORMAT) == FLOATING_POINT else None
+    kind = KINDS.get((one.get(SAMPLE_FORMAT, WHOLE), one.get(BITS, 1)))
     is_packed = one.get(COMPRESSION, 1) in DEFLATED
     is_known = is_packed or one.get(COMPRESSION, 1) in PLAIN
     needed = {WIDTH, HEIGHT, STRIPS, STRIP_BYTES} <= one.keys()

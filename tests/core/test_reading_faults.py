@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataelem import RawDataElement
+from pydicom.uid import RLELossless
 
 from coronet_core.data import grey
 from coronet_core.data.image import decode
@@ -58,15 +59,38 @@ def of_several_pictures() -> bytes:
     return encoded(EIGHT, "MPO", save_all=True, append_images=[other, other], quality=95)
 
 
+def packed(values: np.ndarray, **tags: Any) -> pydicom.Dataset:
+    """A DICOM with values of 16 bits, packed by RLE."""
+    header = dicom(values, 16)
+    header.compress(RLELossless)
+    for keyword, value in tags.items():
+        setattr(header, keyword, value)
+    return header
+
+
 PROFILE = chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(3 * 2**20)))
 NOT_A_NUMBER = np.where(XRAY.max() - 1 < XRAY, np.nan, XRAY).astype(np.float32)
 SOUND = list(range(0, 65536, 16))
+DEEP = (
+    (XRAY * (4095 / 255) + np.random.default_rng(0).uniform(-8, 8, XRAY.shape)).clip(0, 4095).round().astype(np.uint16)
+)
+"""As many greys as detectors give: a window of 256 of them still shows many."""
 PACKED = np.arange(4096, dtype=np.uint32) // 16
 FAULTS: dict[str, tuple[bytes, Note | None]] = {
     "window of width 0": (dcm(WindowCenter=2000, WindowWidth=0), Note.WINDOW),
     "negative width": (dcm(WindowCenter=2000, WindowWidth=-5), Note.WINDOW),
     "no width": (dcm(WindowCenter=2000), Note.WINDOW),
     "window beside all values": (dcm(WindowCenter=90_000, WindowWidth=400), Note.WINDOW),
+    "window of another depth": (dcm(DEEP, WindowCenter=128, WindowWidth=256), Note.WINDOW),
+    "signed, and they are not": (dcm(PixelRepresentation=1), Note.SIGN),
+    "unsigned, and they are not": (dcm(TWELVE.astype(np.int16) - 2048, 16, PixelRepresentation=0), Note.SIGN),
+    "left-aligned and packed": (saved(packed(TWELVE << 4, BitsStored=12, HighBit=15)), None),
+    "LUT of noise": (
+        with_lut("VOILUTSequence", [4096, 0, 16], "US", np.random.default_rng(1).integers(0, 65535, 4096).tolist()),
+        Note.VOI_LUT,
+    ),
+    "32 bits beyond those of signs": (tiff((XRAY * 1.6e7).astype(np.uint32)), None),
+    "signed bytes": (tiff((XRAY - 128).round().astype(np.int8)), None),
     "second window is sound": (dcm(WindowCenter=[9, 2048], WindowWidth=[0, 4096]), None),
     "window is text": (spoilt(WindowCenter=b"soft", WindowWidth=b"wide"), Note.WINDOW),
     "empty window": (spoilt(WindowCenter=b"", WindowWidth=b""), Note.WINDOW),
@@ -158,6 +182,7 @@ PADDED: dict[str, Callable[[], bytes]] = {
     "padding that no tag names": lambda: encoded(framed(TWELVE, 65535)),
     "low padding that no tag names": lambda: tiff(framed(TWELVE.astype(np.int16), -30000)),
     "transparent": lambda: deep_png([framed(TWELVE, 65535), framed(np.full_like(TWELVE, 65535), 0)], 4),
+    "far padding of floating point": lambda: tiff(framed((XRAY / 255).astype(np.float32), -9999)),
     "not a number": lambda: tiff(framed(XRAY.astype(np.float32), np.nan)),
 }
 
@@ -188,6 +213,7 @@ def test_padding_that_covers_the_picture_is_no_padding() -> None:
     ("content", "reason"),
     [
         (dcm()[:-2000], "truncated or damaged DICOM"),
+        (saved(packed(TWELVE))[:-2000], "truncated or damaged DICOM"),
         (encoded(EIGHT)[:5000], "truncated or damaged image"),
         (deep_png([TWELVE] * 3, 2)[:5000], "truncated or damaged image"),
         (tiff(XRAY)[:5000], "damaged image"),
