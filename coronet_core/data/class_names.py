@@ -1,6 +1,7 @@
 """What folders and tables call the three classes."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -31,13 +32,23 @@ ALIASES: Final[Mapping[str, ClassName]] = MappingProxyType(
 """Other names of the classes. Lung opacity is not among them: it is a finding of several diseases."""
 
 
+DENIAL: Final = re.compile(r"(non|not?)[\W_]|(non|not)(?=covid|pneum|sars)|(.*[\W_\d])?neg(ative)?$|covidneg")
+
+
 def class_of(name: str, aliases: Mapping[str, ClassName]) -> ClassName | None:
     """Return the class that `name` or one of the `aliases` names; capitals, blanks and signs do not matter."""
     return _known(aliases).get(letters_and_digits(name))
 
 
+def is_denial(name: str) -> bool:
+    """Say whether `name` begins or ends as what is not something: non-covid, no pneumonia, covid negative."""
+    return DENIAL.match(name.casefold()) is not None
+
+
 def suggestion(name: str, aliases: Mapping[str, ClassName]) -> str:
     """Return ` Did you mean ...?` with the class whose name is close to `name`, or nothing."""
+    if is_denial(name):
+        return ""
     known = _known(aliases)
     close = difflib.get_close_matches(letters_and_digits(name), known, n=1, cutoff=0.7)
     return f" Did you mean {known[close[0]]}?" if close else ""

@@ -25,12 +25,45 @@ AGE: Final = re.compile(
     r"(y|y[./]?o\.?|yrs?|years?|years? old|ans|anni|jahre?|m|mo|mos|months?|w|wks?|weeks?|d|days?)?"
 )
 OLDEST: Final = re.compile(
-    r"(?:>\s*89|>=\s*90|≥\s*90|(?:89|90)\s*(?:\+|and (?:over|above|older)))[\s-]*(?:y|yrs?|years?)?"
+    r"(?:>\s*(?:89|90)|>=\s*90|≥\s*90|(?:89|90)\s*(?:\+|(?:and|or) (?:over|above|older)))[\s-]*(?:y|yrs?|years?)?"
 )
 """How de-identified tables write an age above 89."""
 SEXES: Final[dict[str, Sex]] = {
-    **dict.fromkeys(("f", "female", "w", "woman", "girl", "weiblich", "femme", "feminin", "femenino", "mujer"), "F"),
-    **dict.fromkeys(("m", "male", "man", "boy", "mannlich", "maennlich", "homme", "masculin", "masculino"), "M"),
+    **dict.fromkeys(
+        (
+            "f",
+            "female",
+            "w",
+            "woman",
+            "girl",
+            "weiblich",
+            "frau",
+            "fem",
+            "femme",
+            "feminin",
+            "femmina",
+            "femenino",
+            "mujer",
+        ),
+        "F",
+    ),
+    **dict.fromkeys(
+        (
+            "m",
+            "male",
+            "man",
+            "boy",
+            "mannlich",
+            "maennlich",
+            "mann",
+            "masc",
+            "homme",
+            "hombre",
+            "masculin",
+            "masculino",
+        ),
+        "M",
+    ),
     **dict.fromkeys(("o", "other", "d", "divers", "diverse", "nonbinary", "intersex"), "O"),
 }
 WORDS_OF_PA: Final = re.compile(r"poster(?:o|ior)anterior")

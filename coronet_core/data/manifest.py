@@ -16,7 +16,10 @@ SCHEMA: Final = pa.schema(
         ("image_id", pa.string()),  # the source and a keyed hash of the image's name in it
         ("patient_id", pa.string()),  # a keyed hash
         ("patient_id_from", pa.string()),  # table, header; placeholder or none: the image is a patient of its own
-        ("patient_id_zeroless", pa.string()),  # keyed hash of the id without leading zeros: 7 and 007 have the same
+        (
+            "patient_id_zeroless",
+            pa.string(),
+        ),  # keyed hash of the id without leading zeros and capitals
         ("patient_group", pa.string()),  # patients that duplicate images connect: never in two splits
         ("label", pa.string()),
         ("split", pa.string()),  # null if rejected

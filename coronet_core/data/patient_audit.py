@@ -17,7 +17,7 @@ def doubtful_patients(accepted: pd.DataFrame) -> dict[str, Any]:
     """Return, for the accepted images of a manifest, who names their patients and which ids are doubtful.
 
     `from`: images by who names their patient; `unlikely`: patients of an unlikely share of the images;
-    `leading_zeros`: lists of ids that differ in leading zeros alone.
+    `leading_zeros`: lists of ids that differ in leading zeros or capitals alone.
     """
     images = accepted["patient_id"].value_counts()
     is_unlikely = (
@@ -57,8 +57,8 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
         named = "; ".join(" and ".join(ids) for ids in alike[:MAX_NAMED])
         more = f"; and {len(alike) - MAX_NAMED} more" if len(alike) > MAX_NAMED else ""
         sentences.append(
-            f"Ids that differ in leading zeros alone count as different patients: {named}{more}. If they are of one "
-            "person, write them the same way."
+            f"Ids that differ in leading zeros or capitals alone count as different patients: {named}{more}. If they "
+            "are of one person, write them the same way."
         )
     return sentences
 

@@ -14,8 +14,12 @@ from coronet_core.data.blanks import PADDING, is_blank, letters_and_digits
 
 WHOLE_NUMBER: Final = re.compile(r"(\d+)(?:[.,]0{1,2})?")
 """`7` as spreadsheets and pandas write it too: `7.0`, `7,0`."""
-PREFIXED: Final = re.compile(r"(?:[^\W\d_]+[-_/:]+)+(.*)", re.DOTALL)
-"""A source's letters before an id: `cohen-8`."""
+PREFIX: Final = re.compile(r"[^\W_]*[^\W\d_][^\W_]*[-_/:]+")
+"""What tells sources apart before an id, with letters in it: `cohen-8`, `covid19-8`."""
+OF_A_SPREADSHEET: Final = re.compile(r"#[\w/]+[!?]?|\\N")
+"""What spreadsheets and databases write where there is no value: #REF!, #DIV/0!, a backslash and N."""
+POINT_ZERO: Final = re.compile(r"^(\d+)\.0$")
+FRACTION: Final = re.compile(r"\d+\.\d*[1-9]\d*")
 NOTHING_WRITTEN: Final = re.compile(r".*[-_/:](nan|none|null|unknown|anonymous)", re.DOTALL | re.IGNORECASE)
 """What programs make of a missing id behind anything: `covid19-nan`. A blank before it makes it a name: `Li Nan`."""
 MINUS: Final = re.compile(r"-(1|9{1,4})(\.0*)?")
@@ -77,10 +81,14 @@ def normalised(text: str | None, *, zeros_are_ids: bool = False) -> str | None:
     found = _trimmed(text)
     if _zeros(found) is not None:
         return found if zeros_are_ids else None
-    if MINUS.fullmatch(found) or NOTHING_WRITTEN.fullmatch(found) or _is_word_for_nobody(found):
+    if any(kind.fullmatch(found) for kind in (MINUS, NOTHING_WRITTEN, OF_A_SPREADSHEET)):
         return None
-    prefixed = PREFIXED.fullmatch(found)
-    return None if prefixed is not None and _is_word_for_nobody(prefixed[1]) else found
+    rest = found
+    while not _is_word_for_nobody(rest):
+        if (prefix := PREFIX.match(rest)) is None:
+            return found
+        rest = rest[prefix.end() :]
+    return None
 
 
 def is_written(text: str | None) -> bool:
@@ -91,14 +99,18 @@ def is_written(text: str | None) -> bool:
 def of_column(values: Sequence[str | None]) -> list[str | None]:
     """Return the normalised ids of one column of a table, in order.
 
-    In a column of numbers `7.0` is `7`. Zeros are an id where the column counts from them: it has a `1` of the same
-    length, and the zeros hold at most MOST_IMAGES times the images of another patient. To take a patient for nobody
-    would put one person into two splits; to take nobody for a patient is seen by the share of the images.
+    In a column of numbers `7.0` is `7`, and so it is beside ids that are none, as long as none is a fraction: nobody
+    writes an id so, but programs that took the column for numbers once. Zeros are an id where the column counts from
+    them: it has a `1` of the same length, and the zeros hold at most MOST_IMAGES times the images of another patient.
+    To take a patient for nobody would put one person into two splits; to take nobody for a patient is seen by the
+    share of the images.
     """
     ids = [normalised(value) for value in values]
     known = [one for one in ids if one is not None]
     if all(WHOLE_NUMBER.fullmatch(one) for one in known):
         ids = [None if one is None else WHOLE_NUMBER.sub(r"\1", one) for one in ids]
+    if not any(FRACTION.fullmatch(one) for one in known):
+        ids = [None if one is None else POINT_ZERO.sub(r"\1", one) for one in ids]
     zeros = [_zeros(value) for value in values]
     counted = Counter(one for one in ids if one is not None)
     for zero, n in Counter(one for one in zeros if one is not None).items():
@@ -114,12 +126,12 @@ def prefixed(source: str, patient_id: str | None) -> str | None:
 
 
 def without_leading_zeros(patient_id: str) -> str:
-    """Return an id with each of its numbers without the zeros before it: equal for `7` and `007`, `P7` and `P07`."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", patient_id)
+    """Return an id in small letters, its numbers without zeros before them: equal for `7` and `007`, `P7` and `p07`."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", patient_id.casefold())
 
 
 def _trimmed(text: str | None) -> str:
-    return unicodedata.normalize("NFC", text or "").strip(PADDING)
+    return unicodedata.normalize("NFC", text or "").strip(PADDING).rstrip(f"^{PADDING}")  # empty parts of a DICOM name
 
 
 def _zeros(text: str | None) -> str | None:

@@ -299,6 +299,28 @@ def test_folders_that_name_two_classes_are_an_error_with_an_alias_and_the_inner_
         records(folder, None, None)
 
 
+@pytest.mark.parametrize("name", ["non-covid", "not_covid", "negative", "COVID-19 negative"])
+def test_a_folder_that_says_what_it_is_not_is_no_part_of_the_class_around_it(folder: Path, name: str) -> None:
+    (folder / "covid19" / name).mkdir()
+    (folder / "covid19" / "P0_covid19.png").rename(folder / "covid19" / name / "a.png")
+    with pytest.raises(DataError, match=f"{name}' says what it is not") as caught:
+        records(folder, None, None)
+    assert "Did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["PatientID", "pid", "Subject ID", "patient-id"])
+def test_columns_of_patients_have_several_names(folder: Path, column: str) -> None:
+    write_csv(folder, f"file,{column}", "healthy/P0_healthy.png,7")
+    (record,) = records(folder, "labels.csv", None)
+    assert record.patient_id == "7"
+
+
+def test_an_empty_column_of_patients_hides_no_full_one(folder: Path) -> None:
+    write_csv(folder, "file,PatientID,patient_id", "healthy/P0_healthy.png,7,")
+    (record,) = records(folder, "labels.csv", None)
+    assert record.patient_id == "7"
+
+
 def test_the_labels_csv_is_read_if_it_is_there(folder: Path) -> None:
     write_csv(folder, "file,patient_id", *every_image(folder, ",7"))
     assert {r.patient_id for r in records(folder, "auto", None)} == {"7"}

@@ -43,7 +43,7 @@ def test_ids_that_differ_in_leading_zeros_alone_are_named() -> None:
     found = doubtful_patients(manifest(["a", "b", "b", "c"], {"a": "7", "b": "7", "c": "8"}))
     assert found["leading_zeros"] == [["a", "b"]]
     (warning,) = patient_warnings(found, 4)
-    assert "differ in leading zeros alone count as different patients: a and b." in warning
+    assert "differ in leading zeros or capitals alone count as different patients: a and b." in warning
     assert doubtful_ids(found) == ["a", "b"]
 
 

@@ -15,6 +15,7 @@ from coronet_core.data.record import Record
         "Anonymous^Anonymous", "anon", "Anonymized", "DE-IDENTIFIED", "anónimo", "xxx", "XXXXXX", "no id", "No_ID",
         "Unknown Patient", "patient unknown", "removed",
         "cohen-", "cohen-nan", "nih-unknown", "patient_None", "nih-chest-", "covid19-radiography-nan", "<none>",
+        "covid19-", "covid19-N/A", "cohen-N/A", "A1-NaT", "S1-", "COVID19/", "#REF!", "#DIV/0!", r"\N",
     ],
 )  # fmt: skip
 def test_blanks_and_placeholders_are_no_id(text: str | None) -> None:
@@ -32,6 +33,7 @@ def test_other_ids_stay_as_they_are(text: str) -> None:
 
 def test_padding_and_the_form_of_letters_do_not_matter() -> None:
     assert normalised(" MRN-1 \0") == normalised("\ufeffMRN-1\u00a0") == "MRN-1"
+    assert normalised("Roe^Ann^^ ") == "Roe^Ann"
     assert normalised("Mu\u0308ller") == normalised("M\u00fcller") == "M\u00fcller"
 
 
@@ -41,7 +43,7 @@ def test_padding_and_the_form_of_letters_do_not_matter() -> None:
         (["7", "7.0", " 7", "12.00", "7,0"], ["7", "7", "7", "12", "7"]),
         (["7.0", "", "nan", "8"], ["7", None, None, "8"]),
         (["007", "7.0"], ["007", "7"]),
-        (["7", "7.0", "P7"], ["7", "7.0", "P7"]),  # no column of numbers
+        (["7", "7.0", "P7"], ["7", "7", "P7"]),
         (["1.5", "7.0"], ["1.5", "7.0"]),
         ([], []),
     ],

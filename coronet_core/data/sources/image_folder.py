@@ -5,6 +5,7 @@ one, the CSV lists the images: column `file` (relative to the folder) is require
 `age`, `source` and `licence` are read if they are there; other columns are passed over.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from coronet_core.classes import CLASSES, ClassName
 from coronet_core.data import fields, patient_ids
-from coronet_core.data.class_names import ALIASES, class_of, suggestion
+from coronet_core.data.class_names import ALIASES, class_of, is_denial, suggestion
 from coronet_core.data.image_files import beginning_of, find_images, is_companion, without_masks
 from coronet_core.data.record import Listing, Record, file_version
 from coronet_core.data.sources.listed_files import listed_files
@@ -24,7 +25,10 @@ from coronet_core.errors import DataError
 AUTO: Final = "auto"
 """Of `labels_csv`: the file of that name below, if it is there."""
 DEFAULT_CSV: Final = "labels.csv"
-OTHER_NAMES: Final = {"patientid": "patient_id", "license": "licence"}
+OTHER_NAMES: Final = {
+    **dict.fromkeys(("patientid", "patient", "pid", "subject_id", "subjectid", "subject", "id_patient"), "patient_id"),
+    "license": "licence",
+}
 """Of columns: a patient's id that is overlooked would put the patient into two splits."""
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"})
 NOT_LISTED: Final = "image that the labels CSV does not list"
@@ -106,7 +110,8 @@ def _rows_of_csv(folder: Path, labels_csv: str, files: list[str]) -> list[dict[s
 
 
 def _with_own_names(row: dict[str, Any]) -> dict[str, Any]:
-    return {own: row[name] for name, own in OTHER_NAMES.items() if name in row} | row
+    others = {own: row[name] for name, own in OTHER_NAMES.items() if row.get(name)}
+    return row | {own: value for own, value in others.items() if not row.get(own)}
 
 
 def _record(
@@ -129,6 +134,12 @@ def _record(
 def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName]) -> ClassName:
     names = [row["label"]] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
     named = {name: label for name in names if (label := class_of(name, aliases)) is not None}
+    nearer = itertools.takewhile(lambda name: name not in named, names)
+    if denied := next((name for name in nearer if is_denial(name)), None):
+        raise DataError(
+            f"{folder / row['file']}: {denied!r} says what it is not; a class is one of {', '.join(CLASSES)}. Rename "
+            "or remove it, or name it in the source's class_aliases in params.yaml."
+        )
     if not named:
         found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"
         meant = next((text for text in (suggestion(name, aliases) for name in names) if text), "")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +64,7 @@ def _delimiter(text: str, columns: list[str]) -> str:
 
 
 def _names(header: list[str]) -> list[str]:
-    return [name.strip(PADDING).lower().replace(" ", "_") for name in header]
+    return [re.sub(r"[ .-]", "_", name.strip(PADDING).lower()) for name in header]
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
