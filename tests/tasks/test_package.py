@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -48,13 +46,6 @@ def change_description(package: Path, change: Callable[[dict[str, Any]], object]
 
 def test_what_is_read_is_what_was_written(package: Path, model: TrainedModel) -> None:
     assert read_package(package) == model
-
-
-def test_reading_does_not_load_the_compiler(package: Path) -> None:
-    """Which takes as long as all of the rest."""
-    read = "import sys; from tasks.packaging.package import read_package; from pathlib import Path; "
-    read += "read_package(Path(sys.argv[1])); sys.exit('torch._dynamo' in sys.modules)"
-    subprocess.run([sys.executable, "-c", read, str(package)], check=True)
 
 
 def test_the_lineage_is_in_the_description(package: Path) -> None:
