@@ -1,11 +1,10 @@
 """What `coronet run` and `python -m flows.retrain` do: check, run what is stale, show the figures."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.final_states import TRANSIENT_FAILURE
@@ -44,11 +43,12 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
         deliver_leftovers()
 
 
-def _stop(*_: object) -> NoReturn:
+def _stop(*_: object) -> None:
     """End at once what runs, then the runs on record, and this process.
 
-    It does not unwind: Prefect's threads cannot be interrupted, and one that waits before it tries a stage again, up
-    to LONGEST_DELAY_S, would be waited for.
+    By the signal itself, as a program that does not handle it: a shell sees exit code 130. Nothing is unwound:
+    Prefect's threads cannot be interrupted, and one that waits before it tries a stage again, up to LONGEST_DELAY_S,
+    would be waited for.
     """
     from flows.remote.submission import end_remote_work
 
@@ -57,7 +57,7 @@ def _stop(*_: object) -> NoReturn:
     Descendants().end()
     print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
     end_own_runs()
-    os._exit(130)
+    signal.raise_signal(signal.SIGINT)
 
 
 def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
