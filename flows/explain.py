@@ -14,7 +14,7 @@ from tasks.external_text import printable
 from tasks.inference.batch import inference_device
 from tasks.inference.networks import Networks
 from tasks.inference.source import load_model
-from tasks.inference.storage import find_files, told
+from tasks.inference.storage import counts_in_words, find_files
 from tasks.params.explain import MethodName
 
 
@@ -35,6 +35,6 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
     for reason, n in errors.items():
         print(f"without a map: {n} {printable(reason)}")
     if passed_over:
-        print(f"passed over: {told(passed_over)}")
+        print(f"passed over: {counts_in_words(passed_over)}")
     print(f"Maps: {out.resolve()}")
     return code_of(errors.total(), len(files))

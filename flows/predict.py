@@ -19,7 +19,7 @@ from tasks.inference.batch import Batch, predict_here
 from tasks.inference.dataset import read_parts, read_summary
 from tasks.inference.formats import format_of, print_rows, write_file
 from tasks.inference.options import Format
-from tasks.inference.storage import find_files, told
+from tasks.inference.storage import counts_in_words, find_files
 from tasks.inference.terminal import print_predictions
 from tasks.paths import STATE
 from tasks.resume import discard
@@ -130,7 +130,7 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
     )
     lines = [counts, *(f"without an answer: {n} {printable(reason)}" for reason, n in errors.items())]
     if summary["passed_over"]:
-        lines.append(f"passed over: {told(summary['passed_over'])}")
+        lines.append(f"passed over: {counts_in_words(summary['passed_over'])}")
     if place is not None:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)

@@ -23,7 +23,7 @@ from tasks.inference.batch import SHARD_FILES, Batch, inference_device, keep_and
 from tasks.inference.files import FileContent
 from tasks.inference.model import TrainedModel
 from tasks.inference.predictor import predict_files
-from tasks.inference.storage import read_files, told
+from tasks.inference.storage import counts_in_words, read_files
 from tasks.progress import Progress, Standing
 
 
@@ -70,7 +70,7 @@ def _predict(batch: Batch, ray: str | None, log: PredictionLog | None) -> None:
     say = get_run_logger().info
     say(f"{batch.n_files} files in {len(batch.shards)} shards, {len(missing)} to do")
     if batch.passed_over:
-        say(f"passed over: {told(batch.passed_over)}")
+        say(f"passed over: {counts_in_words(batch.passed_over)}")
     if not missing:
         return
     use_cpu_threads(share=1)

@@ -30,9 +30,8 @@ ALIASES: Final[Mapping[str, ClassName]] = MappingProxyType(
     }
 )
 """Other names of the classes. Lung opacity is not among them: it is a finding of several diseases."""
-
-
-DENIAL: Final = re.compile(r"(non|not?)[\W_]|(non|not)(?=covid|pneum|sars)|(.*[\W_\d])?neg(ative)?$|covidneg")
+DENIAL: Final = re.compile(r"(non|not?)[\W_]|(non|not)(?=covid|pneum|sars)|.*neg(ative)?$")
+"""Names in small letters that say what an image does not show: non-covid, noncovid, no pneumonia, covid negative."""
 
 
 def class_of(name: str, aliases: Mapping[str, ClassName]) -> ClassName | None:
@@ -41,7 +40,7 @@ def class_of(name: str, aliases: Mapping[str, ClassName]) -> ClassName | None:
 
 
 def is_denial(name: str) -> bool:
-    """Say whether `name` begins or ends as what is not something: non-covid, no pneumonia, covid negative."""
+    """Say whether `name` says what an image does not show, such as non-covid."""
     return DENIAL.match(name.casefold()) is not None
 
 

@@ -22,7 +22,7 @@ MIN_WINDOWED_LEVELS: Final = 32
 FUNCTIONS: Final = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 UNSIGNED_16: Final = 2**16
 ROUGHER: Final = 1.5
-"""Times the mean step between neighbours by the other sign, where bright values were taken for dark ones."""
+"""Times the steps between neighbours by the other sign, where bright values were taken for dark ones."""
 SAMPLED_ROWS: Final = 256
 MIN_WRAPPED: Final = 16
 """Different values on both sides of the wrap: padding, which has one, is no wrapped picture."""
@@ -81,7 +81,7 @@ def _with_its_sign(header: pydicom.Dataset, values: Values, notes: list[Note]) -
         return values
     unsigned = values.astype(np.int64) & mask
     other = unsigned if lowest < 0 else (unsigned ^ half) - half
-    if _mean_step(values) < ROUGHER * _mean_step(other):
+    if _steps(values) <= ROUGHER * _steps(other):
         return values
     if min(len(np.unique(unsigned[is_side])) for is_side in (unsigned >= half, unsigned < half)) < MIN_WRAPPED:
         return values
@@ -89,10 +89,10 @@ def _with_its_sign(header: pydicom.Dataset, values: Values, notes: list[Note]) -
     return np.asarray(other, dtype=np.int32)
 
 
-def _mean_step(values: Values) -> float:
-    """Return the mean difference between neighbours."""
+def _steps(values: Values) -> int:
+    """Return the sum of the differences between neighbours in a row, of some rows."""
     rows = values[:: max(1, len(values) // SAMPLED_ROWS)].astype(np.int64)
-    return float(np.abs(np.diff(rows, axis=1)).mean())
+    return int(np.abs(np.diff(rows, axis=1)).sum())
 
 
 def _padding(header: pydicom.Dataset, raw: Values, values: Values, notes: list[Note]) -> Background | None:

@@ -29,13 +29,12 @@ def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], Counter[str]]:
         found |= {file.path: file for file in files}
         passed_over += others
     if not found:
-        raise DataError(
-            f"{', '.join(paths)}: no images there ({told(passed_over) or 'nothing'}). Name files or other folders."
-        )
+        others = counts_in_words(passed_over) or "nothing"
+        raise DataError(f"{', '.join(paths)}: no images there ({others}). Name files or other folders.")
     return list(found.values()), passed_over
 
 
-def told(passed_over: Mapping[str, int]) -> str:
+def counts_in_words(passed_over: Mapping[str, int]) -> str:
     """Return what is passed over, as words for a sentence; nothing for nothing."""
     return ", ".join(f"{n} {reason}" for reason, n in passed_over.items())
 

@@ -56,7 +56,7 @@ def repair_locations() -> None:
             f"corrected ({error}). End what uses it, see that it can be written to, and try again."
         ) from error
     for former in moved_from:
-        print(printable(_told(former, here)), file=sys.stderr)
+        print(printable(_message(former, here)), file=sys.stderr)
 
 
 def former_folders(here: Path) -> list[Path]:
@@ -112,7 +112,7 @@ def _move(store: sqlite3.Connection, former: Path, here: Path) -> None:
             )
 
 
-def _told(former: Path, here: Path) -> str:
+def _message(former: Path, here: Path) -> str:
     told = f"This project was in {former}: {STORE} now names this folder, and {FORMER} is what it was before."
     if not (former / ARTIFACTS).is_dir():
         return told
