@@ -29,8 +29,8 @@ def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], Counter[str]]:
         found |= {file.path: file for file in files}
         passed_over += others
     if not found:
-        others = counts_in_words(passed_over) or "nothing"
-        raise DataError(f"{', '.join(paths)}: no images there ({others}). Name files or other folders.")
+        seen = counts_in_words(passed_over) or "nothing"
+        raise DataError(f"{', '.join(paths)}: no images there ({seen}). Name files or other folders.")
     return list(found.values()), passed_over
 
 
