@@ -1,0 +1,1 @@
+"""The stage build_split."""

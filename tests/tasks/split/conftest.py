@@ -1,0 +1,40 @@
+"""A project whose split is built."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import build_split
+from tasks.params.data import ImageFolderSource, SplitByPatients
+from tasks.params.file import read_params
+from tasks.paths import SPLIT_REPORT
+from tasks.stage import StageContext
+from tasks.tracking.run import StageRun
+from tests.conftest import PROJECT
+from tests.tasks.split.raw_images import add_patients
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """A function that builds the split of a project with eight patients of each class, and returns its report."""
+    monkeypatch.chdir(tmp_path)
+    add_patients(range(8))
+    params = read_params(PROJECT / "params.yaml")
+    source = ImageFolderSource(
+        kind="image_folder", folder="xray", labels_csv=None, patient_id_pattern=r"^(P\d+[a-z0-9]+)_"
+    )
+    split = SplitByPatients(by="patients", test_fraction=0.25, validation_fraction=0.25)
+    data = replace(params.data, root="data/raw", sources=[source], split=split, shard_images=7)
+
+    def run(**changes: Any) -> dict[str, Any]:
+        with StageRun("build_split", {}) as tracking:
+            changed = replace(params, data=replace(data, **changes))
+            build_split.run(StageContext(name="build_split", params=changed, tracking=tracking))
+        report: dict[str, Any] = json.loads(SPLIT_REPORT.read_text())
+        return report
+
+    return run
