@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from coronet_core.errors import CoroNetError, TransientError
 from flows.final_states import TRANSIENT_FAILURE
@@ -13,9 +13,12 @@ from flows.process import Descendants
 from flows.project import prepare
 from flows.summary import print_tables
 from tasks.edge import exit_code
+from tasks.params.file import read_params
 from tasks.paths import AUDIT, METRICS, REPORT
 from tasks.tracking.abandoned import end_own_runs
 from tasks.tracking.delivery import deliver_leftovers
+
+BUILD_SPLIT: Final = "build_split"
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -36,11 +39,20 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
 def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> None:
     """Run the flow `retrain` if any stage is stale. Raises CoroNetError when a stage fails."""
     prepare(params_file)
-    if stale_stages(stage.name for stage in read_graph()):
+    if stale := stale_stages(stage.name for stage in read_graph()):
+        if BUILD_SPLIT in stale:
+            _require_key()
         run_to_end(run_flow)
     else:
         print("All stages are up to date: nothing to do.")
         deliver_leftovers()
+
+
+def _require_key() -> None:
+    """Raise ParamsError now rather than behind Prefect's start if ids of patients need a key that is not set."""
+    from tasks.splitting.sources import ids_of  # late: with nothing to do, no data are read
+
+    ids_of(read_params().data)
 
 
 def _stop(*_: object) -> None:

@@ -89,6 +89,14 @@ def test_the_flow_ends_with_the_stage_and_its_fault(project: Project) -> None:
     assert "Traceback" not in finished.stdout
 
 
+def test_a_key_that_is_missing_is_asked_for_before_anything_starts(project: Project) -> None:
+    project.set_params({"data": {"require_secret_key": True}})
+    finished = project.run("flows.retrain")
+    assert finished.returncode == 1
+    (line,) = finished.stdout.splitlines()
+    assert line.startswith("error: CORONET_PSEUDONYM_KEY is not set, and data.require_secret_key is true")
+
+
 def test_accepted_rejects_are_in_the_manifest(project: Project) -> None:
     unreadable_image(project)
     project.set_params({"data": {"max_rejected_fraction": 0.1}})
