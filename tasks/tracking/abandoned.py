@@ -8,21 +8,26 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tasks.tracking.delivery import (
     DEFAULT_EXPERIMENT,
     RECORD_TAG,
+    SQLITE,
     deliver,
     mlflow_client,
+    tracking_uri,
 )
 from tasks.tracking.owner import TAG, Owner
 from tasks.tracking.record import RunRecord, all_records
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 WAIT_S: Final = 15.0
-"""For MLflow to take something, which may be away: then what is to be sent is kept."""
+"""For a server to take something, which may be away: then what is to be sent is kept."""
 POLL_S: Final = 0.2
 KILLED: Final = "KILLED"
 END: Final = "end"
@@ -32,7 +37,7 @@ def end_abandoned_runs(*, has_courier: bool = False) -> None:
     """End the runs of this project whose process is gone, and tell MLflow before new ones begin.
 
     It is told by the flow that delivers for this process if there is such a `has_courier`. Goes on without MLflow when
-    it takes nothing for WAIT_S; the rest is sent later.
+    a server takes nothing for WAIT_S; the rest is sent later.
     """
     if close_abandoned() and not has_courier:
         _tell_mlflow()
@@ -84,19 +89,18 @@ def _close_own(record: RunRecord) -> bool:
 
 
 def _tell_mlflow() -> None:
-    """Send what has ended; stop waiting when nothing is taken for WAIT_S: a busy machine is not a server away."""
+    """Send what has ended: to a file for as long as it takes, to a server while it takes something every WAIT_S."""
     steps: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_send_all, args=(steps,), name="abandoned-runs", daemon=True).start()
-    with suppress(Empty):
-        while steps.get(timeout=WAIT_S) != END:
+    with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
+        client = mlflow_client()  # imports MLflow: the time that takes says nothing of a server
+        Thread(target=_send_all, args=(client, steps), name="abandoned-runs", daemon=True).start()
+        while steps.get(timeout=None if tracking_uri().startswith(SQLITE) else WAIT_S) != END:
             pass
 
 
-def _send_all(steps: SimpleQueue[str]) -> None:
+def _send_all(client: "MlflowClient", steps: SimpleQueue[str]) -> None:
     """Send what has ended, and put a word into `steps` for each step of it, at last END."""
-    with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
-        client = mlflow_client()  # imports MLflow, which may take as long as a server
-        steps.put("imported")
+    with suppress(Exception):  # as above
         client.search_experiments(max_results=1)
         for record in all_records():
             steps.put("reached")

@@ -62,7 +62,8 @@ def tracked_runs(project: Project, status: str | None = None) -> list[Run]:
 
 def assert_killed(project: Project) -> list[Run]:
     """Assert that the pipeline and an autoencoder's stage are killed in MLflow, and nothing runs; returns those."""
-    assert names_of(tracked_runs(project, "RUNNING")) == set()
+    records = {path.parent.name: path.read_text() for path in project.folder.glob(".coronet/tracking/*/events.jsonl")}
+    assert names_of(tracked_runs(project, "RUNNING")) == set(), f"not sent: {records}"
     killed = tracked_runs(project, "KILLED")
     assert names_of(killed) == {"pipeline", "train_autoencoder"}
     return killed
@@ -108,7 +109,7 @@ def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Pr
         wait_for_epoch(flow)
         children = psutil.Process(flow.pid).children(recursive=True)
         os.killpg(flow.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
-        output, _ = flow.communicate(timeout=30)
+        output, _ = flow.communicate(timeout=120)
     assert flow.returncode == -signal.SIGINT  # 130 in a shell
     assert "Stopped. The same command goes on where it was." in output
     assert "Traceback" not in output

@@ -341,7 +341,8 @@ def test_a_killed_run_whose_server_is_away_holds_nothing_up_and_is_ended_later(
     assert run_of(killed).info.status == "KILLED"
 
 
-def test_mlflow_that_is_slow_but_answers_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wait_s", [0.0, 5.0], ids=["a file", "a server, which takes something in time"])
+def test_mlflow_that_is_slow_but_answers_is_waited_for(monkeypatch: pytest.MonkeyPatch, wait_s: float) -> None:
     killed = killed_run()
 
     def slowly(action: Callable[..., Any]) -> Callable[..., Any]:
@@ -351,7 +352,9 @@ def test_mlflow_that_is_slow_but_answers_is_waited_for(monkeypatch: pytest.Monke
 
         return act
 
-    monkeypatch.setattr(abandoned, "WAIT_S", 5.0)  # for one of the two, not for both
+    if wait_s:
+        monkeypatch.setattr(abandoned, "SQLITE", "none of these")
+    monkeypatch.setattr(abandoned, "WAIT_S", wait_s)  # for one step, not for both
     monkeypatch.setattr(abandoned, "mlflow_client", slowly(mlflow_client))
     monkeypatch.setattr(abandoned, "deliver", slowly(deliver))
     end_abandoned_runs()
