@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tasks.tracking.delivery import (
     DEFAULT_EXPERIMENT,
@@ -22,9 +22,6 @@ from tasks.tracking.delivery import (
 )
 from tasks.tracking.owner import TAG, Owner
 from tasks.tracking.record import RunRecord, all_records
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 WAIT_S: Final = 15.0
 """For a server to take something, which may be away: then what is to be sent is kept."""
@@ -92,16 +89,16 @@ def _tell_mlflow() -> None:
     """Send what has ended: to a file for as long as it takes, to a server while it takes something every WAIT_S."""
     steps: SimpleQueue[str] = SimpleQueue()
     with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
-        client = mlflow_client()  # imports MLflow: the time that takes says nothing of a server
-        Thread(target=_send_all, args=(client, steps), name="abandoned-runs", daemon=True).start()
+        mlflow_client()  # imports MLflow: the time that takes says nothing of a server
+        Thread(target=_send_all, args=(steps,), name="abandoned-runs", daemon=True).start()
         while steps.get(timeout=None if tracking_uri().startswith(SQLITE) else WAIT_S) != END:
             pass
 
 
-def _send_all(client: "MlflowClient", steps: SimpleQueue[str]) -> None:
+def _send_all(steps: SimpleQueue[str]) -> None:
     """Send what has ended, and put a word into `steps` for each step of it, at last END."""
     with suppress(Exception):  # as above
-        client.search_experiments(max_results=1)
+        mlflow_client().search_experiments(max_results=1)
         for record in all_records():
             steps.put("reached")
             while record.is_ended and deliver(record):
