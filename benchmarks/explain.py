@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.explainer import fong, network, our_maps, plain_map
-from coronet_core.cores import usable_cores
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.common.cpu_count import usable_cores
 from coronet_core.data.sources import phantom
-from coronet_core.residuals import freeze
 
 TOLERANCE = 1e-6
 """Largest difference of two maps in float64 that counts as rounding."""

@@ -24,26 +24,28 @@ from torch import Tensor, nn
 
 from benchmarks.scale import three_channels
 from benchmarks.speed import plain, plain_training
-from coronet_core.batches import Subset, as_image, batches
-from coronet_core.cin_input import CinInputs
-from coronet_core.classes import CLASSES, SplitName
-from coronet_core.cores import usable_cores
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.classifier.training import cin_learner, inverse_frequency_weights
+from coronet_core.common.batches import Subset, as_image, batches
+from coronet_core.common.classes import CLASSES, SplitName
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.precision import autocast, choose_precision
+from coronet_core.common.seeds import derive_seed
+from coronet_core.common.shards import Shards, write_shard
 from coronet_core.data.manifest import read_manifest
-from coronet_core.metrics.figures import figures_of
-from coronet_core.models import FPAE, build_cin
-from coronet_core.precision import autocast, choose_precision
-from coronet_core.residuals import freeze
-from coronet_core.seeds import derive_seed
-from coronet_core.shards import Shards, write_shard
-from coronet_core.training import Schedule, autoencoder_learner, fit
-from coronet_core.training.cin import cin_learner, inverse_frequency_weights
-from tasks.cin_data import class_indices
-from tasks.cpu import keep_freed_memory
-from tasks.data import images_of
-from tasks.files import write_json
-from tasks.params.file import read_params
-from tasks.params.schema import AutoencoderParams, CinParams, Params
-from tasks.paths import IMAGES, MANIFEST
+from coronet_core.learning.loop import Schedule, fit
+from coronet_core.metrics.scores import figures_of
+from tasks.networks.residual_inputs import class_indices
+from tasks.runtime.compute.cpu import keep_freed_memory
+from tasks.runtime.files import write_json
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import AutoencoderParams, CinParams, Params
+from tasks.runtime.paths import IMAGES, MANIFEST
+from tasks.train_autoencoder.class_images import images_of
 
 RESULTS: Final = Path(__file__).with_name("figures.json")
 CPU: Final = torch.device("cpu")

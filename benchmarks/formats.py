@@ -24,13 +24,13 @@ from torch import nn
 from benchmarks.gpu.learners import autoencoder_on, classifier
 from benchmarks.speed.setting import Setting, prepare
 from benchmarks.speed.steps import step_of
-from coronet_core.batches import Subset
-from coronet_core.cin_input import CinInputs
-from coronet_core.options import Precision
-from coronet_core.precision import has_bfloat16
-from coronet_core.training.loop import Learner
-from tasks.cpu import keep_freed_memory
-from tasks.files import write_json
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.common.batches import Subset
+from coronet_core.common.literals import Precision
+from coronet_core.common.precision import has_bfloat16
+from coronet_core.learning.loop import Learner
+from tasks.runtime.compute.cpu import keep_freed_memory
+from tasks.runtime.files import write_json
 
 RESULTS: Final = Path(__file__).with_name("formats.json")
 CPU: Final = torch.device("cpu")

@@ -25,16 +25,16 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
-from coronet_core.classes import CLASSES
-from coronet_core.cores import usable_cores
-from coronet_core.data.audit import audit, findings
-from coronet_core.data.duplicates import mark_duplicates
-from coronet_core.data.ids import Ids
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.shards import Shards
+from coronet_core.data.dataset_audit import audit, findings
+from coronet_core.data.image_record import Listing, Record
 from coronet_core.data.ingest import Preprocessing, places_in_stack, read_images, write_accepted
 from coronet_core.data.options import Aspect
-from coronet_core.data.record import Listing, Record
+from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import phantom
-from coronet_core.shards import Shards
+from coronet_core.data.splitting.duplicates import mark_duplicates
 
 SIDE_PX = 224
 BLOCK_IMAGES = 512

@@ -18,7 +18,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project
-from coronet_core.classes import ClassName
+from coronet_core.common.classes import ClassName
 from coronet_core.data.sources import phantom
 
 IMAGES: dict[ClassName, int] = {"healthy": 8000, "pneumonia": 8000, "covid19": 1000}

@@ -32,7 +32,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project, environment_of, run_python, time_stages
-from flows.graph import read_graph
+from flows.project.graph import read_graph
 
 AUTOENCODERS = ("train_autoencoder@healthy", "train_autoencoder@pneumonia")
 RESULTS = Path(__file__).with_name("orchestration.json")

@@ -21,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.untrained import untrained_model
-from tasks.export.images import Session, drawn_images
-from tasks.export.network import WholeNetwork
+from tasks.export.export_options import Pixels
+from tasks.export.exported_network import WholeNetwork
 from tasks.export.onnx_file import open_onnx, write_onnx
-from tasks.export.options import Pixels
-from tasks.export.program import open_program, program_of, session_of, write_program
 from tasks.export.quantised import quantise
-from tasks.files import write_json
-from tasks.params.schema import ResidualParams
+from tasks.export.sample_images import Session, drawn_images
+from tasks.export.torch_program import open_program, program_of, session_of, write_program
+from tasks.runtime.files import write_json
+from tasks.runtime.params.schema import ResidualParams
 
 RESULTS = Path(__file__).with_name("portable.json")
 MIB = 2**20

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.confusion import confusion_matrix
 
 PROJECT = Path(__file__).parents[1]
@@ -146,7 +146,9 @@ from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from safetensors.torch import load_file
-from coronet_core.models import FPAE, TFEN, build_cin
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.cin import build_cin
 files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
 tfen, cin = TFEN(FPAE(), FPAE()), build_cin("residual_tensor")
 for module, name in ((tfen.healthy, "autoencoder_healthy"), (tfen.pneumonia, "autoencoder_pneumonia"), (cin, "cin")):

@@ -19,12 +19,12 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project, environment_of
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.shards import write_shard
 from coronet_core.data.manifest import as_table, write_manifest
-from coronet_core.shards import write_shard
-from tasks.files import write_json
-from tasks.paths import IMAGES, MANIFEST
-from tasks.tracking.run import DELIVERED_VARIABLE
+from tasks.runtime.files import write_json
+from tasks.runtime.paths import IMAGES, MANIFEST
+from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE
 
 RESULTS: Final = Path(__file__).with_name("protocol.json")
 TABLE_1: Final = {"train": (7966, 8521, 89), "test": (885, 1058, 10)}

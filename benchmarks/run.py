@@ -21,9 +21,9 @@ from benchmarks.speed.operations import CUDA_ONLY, OPERATIONS, TARGETS
 from benchmarks.speed.pairing import in_turns
 from benchmarks.speed.processor import kind_of, name_of
 from benchmarks.speed.setting import Setting, prepare
-from coronet_core.cores import usable_cores
-from coronet_core.precision import has_bfloat16
-from tasks.files import write_json
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.precision import has_bfloat16
+from tasks.runtime.files import write_json
 
 HEADING = (
     f"{'operation':42} {'plain s':>8} {'ours s':>8}  {'by clock':19}  {'by CPU':19} {'flops':>6} {'bytes':>6}  "

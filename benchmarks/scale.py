@@ -29,18 +29,19 @@ from PIL import Image
 
 from benchmarks.ingest import anonymous_memory_mb, read_as_the_stage
 from benchmarks.untrained import untrained_model
-from coronet_core.batches import Subset
-from coronet_core.models import FPAE
-from coronet_core.precision import choose_precision
-from coronet_core.shards import Shards, write_shard
-from coronet_core.training import Schedule, autoencoder_learner, fit
-from tasks.cpu import keep_freed_memory
-from tasks.files import write_json
-from tasks.inference.files import FileContent
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.common.batches import Subset
+from coronet_core.common.precision import choose_precision
+from coronet_core.common.shards import Shards, write_shard
+from coronet_core.learning.loop import Schedule, fit
+from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
-from tasks.params.schema import ResidualParams
-from tasks.residual_shards import compute_shard
-from tasks.tfen import tfen_from
+from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.networks.trained_tfen import tfen_from
+from tasks.runtime.compute.cpu import keep_freed_memory
+from tasks.runtime.files import write_json
+from tasks.runtime.params.schema import ResidualParams
 
 RESULTS: Final = Path(__file__).with_name("scale.json")
 CPU: Final = torch.device("cpu")

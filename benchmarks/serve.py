@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from coronet_core.cores import usable_cores
+from coronet_core.common.cpu_count import usable_cores
 
 RESULTS = Path(__file__).with_name("serve.json")
 WAYS: dict[str, dict[str, Any]] = {"batched": {}, "unbatched": {"batch_images": 1, "batch_wait_ms": 0.0}}
@@ -40,7 +40,7 @@ def _serve(listening: socket.socket, side_px: int, settings: dict[str, Any]) -> 
     from serving.app import build_app
     from serving.server import Place, server_of
     from serving.settings import ServingSettings
-    from tasks.cpu import use_cpu_threads
+    from tasks.runtime.compute.cpu import use_cpu_threads
     from tests.serving.served import served_model, trained_model
 
     use_cpu_threads(share=1)

@@ -17,9 +17,9 @@ from typing import Final
 from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project, run_python, time_stages
-from flows.graph import read_graph
-from tasks.files import write_json
-from tasks.tracking.run import DELIVERED_VARIABLE
+from flows.project.graph import read_graph
+from tasks.runtime.files import write_json
+from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE
 
 RESULTS: Final = Path(__file__).with_name("startup.json")
 RUN: Final = ("-m", "flows", "run")
@@ -46,7 +46,16 @@ def seconds(folder: Path, *arguments: str, **variables: str) -> float:
 
 def own_seconds(folder: Path, stage: str) -> float:
     """Return how long a stage takes under a flow, less its work."""
-    command = ("-m", "flows.child", "dvc", "--wait-for-lock", "repro", "--single-item", "--force", stage)
+    command = (
+        "-m",
+        "flows.project.subprocess_entry",
+        "dvc",
+        "--wait-for-lock",
+        "repro",
+        "--single-item",
+        "--force",
+        stage,
+    )
     whole = seconds(folder, *command, **{DELIVERED_VARIABLE: "true"})
     return whole - float((folder / ".coronet" / "timed" / stage).read_text())
 

@@ -25,7 +25,7 @@ def note_work(stage: str, note: Path) -> None:
 
 
 if __name__ == "__main__":
-    from tasks.command import main
+    from tasks.runtime.command import main
 
     note_work(sys.argv[1], Path(".coronet", "timed", "@".join(sys.argv[1:])))
     sys.exit(main())

@@ -3,14 +3,15 @@
 import torch
 from safetensors.torch import save
 
-from coronet_core.classes import CLASSES
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.options import Aspect
 from coronet_core.metrics.calibration import CalibrationErrors
-from coronet_core.models import FPAE, build_cin
-from coronet_core.out_of_distribution import EnergyReference
-from tasks.evaluation.calibration import Calibration
-from tasks.inference.model import TrainedModel
-from tasks.params.schema import ResidualParams
+from coronet_core.metrics.out_of_distribution import EnergyReference
+from tasks.calibrate.calibration_file import Calibration
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.schema import ResidualParams
 
 SEED = 2020
 

@@ -4,15 +4,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
-from flows.variants import Study, Variant, run_variants
-from flows.webhook import AT_ITS_END
-from tasks.files import write_json
-from tasks.params.file import read_params
-from tasks.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
-from tasks.reporting.study_pages import render_ablations
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.webhook import AT_ITS_END
+from flows.pipeline.variants import Study, Variant, run_variants
+from tasks.report.study_pages import render_ablations
+from tasks.runtime.files import write_json
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
+from tasks.runtime.tracking.stage_run import StageRun
 from tasks.studies.ablation import ablation_table, applicable
-from tasks.tracking.run import StageRun
 
 STUDY = "ablation"
 LAST_STAGE = "evaluate"

@@ -4,16 +4,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.classes import FoldUnit
-from coronet_core.errors import CoroNetError
-from flows.variants import Study, Variant, run_variants
-from flows.webhook import AT_ITS_END
-from tasks.files import write_json
-from tasks.params.file import read_params
-from tasks.paths import cross_validation_page, cross_validation_summary
-from tasks.reporting.study_pages import render_cross_validation
+from coronet_core.common.classes import FoldUnit
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.webhook import AT_ITS_END
+from flows.pipeline.variants import Study, Variant, run_variants
+from tasks.report.study_pages import render_cross_validation
+from tasks.runtime.files import write_json
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import cross_validation_page, cross_validation_summary
+from tasks.runtime.tracking.stage_run import StageRun, numbers_of
 from tasks.studies.cross_validation import summarise
-from tasks.tracking.run import StageRun, numbers_of
 
 STUDY = "cross-validation"
 

@@ -11,20 +11,20 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError, DataError, TransientError
-from flows.abandoned import alone_as_run
-from flows.final_states import TRANSIENT_FAILURE
-from flows.progress import StageProgress
-from flows.shard_runner import shard_runner
-from flows.webhook import AT_ITS_END
-from tasks.cpu import use_cpu_threads
-from tasks.drift.log import PredictionLog
+from coronet_core.support.errors import CoroNetError, DataError, TransientError
+from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.stage_progress import StageProgress
+from flows.monitoring.stale_runs import alone_as_run
+from flows.monitoring.webhook import AT_ITS_END
+from flows.ray.shard_runner import shard_runner
 from tasks.inference.batch import SHARD_FILES, Batch, inference_device, keep_and_log
-from tasks.inference.files import FileContent
-from tasks.inference.model import TrainedModel
+from tasks.inference.input.image_file import FileContent
+from tasks.inference.input.storage import counts_in_words, read_files
+from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import predict_files
-from tasks.inference.storage import counts_in_words, read_files
-from tasks.progress import Progress, Standing
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.progress import Progress, Standing
 
 
 @flow(name="predict-batch", **AT_ITS_END)

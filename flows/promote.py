@@ -5,23 +5,23 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
-from flows.approval import Answer, ask
-from flows.decision import publish_decision
-from flows.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
-from flows.preconditions import require_up_to_date
-from flows.project import prepare
-from flows.webhook import AT_ITS_END
-from tasks.cpu import use_cpu_threads
-from tasks.devices import device_type
-from tasks.params.file import read_params
-from tasks.params.promotion import Approval
-from tasks.paths import PACKAGE
-from tasks.promotion import succession
-from tasks.promotion.log import this_user
-from tasks.promotion.succession import Judgement
+from coronet_core.support.errors import CoroNetError
+from flows.approval.approval import Answer, ask
+from flows.approval.decision import publish_decision
+from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
+from flows.monitoring.webhook import AT_ITS_END
+from flows.project.live_params import prepare
+from flows.project.preconditions import require_up_to_date
+from tasks.promotion import promote_version as succession
+from tasks.promotion.promote_version import Judgement
+from tasks.promotion.promotion_log import this_user
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.compute.devices import device_type
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.promotion import Approval
+from tasks.runtime.paths import PACKAGE
 
 
 @flow(name="promote", **AT_ITS_END)

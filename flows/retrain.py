@@ -8,23 +8,23 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
-from flows.abandoned import alone_as_run
-from flows.artifacts import headline, publish_artifacts
-from flows.final_states import UP_TO_DATE
-from flows.graph import leading_to, read_graph, settled, stale_stages
-from flows.naming import name_flow_run
-from flows.patience import patiently
-from flows.preconditions import require_ray
-from flows.project import prepare
-from flows.residual_fan_out import on_ray
-from flows.stages import DEFAULT_POLICY, StagePolicy, run_stages
-from flows.webhook import AT_ITS_END
-from tasks.params.file import read_params
-from tasks.params.promotion import Approval
-from tasks.paths import STATE
-from tasks.tracking.delivery import deliver_leftovers
-from tasks.tracking.run import StageRun
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.artifacts import headline, publish_artifacts
+from flows.monitoring.final_states import UP_TO_DATE
+from flows.monitoring.retries import patiently
+from flows.monitoring.run_names import name_flow_run
+from flows.monitoring.stale_runs import alone_as_run
+from flows.monitoring.webhook import AT_ITS_END
+from flows.pipeline.stages import DEFAULT_POLICY, StagePolicy, run_stages
+from flows.project.graph import leading_to, read_graph, settled, stale_stages
+from flows.project.live_params import prepare
+from flows.project.preconditions import require_ray
+from flows.ray.residual_fan_out import on_ray
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.promotion import Approval
+from tasks.runtime.paths import STATE
+from tasks.runtime.tracking.delivery import deliver_leftovers
+from tasks.runtime.tracking.stage_run import StageRun
 
 PIPELINE: Final = "pipeline"
 LOCK: Final = STATE / "retrain.lock"
@@ -78,12 +78,12 @@ def _bring_up_to_date(
 
 
 def _with_promotion(state: State[None], approval: Approval) -> State[None]:
-    from flows.after_retrain import promote_last_run  # late: torch takes two seconds
+    from flows.auto_promote import promote_last_run  # late: torch takes two seconds
 
     return Completed(name=state.name, message=f"{state.message}; {promote_last_run(approval)}")
 
 
 if __name__ == "__main__":
-    from flows.run import main
+    from flows.pipeline.run import main
 
     sys.exit(main(lambda: retrain(return_state=True)))

@@ -4,13 +4,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
-from flows.decision import publish_rollback
-from flows.final_states import ROLLED_BACK
-from flows.project import prepare
-from flows.webhook import AT_ITS_END
-from tasks.promotion.log import this_user
-from tasks.promotion.rollback import roll_back
+from coronet_core.support.errors import CoroNetError
+from flows.approval.decision import publish_rollback
+from flows.monitoring.final_states import ROLLED_BACK
+from flows.monitoring.webhook import AT_ITS_END
+from flows.project.live_params import prepare
+from tasks.promotion.promotion_log import this_user
+from tasks.promotion.restore_champion import roll_back
 
 
 @flow(name="rollback", **AT_ITS_END)

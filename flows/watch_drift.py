@@ -7,14 +7,13 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError
-from flows.final_states import DRIFT_FOUND
-from flows.start_retrain import start_retrain
-from flows.webhook import AT_ITS_END
-from tasks.drift.check import check
-from tasks.drift.comparison import Rule
-from tasks.drift.telling import rows_of
-from tasks.drift.window import Span
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.final_states import DRIFT_FOUND
+from flows.monitoring.start_retrain import start_retrain
+from flows.monitoring.webhook import AT_ITS_END
+from tasks.drift.drift_check import Rule, check
+from tasks.drift.drift_table import rows_of
+from tasks.drift.prediction_window import Span
 
 """Name of the state that the flow ends in then; it has completed all the same."""
 

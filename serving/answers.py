@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from coronet_core.classes import CLASSES, ClassName
+from coronet_core.common.classes import CLASSES, ClassName
 
 
 class FileAnswer(BaseModel):
@@ -40,7 +40,7 @@ class Answers(BaseModel):
 
 
 def answer_from_row(name: str, sha256: str, row: dict[str, Any], meaning: str) -> FileAnswer:
-    """Return the answer of `row`, a row of `tasks.inference.table.SCHEMA`."""
+    """Return the answer of `row`, a row of `tasks.package.prediction_schema.SCHEMA`."""
     if row["error"] is not None:
         return FileAnswer(
             name=name, sha256=sha256, error=row["error"], width_px=row["width_px"], height_px=row["height_px"]

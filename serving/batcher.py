@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from coronet_core.callbacks import ignore
+from coronet_core.support.callbacks import ignore
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

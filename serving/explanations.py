@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.batches import as_image
-from coronet_core.callbacks import ignore
-from coronet_core.classes import CLASSES, ClassName
+from coronet_core.common.batches import as_image
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.support.callbacks import ignore
 from serving.batcher import QueueFullError
-from tasks.explanation.methods import maps_of
-from tasks.explanation.work import Batch
-from tasks.inference.model import TrainedModel
+from tasks.explain.methods import maps_of
+from tasks.explain.work import Batch
 from tasks.inference.networks import Networks
-from tasks.params.explain import ExplainParams, MethodName
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.explain import ExplainParams, MethodName
 
 DEFAULT_METHOD: Final[MethodName] = "grad_cam"
 METHODS: Final[tuple[MethodName, ...]] = ("grad_cam", "occlusion", "integrated_gradients", "perturbation")

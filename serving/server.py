@@ -11,15 +11,15 @@ import torch
 import uvicorn
 from fastapi import FastAPI
 
-from coronet_core.errors import CoroNetError, ParamsError
-from coronet_core.seeds import derive_seed
+from coronet_core.common.seeds import derive_seed
+from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
 from serving.service import ServedModel
 from serving.settings import ServingSettings
-from tasks.cpu import use_cpu_threads
 from tasks.inference.source import load_model
-from tasks.params.file import PARAMS_FILE, read_params
-from tasks.paths import MODEL_CARD
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.paths import MODEL_CARD
 
 LAST_RUN: Final = "the last run"
 GRACE_S: Final = 30

@@ -12,25 +12,25 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.cores import usable_cores
-from coronet_core.data.image import DecodedImage, decode
-from coronet_core.errors import DataError
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.support.errors import DataError
 from serving.answers import FileAnswer, answer_from_row
 from serving.batcher import Batcher, QueueFullError
 from serving.explanations import Explainer, Explanation, Target, TookTooLongError
-from serving.keeping import Keeper
+from serving.messages import meaning_of
 from serving.metrics import ServiceMetrics
 from serving.pictures import PREVIEW_PX, preview_png
 from serving.problems import Problem, too_busy, unreadable
 from serving.settings import ServingSettings
+from serving.upload_store import Keeper
 from serving.uploads import Upload
-from serving.wording import meaning_of
-from tasks.inference.files import FileContent
-from tasks.inference.model import TrainedModel
+from tasks.inference.input.image_file import FileContent
 from tasks.inference.networks import Networks
 from tasks.inference.predictor import DecodedFile, decode_files, predict_decoded
-from tasks.params.explain import ExplainParams, MethodName
-from tasks.residual_shards import compute_shard
+from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.explain import ExplainParams, MethodName
 
 Inputs = TypeVarTuple("Inputs")
 Made = TypeVar("Made")
@@ -50,7 +50,7 @@ class ServedModel:
     seed: int
     """Of the explanations."""
     on_rows: Callable[[pa.Table], object] | None = None
-    """Hears the rows (`tasks.inference.table.SCHEMA`) of each predicted batch, in the thread of the networks."""
+    """Hears the rows (`prediction_schema.SCHEMA`) of each predicted batch, in the thread of the networks."""
 
     @property
     def logs_answers(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from coronet_core.errors import ParamsError
+from coronet_core.support.errors import ParamsError
 
 MIB: Final = 2**20
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tasks.command import main
+from tasks.runtime.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

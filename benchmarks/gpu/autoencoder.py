@@ -12,8 +12,8 @@ from benchmarks.gpu.images import drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.speed import plain
 from benchmarks.speed.floor import count
-from coronet_core.models import FPAE
-from coronet_core.options import PrecisionChoice
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.literals import PrecisionChoice
 
 Step = Callable[[], object]
 COUNTED = 2

@@ -6,8 +6,8 @@ import torch
 
 from benchmarks.gpu.bench import Bench, Figures
 from benchmarks.speed.floor import machine
-from coronet_core.cores import usable_cores
-from coronet_core.precision import has_bfloat16
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.precision import has_bfloat16
 
 RATES = "rates"
 

@@ -17,13 +17,12 @@ from benchmarks.gpu.images import drawn, image_batch
 from benchmarks.gpu.released import released_autoencoders
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.speed.explainer import fong, network, our_maps
-from coronet_core.models import TFEN, residual_tensor
-from coronet_core.options import Precision, PrecisionChoice
-from coronet_core.precision import autocast
-from coronet_core.residuals import freeze
-from coronet_core.training import Schedule, fit
-from coronet_core.training.loop import Learner
-from tasks.edge import foreseen
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.tfen import TFEN, residual_tensor
+from coronet_core.common.literals import Precision, PrecisionChoice
+from coronet_core.common.precision import autocast
+from coronet_core.learning.loop import Learner, Schedule, fit
+from tasks.runtime.error_handling import foreseen
 
 Format = Literal["fp32", "tf32", "bf16"]
 Trained = Literal["autoencoder", "CIN"]

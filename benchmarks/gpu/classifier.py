@@ -9,10 +9,12 @@ from benchmarks.gpu import learners
 from benchmarks.gpu.bench import Bench, Figures
 from benchmarks.gpu.images import drawn
 from benchmarks.speed import plain
-from coronet_core.batches import Subset, as_image
-from coronet_core.classes import CLASSES
-from coronet_core.models import FPAE, TFEN, build_cin
-from coronet_core.residuals import freeze, residuals_of, stored_residuals
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residuals import freeze, residuals_of, stored_residuals
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.batches import Subset, as_image
+from coronet_core.common.classes import CLASSES
 
 Step = Callable[[], object]
 PLAIN = "CIN, plain, recomputed"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, device, from_numpy
 
-from coronet_core.batches import as_image
+from coronet_core.common.batches import as_image
 
 BLOCKS = 8
 """Along each side."""
@@ -29,7 +29,7 @@ def image_batch(n: int, side_px: int, place: device) -> Tensor:
 
 
 class Stack:
-    """Rows in memory, taken as `coronet_core.shards.Shards` takes them from disk."""
+    """Rows in memory, taken as `coronet_core.common.shards.Shards` takes them from disk."""
 
     def __init__(self, rows: NDArray[Any]) -> None:
         self.rows = rows

@@ -13,15 +13,17 @@ from torch import Tensor
 from benchmarks.gpu.images import Stack, drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.speed.steps import step_of
-from coronet_core.batches import Subset, as_image
-from coronet_core.cin_input import CinInputs
-from coronet_core.classes import CLASSES
-from coronet_core.models import FPAE, build_cin
-from coronet_core.options import Precision, PrecisionChoice
-from coronet_core.precision import autocast, choose_precision
-from coronet_core.training import EpochEnd, autoencoder_learner, cin_learner
-from coronet_core.training.loop import Learner
-from coronet_core.training.objective import autoencoder_loss
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.objective import autoencoder_loss
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.classifier.training import cin_learner
+from coronet_core.common.batches import Subset, as_image
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.literals import Precision, PrecisionChoice
+from coronet_core.common.precision import autocast, choose_precision
+from coronet_core.learning.loop import EpochEnd, Learner
 
 LEARNING_RATE = 1e-4
 GRAPH_WARM_UP = 3

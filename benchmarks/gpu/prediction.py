@@ -9,11 +9,11 @@ from benchmarks.gpu import learners
 from benchmarks.gpu.bench import Bench, Figures
 from benchmarks.gpu.images import drawn
 from benchmarks.speed.explainer import network
-from coronet_core.batches import as_image
-from coronet_core.models import CoroNet
-from coronet_core.options import Precision
-from coronet_core.precision import autocast
-from coronet_core.residuals import freeze
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.classifier.coronet import CoroNet
+from coronet_core.common.batches import as_image
+from coronet_core.common.literals import Precision
+from coronet_core.common.precision import autocast
 
 Answer = Callable[[Tensor], Tensor]
 """Images (B, H, W) uint8 in, probabilities (B, 3) out, both in the host's memory."""

@@ -5,7 +5,8 @@ from typing import Final
 
 import torch
 
-from coronet_core.models import FPAE, TFEN
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.tfen import TFEN
 
 TRUNK_LAYERS: Final = 3
 

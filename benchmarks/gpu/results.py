@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.gpu.goals import goal_lines
 from benchmarks.gpu.rows import Row
-from tasks.files import write_text
+from tasks.runtime.files import write_text
 
 
 class Results:

@@ -15,10 +15,10 @@ from benchmarks.gpu.autoencoder import Step, figures_of, rates_of
 from benchmarks.gpu.bench import Bench, Figures
 from benchmarks.gpu.images import drawn
 from benchmarks.gpu.rows import NotMeasuredError
-from coronet_core.batches import as_image
-from coronet_core.models import FPAE
-from coronet_core.precision import autocast
-from coronet_core.training.objective import autoencoder_loss
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.objective import autoencoder_loss
+from coronet_core.common.batches import as_image
+from coronet_core.common.precision import autocast
 
 BOTH = 2
 WARM_UP = 3

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from benchmarks.gpu.plan import Measurement
 from benchmarks.gpu.rows import Row
 from benchmarks.gpu.sizes import SIZES
-from tasks.orphans import die_with_parent
+from tasks.runtime.compute.parent_death import die_with_parent
 
 READY: Final = "ready"
 DONE: Final = "done"

@@ -12,10 +12,10 @@ from benchmarks import explain, ingest
 from benchmarks.speed import explainer, plain, plain_model
 from benchmarks.speed.setting import Setting
 from benchmarks.speed.work import Work
-from coronet_core.classes import CLASSES
-from coronet_core.residuals import freeze
-from coronet_core.shards import Shards
-from tasks.inference.files import FileContent
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.shards import Shards
+from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
 
 EXPLAINED = 2

@@ -13,16 +13,16 @@ from benchmarks.speed import plain, plain_model
 from benchmarks.speed.setting import Setting
 from benchmarks.speed.steps import our_steps
 from benchmarks.speed.work import Work
-from coronet_core.batches import Subset, as_image
-from coronet_core.data.image import decode
-from coronet_core.models import FPAE
-from coronet_core.options import Precision
-from coronet_core.precision import choose_precision
-from coronet_core.residuals import residuals_of
-from coronet_core.shards import write_shard
-from coronet_core.training import autoencoder_learner
-from tasks.residual_shards import compute_shard
-from tasks.tfen import tfen_from
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residuals import residuals_of
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.common.batches import Subset, as_image
+from coronet_core.common.literals import Precision
+from coronet_core.common.precision import choose_precision
+from coronet_core.common.shards import write_shard
+from coronet_core.data.reading.image import decode
+from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.networks.trained_tfen import tfen_from
 
 LEARNING_RATE = 1e-4
 

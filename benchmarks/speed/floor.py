@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from coronet_core.precision import has_bfloat16
+from coronet_core.common.precision import has_bfloat16
 
 SIDE = {"cpu": 2048, "cuda": 8192}
 """Of the matrices; on a GPU what is small measures how long it takes to start."""

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from coronet_core.models import FPAE
-from coronet_core.options import Latent
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.literals import Latent
 
 
 def autoencoder(weights: Mapping[str, Tensor], latent: Latent = "pyramid") -> FPAE:

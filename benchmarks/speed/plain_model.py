@@ -9,8 +9,9 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from benchmarks.speed.plain import autoencoder
-from coronet_core.models import FPAE, build_cin
-from tasks.inference.model import TrainedModel
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from tasks.package.trained_model import TrainedModel
 
 
 def autoencoders(model: TrainedModel, device: torch.device) -> list[FPAE]:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed import plain
-from coronet_core.batches import Subset, batches
-from coronet_core.cin_input import CinInputs
-from coronet_core.models import FPAE
-from coronet_core.training.cin import coins, flipped
-from coronet_core.training.loop import EpochMetrics, Learner
-from tasks.params.schema import AutoencoderParams, CinParams
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.classifier.training import coins, flipped
+from coronet_core.common.batches import Subset, batches
+from coronet_core.learning.loop import EpochMetrics, Learner
+from tasks.runtime.params.schema import AutoencoderParams, CinParams
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from coronet_core.precision import has_bfloat16
+from coronet_core.common.precision import has_bfloat16
 
 CPU_INFO = Path("/proc/cpuinfo")
 

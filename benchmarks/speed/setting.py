@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 from benchmarks.untrained import untrained_model
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.shards import Shards, write_shard
 from coronet_core.data.sources import phantom
-from coronet_core.shards import Shards, write_shard
-from tasks.inference.model import TrainedModel
-from tasks.params.schema import ResidualParams
-from tasks.residual_shards import compute_shard
-from tasks.tfen import tfen_from
+from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.networks.trained_tfen import tfen_from
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.schema import ResidualParams
 
 
 @dataclass(frozen=True, kw_only=True)

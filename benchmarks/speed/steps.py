@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmarks.speed import plain
 from benchmarks.speed.work import Work
-from coronet_core.training.loop import Learner
+from coronet_core.learning.loop import Learner
 
 
 def step_of(learner: Learner) -> Callable[[], Tensor]:

@@ -17,7 +17,7 @@ import torch
 from benchmarks.speed.floor import count
 from benchmarks.speed.operations import OPERATIONS
 from benchmarks.speed.setting import Setting
-from tasks.cpu import keep_freed_memory
+from tasks.runtime.compute.cpu import keep_freed_memory
 
 KIB = 1024
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.blur import blur
-from coronet_core.attribution.order import salience_order
+from coronet_core.attribution.pixel_ranking import salience_order
 
 
 class Curves(NamedTuple):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.blur import blur
-from coronet_core.callbacks import ignore
+from coronet_core.support.callbacks import ignore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ and yet lowers the probability of c as far as possible:
 `up` brings the mask to the image's size (nearest neighbour, then an optional Gaussian blur), `blur` is a Gaussian
 blur, and the image is shifted by a few pixels in each iteration so that the mask cannot fit single pixels. The map
 that is shown is 1 - up(m): high where blurring hurts the class. X is perturbed, not its residual tensor: the
-perturbed image passes both autoencoders and the CIN. Its networks should be frozen (`coronet_core.residuals.freeze`):
+perturbed image passes both autoencoders and the CIN. Its networks should be frozen (`autoencoder.residuals.freeze`):
 gradients of their weights would be thrown away, and cost as much as the mask's own.
 
 Images of a batch share the initial mask and the shifts, and each keeps its own mask and its own sum of losses, so a
@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from coronet_core.attribution.blur import blur, upsampling_matrix
-from coronet_core.callbacks import ignore
-from coronet_core.options import TotalVariation
-from coronet_core.seeds import generator
+from coronet_core.common.literals import TotalVariation
+from coronet_core.common.seeds import generator
+from coronet_core.support.callbacks import ignore
 
 
 @dataclass(frozen=True, kw_only=True)

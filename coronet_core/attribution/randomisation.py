@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from coronet_core.seeds import generator
+from coronet_core.common.seeds import generator
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.classes import CLASSES, ClassName
+from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.metrics.bootstrap import bootstrap, estimate
 from coronet_core.metrics.confusion import confusion_matrix
-from coronet_core.metrics.figures import figures_of
 from coronet_core.metrics.intervals import Interval, percentile_interval, wilson_interval
+from coronet_core.metrics.scores import figures_of
 
 Floats = NDArray[np.float64]
 

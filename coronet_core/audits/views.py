@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coronet_core.audits.masking import VIEWS, Regions, View, seen_as
-from coronet_core.callbacks import ignore
+from coronet_core.support.callbacks import ignore
 
 Floats = NDArray[np.float64]
 

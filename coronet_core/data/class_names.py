@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data.blanks import letters_and_digits
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.data.fields import letters_and_digits
 
 ALIASES: Final[Mapping[str, ClassName]] = MappingProxyType(
     {

@@ -1,7 +1,4 @@
-"""View, sex and age as tables and DICOM headers write them, each in one vocabulary.
-
-What is not understood is None: no free text of a header or a table comes out.
-"""
+"""Fields of tables and DICOM headers: what stands where nothing is known; view, sex and age in one vocabulary."""
 
 import math
 import re
@@ -10,7 +7,52 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from coronet_core.data.blanks import PADDING, is_blank
+PADDING: Final = " \t\r\n\f\v\0\u00a0\u200b\ufeff"
+"""What is around values and no part of them."""
+WORDS: Final = frozenset(
+    [
+        "blank",
+        "desconocido",
+        "empty",
+        "inconnu",
+        "missing",
+        "na",
+        "nan",
+        "nat",
+        "nil",
+        "none",
+        "notapplicable",
+        "notavailable",
+        "notgiven",
+        "notknown",
+        "notprovided",
+        "notspecified",
+        "null",
+        "sconosciuto",
+        "tba",
+        "tbd",
+        "unavailable",
+        "unbekannt",
+        "undefined",
+        "unk",
+        "unkn",
+        "unknown",
+        "unspecified",
+    ]
+)
+
+
+def is_blank(text: str) -> bool:
+    """Say whether `text` is empty, signs alone such as `-` and `?`, or a word such as `n/a`, `NaN` and `unknown`."""
+    found = letters_and_digits(text)
+    return not found or found in WORDS
+
+
+def letters_and_digits(text: str) -> str:
+    """Return the letters and digits of `text`, small and without accents, by which words are compared."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(one for one in decomposed if one.isalnum())
+
 
 View = Literal["PA", "AP", "AP Supine", "L", "Axial", "Coronal", "Sagittal"]
 """Posteroanterior, anteroposterior, of a patient who lies, lateral, slices: as Cohen's collection calls them."""

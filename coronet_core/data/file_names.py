@@ -5,7 +5,7 @@ A path made of such a text stays in the folder that it is put into.
 
 from pathlib import PurePosixPath
 
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 MAX_SHOWN = 80
 

@@ -4,7 +4,7 @@ A suffix that images have is believed. Any other, or none, is not: the file's fi
 called `IM0001`, `x.IMA` or by their UID. What decoders read afterwards goes by the content alone, so a JPEG called
 `x.png` is read as what it is. Hidden files, and those that systems and programs leave beside images, are left out by
 their names; so are masks that lie beside the images that they belong to. Masks that lie elsewhere are recognised when
-they are decoded (`coronet_core.data.masks`).
+they are decoded (`coronet_core.data.reading.suitability`).
 """
 
 import re
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from coronet_core.data.dicom import is_dicom
+from coronet_core.data.reading.dicom import is_dicom
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".jp2", ".dcm", ".dicom"}

@@ -18,17 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from coronet_core.callbacks import ignore
-from coronet_core.cores import usable_cores
-from coronet_core.data.aspect import box_in_square
-from coronet_core.data.ids import Ids
-from coronet_core.data.image import DecodedImage, decode
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.shards import Shards, shard_path, write_shard
+from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, write_table
 from coronet_core.data.options import Aspect, Reading
-from coronet_core.data.record import Record
-from coronet_core.errors import DamagedFileError, DataError
-from coronet_core.sealed_files import read_sealed, sha256_of, write_sealed
-from coronet_core.shards import Shards, shard_path, write_shard
+from coronet_core.data.patients.pseudonyms import Ids
+from coronet_core.data.reading.aspect import box_in_square
+from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.support.callbacks import ignore
+from coronet_core.support.errors import DamagedFileError, DataError
+from coronet_core.support.sealed_files import read_sealed, sha256_of, write_sealed
 
 IN_FLIGHT_PER_CORE = 4
 """Images that wait decoded for those before them; bounds memory whatever the length of a block."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 SCHEMA: Final = pa.schema(
     [

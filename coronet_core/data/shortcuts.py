@@ -14,8 +14,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
-from coronet_core.shards import Shards
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
+from coronet_core.common.shards import Shards
 
 FOLDS: Final = 5
 MIN_FOLDS: Final = 2

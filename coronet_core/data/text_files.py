@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 MARKS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")

@@ -15,8 +15,8 @@ from coronet_core.metrics.confusion import (
     sensitivity,
     specificity,
 )
-from coronet_core.metrics.figures import figures_of
 from coronet_core.metrics.intervals import Interval, percentile_interval, wilson_interval
+from coronet_core.metrics.scores import figures_of
 
 __all__ = [
     "ConfusionMatrix",

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.errors import DataError
 from coronet_core.metrics.arrays import Floats
+from coronet_core.support.errors import DataError
 
 BINS: Final = 15
 COLDEST: Final = 0.05

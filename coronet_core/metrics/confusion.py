@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.classes import CLASSES, ClassName
-from coronet_core.errors import DataError
+from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.metrics.arrays import Floats, ratio
+from coronet_core.support.errors import DataError
 
 ConfusionMatrix = NDArray[np.int64]
 

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.metrics.areas import Ranking
 from coronet_core.metrics.arrays import Floats, ratio
+from coronet_core.metrics.auc import Ranking
 
 ROUNDING: Final = 1e-9
 """1 - 0.9 is a little less than 0.1: a specificity that is reached exactly must count."""

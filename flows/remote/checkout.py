@@ -11,14 +11,14 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from coronet_core.errors import CoroNetError
-from flows.remote.order import StageOrder
-from flows.workspace import link_folder
-from flows.worktree import check_out, link_raw_data, use_clones_dvc
-from tasks.files import write_text
-from tasks.params.file import PARAMS_FILE, read_params
-from tasks.paths import DVC_LOCK, STATE
-from tasks.tracking.record import RECORDS
+from coronet_core.support.errors import CoroNetError
+from flows.project.workspace import link_folder
+from flows.project.worktree import check_out, link_raw_data, use_clones_dvc
+from flows.remote.request import StageOrder
+from tasks.runtime.files import write_text
+from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.paths import DVC_LOCK, STATE
+from tasks.runtime.tracking.run_record import RECORDS
 
 CHECKOUTS: Final = STATE / "remote"
 

@@ -9,18 +9,18 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.errors import CoroNetError, TransientError
-from flows.final_states import TRANSIENT_FAILURE
-from flows.process import StageProcesses, stage_environment
-from flows.progress import stage_log
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.stage_progress import stage_log
+from flows.project.processes import StageProcesses, stage_environment
 from flows.remote.checkout import open_checkout
-from flows.remote.entries import StageInputs, inputs_of, lock_text, locked_project, read_entries, stage_of
-from flows.remote.order import StageOrder
+from flows.remote.lock_entries import StageInputs, inputs_of, lock_text, locked_project, read_entries, stage_of
+from flows.remote.request import StageOrder
 from flows.remote.sign_of_life import sign_of_life
 from flows.remote.transfer import check_remote, pull, push
-from tasks.progress import AS_LINES, PROGRESS_VARIABLE
-from tasks.tracking.delivery import absolute_tracking_uri
-from tasks.tracking.run import PARENT_RUN_VARIABLE
+from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
+from tasks.runtime.tracking.delivery import absolute_tracking_uri
+from tasks.runtime.tracking.stage_run import PARENT_RUN_VARIABLE
 
 ENTRY_KEY: Final = "dvc-lock-entry"
 """Name of the state of a run that failed by what may pass: another one may succeed."""

@@ -16,15 +16,15 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.states import Cancelling
 
-from coronet_core.errors import CoroNetError, TransientError
-from flows.final_states import TRANSIENT_FAILURE
-from flows.remote.entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
-from flows.remote.following import Follower, Patience
-from flows.remote.order import StageOrder
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.work_pool import POOL
+from flows.remote.lock_entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
+from flows.remote.monitor import Follower, Patience
+from flows.remote.request import StageOrder
 from flows.remote.stage import ENTRY_KEY, entry_in
 from flows.remote.transfer import check_remote, end_transfers, pull, push
-from flows.worker import POOL
-from tasks.params.file import PARAMS_FILE
+from tasks.runtime.params.file import PARAMS_FILE
 
 DEPLOYMENT: Final = "stage/stage"
 CODE: Final = ("coronet_core", "tasks", "dvc.yaml", ".dvcignore")

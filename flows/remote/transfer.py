@@ -9,9 +9,9 @@ from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from coronet_core.credentials import without_credentials
-from coronet_core.errors import CoroNetError, TransientError
-from flows.process import dvc_process, end_process_group, stage_environment
+from coronet_core.support.credentials import without_credentials
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.project.processes import dvc_process, end_process_group, stage_environment
 
 PAUSES_S = (5.0, 20.0)
 """Between the tries of a transfer: remotes are known to be away for a moment."""

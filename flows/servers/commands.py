@@ -1,55 +1,14 @@
 """How Prefect's server and MLflow's are started: their commands, their settings, and where they answer."""
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from flows.monitoring.work_pool import POOL
 from flows.servers.guard import allowed_hosts
-from flows.servers.processes import HOST
-from flows.worker import POOL
-from tasks.tracking.delivery import DEFAULT_TRACKING_URI
+from flows.servers.server_process import HOST, Server
+from tasks.runtime.tracking.delivery import DEFAULT_TRACKING_URI
 
-QUIET: Final = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes for jobs of language models, which nobody starts
-    "DO_NOT_TRACK": "true",
-    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
-}
 MLFLOW_APP: Final = "coronet"
 """What pyproject.toml calls flows/servers/mlflow_app.py among MLflow's plug-ins."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """A server of a Python module, on this machine's loopback."""
-
-    title: str
-    command: Sequence[str]
-    """Module and arguments, to be run by this Python."""
-    port: int
-    health_path: str
-    """Where it answers 200 once it serves."""
-    defaults: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables, for those that are not set."""
-    fixed: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables, whether they are set or not."""
-
-    @property
-    def page(self) -> str:
-        """Its address."""
-        return f"http://{HOST}:{self.port}"
-
-    @property
-    def health(self) -> str:
-        """The address that answers 200 once it serves."""
-        return self.page + self.health_path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of its process."""
-        return {**QUIET, **self.defaults, **os.environ, **self.fixed}
 
 
 def prefect_server(port: int, *, has_page: bool = True) -> Server:

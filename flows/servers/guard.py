@@ -13,7 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from coronet_core.errors import ParamsError
+from coronet_core.support.errors import ParamsError
 
 HOSTS_VARIABLE: Final = "CORONET_ALLOWED_HOSTS"
 """Environment variable: further host names, separated by commas, by which the servers may be called."""

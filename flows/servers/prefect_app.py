@@ -10,7 +10,7 @@ from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
 from flows.servers.guard import guarded
-from flows.servers.processes import HOST
+from flows.servers.server_process import HOST
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.servers.commands import prefect_server
-from flows.servers.processes import child_server, free_port
+from flows.servers.server_process import child_server, free_port
 
 LAST_MESSAGES_S: Final = 5.0
 

@@ -7,16 +7,16 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from coronet_core.classes import ClassName
-from coronet_core.data.image import DecodedImage
+from coronet_core.common.classes import ClassName
+from coronet_core.data.reading.image import DecodedImage
 from serving.answers import Answers
-from serving.description import problems
 from serving.explanations import DEFAULT_METHOD, Target
 from serving.json_response import SafeJsonResponse
+from serving.openapi import problems
 from serving.pictures import Area, map_png, seen_area
 from serving.service import Service
 from serving.uploads import Upload, body_description, read_uploads
-from tasks.params.explain import MethodName
+from tasks.runtime.params.explain import MethodName
 
 PNG: Final = "image/png"
 BRIGHT_PERCENTILE: Final = 99.5

@@ -6,14 +6,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from coronet_core.classes import CLASSES, DISPLAY_NAMES, ClassName
-from serving.description import problems
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from serving.explanations import DEFAULT_METHOD, METHODS
+from serving.messages import facts_of
 from serving.metrics import MEDIA_TYPE
+from serving.openapi import problems
 from serving.problems import too_busy
 from serving.service import Service
-from serving.wording import facts_of
-from tasks.params.explain import MethodName
+from tasks.runtime.params.explain import MethodName
 
 
 class State(BaseModel):

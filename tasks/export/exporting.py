@@ -6,17 +6,16 @@ from typing import Any, Final
 
 import torch
 
-from coronet_core.errors import CoroNetError, DataError
-from coronet_core.whole_files import write_whole
-from tasks.export.images import drawn_images, split_images
-from tasks.export.loss import Loss, measure
-from tasks.export.metadata import metadata_of
-from tasks.export.network import WholeNetwork
-from tasks.export.options import ExportOrder, Number, Pixels, Target
-from tasks.export.program import open_program, program_of, session_of, write_program
-from tasks.files import write_json
-from tasks.inference.model import TrainedModel
+from coronet_core.support.errors import CoroNetError, DataError
+from coronet_core.support.whole_files import write_whole
+from tasks.export.export_metadata import metadata_of
+from tasks.export.export_options import ExportOrder, Number, Pixels, Target
+from tasks.export.exported_network import WholeNetwork
+from tasks.export.sample_images import Loss, drawn_images, measure, split_images
+from tasks.export.torch_program import open_program, program_of, session_of, write_program
 from tasks.inference.source import load_model
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.files import write_json
 
 ROUNDING: Final = 1e-3
 """By which a probability may differ in fp32; more is a fault. Residuals are rounded to float16, which may differ in the

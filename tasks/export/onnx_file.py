@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from coronet_core.metrics.arrays import Floats
-from tasks.export.images import Session, as_input
-from tasks.export.network import OUTPUTS, PROBABILITIES
-from tasks.export.options import Pixels
+from tasks.export.export_options import Pixels
+from tasks.export.exported_network import OUTPUTS, PROBABILITIES
+from tasks.export.sample_images import Session, as_input
 
 BATCH = "batch"
 INPUT = "image"

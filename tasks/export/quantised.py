@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from tasks.export.images import KnownImages, as_input
+from tasks.export.export_options import Pixels
 from tasks.export.onnx_file import INPUT
-from tasks.export.options import Pixels
+from tasks.export.sample_images import KnownImages, as_input
 
 SCALING_IMAGES = 64
 QUANTISED_TYPES = ("Conv", "Gemm")

@@ -1,1 +1,1 @@
-"""Answers for image files that belong to no split."""
+"""A trained network on any image files."""

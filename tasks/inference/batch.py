@@ -9,18 +9,18 @@ from typing import Final, Literal, Self
 import pyarrow as pa
 import torch
 
-from tasks.cpu import use_cpu_threads
-from tasks.devices import device_type
-from tasks.drift.log import PredictionLog
-from tasks.inference.dataset import PredictionDataset
-from tasks.inference.files import ImageFile, shards_of
-from tasks.inference.model import TrainedModel
+from tasks.inference.input.image_file import ImageFile, shards_of
+from tasks.inference.input.storage import find_files, read_files
 from tasks.inference.networks import Networks
+from tasks.inference.output.dataset import PredictionDataset
+from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import decode_files, predict_decoded
 from tasks.inference.source import load_model
-from tasks.inference.storage import find_files, read_files
-from tasks.params.file import PARAMS_FILE, read_params
-from tasks.progress import Progress
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.compute.devices import device_type
+from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.progress import Progress
 
 SHARD_FILES: Final = 64
 

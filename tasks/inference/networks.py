@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.batches import as_image
-from coronet_core.cin_input import cin_input
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.coronet import CoroNet
+from coronet_core.classifier.inputs import cin_input
+from coronet_core.common.batches import as_image
 from coronet_core.metrics.arrays import Floats
-from coronet_core.models.coronet import CoroNet
-from coronet_core.models.tfen import TFEN
-from tasks.cin import cin_from
-from tasks.inference.model import TrainedModel
-from tasks.residual_shards import compute_shard
-from tasks.tfen import tfen_from
+from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.networks.trained_cin import cin_from
+from tasks.networks.trained_tfen import tfen_from
+from tasks.package.trained_model import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)

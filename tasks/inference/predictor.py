@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from coronet_core.data.image import DecodedImage, decode
-from coronet_core.errors import DataError
-from tasks.evaluation.answers import answers
-from tasks.inference.files import FileContent
-from tasks.inference.model import TrainedModel
+from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.support.errors import DataError
+from tasks.calibrate.predictions import answers
+from tasks.inference.input.image_file import FileContent
 from tasks.inference.networks import Networks
-from tasks.inference.table import SCHEMA, described, in_unicode
-from tasks.residual_index import ENERGY_COLUMNS
+from tasks.networks.residual_index import ENERGY_COLUMNS
+from tasks.package.prediction_schema import SCHEMA, described, in_unicode
+from tasks.package.trained_model import TrainedModel
 
 NOT_FINITE = "the networks give no finite answer"
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
-from coronet_core.errors import DataError
-from tasks.inference.lock import Lock
-from tasks.inference.model import TrainedModel
-from tasks.packaging.description import read_description
+from coronet_core.support.errors import DataError
+from tasks.package.dvc_lock import Lock
+from tasks.package.metadata import read_description
+from tasks.package.trained_model import TrainedModel
 
 REGISTRY_SCHEME: Final = "models:/"
 ALLOWED: Final = "a folder of a package, or a registered version such as models:/coronet@champion or models:/coronet/3"
@@ -19,7 +19,7 @@ def load_model(source: str | None) -> TrainedModel:
     """
     if source is None:
         return TrainedModel.of_project(Path())
-    from tasks.packaging.package import read_package  # late: torch takes two seconds
+    from tasks.package.package_folder import read_package  # late: torch takes two seconds
 
     return read_package(package_folder(source))
 

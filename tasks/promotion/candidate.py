@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from coronet_core.classes import CLASSES, ClassName
+from coronet_core.common.classes import CLASSES, ClassName
 
 
 @dataclass(frozen=True, kw_only=True)

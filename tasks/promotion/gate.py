@@ -17,12 +17,12 @@ champion stays.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coronet_core.classes import CLASSES, DISPLAY_NAMES
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics.bootstrap import PairedDifference
 from coronet_core.metrics.intervals import Interval
-from tasks.params.promotion import PromotionParams
 from tasks.promotion.candidate import Candidate
-from tasks.promotion.comparison import Comparison
+from tasks.promotion.model_comparison import Comparison
+from tasks.runtime.params.promotion import PromotionParams
 
 Figures = dict[str, float | None]
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from coronet_core.errors import CoroNetError, DataError
+from coronet_core.support.errors import CoroNetError, DataError
 from tasks.registry.names import MODEL
 from tasks.registry.versions import CHALLENGER, CHAMPION, Version, champion, find_version, registry
 

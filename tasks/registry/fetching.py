@@ -7,13 +7,13 @@ from typing import Final
 from filelock import FileLock
 
 from coronet_core.data.file_names import file_name
-from coronet_core.errors import CoroNetError, WeightsError
-from tasks.files import publish_folder
-from tasks.packaging.description import package_digest
-from tasks.packaging.package import read_package
-from tasks.paths import PACKAGE, STATE
+from coronet_core.support.errors import CoroNetError, WeightsError
+from tasks.package.metadata import package_digest
+from tasks.package.package_folder import read_package
 from tasks.registry.versions import Version, registry
-from tasks.tracking.delivery import tracking_uri
+from tasks.runtime.files import publish_folder
+from tasks.runtime.paths import PACKAGE, STATE
+from tasks.runtime.tracking.delivery import tracking_uri
 
 FETCHED: Final = STATE / "packages"
 

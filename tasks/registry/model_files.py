@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from coronet_core.errors import CoroNetError
-from tasks.imports import modules_needed_by
+from coronet_core.support.errors import CoroNetError
+from tasks.runtime.code_digest import modules_needed_by
 
 ROOTS: Final = ("coronet_core", "tasks")
-SERVED: Final = "tasks.registry.served"
+SERVED: Final = "tasks.inference.pyfunc_model"
 """The module that MLflow runs."""
 LIBRARIES: Final = (
     "imagehash",
@@ -32,7 +32,7 @@ LIBRARIES: Final = (
 
 def served_file() -> Path:
     """Return the file that MLflow runs."""
-    return _folder_of("tasks") / "registry" / "served.py"
+    return _folder_of("tasks") / "inference" / "pyfunc_model.py"
 
 
 def requirements() -> list[str]:

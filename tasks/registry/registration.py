@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
-from coronet_core.errors import TransientError
-from tasks.packaging.description import CARD, DESCRIPTION, Description, package_digest, read_description
-from tasks.packaging.package import read_package
-from tasks.paths import PACKAGE, STATE
-from tasks.progress import say
-from tasks.registry.lineage import METRIC_TAG, RUN_TAG, RUNS_BY_OUT, figures_of_run, lineage_tags, runs_of, tag_name
+from coronet_core.support.errors import TransientError
+from tasks.package.metadata import CARD, DESCRIPTION, Description, package_digest, read_description
+from tasks.package.package_folder import read_package
 from tasks.registry.model_files import copy_code, requirements, served_file
 from tasks.registry.names import MODEL, PACKAGE_ARTIFACT, READ_PATHS
 from tasks.registry.signature import input_example, signature
+from tasks.registry.version_lineage import (
+    METRIC_TAG,
+    RUN_TAG,
+    RUNS_BY_OUT,
+    figures_of_run,
+    lineage_tags,
+    runs_of,
+    tag_name,
+)
 from tasks.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -25,9 +31,11 @@ from tasks.registry.versions import (
     find_version,
     registry,
 )
-from tasks.tracking.abandoned import end_lost_runs
-from tasks.tracking.delivery import deliver_leftovers, tracking_uri
-from tasks.tracking.run import StageRun
+from tasks.runtime.paths import PACKAGE, STATE
+from tasks.runtime.progress import say
+from tasks.runtime.tracking.delivery import deliver_leftovers, tracking_uri
+from tasks.runtime.tracking.orphaned_runs import end_lost_runs
+from tasks.runtime.tracking.stage_run import StageRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

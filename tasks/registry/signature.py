@@ -8,7 +8,7 @@ import pyarrow as pa
 from PIL import Image
 
 from coronet_core.data.sources.phantom import draw
-from tasks.inference.table import ANSWERS
+from tasks.package.prediction_schema import ANSWERS
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

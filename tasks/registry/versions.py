@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from coronet_core.credentials import first_words
-from coronet_core.errors import CoroNetError, DataError, TransientError
-from tasks.external_text import SHA256, matching, printable
+from coronet_core.support.credentials import first_words
+from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from tasks.registry.names import MODEL
-from tasks.tracking.delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
+from tasks.runtime.external_text import SHA256, matching, printable
+from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,7 +36,7 @@ class Version:
     """Of its package."""
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
-    """Where it comes from and what it scores; `tasks.registry.lineage` gives them."""
+    """Where it comes from and what it scores; `tasks.registry.version_lineage` gives them."""
     run_id: str | None
     """MLflow's, of the run that registered it."""
     created: datetime

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from coronet_core.errors import DataError, ParamsError
+from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.bootstrap import paired_differences
-from coronet_core.metrics.figures import figures_of
-from coronet_core.seeds import derive_seed
-from tasks.evaluation.prediction import SplitPredictions
-from tasks.evaluation.prediction_table import read_predictions
-from tasks.evaluation.tables import ranking_scores
-from tasks.files import nulls_for_nan
-from tasks.params.schema import Params
-from tasks.paths import METRICS, PREDICTIONS
-from tasks.tracking.run import flattened
+from coronet_core.metrics.scores import figures_of
+from coronet_core.support.errors import DataError, ParamsError
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.evaluate.prediction_table import read_predictions
+from tasks.evaluate.tables import ranking_scores
+from tasks.runtime.files import nulls_for_nan
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import METRICS, PREDICTIONS
+from tasks.runtime.tracking.stage_run import flattened
 
 REFERENCE: Final = "coronet"
 COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "roc_auc.macro": "macro_roc_auc"}

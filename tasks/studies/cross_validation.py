@@ -6,14 +6,14 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from coronet_core.classes import FoldUnit
-from coronet_core.seeds import derive_seed
-from tasks.evaluation.prediction import SplitPredictions
-from tasks.evaluation.prediction_table import pooled_predictions
-from tasks.evaluation.tables import areas_and_intervals, tables
-from tasks.files import nulls_for_nan
-from tasks.params.schema import Params
-from tasks.paths import METRICS, PREDICTIONS, SPLIT_REPORT
+from coronet_core.common.classes import FoldUnit
+from coronet_core.common.seeds import derive_seed
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.evaluate.prediction_table import pooled_predictions
+from tasks.evaluate.tables import areas_and_intervals, tables
+from tasks.runtime.files import nulls_for_nan
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import METRICS, PREDICTIONS, SPLIT_REPORT
 
 SUMMARISED: Final = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "macro_roc_auc")
 """Figures of each fold that are averaged."""

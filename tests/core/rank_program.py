@@ -17,13 +17,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from coronet_core.batches import Subset
-from coronet_core.cin_input import CinInputs
-from coronet_core.models import FPAE, build_cin
-from coronet_core.ranks import ALONE, Ranks
-from coronet_core.shards import Shards, write_shard
-from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, cin_learner, fit
-from coronet_core.training.loop import Learner
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.classifier.training import cin_learner
+from coronet_core.common.batches import Subset
+from coronet_core.common.shards import Shards, write_shard
+from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
+from coronet_core.learning.ranks import ALONE, Ranks
 
 CPU = torch.device("cpu")
 N_TRAINING = 8

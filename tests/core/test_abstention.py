@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coronet_core.metrics.abstention import abstention, conformal_quantile, is_abstained, prediction_sets
+from coronet_core.metrics.conformal import abstention, conformal_quantile, is_abstained, prediction_sets
 from coronet_core.metrics.intervals import wilson_interval
 
 

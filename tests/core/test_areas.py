@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from coronet_core.metrics.areas import (
+from coronet_core.metrics.auc import (
     Ranking,
     average_precision,
     macro,

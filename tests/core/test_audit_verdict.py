@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from coronet_core.audits.detection import detection
 from coronet_core.audits.masking import VIEWS, Regions, View
+from coronet_core.audits.ood_detection import detection
 from coronet_core.audits.skill import Retained, Sample, ViewFigures, retained, view_figures
 from coronet_core.audits.verdict import Limits, Verdict, judge
 from coronet_core.audits.views import cells, read_by_view

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
-from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import (
     COLDEST,
     HOTTEST,
@@ -17,6 +16,7 @@ from coronet_core.metrics.calibration import (
     probabilities_of,
     reliability,
 )
+from coronet_core.support.errors import DataError
 
 
 def drawn(temperature: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

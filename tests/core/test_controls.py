@@ -2,7 +2,7 @@
 
 import torch
 
-from coronet_core.attribution.controls import centre_map, random_maps
+from coronet_core.attribution.baselines import centre_map, random_maps
 from coronet_core.attribution.similarity import rank_correlation
 
 

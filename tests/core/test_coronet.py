@@ -8,14 +8,16 @@ import pytest
 import torch
 from torchvision.models import ResNet18_Weights
 
-from coronet_core.batches import Subset
-from coronet_core.cin_input import CinInputs, cin_input
-from coronet_core.errors import WeightsError
-from coronet_core.models import FPAE, TFEN, CoroNet, build_cin, residual_tensor
-from coronet_core.models.cin import imagenet_backbone, load_backbone
-from coronet_core.options import CinInput
-from coronet_core.residuals import residuals_of, stored_residuals
-from coronet_core.shards import Shards, write_shard
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residuals import residuals_of, stored_residuals
+from coronet_core.autoencoder.tfen import TFEN, residual_tensor
+from coronet_core.classifier.cin import build_cin, imagenet_backbone, load_backbone
+from coronet_core.classifier.coronet import CoroNet
+from coronet_core.classifier.inputs import CinInputs, cin_input
+from coronet_core.common.batches import Subset
+from coronet_core.common.literals import CinInput
+from coronet_core.common.shards import Shards, write_shard
+from coronet_core.support.errors import WeightsError
 
 
 @pytest.fixture

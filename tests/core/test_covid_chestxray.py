@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.data.record import Listing
+from coronet_core.data.image_record import Listing
 from coronet_core.data.sources import covid_chestxray
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 FINDINGS = {"COVID-19": "covid19", "COVID-19, ARDS": "covid19", "SARS": "pneumonia", "Streptococcus": "pneumonia"}
 MARCH = "Patientid,offset,sex,age,finding,survival,view,modality,date,filename, url,license,clinical notes"

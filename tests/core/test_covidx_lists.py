@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.data.record import Listing
+from coronet_core.data.image_record import Listing
 from coronet_core.data.sources import covidx_lists
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 LABELS = {"normal": "healthy", "pneumonia": "pneumonia", "COVID-19": "covid19"}
 PARTS = {"train": "train.txt", "test": "test.txt"}

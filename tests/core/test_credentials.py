@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.credentials import first_words, hide_in_logs, without_credentials
-from coronet_core.errors import CoroNetError
+from coronet_core.support.credentials import first_words, hide_in_logs, without_credentials
+from coronet_core.support.errors import CoroNetError
 
 SECRETS = st.text(
     st.characters(codec="ascii", exclude_categories=["Cc", "Zs"], exclude_characters="\"'<>`"), min_size=6

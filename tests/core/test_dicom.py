@@ -21,11 +21,11 @@ from pydicom.uid import (
 )
 from sklearn.datasets import load_sample_image
 
-from coronet_core.data.dicom import read_dicom
-from coronet_core.data.image import decode
 from coronet_core.data.options import Aspect, Reading
+from coronet_core.data.reading.dicom import read_dicom
+from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 PIXELS = phantom.draw(1, "healthy", "p", 0, 96)[0]  # (96, 96), air dark
 SECRETS = {"PatientName": "Doe^Jane", "PatientID": "MRN-12345", "AccessionNumber": "ACC-77"}
@@ -253,7 +253,7 @@ def deflated(padding_bytes: int) -> bytes:
 
 
 def test_a_deflated_file_is_not_inflated_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coronet_core.data.dicom.MAX_INFLATED_BYTES", 2**20)
+    monkeypatch.setattr("coronet_core.data.reading.dicom.MAX_INFLATED_BYTES", 2**20)
     content = deflated(2**21)
     assert len(content) < 2**16
     with pytest.raises(DataError, match="decompression bomb"):

@@ -7,10 +7,15 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.data.duplicates import CONTRADICTION, contradictions, drop_duplicates, mark_duplicates
-from coronet_core.data.groups import patient_groups
 from coronet_core.data.manifest import as_table
 from coronet_core.data.sources import phantom
+from coronet_core.data.splitting.duplicates import (
+    CONTRADICTION,
+    contradictions,
+    drop_duplicates,
+    mark_duplicates,
+    patient_groups,
+)
 
 
 def image(name: str, sha: str, **columns: Any) -> dict[str, Any]:

@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from coronet_core.attribution.baselines import centre_map, random_maps
 from coronet_core.attribution.blur import blur
-from coronet_core.attribution.controls import centre_map, random_maps
 from coronet_core.attribution.deletion import area, deletion_and_insertion
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
-from coronet_core.attribution.pointing import box_mask, points_into
+from coronet_core.attribution.pointing_game import box_mask, points_into
 from coronet_core.attribution.randomisation import randomised
 from coronet_core.attribution.similarity import rank_correlation
+from coronet_core.autoencoder.fpae import Autoencoding
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.coronet import CoroNet
 from coronet_core.data.sources import phantom
-from coronet_core.models.coronet import CoroNet
-from coronet_core.models.fpae import Autoencoding
-from coronet_core.models.tfen import TFEN
-from coronet_core.residuals import freeze
 
 SIDE_PX = 64
 N_TRAINED, N_EXPLAINED, N_EPOCHS = 120, 16, 24

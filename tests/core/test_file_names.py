@@ -3,7 +3,7 @@
 import pytest
 
 from coronet_core.data.file_names import file_name, relative_path
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 BAD = ["", ".", "..", "/etc/passwd", "../x", "a/../../x", "a\x00b", "a\nb", "\x1b[2J"]
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data.folds import assign_folds
-from coronet_core.errors import DataError
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.data.splitting.folds import assign_folds
+from coronet_core.support.errors import DataError
 
 PATIENTS = [f"{label}-{number}" for label in CLASSES for number in range(10) for _ in range(1 + number % 3)]
 LABELS: list[ClassName] = [label for label in CLASSES for number in range(10) for _ in range(1 + number % 3)]

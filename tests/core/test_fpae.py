@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.released import released_autoencoders
-from coronet_core.models import FPAE, TFEN
-from coronet_core.models.fpae import TransposedConv
+from coronet_core.autoencoder.fpae import FPAE, TransposedConv
+from coronet_core.autoencoder.tfen import TFEN
 
 TOLERANCE = 1e-5
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.data.grey import lookup, n_levels, tabulate
+from coronet_core.data.reading.grey import lookup, n_levels, tabulate
 
 COUNTS = st.lists(st.integers(0, 5000), min_size=1, max_size=300)
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.options import Aspect
-from coronet_core.errors import DataError
+from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.support.errors import DataError
 
 GRADIENT = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (128, 1))  # (128, 128), dark left, bright right
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.class_names import ALIASES
-from coronet_core.data.record import Record
+from coronet_core.data.image_record import Record
 from coronet_core.data.sources import image_folder
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 
 def records(folder: Path, labels_csv: str | None, patient_id_pattern: str | None) -> list[Record]:

@@ -18,24 +18,25 @@ class Nowhere:
 
 sys.meta_path.insert(0, Nowhere())
 import coronet_core.attribution.border
-import coronet_core.attribution.controls
+import coronet_core.attribution.baselines
 import coronet_core.attribution.deletion
 import coronet_core.attribution.occlusion
 import coronet_core.attribution.perturbation
-import coronet_core.attribution.pointing
+import coronet_core.attribution.pointing_game
 import coronet_core.attribution.randomisation
 import coronet_core.attribution.similarity
-import coronet_core.audits.detection
+import coronet_core.audits.ood_detection
 import coronet_core.audits.probes
 import coronet_core.audits.verdict
 import coronet_core.audits.views
-import coronet_core.batches
+import coronet_core.common.batches
 import coronet_core.metrics
-import coronet_core.models
-import coronet_core.out_of_distribution
-import coronet_core.residuals
-import coronet_core.shards
-import coronet_core.training
+import coronet_core.classifier.coronet
+import coronet_core.metrics.out_of_distribution
+import coronet_core.autoencoder.residuals
+import coronet_core.common.shards
+import coronet_core.autoencoder.training
+import coronet_core.classifier.training
 print(*sorted(ALIEN & set(sys.modules)))
 """
 
@@ -47,18 +48,20 @@ def test_models_training_residuals_metrics_and_attribution_need_nothing_else() -
 
 
 def test_parameters_are_read_and_flows_loaded_without_torch() -> None:
-    program = "import flows.retrain, sys, tasks.params.file; print(*{'torch', 'mlflow'} & set(sys.modules))"
+    program = "import flows.retrain, sys, tasks.runtime.params.file; print(*{'torch', 'mlflow'} & set(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.split() == []
 
 
 def test_a_split_is_made_without_torch() -> None:
-    program = "import sys, tasks.command, tasks.build_split; print('torch' in sys.modules)"
+    program = "import sys, tasks.runtime.command, tasks.build_split.stage; print('torch' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "False"
 
 
 def test_networks_other_than_the_cin_are_loaded_without_torchvision() -> None:
-    program = "import coronet_core.models, sys, tasks.train_autoencoder; print('torchvision' in sys.modules)"
+    program = (
+        "import coronet_core.autoencoder.fpae, sys, tasks.train_autoencoder.stage; print('torchvision' in sys.modules)"
+    )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "False"

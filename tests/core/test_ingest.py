@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from coronet_core.data.ids import Ids
+from coronet_core.common.shards import Shards
+from coronet_core.data.image_record import Record
 from coronet_core.data.ingest import (
     Preprocessing,
     damaged_files,
@@ -23,10 +24,9 @@ from coronet_core.data.ingest import (
 )
 from coronet_core.data.manifest import as_table, read_manifest, read_notes, read_rows, write_manifest
 from coronet_core.data.options import Aspect
-from coronet_core.data.record import Record
+from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
-from coronet_core.shards import Shards
+from coronet_core.support.errors import DataError
 from tests.core.test_dicom import dicom, saved
 from tests.tasks.damage import Damage, every_damage, spoil
 

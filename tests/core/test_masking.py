@@ -18,7 +18,7 @@ from coronet_core.audits.masking import (
     seen_as,
     without_text,
 )
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.sources import phantom
 
 REGIONS = Regions(lungs_box=(0.25, 0.0, 0.75, 0.5), border_fraction=0.25)

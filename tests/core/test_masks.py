@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from coronet_core.classes import CLASSES
-from coronet_core.data.image import decode
-from coronet_core.data.masks import mask_reason
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.options import Aspect
+from coronet_core.data.reading.image import decode
+from coronet_core.data.reading.suitability import mask_reason
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 
 def lungs(side_px: int, *, left: int = 255, right: int = 255) -> Image.Image:

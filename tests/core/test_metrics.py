@@ -14,7 +14,6 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from coronet_core.errors import DataError
 from coronet_core.metrics import (
     balanced_accuracy,
     cohen_kappa,
@@ -27,6 +26,7 @@ from coronet_core.metrics import (
     wilson_interval,
 )
 from coronet_core.metrics.confusion import overall_figures, weighted_confusions
+from coronet_core.support.errors import DataError
 
 TABLE_5 = np.array([[845, 39, 1], [86, 972, 0], [1, 0, 9]])
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from coronet_core.errors import DataError
-from coronet_core.out_of_distribution import EnergyReference, ood_score
+from coronet_core.metrics.out_of_distribution import EnergyReference, ood_score
+from coronet_core.support.errors import DataError
 
 
 def usual(n: int, seed: int = 0) -> np.ndarray:

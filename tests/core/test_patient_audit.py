@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from coronet_core.data.manifest import as_table
-from coronet_core.data.patient_audit import doubtful_ids, doubtful_patients, patient_warnings
+from coronet_core.data.patients.patient_audit import doubtful_ids, doubtful_patients, patient_warnings
 
 
 def manifest(patients: Iterable[str], zeroless: dict[str, str] | None = None, origin: str = "table") -> pd.DataFrame:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from coronet_core.data.ids import Ids
-from coronet_core.data.patient_ids import normalised, of_column, without_leading_zeros
-from coronet_core.data.record import Record
+from coronet_core.data.image_record import Record
+from coronet_core.data.patients.patient_ids import normalised, of_column, without_leading_zeros
+from coronet_core.data.patients.pseudonyms import Ids
 
 
 @pytest.mark.parametrize(

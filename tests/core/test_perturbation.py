@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps, shifted, total_variation
-from coronet_core.models import FPAE, build_cin
-from coronet_core.models.coronet import CoroNet
-from coronet_core.models.tfen import TFEN
-from coronet_core.residuals import freeze
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.coronet import CoroNet
 
 SETTINGS = Perturbation(
     mask_size_px=8,

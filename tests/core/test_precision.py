@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from coronet_core.precision import choose_precision
+from coronet_core.common.precision import choose_precision
 
 CPU = torch.device("cpu")
-ASK = "import torch; from coronet_core.precision import has_bfloat16; print(has_bfloat16(torch.device('cpu')))"
+ASK = "import torch; from coronet_core.common.precision import has_bfloat16; print(has_bfloat16(torch.device('cpu')))"
 LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 
 
@@ -49,7 +49,7 @@ def test_a_limit_that_leaves_bfloat16_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("found", "chosen"), [(True, "bf16"), (False, "fp32")])
 def test_auto_is_what_the_hardware_computes_with(monkeypatch: pytest.MonkeyPatch, *, found: bool, chosen: str) -> None:
-    monkeypatch.setattr("coronet_core.precision.has_bfloat16", lambda _: found)
+    monkeypatch.setattr("coronet_core.common.precision.has_bfloat16", lambda _: found)
     assert choose_precision("auto", CPU) == chosen
     assert choose_precision("bf16", CPU) == "bf16"
     assert choose_precision("fp32", CPU) == "fp32"

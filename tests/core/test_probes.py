@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coronet_core.audits.probes import PROBES, blank, checkerboard, cropped, inverted, noise, sideways, upside_down
-from coronet_core.seeds import generator
+from coronet_core.common.seeds import generator
 
 XRAYS = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(7))
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import as_table
 from coronet_core.data.options import Leaks
-from coronet_core.data.published import LEAK, leaks_by_class, read_ids, treat_leaks, with_test_patients
-from coronet_core.data.record import Record
-from coronet_core.errors import DataError
+from coronet_core.data.splitting.published_splits import LEAK, leaks_by_class, read_ids, treat_leaks, with_test_patients
+from coronet_core.support.errors import DataError
 
 
 def image(patient: str, part: str, **columns: Any) -> dict[str, Any]:

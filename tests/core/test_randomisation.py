@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS, cascade, randomised
-from coronet_core.models import FPAE, build_cin
-from coronet_core.models.coronet import CoroNet
-from coronet_core.models.tfen import TFEN
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.coronet import CoroNet
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from PIL import Image
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import RLELossless
 
-from coronet_core.data import grey
-from coronet_core.data.image import decode
-from coronet_core.data.notes import Note
 from coronet_core.data.options import Aspect
-from coronet_core.errors import DataError
+from coronet_core.data.reading import grey
+from coronet_core.data.reading.image import decode
+from coronet_core.data.reading.radiograph import Note
+from coronet_core.support.errors import DataError
 from tests.core.reading_inputs import EIGHT, SIXTEEN, TWELVE, XRAY, chunk, dcm, deep_png, encoded, tiff
 from tests.core.test_dicom import dicom, saved
 

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
-from coronet_core.data.image import decode
 from coronet_core.data.manifest import as_table, read_rows, write_manifest
-from coronet_core.data.notes import Note
 from coronet_core.data.options import Aspect
-from coronet_core.data.suitability import counted_notes, note_unsuitable, reject_unsuitable
+from coronet_core.data.reading.image import decode
+from coronet_core.data.reading.radiograph import Note
+from coronet_core.data.reading.suitability import counted_notes, note_unsuitable, reject_unsuitable
 from tests.core.reading_inputs import EIGHT, TWELVE, dcm, encoded, tiff
 
 RAMP = (np.add.outer(np.arange(90) * 2, np.arange(70)) % 251).astype(np.uint8)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.data.record import Listing
+from coronet_core.data.image_record import Listing
 from coronet_core.data.sources import rsna
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 CLASSES = {"Normal": "healthy", "Lung Opacity": "pneumonia"}
 INFO = "patientId,class\nn,Normal\nn2,Normal\no,Lung Opacity\no,Lung Opacity\nx,No Lung Opacity / Not Normal\n"

@@ -8,9 +8,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coronet_core.batches import Subset, as_image
-from coronet_core.errors import DataError
-from coronet_core.shards import Shards, shard_path, write_shard
+from coronet_core.common.batches import Subset, as_image
+from coronet_core.common.shards import Shards, shard_path, write_shard
+from coronet_core.support.errors import DataError
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.shards import Shards, write_shard
 from coronet_core.data.shortcuts import features, recognisability, shortcut_warnings
-from coronet_core.shards import Shards, write_shard
 
 LABELS = np.repeat(CLASSES, 40)
 

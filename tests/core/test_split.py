@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.classes import CLASSES, SPLITS, ClassName, SplitName
-from coronet_core.data.split import assign_splits, fractions_of
-from coronet_core.errors import DataError
+from coronet_core.common.classes import CLASSES, SPLITS, ClassName, SplitName
+from coronet_core.data.splitting.split import assign_splits, fractions_of
+from coronet_core.support.errors import DataError
 
 Images = list[tuple[str, ClassName]]
 

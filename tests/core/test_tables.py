@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.data.sources.tables import read_table
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 ROWS = [
     {"file": "healthy/a.png", "label": "healthy", "name": "M\u00fcller"},

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from coronet_core.batches import Subset, as_image
-from coronet_core.cin_input import CinInputs
-from coronet_core.errors import TrainingError
-from coronet_core.models import FPAE, build_cin
-from coronet_core.shards import Shards, write_shard
-from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, cin_learner, fit, inverse_frequency_weights
-from coronet_core.training.cin import coins, flipped
-from coronet_core.training.loop import Learner
-from coronet_core.training.objective import autoencoder_loss
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.objective import autoencoder_loss
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.classifier.training import cin_learner, coins, flipped, inverse_frequency_weights
+from coronet_core.common.batches import Subset, as_image
+from coronet_core.common.shards import Shards, write_shard
+from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
+from coronet_core.support.errors import TrainingError
 
 CPU = torch.device("cpu")
 N_IMAGES = 6

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from coronet_core.errors import WeightsError
-from coronet_core.weights import load_weights, read_weights, save_weights
+from coronet_core.common.weights import load_weights, read_weights, save_weights
+from coronet_core.support.errors import WeightsError
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from coronet_core.sealed_files import write_sealed
-from coronet_core.shards import write_shard
-from coronet_core.weights import save_weights
-from coronet_core.whole_files import flush, write_whole
-from tasks.files import publish_folder, write_json, write_text
-from tasks.tracking.record import RunRecord
+from coronet_core.common.shards import write_shard
+from coronet_core.common.weights import save_weights
+from coronet_core.support.sealed_files import write_sealed
+from coronet_core.support.whole_files import flush, write_whole
+from tasks.runtime.files import publish_folder, write_json, write_text
+from tasks.runtime.tracking.run_record import RunRecord
 from tests.conftest import PROJECT
 
 Events = list[tuple[str, str]]
@@ -90,10 +90,10 @@ def test_links_are_not_followed(events: Events) -> None:
 
 
 MOVES_BY_ITSELF = {
-    "coronet_core/whole_files.py": 2,
-    "tasks/files.py": 1,  # the old folder, out of the way
-    "tasks/kept_files.py": 1,  # a damaged file
-    "tasks/fetch.py": 2,  # a clone of git's, which checks it, and out of it
+    "coronet_core/support/whole_files.py": 2,
+    "tasks/runtime/files.py": 1,  # the old folder, out of the way
+    "tasks/runtime/kept_files.py": 1,  # a damaged file
+    "tasks/raw_data/fetch.py": 2,  # a clone of git's, which checks it, and out of it
 }
 """Moves of files, by module, that need no flush or make it themselves."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.abandoned import alone_as_run
+from flows.monitoring.stale_runs import alone_as_run
 from tests.tasks.damage import DAMAGES
 
 

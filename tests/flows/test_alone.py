@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.errors import CoroNetError
-from flows.alone import alone
+from coronet_core.support.errors import CoroNetError
+from flows.project.run_lock import alone
 from tests.conftest import PROJECT
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from flows.alone import alone
+from flows.project.run_lock import alone
 with alone(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     time.sleep(60)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.approval import Answer, ask, ask_on_terminal, asking, say_yes
+from flows.approval.approval import Answer, ask, ask_on_terminal, asking, say_yes
 from tasks.promotion.gate import Decision, Ruling
-from tasks.promotion.succession import Judgement
+from tasks.promotion.promote_version import Judgement
 from tasks.registry.versions import Version
 
 VERSION = Version(number=3, digest="d", aliases=(), tags={}, run_id=None, created=datetime.now(UTC))

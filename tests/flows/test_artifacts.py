@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from coronet_core.classes import CLASSES
-from flows import artifacts
-from tasks.paths import AUDIT, FIGURES, METRICS
-from tasks.reporting.figures.drawing import ALT_KEY
-from tasks.reporting.figures.results import confusion
-from tasks.tracking.run import StageRun
+from coronet_core.common.classes import CLASSES
+from flows.monitoring import artifacts
+from tasks.report.plots.classification import confusion
+from tasks.report.plots.drawing import ALT_KEY
+from tasks.runtime.paths import AUDIT, FIGURES, METRICS
+from tasks.runtime.tracking.stage_run import StageRun
 
 
 @pytest.fixture

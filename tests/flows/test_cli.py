@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.run import main
+from flows.cli.app import app
+from flows.pipeline.run import main
 from tests.conftest import PROJECT
 
 
@@ -20,7 +20,7 @@ def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from flows.cli import app\n"
+        "from flows.cli.app import app\n"
         "result = CliRunner().invoke(app, ['run', '--help'])\n"
         "assert '--params' in result.output, result.output\n"
         "print(*{'torch', 'prefect', 'dvc', 'mlflow', 'pandas'} & set(sys.modules))\n"
@@ -57,7 +57,7 @@ def test_a_faulty_parameter_file_changes_nothing(project: Path, capsys: pytest.C
 
 
 def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import run
+    from flows.pipeline import run
 
     monkeypatch.setattr(run, "stale_stages", lambda _: [])
     monkeypatch.setattr(run, "read_graph", list)

@@ -10,13 +10,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from flows import courier
-from tasks.tracking.record import all_records
-from tasks.tracking.run import DELIVERED_VARIABLE, StageRun
+from flows.pipeline import mlflow_sync as courier
+from tasks.runtime.tracking.run_record import all_records
+from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE, StageRun
 
 STAGE = """
 import sys
-from tasks.tracking.run import StageRun
+from tasks.runtime.tracking.stage_run import StageRun
 with StageRun("train_cin", {}) as run:
     run.metrics({"loss": 2.0}, step=1)
 print("mlflow" in sys.modules)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flows.decision import as_markdown
+from flows.approval.decision import as_markdown
 from tasks.promotion.gate import Decision, Ruling
-from tasks.promotion.succession import Judgement
+from tasks.promotion.promote_version import Judgement
 from tasks.registry.versions import Version
 
 VERSION = Version(number=3, digest="d", aliases=(), tags={}, run_id=None, created=datetime.now(UTC))

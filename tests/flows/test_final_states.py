@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import final_states
+from flows.monitoring import final_states
 from tests.conftest import PROJECT
 
 MODULES = sorted((PROJECT / "flows").rglob("*.py"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.graph import stale_stages, will_run
+from flows.project.graph import stale_stages, will_run
 
 DAG = """
 stages:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from coronet_core.errors import DataError
-from flows.models import fetch_to, print_versions
+from coronet_core.support.errors import DataError
+from flows.cli.show_models import fetch_to, print_versions
 from tasks.registry.names import MODEL
 from tasks.registry.versions import CHAMPION, DIGEST_TAG
 

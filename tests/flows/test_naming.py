@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.naming import preset
+from flows.monitoring.run_names import preset
 from tests.conftest import PROJECT
 
 

@@ -6,10 +6,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, State
 
-from coronet_core.errors import CoroNetError, TransientError
-from flows.final_states import TRANSIENT_FAILURE
-from flows.outcome import SOME_FAILED, code_of
-from flows.run import run_to_end
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.cli.exit_codes import SOME_FAILED, code_of
+from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.pipeline.run import run_to_end
 
 
 @pytest.mark.parametrize(("n_failed", "code"), [(0, 0), (1, SOME_FAILED), (6, SOME_FAILED), (7, 1)])

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from coronet_core.errors import TransientError
-from flows import patience
-from flows.patience import patiently
+from coronet_core.support.errors import TransientError
+from flows.monitoring import retries as patience
+from flows.monitoring.retries import patiently
 
 
 @pytest.fixture(autouse=True)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.errors import CoroNetError
-from flows.preconditions import require_own_code
+from coronet_core.support.errors import CoroNetError
+from flows.project.preconditions import require_own_code
 from tests.conftest import PROJECT
 
 HEAVY = {"torch", "mlflow", "prefect"}
 COMMAND = """
 import atexit, sys
 atexit.register(lambda: print("imported:", *{"torch", "mlflow", "prefect"} & set(sys.modules)))
-from flows.cli import app
+from flows.cli.app import app
 app(prog_name="coronet")
 """
 SCAN = str(PROJECT / "docs" / "report.png")
@@ -191,6 +191,6 @@ def test_a_copy_is_not_served_by_the_worker_of_its_original(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     require_own_code()  # a project whose code is elsewhere
     (tmp_path / "flows").mkdir()
-    shutil.copy(PROJECT / "flows" / "preconditions.py", "flows")
+    shutil.copy(PROJECT / "flows" / "__init__.py", "flows")
     with pytest.raises(CoroNetError, match=r"belongs to .*would run flows there\. Type `make \.venv/\.installed` here"):
         require_own_code()

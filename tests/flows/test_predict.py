@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError, ParamsError
-from flows import predict as command
-from flows.predict import PredictionOrder, predict
-from tasks.inference.dataset import read_summary
-from tasks.inference.options import Format
-from tasks.inference.table import SCHEMA
-from tasks.packaging.package import write_package
+from coronet_core.support.errors import DataError, ParamsError
+from flows.cli import predict_files as command
+from flows.cli.predict_files import PredictionOrder, predict
+from tasks.inference.output.dataset import read_summary
+from tasks.inference.prediction_options import Format
+from tasks.package.package_folder import write_package
+from tasks.package.prediction_schema import SCHEMA
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 Order = Callable[..., PredictionOrder]
@@ -147,7 +147,7 @@ def test_few_files_need_neither_prefect_nor_mlflow_nor_boto3(order: Order, tmp_p
     assert order("scans").paths
     program = (
         "import sys\n"
-        "from flows.cli import app\n"
+        "from flows.cli.app import app\n"
         "try:\n"
         "    app(['predict', 'scans', '--model', 'package', '--out', 'found.csv'])\n"
         "except SystemExit as end:\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coronet_core.errors import CoroNetError, TransientError
-from flows.process import Descendants, StageProcesses, stage_environment
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.project.processes import Descendants, StageProcesses, stage_environment
 
 DVC_YAML = "stages:\n  work:\n    cmd: {command}\n    deps: [input]\n    outs: [output]\n"
 

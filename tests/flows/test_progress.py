@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from flows import progress
-from flows.progress import described, stage_log
-from tasks.progress import PROGRESS_VARIABLE, Progress, Standing
+from flows.monitoring import stage_progress as progress
+from flows.monitoring.stage_progress import described, stage_log
+from tasks.runtime.progress import PROGRESS_VARIABLE, Progress, Standing
 
 
 def lines(output: str) -> list[Standing]:

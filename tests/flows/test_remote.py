@@ -9,15 +9,15 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from coronet_core.errors import CoroNetError, DataError, ParamsError, TransientError
+from coronet_core.support.errors import CoroNetError, DataError, ParamsError, TransientError
+from flows.project.workspace import write_params
+from flows.project.worktree import check_out, link_raw_data
 from flows.remote import stage as remote_stage
 from flows.remote import transfer
 from flows.remote.checkout import CHECKOUTS, open_checkout
-from flows.remote.entries import StageInputs, inputs_of, locked_project, merge_entry, read_entries
-from flows.remote.order import StageOrder
+from flows.remote.lock_entries import StageInputs, inputs_of, locked_project, merge_entry, read_entries
+from flows.remote.request import StageOrder
 from flows.remote.submission import _commit
-from flows.workspace import write_params
-from flows.worktree import check_out, link_raw_data
 from tests.integration.conftest import Project, make_project
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@localhost")
@@ -69,7 +69,7 @@ def change(project: Project, *, push: bool) -> None:
 
 
 def test_code_that_is_not_committed_is_not_sent(project: Project) -> None:
-    (project.folder / "tasks" / "paths.py").write_text("")
+    (project.folder / "tasks" / "runtime" / "paths.py").write_text("")
     with pytest.raises(CoroNetError, match=r"not committed: tasks/paths\.py\. .*commit it and push it first"):
         _commit()
 
@@ -240,7 +240,7 @@ def test_a_stage_reads_outs_of_others_and_what_it_goes_on_from() -> None:
         residuals, split = inputs_of(repo, "materialize_residuals"), inputs_of(repo, "build_split")
     assert set(residuals.upstream) == {"build_split", "train_autoencoder@healthy", STAGE}
     assert "models/autoencoder_pneumonia.safetensors" in residuals.outs
-    assert "coronet_core/residuals.py" in residuals.deps
+    assert "coronet_core/autoencoder/residuals.py" in residuals.deps
     assert "params.yaml" not in residuals.deps
     assert (split.outs, split.upstream) == (("data/split",), ("build_split",))
 
@@ -252,12 +252,14 @@ def test_a_stage_in_a_checkout_reads_from_the_checkout(project: Project) -> None
         with locked_project(folder) as there, locked_project() as here:
             found, clones = inputs_of(there, STAGE), inputs_of(here, STAGE)
     assert found.outs == clones.outs == ("data/split",)
-    assert {dep for dep, md5 in found.deps.items() if clones.deps[dep] != md5} == {"tasks/data.py"}
+    assert {dep for dep, md5 in found.deps.items() if clones.deps[dep] != md5} == {
+        "tasks/train_autoencoder/class_images.py"
+    }
 
 
 def test_deps_that_differ_are_named(project: Project) -> None:
-    sent = replace(order(project), deps={"data/raw": "1", "tasks/stage.py": "2", "data/split": "3"})
-    here = StageInputs(outs=(), upstream=(), deps={"tasks/stage.py": "2", "data/split": "4"})
+    sent = replace(order(project), deps={"data/raw": "1", "tasks/runtime/stage_context.py": "2", "data/split": "3"})
+    here = StageInputs(outs=(), upstream=(), deps={"tasks/runtime/stage_context.py": "2", "data/split": "4"})
     with pytest.raises(CoroNetError, match=r"data/raw is not on this host; data/split on this host is not what"):
         remote_stage._compare(here, sent)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from coronet_core.errors import CoroNetError, DataError
-from flows.reproduction import _open
-from tasks.params.file import read_params
-from tasks.paths import DVC_LOCK, MANIFEST, STATE
+from coronet_core.support.errors import CoroNetError, DataError
+from flows.pipeline.reproduction import _open
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import DVC_LOCK, MANIFEST, STATE
 from tests.integration.conftest import make_project
 from tests.tasks.trained_model import some_lineage
 

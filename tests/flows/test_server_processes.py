@@ -6,10 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coronet_core.errors import CoroNetError, ParamsError
-from flows.servers import processes
-from flows.servers.commands import Server
-from flows.servers.processes import TIMEOUT_VARIABLE, child_server, free_port
+from coronet_core.support.errors import CoroNetError, ParamsError
+from flows.servers import server_process as processes
+from flows.servers.server_process import TIMEOUT_VARIABLE, Server, child_server, free_port
 
 SERVE = """
 import http.server, sys, time

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from coronet_core.classes import CLASSES
-from flows.summary import print_tables
+from coronet_core.common.classes import CLASSES
+from flows.project.summary import print_tables
 
 
 def printed(tmp_path: Path, capsys: pytest.CaptureFixture[str], interval: list[float] | None) -> str:

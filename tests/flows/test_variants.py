@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.cores import usable_cores
-from flows.variants import lanes
-from tasks.params.file import read_params
-from tasks.params.schema import Params
+from coronet_core.common.cpu_count import usable_cores
+from flows.pipeline.variants import lanes
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
 from tests.conftest import PROJECT
 
 

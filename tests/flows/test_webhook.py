@@ -5,8 +5,8 @@ from uuid import uuid4
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 
+from flows.monitoring.webhook import _summary
 from flows.watch_drift import watch_drift
-from flows.webhook import _summary
 
 
 def test_the_line_to_read_is_no_markup_of_a_chat() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from coronet_core.errors import CoroNetError, ParamsError
-from flows.graph import Stage, leading_to, read_graph, settled, stale_stages
-from flows.workspace import open_workspace, write_params
-from tasks.params.file import read_params
-from tasks.paths import STATE
+from coronet_core.support.errors import CoroNetError, ParamsError
+from flows.project.graph import Stage, leading_to, read_graph, settled, stale_stages
+from flows.project.workspace import open_workspace, write_params
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import STATE
 from tests.conftest import PROJECT
 from tests.integration.conftest import make_project
 

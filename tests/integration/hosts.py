@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.servers.commands import QUIET
+from flows.servers.server_process import QUIET
 from tests.integration.conftest import Project, with_this_interpreter_first
 
 HTTP = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))

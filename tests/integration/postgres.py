@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pg0
 
-from flows.servers.processes import free_port
+from flows.servers.server_process import free_port
 
 NOBODY = 65534
 """PostgreSQL refuses to run as root; then it runs as this user."""

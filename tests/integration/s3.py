@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from flows.servers.processes import free_port
+from flows.servers.server_process import free_port
 from tests.integration.hosts import running
 
 ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.manifest import read_manifest
 from coronet_core.data.sources import phantom
-from tasks.paths import MANIFEST
+from tasks.runtime.paths import MANIFEST
 from tests.integration.conftest import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

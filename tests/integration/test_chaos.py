@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from flows.servers.processes import free_port
+from flows.servers.server_process import free_port
 from tests.integration.conftest import Project, copy_of
 from tests.integration.hosts import HTTP, Host, Service, served
 

@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
+from coronet_core.common.weights import read_weights
 from coronet_core.data.manifest import read_manifest
-from coronet_core.weights import read_weights
-from tasks.inference.model import TrainedModel
-from tasks.paths import (
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.paths import (
     EXPLANATION_INDEX,
     FIGURES,
     MANIFEST,

@@ -14,9 +14,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.variables import Variable
 from ruamel.yaml import YAML
 
-from flows.schedules import GIVEN
+from flows.monitoring.schedules import GIVEN
 from flows.servers.commands import prefect_server
-from flows.servers.processes import child_server, free_port
+from flows.servers.server_process import child_server, free_port
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host
 

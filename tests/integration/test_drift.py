@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from flows.servers.processes import free_port
-from tasks.drift.log import PredictionLog
-from tasks.drift.reference import SCORES, ScoreReference
-from tasks.inference.table import SCHEMA
-from tasks.packaging.package import write_package
+from flows.servers.server_process import free_port
+from tasks.calibrate.drift_reference import SCORES, ScoreReference
+from tasks.inference.prediction_log import PredictionLog
+from tasks.package.package_folder import write_package
+from tasks.package.prediction_schema import SCHEMA
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, served
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.weights import save_weights
 from coronet_core.data.sources import phantom
-from coronet_core.models import FPAE
-from coronet_core.weights import save_weights
-from tasks.packaging.package import write_package
-from tasks.paths import autoencoder_weights
+from tasks.package.package_folder import write_package
+from tasks.runtime.paths import autoencoder_weights
 from tests.integration.conftest import Project
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-ELSEWHERE, NEEDED = "tasks/promotion/gate.py", "coronet_core/models/cin.py"
+ELSEWHERE, NEEDED = "tasks/promotion/gate.py", "coronet_core/classifier/cin.py"
 
 
 @pytest.fixture

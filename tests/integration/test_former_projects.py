@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from coronet_core.data.manifest import read_rows
-from tasks.paths import IMAGES, MANIFEST
+from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.conftest import PROJECT
 from tests.integration.conftest import COVERED, LIGHT, SOURCES, TINY, Project, commit_all
 from tests.integration.test_promotion import ANYTHING

@@ -12,9 +12,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from flows.servers.commands import Server, mlflow_server, prefect_server
+from flows.servers.commands import mlflow_server, prefect_server
 from flows.servers.guard import HOSTS_VARIABLE
-from flows.servers.processes import child_server, free_port
+from flows.servers.server_process import Server, child_server, free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 TEAM = "lab.example"

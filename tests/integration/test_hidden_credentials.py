@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers.processes import free_port
+from flows.servers.server_process import free_port
 from tests.integration.conftest import Project, copy_of
 from tests.integration.hosts import Host
 

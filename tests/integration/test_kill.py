@@ -15,10 +15,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from coronet_core.common.shards import Shards
 from coronet_core.data.manifest import read_manifest
-from coronet_core.shards import Shards
-from flows.servers.processes import free_port
-from tasks.paths import IMAGES, MANIFEST
+from flows.servers.server_process import free_port
+from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.integration.conftest import LIGHT, Project, make_project
 from tests.integration.hosts import Host, served
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from coronet_core.data.sources import phantom
-from flows.predict import FEW_FILES
-from tasks.packaging.package import write_package
+from flows.cli.predict_files import FEW_FILES
+from tasks.package.package_folder import write_package
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.packaging.description import package_digest
-from tasks.packaging.package import write_package
+from tasks.package.metadata import package_digest
+from tasks.package.package_folder import write_package
 from tests.conftest import PROJECT
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = """
 import sys
 from pathlib import Path
-from tasks.tracking.run import StageRun
+from tasks.runtime.tracking.stage_run import StageRun
 with StageRun("evaluate", {"seed": "1"}) as run:
     Path("metrics.json").write_text(sys.argv[1])
     run.artifact(Path("metrics.json"))

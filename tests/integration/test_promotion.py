@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from coronet_core.classes import CLASSES
-from flows.servers.processes import free_port
-from tasks.promotion.log import LOG, Line, lines_of
+from coronet_core.common.classes import CLASSES
+from flows.servers.server_process import free_port
+from tasks.promotion.promotion_log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
 from tests.integration.hosts import HTTP, Host, served
 
@@ -46,9 +46,9 @@ FLOW_THAT_ASKS = "from flows.promote import promote; print(promote('2', 'manual'
 RETRAIN = "from flows.retrain import retrain; print(retrain(promotion='auto', return_state=True).message)"
 CHAMPION_ANSWERS = """
 import torch
-from tasks.inference.storage import find_files, read
+from tasks.inference.input.storage import find_files, read
 from tasks.inference.predictor import predict_files
-from tasks.packaging.package import read_package
+from tasks.package.package_folder import read_package
 from tasks.registry.fetching import fetch
 from tasks.registry.versions import champion
 model = read_package(fetch(champion()))

@@ -14,12 +14,12 @@ import pandas as pd
 import psutil
 import pytest
 
-from coronet_core.classes import CLASSES
-from flows.outcome import SOME_FAILED
-from tasks.kept_shards import STAGE
-from tasks.params.file import read_params
-from tasks.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
-from tasks.splitting.sources import list_images
+from coronet_core.common.classes import CLASSES
+from flows.cli.exit_codes import SOME_FAILED
+from tasks.build_split.sources import list_images
+from tasks.materialize_residuals.kept_shards import STAGE
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
 from tests.integration.conftest import Project
 
 pytest.importorskip("ray", reason="needs the extra coronet[ray]")
@@ -122,7 +122,7 @@ def test_the_stage_computes_no_shard_that_ray_has_computed(run_on_ray: "subproce
 def test_the_project_s_code_goes_to_the_workers_with_the_job(trained: Project) -> None:
     program = (
         "from pathlib import Path\n"
-        "from flows.cluster import joined_cluster\n"
+        "from flows.ray.cluster import joined_cluster\n"
         "def sent(package):\n"
         "    import sys\n"
         "    from pathlib import Path\n"

@@ -20,10 +20,9 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.servers.commands import QUIET
-from flows.servers.processes import free_port
-from tasks.paths import CIN_WEIGHTS, METRICS, SPLIT
+from flows.servers.server_process import QUIET, free_port
 from tasks.registry.signature import input_example
+from tasks.runtime.paths import CIN_WEIGHTS, METRICS, SPLIT
 from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import Host, served
 from tests.integration.postgres import postgres_server

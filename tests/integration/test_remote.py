@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.servers.processes import free_port
+from flows.servers.server_process import free_port
 from tests.integration.conftest import make_project
 from tests.integration.hosts import Host, end_group, served
 
@@ -29,9 +29,9 @@ STAGES = ["build_split", "train_autoencoder@healthy", STAGE, LAST]
 PIPELINE = f"""
 from pathlib import Path
 from prefect import flow
-from flows.graph import leading_to, read_graph
-from flows.stages import DEFAULT_POLICY, run_stages
-from tasks.tracking.run import StageRun
+from flows.project.graph import leading_to, read_graph
+from flows.pipeline.stages import DEFAULT_POLICY, run_stages
+from tasks.runtime.tracking.stage_run import StageRun
 
 @flow
 def pipeline():
@@ -41,8 +41,8 @@ def pipeline():
 print("ENDED", pipeline(return_state=True).type.value)
 """
 ONE_STAGE = f"""
-from coronet_core.errors import CoroNetError
-from flows.remote.following import Patience
+from coronet_core.support.errors import CoroNetError
+from flows.remote.monitor import Patience
 from flows.remote.submission import RemotePlace, run_remotely
 patience = Patience(unserved_s=2, give_up_s=60, lost_s=30)
 def say(line):

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
-from flows.final_states import TRANSIENT_FAILURE
+from coronet_core.support.errors import DataError
+from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.predict_batch import predict_batch
-from tasks.inference import s3
-from tasks.inference.files import ImageFile
-from tasks.inference.storage import find_files, read, read_files
-from tasks.packaging.package import write_package
+from tasks.inference.input import s3
+from tasks.inference.input.image_file import ImageFile
+from tasks.inference.input.storage import find_files, read, read_files
+from tasks.package.package_folder import write_package
 from tests.integration.s3 import S3Server, s3_server
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from coronet_core.classes import CLASSES
-from tasks.paths import (
+from coronet_core.common.classes import CLASSES
+from tasks.runtime.paths import (
     ABLATIONS_PAGE,
     ABLATIONS_TABLE,
     METRICS,

@@ -13,11 +13,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from coronet_core.models import FPAE
-from coronet_core.weights import load_weights
-from tasks.edge import TRANSIENT_EXIT
-from tasks.paths import IMAGES, STATE, autoencoder_history, autoencoder_weights
-from tasks.tracking.record import RUN_IDS
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.weights import load_weights
+from tasks.runtime.error_handling import TRANSIENT_EXIT
+from tasks.runtime.paths import IMAGES, STATE, autoencoder_history, autoencoder_weights
+from tasks.runtime.tracking.run_record import RUN_IDS
 from tests.integration.conftest import Project, copy_of
 from tests.tasks.damage import DAMAGES, spoil
 

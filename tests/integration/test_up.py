@@ -21,8 +21,8 @@ from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.browser import chromium, csrf_headers, rendered
-from flows.servers.processes import free_port
-from flows.stages import limited_tags
+from flows.pipeline.stages import limited_tags
+from flows.servers.server_process import free_port
 from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import HTTP, Host, end_group
 from tests.integration.postgres import postgres_server

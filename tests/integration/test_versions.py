@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coronet_core.data.manifest import read_manifest
-from tasks.paths import MANIFEST
+from tasks.runtime.paths import MANIFEST
 from tests.integration.conftest import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

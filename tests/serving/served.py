@@ -18,18 +18,19 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from safetensors.torch import save
 
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
 from coronet_core.data.options import Aspect
 from coronet_core.data.sources import phantom
 from coronet_core.metrics.calibration import CalibrationErrors
-from coronet_core.models import FPAE, build_cin
-from coronet_core.out_of_distribution import EnergyReference
+from coronet_core.metrics.out_of_distribution import EnergyReference
 from serving.app import build_app
 from serving.server import Place, server_of
 from serving.service import ServedModel
 from serving.settings import ServingSettings
-from tasks.evaluation.calibration import Calibration
-from tasks.inference.model import TrainedModel
-from tasks.params.file import read_params
+from tasks.calibrate.calibration_file import Calibration
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.file import read_params
 from tests.conftest import PROJECT
 
 SIDE_PX = 64

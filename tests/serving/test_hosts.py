@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from coronet_core.errors import ParamsError
+from coronet_core.support.errors import ParamsError
 from serving.service import Service
 from serving.settings import ServingSettings
 from tests.serving.served import form, png, problem, running, served_model

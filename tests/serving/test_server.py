@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 
-from coronet_core.errors import CoroNetError, ParamsError
+from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
 from serving.server import Place, _card, _device, run
 from serving.settings import ServingSettings

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from coronet_core.errors import DataError
-from serving.keeping import Keeper
+from coronet_core.support.errors import DataError
+from serving.upload_store import Keeper
 from serving.uploads import Upload, shown_name
 from tests.serving.served import dicom, form, png, problem, running
 

@@ -5,18 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from coronet_core.models import FPAE, build_cin
-from coronet_core.options import PRECISION_KEY
-from coronet_core.weights import save_weights
-from tasks import audit, build_split, calibrate, evaluate, explain, materialize_residuals
-from tasks.evaluation.calibration import read_calibration
-from tasks.inference.model import TrainedModel
-from tasks.params.data import PhantomPatients, PhantomSource
-from tasks.params.file import read_params
-from tasks.params.schema import Params
-from tasks.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, autoencoder_weights
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.literals import PRECISION_KEY
+from coronet_core.common.weights import save_weights
+from tasks.audit import stage as audit
+from tasks.build_split import stage as build_split
+from tasks.calibrate import stage as calibrate
+from tasks.calibrate.calibration_file import read_calibration
+from tasks.evaluate import stage as evaluate
+from tasks.explain import stage as explain
+from tasks.materialize_residuals import stage as materialize_residuals
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.data import PhantomPatients, PhantomSource
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, autoencoder_weights
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
 from tests.conftest import PROJECT
 
 

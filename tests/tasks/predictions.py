@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coronet_core.classes import CLASSES
-from tasks.evaluation.prediction import SplitPredictions
-from tasks.residual_index import ENERGY_COLUMNS
+from coronet_core.common.classes import CLASSES
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.networks.residual_index import ENERGY_COLUMNS
 
 
 class Told:

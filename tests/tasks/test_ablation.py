@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from coronet_core.errors import ParamsError
-from tasks.params.file import read_params
-from tasks.params.schema import Params
+from coronet_core.support.errors import ParamsError
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
 from tasks.studies.ablation import ABLATIONS, applicable, conclusion
 from tests.conftest import PROJECT
 

@@ -11,28 +11,30 @@ import pandas as pd
 import pytest
 import torch
 
-from coronet_core.audits.detection import Detection
 from coronet_core.audits.masking import VIEWS, Regions, View
+from coronet_core.audits.ood_detection import Detection
 from coronet_core.audits.probes import PROBES
 from coronet_core.audits.skill import Sample, ViewFigures, view_figures
-from coronet_core.classes import CLASSES
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.weights import save_weights
 from coronet_core.data.manifest import read_rows, write_manifest
-from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.intervals import Proportion
-from coronet_core.models import FPAE, build_cin
-from coronet_core.out_of_distribution import EnergyReference
-from coronet_core.weights import save_weights
-from tasks import audit, build_split
-from tasks.auditing.images import AuditImages
-from tasks.auditing.shortcuts import by_column, looked_up
-from tasks.evaluation.calibration import Calibration, write_calibration
-from tasks.params.data import PhantomPatients, PhantomSource
-from tasks.params.file import read_params
-from tasks.params.schema import Params
-from tasks.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weights
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
+from coronet_core.metrics.out_of_distribution import EnergyReference
+from coronet_core.support.errors import DataError
+from tasks.audit import stage as audit
+from tasks.audit.audited_images import AuditImages
+from tasks.audit.simple_classifiers import by_column, looked_up
+from tasks.build_split import stage as build_split
+from tasks.calibrate.calibration_file import Calibration, write_calibration
+from tasks.runtime.params.data import PhantomPatients, PhantomSource
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weights
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
 from tests.conftest import PROJECT
 
 

@@ -7,13 +7,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from coronet_core.errors import DataError
 from coronet_core.metrics.calibration import COLDEST
-from tasks import calibrate
-from tasks.calibrate import calibrated, with_scores
-from tasks.evaluation.calibration import read_calibration
-from tasks.params.file import read_params
-from tasks.stage import StageContext
+from coronet_core.support.errors import DataError
+from tasks.calibrate import stage as calibrate
+from tasks.calibrate.calibration_file import read_calibration
+from tasks.calibrate.stage import calibrated, with_scores
+from tasks.runtime.params.file import read_params
+from tasks.runtime.stage_context import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told, predictions
 

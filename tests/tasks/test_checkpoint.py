@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from coronet_core.batches import Subset
-from coronet_core.models import FPAE
-from coronet_core.ranks import ALONE
-from coronet_core.sealed_files import write_sealed
-from coronet_core.shards import Shards, write_shard
-from coronet_core.training import EpochEnd, Schedule, autoencoder_learner, fit
-from coronet_core.training.loop import Learner
-from tasks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.common.batches import Subset
+from coronet_core.common.shards import Shards, write_shard
+from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
+from coronet_core.learning.ranks import ALONE
+from coronet_core.support.sealed_files import write_sealed
+from tasks.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tests.tasks.damage import Damage, every_damage, spoil
 
 EPOCHS = 4

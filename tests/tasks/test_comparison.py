@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coronet_core.errors import DataError
-from tasks.evaluation.prediction import SplitPredictions
-from tasks.params.file import read_params
-from tasks.params.schema import Params
-from tasks.promotion.comparison import compare
+from coronet_core.support.errors import DataError
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.promotion.model_comparison import compare
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
 from tests.conftest import PROJECT
 from tests.tasks.predictions import predictions
 

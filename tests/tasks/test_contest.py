@@ -14,15 +14,15 @@ import torch
 from dvc.repo import Repo
 
 from coronet_core.data.manifest import read_notes, read_rows, write_manifest
-from coronet_core.errors import DataError
-from tasks.packaging.package import write_package
-from tasks.params.schema import Params
-from tasks.paths import MANIFEST, PREDICTIONS, SPLIT, SPLIT_STAGE
-from tasks.promotion import contest
-from tasks.promotion.comparison import Comparison
-from tasks.promotion.contest import comparison_with
-from tasks.promotion.evidence import Evidence
-from tasks.tracking.lineage import dvc_hashes
+from coronet_core.support.errors import DataError
+from tasks.package.package_folder import write_package
+from tasks.promotion import champion_challenger as contest
+from tasks.promotion.champion_challenger import comparison_with
+from tasks.promotion.model_comparison import Comparison
+from tasks.promotion.run_reports import Evidence
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import MANIFEST, PREDICTIONS, SPLIT, SPLIT_STAGE
+from tasks.runtime.tracking.provenance import dvc_hashes
 from tests.conftest import PROJECT
 from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 from tests.tasks.trained_model import CARD, some_lineage

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from tasks.cpu import keep_freed_memory
+from tasks.runtime.compute.cpu import keep_freed_memory
 
 def faults_of_a_pass():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.evaluation.differences import Difference, differences
+from tasks.studies.differences import Difference, differences
 
 METRICS = {
     "accuracy": 0.5,

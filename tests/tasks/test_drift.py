@@ -14,22 +14,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from coronet_core.classes import CLASSES
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError, ParamsError
-from coronet_core.models import FPAE
-from tasks.drift.check import check
-from tasks.drift.comparison import Rule, compare
-from tasks.drift.log import PredictionLog
-from tasks.drift.reference import MAX_IMAGES, SCORES, ScoreReference
-from tasks.drift.telling import COLUMNS, rows_of
-from tasks.drift.window import Span, Window
-from tasks.evaluation.calibration import Calibration
-from tasks.inference.files import FileContent
-from tasks.inference.model import TrainedModel
+from coronet_core.support.errors import DataError, ParamsError
+from tasks.calibrate.calibration_file import Calibration
+from tasks.calibrate.drift_reference import MAX_IMAGES, SCORES, ScoreReference
+from tasks.drift.drift_check import Rule, check, compare
+from tasks.drift.drift_table import COLUMNS, rows_of
+from tasks.drift.prediction_window import Span, Window
+from tasks.inference.input.image_file import FileContent
+from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import predict_files
-from tasks.inference.table import SCHEMA
-from tasks.packaging.package import write_package
+from tasks.package.package_folder import write_package
+from tasks.package.prediction_schema import SCHEMA
+from tasks.package.trained_model import TrainedModel
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 CPU = torch.device("cpu")

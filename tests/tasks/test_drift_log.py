@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from coronet_core.errors import DataError
-from tasks.drift.log import PredictionLog
-from tasks.drift.reference import SCORES
-from tasks.drift.window import DAMAGED, OTHER_MODEL, REPEATED, Span, read_window
-from tasks.inference.table import SCHEMA
+from coronet_core.support.errors import DataError
+from tasks.calibrate.drift_reference import SCORES
+from tasks.drift.prediction_window import DAMAGED, OTHER_MODEL, REPEATED, Span, read_window
+from tasks.inference.prediction_log import PredictionLog
+from tasks.package.prediction_schema import SCHEMA
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 ALWAYS = Span()

@@ -5,9 +5,9 @@ import errno
 import pytest
 import torch
 
-from coronet_core.errors import DataError, TransientError
-from tasks.edge import TRANSIENT_EXIT, exit_code
-from tasks.progress import say
+from coronet_core.support.errors import DataError, TransientError
+from tasks.runtime.error_handling import TRANSIENT_EXIT, exit_code
+from tasks.runtime.progress import say
 
 
 @pytest.mark.parametrize(

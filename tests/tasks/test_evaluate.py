@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from coronet_core.classes import CLASSES
-from coronet_core.errors import DataError
-from tasks import evaluate
-from tasks.calibrate import calibrated
-from tasks.evaluation.calibration import write_calibration
-from tasks.evaluation.prediction import SplitPredictions
-from tasks.params.file import read_params
-from tasks.params.schema import EvaluateParams
-from tasks.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
-from tasks.residual_index import ENERGY_COLUMNS
-from tasks.stage import StageContext
+from coronet_core.common.classes import CLASSES
+from coronet_core.support.errors import DataError
+from tasks.calibrate.calibration_file import write_calibration
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.stage import calibrated
+from tasks.evaluate import stage as evaluate
+from tasks.networks.residual_index import ENERGY_COLUMNS
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import EvaluateParams
+from tasks.runtime.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
+from tasks.runtime.stage_context import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told, predictions
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.explanation.choice import choose
-from tasks.params.file import read_params
+from tasks.explain.image_choice import choose
+from tasks.runtime.params.file import read_params
 from tests.conftest import PROJECT
 
 

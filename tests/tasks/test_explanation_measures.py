@@ -9,8 +9,8 @@ import torch
 
 from coronet_core.attribution.deletion import Curves
 from coronet_core.metrics import wilson_interval
-from tasks.explanation.measures import mean_with_interval, repeated_and_random, table_by_method
-from tasks.params.explain import MeasureParams
+from tasks.explain.measures import mean_with_interval, repeated_and_random, table_by_method
+from tasks.runtime.params.explain import MeasureParams
 
 PARAMS = MeasureParams(
     deletion_steps=2,

@@ -16,21 +16,23 @@ from PIL import Image
 from safetensors.torch import load, save
 
 from benchmarks.untrained import untrained_model
-from coronet_core.classes import CLASSES
-from coronet_core.errors import CoroNetError
-from coronet_core.models import FPAE, build_cin
-from coronet_core.options import CinInput
-from coronet_core.out_of_distribution import EnergyReference
-from tasks import build_split
-from tasks.export import exporting, options
-from tasks.export.network import OUTPUTS, WholeNetwork
-from tasks.export.options import ExportOrder, Number, Pixels, Target
-from tasks.inference.files import FileContent
-from tasks.inference.model import TrainedModel
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.literals import CinInput
+from coronet_core.metrics.out_of_distribution import EnergyReference
+from coronet_core.support.errors import CoroNetError
+from tasks.build_split import stage as build_split
+from tasks.export import export_options as options
+from tasks.export import exporting
+from tasks.export.export_options import ExportOrder, Number, Pixels, Target
+from tasks.export.exported_network import OUTPUTS, WholeNetwork
+from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
-from tasks.params.schema import ResidualParams
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.schema import ResidualParams
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
 from tests.tasks.finished_run import small_params
 
 SIDE_PX = 64

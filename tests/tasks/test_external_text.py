@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from coronet_core.errors import DataError
-from tasks.external_text import (
+from coronet_core.support.errors import DataError
+from tasks.runtime.external_text import (
     DVC_MD5,
     GIT_COMMIT,
     RUN_ID,
@@ -21,7 +21,7 @@ from tasks.external_text import (
     printable,
     spreadsheet_cell,
 )
-from tasks.files import write_rows
+from tasks.runtime.files import write_rows
 from tests.conftest import PROJECT
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").enable("strikethrough")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.errors import DataError
-from tasks import fetch
-from tasks.fetch import fetch as fetch_dataset
+from coronet_core.support.errors import DataError
+from tasks.raw_data import fetch
+from tasks.raw_data.fetch import fetch as fetch_dataset
 
 METADATA = "patientid,finding,view,modality,filename\n1,COVID-19,PA,X-ray,a.png\n2,COVID-19,Axial,CT,volume.nii.gz\n"
 

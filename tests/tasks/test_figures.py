@@ -4,16 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coronet_core.classes import CLASSES
-from tasks.reporting.figures.attribution import Explained, attribution_maps, deletion_and_insertion
-from tasks.reporting.figures.calibration import reliability_diagram
-from tasks.reporting.figures.folds import fold_dots
-from tasks.reporting.figures.forest import ForestRow, forest
-from tasks.reporting.figures.masking import masked_views
-from tasks.reporting.figures.residuals import reconstructions
-from tasks.reporting.figures.results import confusion, precision_recall_curves, roc_curves
-from tasks.reporting.figures.subgroups import subgroup_accuracies
-from tasks.reporting.figures.training import training_curves
+from coronet_core.common.classes import CLASSES
+from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
+from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
+from tasks.report.plots.forest import ForestRow, fold_dots, forest, subgroup_accuracies
+from tasks.report.plots.learning_curves import training_curves
+from tasks.report.plots.masked_views import masked_views
+from tasks.report.plots.residual_tensors import reconstructions
 
 RNG = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from coronet_core.whole_files import write_whole
-from tasks.files import digest, nulls_for_nan, publish_folder, write_json, write_text
-from tasks.resume import resume_folder
+from coronet_core.support.whole_files import write_whole
+from tasks.runtime.files import digest, nulls_for_nan, publish_folder, write_json, write_text
+from tasks.runtime.resume import resume_folder
 
 
 class DiskUsage(NamedTuple):

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.bootstrap import PairedDifference
 from coronet_core.metrics.intervals import Interval
-from tasks.params.promotion import PromotionParams, SensitivityFloors
 from tasks.promotion.candidate import Candidate, Sensitivity
-from tasks.promotion.comparison import Comparison
 from tasks.promotion.gate import decide
+from tasks.promotion.model_comparison import Comparison
+from tasks.runtime.params.promotion import PromotionParams, SensitivityFloors
 
 PARAMS = PromotionParams(
     min_sensitivity=SensitivityFloors(healthy=0.5, pneumonia=0.5, covid19=0.7),

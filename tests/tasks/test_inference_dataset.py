@@ -6,10 +6,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from coronet_core.errors import DataError
-from tasks.inference.dataset import PredictionDataset, read_summary
-from tasks.inference.files import ImageFile
-from tasks.inference.table import SCHEMA
+from coronet_core.support.errors import DataError
+from tasks.inference.input.image_file import ImageFile
+from tasks.inference.output.dataset import PredictionDataset, read_summary
+from tasks.package.prediction_schema import SCHEMA
 from tests.tasks.damage import Damage, every_damage, spoil
 
 SHARDS = [[ImageFile("a.png", "1", 10), ImageFile("b.png", "1", 10)], [ImageFile("c.png", "1", 10)]]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coronet_core.errors import DataError
-from tasks.inference import files
-from tasks.inference.files import FileContent, ImageFile, shards_of
-from tasks.inference.storage import find_files, read, read_files
+from coronet_core.support.errors import DataError
+from tasks.inference.input import image_file as files
+from tasks.inference.input.image_file import FileContent, ImageFile, shards_of
+from tasks.inference.input.storage import find_files, read, read_files
 
 
 @pytest.fixture

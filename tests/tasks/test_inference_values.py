@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coronet_core.data.image import decode
 from coronet_core.data.options import Aspect
-from coronet_core.data.radiograph import MAX_PIXELS
+from coronet_core.data.reading.image import decode
+from coronet_core.data.reading.radiograph import MAX_PIXELS
 from coronet_core.data.sources.phantom import draw
-from tasks.inference.arrays import encoded
-from tasks.inference.files import FileContent
-from tasks.inference.values import content_of
+from tasks.inference.input.image_file import FileContent
+from tasks.inference.input.in_memory import content_of, encoded
 
 PIXELS, _ = draw(0, "covid19", "patient", 0, 96)
 
@@ -156,6 +155,6 @@ def test_a_path_of_nothing_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [bytes, str])
 def test_what_is_too_large_is_not_decoded(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.inference.values.MAX_FILE_BYTES", 99)
+    monkeypatch.setattr("tasks.inference.input.in_memory.MAX_FILE_BYTES", 99)
     value = b"A" * 400 if kind is bytes else "A" * 400
     assert "too large" in str(taken(value).error)

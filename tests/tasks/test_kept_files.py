@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coronet_core.errors import DamagedFileError
-from coronet_core.sealed_files import read_sealed, write_sealed
-from tasks.kept_files import keep_arrays, read_kept, read_kept_arrays
+from coronet_core.support.errors import DamagedFileError
+from coronet_core.support.sealed_files import read_sealed, write_sealed
+from tasks.runtime.kept_files import keep_arrays, read_kept, read_kept_arrays
 from tests.tasks.damage import Damage, every_damage, spoil
 
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

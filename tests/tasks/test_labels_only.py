@@ -12,11 +12,11 @@ import pytest
 from coronet_core.data.options import Leaks
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.tables import read_table
-from coronet_core.errors import DataError, ParamsError
-from tasks.params.data import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
-from tasks.params.file import read_params
-from tasks.params.schema import Params
-from tasks.splitting.labels_only import build
+from coronet_core.support.errors import DataError, ParamsError
+from tasks.build_split.labels_only import build
+from tasks.runtime.params.data import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
 from tests.conftest import PROJECT
 
 

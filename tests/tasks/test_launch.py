@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from torch.distributed.elastic.multiprocessing import ProcessFailure
 
-from coronet_core.errors import CoroNetError, DataError, TrainingError, TransientError
-from tasks.launch import _error_of
-from tasks.ranks import exit_code_of_rank
+from coronet_core.support.errors import CoroNetError, DataError, TrainingError, TransientError
+from tasks.runtime.compute.launch import _error_of
+from tasks.runtime.compute.rank_processes import exit_code_of_rank
 
 
 @pytest.fixture

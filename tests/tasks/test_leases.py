@@ -12,14 +12,14 @@ from typing import IO
 
 import pytest
 
-from coronet_core.errors import CoroNetError
-from tasks.leases import lease, lease_folder
+from coronet_core.support.errors import CoroNetError
+from tasks.runtime.compute.gpu_locks import lease, lease_folder
 from tests.conftest import PROJECT
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from tasks.leases import lease
+from tasks.runtime.compute.gpu_locks import lease
 gpus, n, per_gpu, folder = sys.argv[1].split(","), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
 def on_wait(taken):
     print("waiting for", *taken, flush=True)
@@ -29,7 +29,7 @@ sys.stdin.read()
 TIMELINE_PROGRAM = """
 import sys, time
 from pathlib import Path
-from tasks.leases import lease
+from tasks.runtime.compute.gpu_locks import lease
 got = lease(["a", "b"], int(sys.argv[2]), 1, Path(sys.argv[1]), lambda _: None)
 began = time.monotonic()
 time.sleep(0.3)

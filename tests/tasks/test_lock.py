@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.inference.lock import NEEDED, Lock
+from tasks.package.dvc_lock import NEEDED, Lock
 
 LOCK = """
 schema: '2.0'
@@ -14,7 +14,7 @@ stages:
     cmd: python -m tasks report
     deps:
     - {{path: models/cin.safetensors, hash: md5, md5: aa}}
-    - {{path: tasks/report.py, hash: md5, md5: bb}}
+    - {{path: tasks/report/stage.py, hash: md5, md5: bb}}
     params:
       params.yaml:
         seed: 1
@@ -48,4 +48,4 @@ def test_the_params_of_all_stages_are_one_file_of_params(lock: Lock) -> None:
 
 
 def test_digests_are_those_of_all_that_was_read_or_written_but_the_package_itself(lock: Lock) -> None:
-    assert lock.md5s() == {"models/cin.safetensors": "aa", "tasks/report.py": "bb", "reports/report.html": "cc"}
+    assert lock.md5s() == {"models/cin.safetensors": "aa", "tasks/report/stage.py": "bb", "reports/report.html": "cc"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.command import main
+from tasks.runtime.command import main
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError, ParamsError
-from tasks.explanation.overlays import Overlays
-from tasks.explanation.settings import MapSettings
+from coronet_core.support.errors import DataError, ParamsError
+from tasks.inference.explain_settings import MapSettings
+from tasks.inference.input.storage import find_files
 from tasks.inference.networks import Networks
-from tasks.inference.storage import find_files
-from tasks.packaging.package import write_package
-from tasks.params.explain import MethodName
+from tasks.inference.overlays import Overlays
+from tasks.package.package_folder import write_package
+from tasks.runtime.params.explain import MethodName
 from tests.conftest import PROJECT
 from tests.tasks.damage import DAMAGES, spoil
 from tests.tasks.finished_run import small_params
@@ -119,7 +119,7 @@ def test_other_code_draws_all_again(
     networks: Networks, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = {row["map"] for row in drawn(networks, scans, tmp_path / "out") if "map" in row}
-    monkeypatch.setattr("tasks.explanation.overlays.code_digest", lambda _: "another")
+    monkeypatch.setattr("tasks.inference.overlays.code_digest", lambda _: "another")
     assert first.isdisjoint(row.get("map") for row in drawn(networks, scans, tmp_path / "out"))
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from coronet_core.errors import CoroNetError, DataError, WeightsError
-from tasks.inference.model import TrainedModel
-from tasks.packaging.description import CIN, DESCRIPTION, package_digest, read_description
-from tasks.packaging.package import read_package, write_package
+from coronet_core.support.errors import CoroNetError, DataError, WeightsError
+from tasks.package.metadata import CIN, DESCRIPTION, package_digest, read_description
+from tasks.package.package_folder import read_package, write_package
+from tasks.package.trained_model import TrainedModel
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.reporting.pages import environment, number, numbers, percent, percents, plain
+from tasks.report.pages import environment, number, numbers, percent, percents, plain
 
 
 def test_values_are_escaped_in_every_page() -> None:

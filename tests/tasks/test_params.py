@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from coronet_core.data.class_names import ALIASES
-from coronet_core.errors import ParamsError
-from tasks.params import data, explain, promotion, schema
-from tasks.params.file import read_params
+from coronet_core.support.errors import ParamsError
+from tasks.runtime.params import data, explain, promotion, schema
+from tasks.runtime.params.file import read_params
 from tests.conftest import PROJECT
 
 DEMO = PROJECT / "params.yaml"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.errors import TransientError
-from tasks.tracking import places
-from tasks.tracking.places import FORMER, STORE, former_folders, repair_locations
+from coronet_core.support.errors import TransientError
+from tasks.runtime.tracking import store_location as places
+from tasks.runtime.tracking.store_location import FORMER, STORE, former_folders, repair_locations
 
 RUN = "0123456789abcdef0123456789abcdef"
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 import pytest
 import torch
 
-from coronet_core.errors import DataError, TrainingError
-from tasks.evaluation import prediction
-from tasks.params.file import read_params
-from tasks.stage import StageContext
+from coronet_core.support.errors import DataError, TrainingError
+from tasks.calibrate import cin_outputs as prediction
+from tasks.runtime.params.file import read_params
+from tasks.runtime.stage_context import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.predictions import Told
 

@@ -11,18 +11,21 @@ import pytest
 import torch
 from PIL import Image
 
-from coronet_core.classes import CLASSES
-from tasks import build_split, calibrate, evaluate, materialize_residuals
-from tasks.cin import build_cin
-from tasks.evaluation.calibration import read_calibration
-from tasks.inference.files import FileContent
-from tasks.inference.model import TrainedModel
+from coronet_core.common.classes import CLASSES
+from tasks.build_split import stage as build_split
+from tasks.build_split.sources import list_images
+from tasks.calibrate import stage as calibrate
+from tasks.calibrate.calibration_file import read_calibration
+from tasks.evaluate import stage as evaluate
+from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
-from tasks.inference.table import SCHEMA, described
-from tasks.paths import CIN_WEIGHTS, IMAGE_NAMES, PREDICTIONS, autoencoder_weights
-from tasks.splitting.sources import list_images
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
+from tasks.materialize_residuals import stage as materialize_residuals
+from tasks.networks.trained_cin import build_cin
+from tasks.package.prediction_schema import SCHEMA, described
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.paths import CIN_WEIGHTS, IMAGE_NAMES, PREDICTIONS, autoencoder_weights
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
 from tests.tasks.finished_run import small_params
 
 CPU = torch.device("cpu")
@@ -32,8 +35,8 @@ NUMBERS = [f"{kind}_{label}" for kind in ("logit", "probability", "calibrated") 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run as far as `evaluate` with networks that have learnt nothing: model, files' bytes by name, predictions."""
-    from coronet_core.models import FPAE
-    from coronet_core.weights import save_weights
+    from coronet_core.autoencoder.fpae import FPAE
+    from coronet_core.common.weights import save_weights
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))

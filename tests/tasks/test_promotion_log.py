@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.promotion.log import LOG, Event, Line, append, former_champions, lines_of
-from tasks.tracking.delivery import MAX_TAG_LENGTH
+from tasks.promotion.promotion_log import LOG, Event, Line, append, former_champions, lines_of
+from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH
 
 WRITER = """
 import sys
-from tasks.promotion.log import Line, append
+from tasks.promotion.promotion_log import Line, append
 for number in range(50):
     append(Line(event="refused", version=number, before=1, after=1, reasons=["x" * 5000], by=sys.argv[1]))
 """

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tasks import report
-from tasks.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
-from tasks.report import SECTIONS
-from tasks.reporting.figures.drawing import ALT_KEY
-from tasks.reporting.pages import number
-from tasks.stage import StageContext
+from tasks.report import stage as report
+from tasks.report.pages import number
+from tasks.report.plots.drawing import ALT_KEY
+from tasks.report.stage import SECTIONS
+from tasks.runtime.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
+from tasks.runtime.stage_context import StageContext
 from tests.tasks.finished_run import run_all_but_the_report
 
 FIGURE_NAMES = {
@@ -30,7 +30,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageContext]:
     """A run in the current folder; nothing is sent to MLflow."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
-        patch.setattr("tasks.tracking.run.deliver", lambda _: True)
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         yield run_all_but_the_report()
 
 

@@ -13,14 +13,17 @@ import pytest
 import torch
 
 from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS
-from coronet_core.models import FPAE, build_cin
-from coronet_core.shards import Shards
-from coronet_core.weights import save_weights
-from tasks import build_split, explain, materialize_residuals, train_autoencoder, train_cin, training_stage
-from tasks.explanation import runs
-from tasks.params.data import PhantomPatients, PhantomSource
-from tasks.params.file import read_params
-from tasks.paths import (
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.shards import Shards
+from coronet_core.common.weights import save_weights
+from tasks.build_split import stage as build_split
+from tasks.explain import method_runs as runs
+from tasks.explain import stage as explain
+from tasks.materialize_residuals import stage as materialize_residuals
+from tasks.runtime.params.data import PhantomPatients, PhantomSource
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
     EXPLANATION_MEASURES,
@@ -30,8 +33,11 @@ from tasks.paths import (
     autoencoder_weights,
     explanation_maps,
 )
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
+from tasks.train_autoencoder import stage as train_autoencoder
+from tasks.train_cin import stage as train_cin
+from tasks.training import training_run as training_stage
 from tests.conftest import PROJECT
 from tests.tasks.damage import DAMAGES, Damage, every_damage, spoil
 

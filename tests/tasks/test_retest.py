@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from coronet_core.data.image import DecodedImage, decode
 from coronet_core.data.manifest import read_manifest
 from coronet_core.data.options import Aspect, Reading
-from coronet_core.errors import DataError
-from tasks.evaluation.prediction_table import read_predictions
-from tasks.inference.model import TrainedModel
+from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.support.errors import DataError
+from tasks.build_split.sources import ids_of, list_images
+from tasks.evaluate.prediction_table import read_predictions
 from tasks.inference.networks import Networks
-from tasks.params.schema import Params
-from tasks.paths import MANIFEST, PREDICTIONS
-from tasks.promotion import retest
-from tasks.promotion.retest import answers_on_test_images
-from tasks.splitting.sources import ids_of, list_images
+from tasks.package.trained_model import TrainedModel
+from tasks.promotion import reevaluate as retest
+from tasks.promotion.reevaluate import answers_on_test_images
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import MANIFEST, PREDICTIONS
 from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 
 CPU = torch.device("cpu")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from coronet_core.classes import CLASSES
-from tasks.reporting.study_pages import render_ablations, render_cross_validation
+from coronet_core.common.classes import CLASSES
+from tasks.report.study_pages import render_ablations, render_cross_validation
 
 
 def variant(title: str, difference: float | None, area: float | None = 0.9) -> dict[str, Any]:

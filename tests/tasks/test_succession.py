@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.errors import CoroNetError
-from tasks.packaging.package import write_package
+from coronet_core.support.errors import CoroNetError
+from tasks.package.package_folder import write_package
 from tasks.promotion.gate import Decision, Ruling
-from tasks.promotion.log import LOG, Line, lines_of
-from tasks.promotion.rollback import roll_back
-from tasks.promotion.succession import Judgement, decline, promote
+from tasks.promotion.promote_version import Judgement, decline, promote
+from tasks.promotion.promotion_log import LOG, Line, lines_of
+from tasks.promotion.restore_champion import roll_back
 from tasks.registry.champions import set_champion
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
@@ -29,7 +29,7 @@ DECISION = Decision(
 PROMOTER = """
 import sys
 from tasks.promotion.gate import Decision
-from tasks.promotion.succession import Judgement, promote
+from tasks.promotion.promote_version import Judgement, promote
 from tasks.registry.versions import champion, find_version
 judgement = Judgement(
     version=find_version(sys.argv[1]), champion=champion(), decision=Decision(rulings=(), figures={})

@@ -15,13 +15,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tasks.tracking import abandoned
-from tasks.tracking import record as record_module
-from tasks.tracking.abandoned import end_abandoned_runs, end_lost_runs, end_own_runs
-from tasks.tracking.delivery import deliver, deliver_leftovers, mlflow_client
-from tasks.tracking.owner import Owner
-from tasks.tracking.record import EVENTS, all_records
-from tasks.tracking.run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
+from tasks.runtime.tracking import orphaned_runs as abandoned
+from tasks.runtime.tracking import run_record as record_module
+from tasks.runtime.tracking.delivery import deliver, deliver_leftovers, mlflow_client
+from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs, end_lost_runs, end_own_runs
+from tasks.runtime.tracking.run_owner import Owner
+from tasks.runtime.tracking.run_record import EVENTS, all_records
+from tasks.runtime.tracking.stage_run import PARENT_RUN_VARIABLE, PARENT_VARIABLE, StageRun, flattened
 from tests.tasks.damage import DAMAGES, Damage, spoil
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
@@ -170,7 +170,7 @@ def test_artifacts_outside_the_project_are_refused(tmp_path: Path) -> None:
 
 KILLED = """
 import sys, time
-from tasks.tracking.run import StageRun
+from tasks.runtime.tracking.stage_run import StageRun
 with StageRun("train_autoencoder@healthy", {}) as run:
     run.deliver()
     print("started", flush=True)

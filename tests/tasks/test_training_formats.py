@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.models import FPAE, build_cin
-from coronet_core.options import PRECISION_KEY, Precision
-from coronet_core.training.loop import EpochEnd
-from coronet_core.weights import read_metadata, save_weights
-from tasks import build_split, train_autoencoder, training_stage
-from tasks.checkpoint import save_checkpoint
-from tasks.paths import CIN_WEIGHTS, autoencoder_weights
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
-from tasks.training_formats import training_formats
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
+from coronet_core.common.literals import PRECISION_KEY, Precision
+from coronet_core.common.weights import read_metadata, save_weights
+from coronet_core.learning.loop import EpochEnd
+from tasks.build_split import stage as build_split
+from tasks.runtime.paths import CIN_WEIGHTS, autoencoder_weights
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
+from tasks.train_autoencoder import stage as train_autoencoder
+from tasks.training import training_run as training_stage
+from tasks.training.checkpoints import save_checkpoint
+from tasks.training.number_formats import training_formats
 from tests.tasks.finished_run import small_params
 
 WEIGHTS = autoencoder_weights("healthy")
@@ -30,7 +33,7 @@ class Stopped(BaseException):
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
     """A project with a split of some phantoms, and a short training."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tasks.tracking.run.deliver", lambda _: True)
+    monkeypatch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
     Path("data/raw").mkdir(parents=True)
     params = small_params()
     params = replace(params, autoencoder=replace(params.autoencoder, epochs=EPOCHS, precision="auto"))
@@ -40,7 +43,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
 
 
 def on_hardware_with(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coronet_core.precision.has_bfloat16", lambda _: precision == "bf16")
+    monkeypatch.setattr("coronet_core.common.precision.has_bfloat16", lambda _: precision == "bf16")
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

@@ -2,14 +2,15 @@
 
 from safetensors.torch import save
 
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin import build_cin
 from coronet_core.data.options import Aspect
 from coronet_core.metrics.calibration import CalibrationErrors
-from coronet_core.models import FPAE, build_cin
-from coronet_core.out_of_distribution import EnergyReference
-from tasks.evaluation.calibration import Calibration
-from tasks.inference.model import TrainedModel
-from tasks.packaging.description import Lineage
-from tasks.params.schema import ResidualParams
+from coronet_core.metrics.out_of_distribution import EnergyReference
+from tasks.calibrate.calibration_file import Calibration
+from tasks.package.metadata import Lineage
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.schema import ResidualParams
 
 CARD = "# CoroNet\n\nResearch software, not a medical device.\n"
 
@@ -53,7 +54,7 @@ def some_lineage(**changes: object) -> Lineage:
         "has_local_changes": False,
         "params": {"seed": 1},
         "data": {"data/split": "b" * 32 + ".dir"},
-        "code": {"tasks/package.py": "c" * 32},
+        "code": {"tasks/package/stage.py": "c" * 32},
         "training_precision": {"AE_H": "bf16", "AE_P": "bf16", "CIN": "fp32"},
     }
     return Lineage(**(fields | changes))  # type: ignore[arg-type]

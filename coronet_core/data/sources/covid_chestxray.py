@@ -9,12 +9,13 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from coronet_core.classes import ClassName
-from coronet_core.data import fields, patient_ids
+from coronet_core.common.classes import ClassName
+from coronet_core.data import fields
 from coronet_core.data.file_names import relative_path
-from coronet_core.data.record import Listing, Record, file_version
+from coronet_core.data.image_record import Listing, Record, file_version
+from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources.tables import read_table
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 SOURCE = "covid-chestxray"
 RADIOGRAPH = "X-ray"

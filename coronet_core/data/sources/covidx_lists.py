@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from coronet_core.classes import ClassName
-from coronet_core.data import patient_ids
+from coronet_core.common.classes import ClassName
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.image_files import has_image_suffix
-from coronet_core.data.record import Listing, PublishedPart, Record, file_version
+from coronet_core.data.image_record import Listing, PublishedPart, Record, file_version
+from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources import covid_chestxray, rsna
-from coronet_core.data.sources.nih import patients_of_rsna
+from coronet_core.data.sources.rsna import patients_of_rsna
 from coronet_core.data.text_files import read_text
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 LABELS = frozenset({"normal", "pneumonia", "covid-19", "positive", "negative"})
 SOURCES = {"cohen": covid_chestxray.SOURCE, "rnsa": rsna.SOURCE}

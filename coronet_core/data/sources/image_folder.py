@@ -13,14 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from coronet_core.classes import CLASSES, ClassName
-from coronet_core.data import fields, patient_ids
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.data import fields
 from coronet_core.data.class_names import ALIASES, class_of, is_denial, suggestion
 from coronet_core.data.image_files import beginning_of, find_images, is_companion, without_masks
-from coronet_core.data.record import Listing, Record, file_version
+from coronet_core.data.image_record import Listing, Record, file_version
+from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources.listed_files import listed_files
 from coronet_core.data.sources.tables import read_table
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 AUTO: Final = "auto"
 """Of `labels_csv`: the file of that name below, if it is there."""

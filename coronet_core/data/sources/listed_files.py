@@ -9,7 +9,7 @@ from typing import Final
 
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.text_files import read_text
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 MAX_NAMED: Final = 3
 

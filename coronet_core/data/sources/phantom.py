@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from coronet_core.classes import ClassName
-from coronet_core.data.record import Box, Listing, Record
-from coronet_core.seeds import derive_seed
+from coronet_core.common.classes import ClassName
+from coronet_core.common.seeds import derive_seed
+from coronet_core.data.image_record import Box, Listing, Record
 
 Canvas = NDArray[np.float64]  # (side, side), 0 air to 1 bone
 MARKERS = ("L", "R", "PORTABLE", "AP", "SUPINE", "2")

@@ -1,21 +1,36 @@
-"""Source `rsna`: the RSNA Pneumonia Detection Challenge of 2018, 26,684 images of NIH's ChestX-ray8.
-
-The challenge's ids are images, not patients. Its mapping to NIH's images tells the patients; without it every image
-is a patient of its own, and a patient's images may end up in different splits.
-"""
+"""Source `rsna`: the RSNA Pneumonia Detection Challenge of 2018, 26,684 images of NIH's ChestX-ray8."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from coronet_core.classes import ClassName
+from coronet_core.common.classes import ClassName
 from coronet_core.data.file_names import file_name
+from coronet_core.data.image_record import Box, Listing, Record, file_version
 from coronet_core.data.options import CountedBy
-from coronet_core.data.record import Box, Listing, Record, file_version
-from coronet_core.data.sources.nih import patients_of_rsna
+from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources.tables import read_table
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
+
+NIH_REMEDY = (
+    "It is RSNA's mapping of the challenge's images to NIH's, as a CSV with the columns rsna_patientId and "
+    "nih_patient; set nih_map_csv to null to do without it."
+)
+
+
+def patients_of_rsna(path: Path, images: Iterable[str]) -> dict[str, str]:
+    """Return the NIH patient, such as nih-00019124, of each of RSNA's `images`.
+
+    Raises DataError when the mapping lacks one of them: its patient could end up in two splits.
+    """
+    rows = read_table(path, ["rsna_patientid", "nih_patient"], remedy=NIH_REMEDY)
+    ids = patient_ids.of_column([row["nih_patient"] for row in rows])
+    patients = {row["rsna_patientid"]: f"nih-{one}" for row, one in zip(rows, ids, strict=True) if one is not None}
+    if missing := sorted(set(images) - patients.keys()):
+        raise DataError(f"{path}: lacks {len(missing)} of RSNA's images, such as {missing[0]}. {NIH_REMEDY}")
+    return patients
+
 
 SOURCE = "rsna"
 SIDE_PX = 1024

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from coronet_core.data.blanks import PADDING
+from coronet_core.data.fields import PADDING
 from coronet_core.data.text_files import SAVE_AS, read_text
-from coronet_core.errors import DataError
+from coronet_core.support.errors import DataError
 
 DELIMITERS: Final = ",;\t|"
 DECLARED: Final = "sep="

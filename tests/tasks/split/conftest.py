@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tasks import build_split
-from tasks.params.data import ImageFolderSource, SplitByPatients
-from tasks.params.file import read_params
-from tasks.paths import SPLIT_REPORT
-from tasks.stage import StageContext
-from tasks.tracking.run import StageRun
+from tasks.build_split import stage as build_split
+from tasks.runtime.params.data import ImageFolderSource, SplitByPatients
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import SPLIT_REPORT
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
 from tests.conftest import PROJECT
 from tests.tasks.split.raw_images import add_patients
 

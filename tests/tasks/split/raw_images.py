@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.manifest import read_manifest
 from coronet_core.data.sources import phantom
-from tasks.params.data import ImageFolderSource
-from tasks.paths import IMAGE_NAMES, MANIFEST
+from tasks.runtime.params.data import ImageFolderSource
+from tasks.runtime.paths import IMAGE_NAMES, MANIFEST
 
 RAW = Path("data/raw/xray")
 

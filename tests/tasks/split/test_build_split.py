@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from coronet_core.classes import CLASSES, FoldUnit
-from coronet_core.data.image import decode
+from coronet_core.common.classes import CLASSES, FoldUnit
+from coronet_core.common.shards import Shards
+from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import read_manifest, read_rows
 from coronet_core.data.options import Aspect, Leaks, Reading
-from coronet_core.data.record import Record
+from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
-from coronet_core.shards import Shards
-from tasks import build_split
-from tasks.params.data import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
-from tasks.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, STATE
+from coronet_core.support.errors import DataError
+from tasks.build_split import stage as build_split
+from tasks.runtime.params.data import ImageFolderSource, SplitByFolds, SplitByPatients, SplitByTestPatients
+from tasks.runtime.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, STATE
 from tests.core.test_dicom import SECRETS, dicom, saved
 from tests.tasks.damage import DAMAGES, spoil
 from tests.tasks.split.raw_images import RAW, add_patients, file_of, splits_of_patients

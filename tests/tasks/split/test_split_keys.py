@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from coronet_core.errors import ParamsError
-from tasks.params.file import read_params
-from tasks.paths import IMAGE_NAMES, SPLIT
+from coronet_core.support.errors import ParamsError
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import IMAGE_NAMES, SPLIT
 from tests.conftest import PROJECT
 from tests.tasks.split.raw_images import splits_of_patients
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coronet_core.data.image import decode
+from coronet_core.common.shards import Shards
 from coronet_core.data.manifest import read_manifest, read_notes, read_rows
 from coronet_core.data.options import Aspect
+from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
-from coronet_core.shards import Shards
-from tasks.paths import IMAGES, MANIFEST
+from coronet_core.support.errors import DataError
+from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.core.test_dicom import dicom, saved
 from tests.tasks.split.raw_images import FOLDERS, RAW, file_of, splits_of_patients
 

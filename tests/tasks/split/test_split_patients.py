@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from coronet_core.classes import CLASSES
+from coronet_core.common.classes import CLASSES
 from coronet_core.data.manifest import read_manifest
 from coronet_core.data.sources import phantom
-from coronet_core.errors import DataError
-from tasks.params.data import ImageFolderSource
-from tasks.params.file import read_params
-from tasks.paths import MANIFEST, SPLIT_REPORT
+from coronet_core.support.errors import DataError
+from tasks.runtime.params.data import ImageFolderSource
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import MANIFEST, SPLIT_REPORT
 from tests.conftest import PROJECT
 from tests.core.test_dicom import dicom, saved
 from tests.tasks.split.raw_images import RAW, add_patients, file_of

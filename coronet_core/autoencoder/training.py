@@ -1,0 +1,73 @@
+"""Training one autoencoder on the images of its class (paper sec. 2.1 and 3.2)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.objective import AutoencoderLoss, autoencoder_loss
+from coronet_core.common.batches import Subset, as_image, batches
+from coronet_core.common.literals import Precision
+from coronet_core.common.precision import autocast
+from coronet_core.learning.data_parallel import data_parallel
+from coronet_core.learning.loop import EpochMetrics, Learner
+from coronet_core.learning.ranks import ALONE, Ranks
+
+
+def autoencoder_learner(
+    autoencoder: FPAE,
+    training: Subset,
+    validation: Subset,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    regulariser_weight: float,
+    batch_size: int,
+    precision: Precision,
+    training_size_px: int | None,
+    ranks: Ranks = ALONE,
+) -> Learner:
+    """Return what `fit` needs to train `autoencoder` by eq. (3) with Adam.
+
+    `training` and `validation` hold uint8 images (n, H, W) of one class. With `training_size_px` the images are
+    brought to that side by nearest neighbour before each pass (the authors trained at 512). `batch_size` is that of
+    all `ranks` together.
+    """
+    device = training.device
+    autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+    optimizer = torch.optim.Adam(autoencoder.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+    def image_of(images: Subset, positions: Tensor) -> Tensor:
+        image = as_image(images.take(positions))  # (B, 1, H, W)
+        if training_size_px is not None:
+            image = functional.interpolate(image, size=(training_size_px, training_size_px), mode="nearest")
+        return image
+
+    def loss_of(model: FPAE, image: Tensor, n_images: int) -> AutoencoderLoss:
+        with autocast(device, precision):
+            return autoencoder_loss(model, image, regulariser_weight, n_images)
+
+    parallel_loss_of = data_parallel(loss_of, autoencoder, ranks)
+
+    def training_step(positions: Tensor, _: torch.Generator) -> dict[str, Tensor]:
+        return parallel_loss_of(image_of(training, ranks.share(positions)), len(positions))._asdict()
+
+    @torch.inference_mode()
+    def validate() -> EpochMetrics:
+        autoencoder.eval()
+        total = torch.zeros((), device=device)
+        parts = batches(torch.arange(len(validation), device=device), batch_size)
+        for positions in parts[ranks.rank :: ranks.size]:
+            total += loss_of(autoencoder, image_of(validation, positions), len(positions)).loss * len(positions)
+        return {"validation_loss": float(ranks.total(total)) / len(validation)}
+
+    return Learner(
+        model=autoencoder,
+        optimizer=optimizer,
+        n_images=len(training),
+        device=device,
+        training_step=training_step,
+        validate=validate,
+        precision=precision,
+        ranks=ranks,
+    )

@@ -1,0 +1,1 @@
+"""What all of the science shares: classes, seeds, shards, batches, weights."""

@@ -1,0 +1,1 @@
+"""Patients: one notion of who is who, pseudonyms, and what is doubtful about ids."""

@@ -1,0 +1,60 @@
+"""From encoded bytes to one uint8 image of the size that the networks take."""
+
+import hashlib
+from dataclasses import dataclass
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from coronet_core.data.options import Aspect, Reading
+from coronet_core.data.reading.aspect import to_square
+from coronet_core.data.reading.dicom import is_dicom, read_dicom
+from coronet_core.data.reading.radiograph import Radiograph
+from coronet_core.data.reading.raster import read_raster
+from coronet_core.data.reading.suitability import mask_reason
+from coronet_core.support.errors import DataError
+
+PROBE = (64, 64)
+MIN_CONTRAST = 1.0
+"""Standard deviation in grey levels below which an image shows nothing; JPEG noise on one grey stays below it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedImage:
+    """An image that could be read."""
+
+    pixels: NDArray[np.uint8]  # (image_size_px, image_size_px)
+    radiograph: Radiograph
+    sha256: str  # of the encoded bytes
+    pixel_sha256: str  # of `pixels`
+    perceptual_hash: str  # 64 bits in hexadecimal; near-identical images differ in few of them
+    size_bytes: int
+    grey_levels: int  # of the whole image, at most 256
+
+
+def decode(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading = 1) -> DecodedImage:
+    """Decode an encoded image and bring it to `image_size_px` squared, grey, uint8, by the rule `reading`.
+
+    Raises DataError with the reason when it cannot be read, shows nothing or, by the second rule, is a mask.
+    """
+    if not content:
+        raise DataError("empty file")
+    radiograph = read_dicom(content, reading) if is_dicom(content) else read_raster(content, image_size_px, reading)
+    contrast = np.asarray(radiograph.grey.resize(PROBE, Image.Resampling.BOX)).std() / radiograph.contrast_gain
+    if contrast < MIN_CONTRAST:
+        raise DataError("zero variance (one grey all over)")
+    if reading > 1 and (reason := mask_reason(radiograph.grey)) is not None:
+        raise DataError(reason)
+    square = to_square(radiograph.grey, image_size_px, aspect)
+    pixels = np.asarray(square, dtype=np.uint8)
+    return DecodedImage(
+        pixels=pixels,
+        radiograph=radiograph,
+        sha256=hashlib.sha256(content).hexdigest(),
+        pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        perceptual_hash=str(imagehash.phash(square)),
+        size_bytes=len(content),
+        grey_levels=256 - radiograph.grey.histogram().count(0),
+    )

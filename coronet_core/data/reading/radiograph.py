@@ -1,0 +1,82 @@
+"""A radiograph as a file holds it: upright, grey, 8 bit, with patient, projection and notes on faults."""
+
+import struct
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from coronet_core.support.errors import DataError
+
+
+class Note(StrEnum):
+    """A remark on how a file was read. The vocabulary is fixed: nothing of a header is quoted."""
+
+    WINDOW = "window ignored (it does not apply)"
+    WINDOW_FUNCTION = "unknown window function (read as linear)"
+    VOI_LUT = "VOI LUT ignored (damaged)"
+    MODALITY_LUT = "modality LUT ignored (damaged)"
+    RESCALE = "rescaling ignored (damaged)"
+    DECIMAL_COMMA = "decimal comma (read as a point)"
+    PIXEL_ATTRIBUTES = "pixel attributes missing or damaged (the standard's defaults taken)"
+    PHOTOMETRIC = "photometric interpretation missing or misspelt"
+    BITS = "values beyond the bits stored (all bits taken)"
+    SIGN = "sign of the values corrected (the picture contradicts it)"
+    PADDING = "padding value ignored (it covers the picture)"
+    NOT_FINITE = "values that are not finite (shown as background)"
+    CHUNK = "damaged PNG chunk ignored"
+    PROFILE = "large PNG profile or text ignored"
+    EXIF = "EXIF ignored (damaged)"
+    FIRST_PICTURE = "first of several pictures"
+    TAG_NEGATIVE = "polarity tag ignored (the picture contradicts it)"
+    NEGATIVE = "negative by its picture (inverted)"
+    LATERAL = "lateral view"
+    SLICE = "CT slice or localizer"
+    MODALITY = "not a projection X-ray by its modality"
+    FEW_LEVELS = "few grey levels"
+
+
+UNSUITABLE = (Note.LATERAL, Note.SLICE, Note.MODALITY, Note.FEW_LEVELS)
+"""Notes of images that are hardly frontal chest X-rays."""
+
+MAX_PIXELS = 80_000_000
+"""Twice what the largest radiography detectors give; below the size at which Pillow warns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radiograph:
+    """An image that could be read, and what its header says."""
+
+    grey: Image.Image  # mode L; air is dark
+    width_px: int  # as stored
+    height_px: int
+    view: str | None = None
+    sex: str | None = None
+    age: float | None = None  # years
+    notes: tuple[Note, ...] = ()
+    contrast_gain: float = 1.0  # by which stored greys of 8 bits were stretched
+    patient_id: str | None = field(default=None, repr=False)  # never to be written but as a keyed hash
+
+
+def eight_bit(values: NDArray[np.generic]) -> Image.Image:
+    """Return grey values (H, W) of any range as an image of 8 bits, from the darkest to the brightest of them.
+
+    What X-ray machines store in 10 to 16 bits rarely fills its range: scaling by the range of the type would give
+    12-bit values in a 16-bit file 4 bits of contrast. This is the first reading rule. Raises DataError when a
+    value is not finite.
+    """
+    darkest, brightest = float(values.min()), float(values.max())
+    if not np.isfinite([darkest, brightest]).all():
+        raise DataError("pixel values that are not finite")
+    scale = 255 / (brightest - darkest) if brightest > darkest else 0.0
+    return Image.fromarray(((values.astype(np.float32) - darkest) * scale).round().astype(np.uint8))
+
+
+def upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return `image` turned, and whether its EXIF is sound; a damaged one is passed over, the pixels may be sound."""
+    try:
+        return ImageOps.exif_transpose(image), True
+    except (struct.error, SyntaxError, ValueError, TypeError):
+        return image, False

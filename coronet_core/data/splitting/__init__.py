@@ -1,0 +1,1 @@
+"""Splitting patients: duplicates, published splits, train, validation and test, folds."""

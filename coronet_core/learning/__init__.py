@@ -1,0 +1,1 @@
+"""Learning: one loop that knows no network, and several processes on one batch."""

@@ -1,0 +1,175 @@
+"""The training loop. It knows epochs, batches, the best epoch and how to go on; it knows no model.
+
+Nothing inside a step waits for the device: losses are summed there and read once an epoch.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from coronet_core.common.batches import batches
+from coronet_core.common.literals import Precision
+from coronet_core.common.seeds import generator
+from coronet_core.learning.ranks import ALONE, Ranks
+from coronet_core.support.callbacks import ignore
+from coronet_core.support.errors import TrainingError
+
+EpochMetrics = dict[str, float]
+History = list[EpochMetrics]
+"""One row an epoch, column `epoch` counting from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and by what rule to train."""
+
+    epochs: int
+    batch_size: int
+    epoch_fraction: float
+    """Share of the training images that an epoch visits, in (0, 1]; drawn anew each epoch."""
+    best_by: str
+    """History column that chooses the best epoch: the lowest, or the highest if it is an accuracy."""
+    patience_epochs: int | None
+    """Stop after so many epochs without a better one; None trains them all."""
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """What the loop trains: a model, its optimiser, and its two passes over data."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    n_images: int
+    device: torch.device
+    training_step: Callable[[Tensor, torch.Generator], dict[str, Tensor]]
+    """Losses of one batch of positions, each a 0-d tensor on the device; the one called `loss` is minimised.
+
+    On several ranks each is this rank's part of the batch's: their sum over the ranks is the loss.
+    """
+    validate: Callable[[], EpochMetrics]
+    precision: Precision = "fp32"
+    """The number format of both passes. A checkpoint holds it: whoever resumes builds the learner with the same."""
+    ranks: Ranks = ALONE
+    """The processes that train the model together."""
+
+
+@dataclass
+class TrainingState:
+    """All that a later process needs to go on as if nothing had happened. Randomness is derived, not stored."""
+
+    history: History = field(default_factory=list)
+    best_epoch: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """Handed to `on_epoch` after each epoch."""
+
+    metrics: EpochMetrics
+    is_best: bool
+    checkpoint: Callable[[], dict[str, Any]]
+    """Everything needed to resume, as tensors and plain values; pass it to `fit` as `resume`."""
+
+
+def fit(
+    learner: Learner,
+    schedule: Schedule,
+    *,
+    resume: dict[str, Any] | None = None,
+    on_epoch: Callable[[EpochEnd], object] = ignore,
+    on_step: Callable[[int], object] = ignore,
+) -> History:
+    """Train `learner.model` and leave it with the weights of its best epoch. Returns the history.
+
+    `on_step` receives the number of images of each step, of all ranks. Resuming from a checkpoint of epoch e ends with
+    the same weights as a run that was never stopped, bit for bit on a CPU with the same number of threads and ranks.
+    """
+    state = TrainingState()
+    if resume is not None:
+        state = _restore(learner, resume)
+    while len(state.history) < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
+        epoch = len(state.history) + 1
+        metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
+        metrics = learner.ranks.agreed(metrics)
+        _require_finite(metrics)
+        state.history.append(metrics)
+        is_best = epoch == best_epoch([past[schedule.best_by] for past in state.history], schedule.best_by)
+        if is_best:
+            state.best_epoch = epoch
+            state.best_weights = {key: value.clone() for key, value in learner.model.state_dict().items()}
+        on_epoch(EpochEnd(metrics, is_best, lambda: _checkpoint(learner, state)))
+    learner.model.load_state_dict(state.best_weights)
+    return state.history
+
+
+def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Callable[[int], object]) -> EpochMetrics:
+    learner.model.train()
+    rng = generator(schedule.seed, "epoch", epoch)
+    sums: dict[str, Tensor] = {}
+    last: dict[str, Tensor] = {}
+    n_seen = 0
+    for positions in _batches(learner, schedule, rng):
+        last = learner.training_step(positions, rng)
+        learner.optimizer.zero_grad(set_to_none=True)
+        last["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        learner.optimizer.step()
+        for name, value in last.items():
+            weighted = value.detach() * len(positions)
+            sums[name] = sums[name] + weighted if name in sums else weighted
+        n_seen += len(positions)
+        on_step(len(positions))
+    total = learner.ranks.total
+    metrics = {f"training_{name}": float(total(part)) / n_seen for name, part in sums.items()}
+    return {**metrics, "training_last_step_loss": float(total(last["loss"].detach()))}
+
+
+def _require_finite(metrics: EpochMetrics) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"epoch {metrics['epoch']:.0f}: {name} is {value}: training has diverged. Lower the learning rate, or "
+                "set precision to fp32."
+            )
+
+
+def _batches(learner: Learner, schedule: Schedule, rng: torch.Generator) -> Sequence[Tensor]:
+    n_visited = max(1, round(learner.n_images * schedule.epoch_fraction))
+    order = torch.randperm(learner.n_images, generator=rng)[:n_visited].to(learner.device)
+    return batches(order, schedule.batch_size)
+
+
+def best_epoch(values: Sequence[float], column: str) -> int:
+    """Return the epoch, counting from 1, with the lowest of `values`, or the highest if `column` is an accuracy.
+
+    The earliest of equals is the best.
+    """
+    best = max(values) if column.endswith("accuracy") else min(values)
+    return values.index(best) + 1
+
+
+def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
+    return patience_epochs is not None and len(state.history) - state.best_epoch >= patience_epochs
+
+
+def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:
+    return {
+        "precision": learner.precision,
+        "model": learner.model.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+        "history": state.history,
+        "best_epoch": state.best_epoch,
+        "best_weights": state.best_weights,
+    }
+
+
+def _restore(learner: Learner, resume: dict[str, Any]) -> TrainingState:
+    learner.model.load_state_dict(resume["model"])
+    learner.optimizer.load_state_dict(resume["optimizer"])
+    best_weights = {key: value.to(learner.device) for key, value in resume["best_weights"].items()}
+    return TrainingState(resume["history"], resume["best_epoch"], best_weights)

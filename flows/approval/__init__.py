@@ -1,0 +1,1 @@
+"""Asking a person whether a version becomes the champion."""

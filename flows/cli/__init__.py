@@ -1,0 +1,1 @@
+"""The command line `coronet`, one file a group of commands."""

@@ -1,0 +1,162 @@
+"""The command line `coronet`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coronet_core.common.classes import FoldUnit
+from flows.cli.data import data_app
+from flows.cli.export import export
+from flows.cli.models import VersionName, models_app
+from flows.cli.predict import RAY_HELP, drift, explain, predict
+from flows.cli.promotion import promote, rollback
+from flows.cli.serve import serve
+from flows.project.preconditions import (
+    require_git,
+    require_own_code,
+    require_prefect_server,
+    require_project,
+    require_ray,
+    require_registry,
+    run_command,
+)
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+app = typer.Typer(
+    help="COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
+for command in (predict, explain, drift, promote, rollback, serve, export):
+    app.command()(command)
+
+
+@app.command()
+def run(
+    params: Annotated[
+        Path | None, typer.Option(help="A parameter file that becomes params.yaml first, such as params/paper.yaml.")
+    ] = None,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE=QUEUE", help="A stage for another host's worker; again for more."),
+    ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+) -> None:
+    """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
+    queues = dict(_stage_and_queue(one) for one in remote or [])
+
+    def run_flow() -> "State[Any]":
+        from flows.retrain import retrain  # later still: with nothing to do, Prefect is not needed
+
+        return retrain(remote_stages=queues, ray=ray, return_state=True)
+
+    def work() -> int:
+        from flows.pipeline.run import main  # late: `coronet --help` must not wait for DVC
+
+        return main(run_flow, params)
+
+    of_remote = (require_git, require_prefect_server) if queues else ()
+    of_ray = () if ray is None else (require_ray,)
+    run_command(work, lambda: require_project(params), *of_remote, *of_ray)
+
+
+@app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Prefect's page.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MLflow's page.")] = 5000,
+    worker_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on which the worker says that it is well.")
+    ] = 8080,
+) -> None:
+    """Start what one machine needs (Prefect and MLflow servers, a worker), deploy, show the addresses; until Ctrl-C."""
+
+    def work() -> None:
+        from flows.cli.up import up as start
+
+        start(prefect_port, mlflow_port, worker_port)
+
+    run_command(work, require_project, require_own_code)
+
+
+@app.command()
+def deploy() -> None:
+    """Tell the Prefect server that PREFECT_API_URL names of the deployments, the work pool and the automations."""
+
+    def work() -> None:
+        from flows.cli.deploy import deploy as deploy_all
+
+        deploy_all()
+
+    run_command(work, require_project, require_prefect_server)
+
+
+@app.command()
+def ablate(
+    only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Ablations at once; by itself as many as have room on the GPUs, or one.")
+    ] = None,
+) -> None:
+    """Run the method without each of its parts, and a ResNet-18 on raw images, on the same split; one table."""
+
+    def work() -> None:
+        from flows.cli.studies import ablate as run_ablations
+
+        run_ablations(only or [], parallel)
+
+    run_command(work, require_project)
+
+
+@app.command()
+def cross_validate(
+    folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Folds at once; by itself as many as have room on the GPUs, or one.")
+    ] = None,
+    until: Annotated[
+        str, typer.Option(help="Last stage of each fold: evaluate, or report for the whole DAG.")
+    ] = "report",
+    *,
+    by_image: Annotated[
+        bool, typer.Option("--by-image", help="Fold images, not patients: only to compare with figures that did so.")
+    ] = False,
+) -> None:
+    """Run the DAG once for each fold of patients; mean, deviation and the confusion matrix of all folds."""
+    unit: FoldUnit = "images" if by_image else "patients"
+
+    def work() -> None:
+        from flows.cli.studies import cross_validate as run_folds
+
+        run_folds(folds, unit, until, parallel)
+
+    run_command(work, require_project)
+
+
+@app.command()
+def reproduce(
+    version: VersionName,
+    tolerance: Annotated[float, typer.Option(min=0, help="How far figures may be apart; by itself not at all.")] = 0.0,
+) -> None:
+    """Check out a registered version, run it again as far as its figures, and say whether they match."""
+
+    def work() -> None:
+        from flows.pipeline.reproduction import print_reproduction
+
+        print_reproduction(version, tolerance)
+
+    run_command(work, require_project, require_git, require_registry)
+
+
+def _stage_and_queue(text: str) -> tuple[str, str]:
+    stage, _, queue = text.partition("=")
+    if not stage or not queue:
+        raise typer.BadParameter(f"{text}: give STAGE=QUEUE, such as train_autoencoder@pneumonia=gpu")
+    return stage, queue

@@ -1,0 +1,63 @@
+"""The commands `coronet data ...`: fetch what is public, build the split."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.project.preconditions import require_params, require_project, run_command
+
+data_app = typer.Typer(help="Fetch public data sets and build the split.", no_args_is_help=True)
+
+
+class PublicDataset(StrEnum):
+    """What can be fetched."""
+
+    COVID_CHESTXRAY = "covid-chestxray"
+    RSNA = "rsna"
+    COVIDX = "covidx"
+
+
+@data_app.command()
+def fetch(
+    name: PublicDataset,
+    root: Annotated[Path, typer.Option("--to", help="Folder of the raw images: data.root.")] = Path("data/raw"),
+    archive: Annotated[
+        Path | None, typer.Option("--from", help="A zip that was downloaded by hand.", exists=True, dir_okay=False)
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="Day whose state is wanted (covid-chestxray): 2020-03-29.")] = None,
+) -> None:
+    """Download a data set and check it; an interrupted download goes on. Kaggle asks for a token of your own."""
+
+    def work() -> None:
+        from tasks.raw_data.fetch import fetch as fetch_dataset  # late: `coronet --help` must not wait for pandas
+
+        fetch_dataset(name.value, root, archive, as_of)
+
+    run_command(work)
+
+
+@data_app.command()
+def build(
+    params: Annotated[
+        Path | None, typer.Option(help="A parameter file that becomes params.yaml first; not with --labels-only.")
+    ] = None,
+    *,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="From the label files alone: counts, leaks, repeated images.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that --labels-only writes to; reports/labels_only by itself.")
+    ] = None,
+) -> None:
+    """Build the split: the stage build_split or, with --labels-only, a preview that needs no image."""
+    if out is not None and not labels_only:
+        raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
+
+    def work() -> None:
+        from flows.cli.data_build import build_labels_only, build_split
+
+        build_labels_only(params, out) if labels_only else build_split(params)
+
+    run_command(work, lambda: require_params(params) if labels_only else require_project(params))

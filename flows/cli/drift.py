@@ -1,0 +1,69 @@
+"""What `coronet drift` does."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tasks.drift.drift_check import Drift, Rule, check
+from tasks.drift.drift_table import COLUMNS, rows_of
+from tasks.drift.prediction_window import Span
+
+DRIFT_FOUND: Final = 3
+"""Exit code when there is drift."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftOrder:
+    """What the command line asks for."""
+
+    log: Path
+    span: Span
+    model: str | None
+    rule: Rule
+    as_json: bool
+    retrain: bool
+
+
+def drift(order: DriftOrder) -> int:
+    """Compare, print, start a retrain if that is wanted and there is drift; returns 0, or DRIFT_FOUND.
+
+    Raises CoroNetError when there is nothing to compare, or no retrain to start.
+    """
+    if order.retrain:
+        from flows.monitoring.start_retrain import require_server  # late: Prefect takes a while
+
+        require_server()
+    found = check(order.log, order.span, order.model, order.rule)
+    started = _started(found) if order.retrain and found.drifted else None
+    if order.as_json:
+        print(json.dumps(found.to_dict() | {"retrain": started}, indent=2, allow_nan=False))
+    else:
+        _print(found)
+        if started is not None:
+            print(f"retrain: {started}")
+    return DRIFT_FOUND if found.drifted else 0
+
+
+def _started(found: Drift) -> str:
+    from flows.monitoring.start_retrain import start_retrain
+
+    return start_retrain(found.model)
+
+
+def _print(found: Drift) -> None:
+    title = f"{found.window_images} images against {found.reference_images} validation images"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == COLUMNS[0] else "right")
+    for row in rows_of(found):
+        table.add_row(*row.values())
+    console = Console(highlight=False)
+    console.print(table)
+    for reason, n in found.passed_over.items():
+        console.print(f"passed over: {n} {reason}")
+    console.print(found.verdict)

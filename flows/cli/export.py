@@ -1,0 +1,32 @@
+"""The command `coronet export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.project.preconditions import require_model, run_command
+from tasks.export.export_options import ExportOrder, Number, Pixels, Target
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="File to write: .onnx or .pt2. Its measured loss goes beside it, as JSON.")],
+    target: Annotated[Target, typer.Option("--to", help="Kind of file.")] = Target.ONNX,
+    precision: Annotated[Number, typer.Option(help="Number format of the networks.")] = Number.FP32,
+    pixels: Annotated[
+        Pixels, typer.Option("--input", help="Grey levels: uint8 as stored, float32 divided by 255.")
+    ] = Pixels.FLOAT32,
+    model: Annotated[
+        str | None, typer.Option(help="A package's folder or models:/...; by itself the project's last run.")
+    ] = None,
+) -> None:
+    """Write the whole network, image in and answers out, as one file for other programs and small devices."""
+    order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)
+
+    def work() -> None:
+        from tasks.export.export_metadata import summary_lines
+        from tasks.export.exporting import export as export_model  # late: `coronet --help` must not wait for torch
+
+        print("\n".join(summary_lines(export_model(model, order))))
+
+    run_command(work, order.check, lambda: require_model(model))

@@ -1,0 +1,67 @@
+"""The commands `coronet models ...`: which versions the registry has, where they come from, and their packages."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.project.preconditions import require_package, require_registry, run_command
+from tasks.runtime.paths import PACKAGE
+
+models_app = typer.Typer(help="Versions of the model in the registry.", no_args_is_help=True)
+
+VERSION_HELP = "3, champion, models:/coronet/3 or models:/coronet@champion."
+VersionName = Annotated[str, typer.Argument(metavar="VERSION", help=VERSION_HELP)]
+
+
+@models_app.command("list")
+def list_versions() -> None:
+    """List all versions with their aliases, figures and origin, newest first."""
+
+    def work() -> None:
+        from flows.cli.show_models import print_versions
+
+        print_versions()
+
+    run_command(work, require_registry)
+
+
+@models_app.command()
+def show(version: VersionName) -> None:
+    """Show where a version comes from: split, params, commit, runs, figures, report."""
+
+    def work() -> None:
+        from flows.cli.show_models import print_version
+
+        print_version(version)
+
+    run_command(work, require_registry)
+
+
+@models_app.command()
+def fetch(
+    version: VersionName,
+    out: Annotated[Path, typer.Option(help="Folder for the package; a package that is there is replaced.")],
+) -> None:
+    """Bring the package of a version, checked byte by byte."""
+
+    def work() -> None:
+        from flows.cli.show_models import fetch_to
+
+        fetch_to(version, out)
+
+    run_command(work, require_registry)
+
+
+@models_app.command()
+def register(
+    package: Annotated[Path | None, typer.Argument(help="Folder of a package; by itself the last run's.")] = None,
+) -> None:
+    """Register a package as the challenger. One that is registered already keeps its version."""
+
+    def work() -> None:
+        from flows.cli.show_models import register_package
+
+        register_package(package)
+
+    run_command(work, lambda: require_package(package or PACKAGE))

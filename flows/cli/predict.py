@@ -1,0 +1,149 @@
+"""The commands that answer with a trained model: `coronet predict`, `coronet explain`, `coronet drift`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.project.preconditions import (
+    require_files,
+    require_model,
+    require_params,
+    require_prefect_server,
+    require_ray,
+    run_command,
+)
+from tasks.inference.prediction_options import Format, Method
+
+if TYPE_CHECKING:
+    from tasks.drift.drift_check import Rule
+    from tasks.drift.prediction_window import Span
+    from tasks.runtime.params.explain import MethodName
+
+RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
+
+Paths = Annotated[
+    list[str], typer.Argument(help="X-rays: files of any readable kind, folders, patterns, or s3://bucket/key URLs.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="A package's folder or models:/coronet@champion; else the last run here."),
+]
+LogFolder = Annotated[Path | None, typer.Option(help="Log hashes and scores there, for `coronet drift`.")]
+
+
+def predict(
+    paths: Paths,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="By itself what --out ends in, else a table of few files, Parquet of many."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File (.csv, .jsonl) or folder (.parquet); else standard output.")
+    ] = None,
+    model: Model = None,
+    log: LogFolder = None,
+    shard_files: Annotated[int, typer.Option(min=1, max=10_000, help="Files at a time; what a kill may cost.")] = 64,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+) -> None:
+    """Say what a model sees in X-ray files. One that cannot be read is told, and the others go on.
+
+    Exit code 0: every file has an answer; 3: some have none; 1: none has, or it could not be done.
+    """
+
+    def require_format() -> None:
+        from tasks.inference.output.formats import format_of
+
+        if out is not None and form is None:
+            format_of(out)
+
+    def work() -> int:
+        from flows.cli.predict_files import PredictionOrder  # late: `coronet --help` must not wait for pandas
+        from flows.cli.predict_files import predict as predict_paths
+
+        return predict_paths(
+            PredictionOrder(
+                paths=paths,
+                model=model,
+                form=form,
+                out=out,
+                log=log,
+                shard_files=shard_files,
+                ray=ray,
+            )
+        )
+
+    of_ray = () if ray is None else (require_ray,)
+    run_command(work, lambda: require_files(paths), require_format, lambda: require_model(model), *of_ray)
+
+
+def explain(
+    paths: Paths,
+    out: Annotated[Path, typer.Option(help="Folder for an overlay and a map of each file, and an index.")] = Path(
+        "explanations"
+    ),
+    method: Annotated[Method, typer.Option(help="How the map is made.")] = Method.PERTURBATION,
+    model: Model = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(help="File whose section explain holds; else the run's that trained the model, or params.yaml."),
+    ] = None,
+) -> None:
+    """Show where a model looks in X-ray files: what its most probable class hangs on. A killed run goes on.
+
+    Exit code 0: every file has a map; 3: some have none; 1: none has, or it could not be done.
+    """
+    name: MethodName = method.value
+
+    def work() -> int:
+        from flows.cli.explain_files import explain as explain_paths
+
+        return explain_paths(paths, out, name, model, params)
+
+    of_params = () if params is None else (lambda: require_params(params),)
+    run_command(work, lambda: require_files(paths), lambda: require_model(model), *of_params)
+
+
+def drift(
+    log: Annotated[Path, typer.Option(help="Folder that predictions were logged to.")],
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="First day or time, UTC: 2026-01-31.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day, or time, UTC.")] = None,
+    model: Model = None,
+    level: Annotated[float, typer.Option(help="Chance of a false alarm, at most.")] = 0.01,
+    min_psi: Annotated[float, typer.Option(help="Stability index below which a difference does not matter.")] = 0.1,
+    min_images: Annotated[int, typer.Option(help="A window of fewer images is not judged.")] = 50,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="With drift, start the deployment retrain (PREFECT_API_URL); once a model."),
+    ] = False,
+) -> None:
+    """Compare logged predictions with the images that the model was validated on.
+
+    Exit code 0: no drift; 3: drift; 1: it cannot be told.
+    """
+
+    def span() -> "Span":
+        from tasks.drift.prediction_window import Span  # late: `coronet --help` must not wait for pandas
+
+        return Span.from_text(since, until)
+
+    def rule() -> "Rule":
+        from tasks.drift.drift_check import Rule
+
+        return Rule(level=level, min_psi=min_psi, min_images=min_images)
+
+    def require_log() -> None:
+        from tasks.drift.prediction_window import logged_days
+
+        logged_days(log)
+
+    def work() -> int:
+        from flows.cli.drift import DriftOrder
+        from flows.cli.drift import drift as compare
+
+        return compare(DriftOrder(log=log, span=span(), model=model, rule=rule(), as_json=as_json, retrain=retrain))
+
+    of_retrain = (require_prefect_server,) if retrain else ()
+    run_command(work, span, rule, require_log, lambda: require_model(model), *of_retrain)

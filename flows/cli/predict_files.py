@@ -1,0 +1,137 @@
+"""What `coronet predict` does: few files are answered at once, many shard by shard in the flow `predict-batch`."""
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from coronet_core.support.errors import ParamsError
+from flows.cli.exit_codes import code_of
+from flows.project.run_lock import alone
+from tasks.inference.batch import Batch, predict_here
+from tasks.inference.input.storage import counts_in_words, find_files
+from tasks.inference.output.dataset import read_parts, read_summary
+from tasks.inference.output.formats import format_of, print_rows, write_file
+from tasks.inference.output.terminal import print_predictions
+from tasks.inference.prediction_log import PredictionLog
+from tasks.inference.prediction_options import Format
+from tasks.runtime.external_text import printable
+from tasks.runtime.files import digest
+from tasks.runtime.paths import STATE
+from tasks.runtime.resume import discard
+
+FEW_FILES: Final = 100
+"""So many need no server, no resuming, and fit on a terminal."""
+DEFAULT_FOLDER: Final = Path("predictions.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionOrder:
+    """What the command line asks for."""
+
+    paths: list[str]
+    model: str | None
+    form: Format | None
+    out: Path | None
+    log: Path | None
+    shard_files: int
+    ray: str | None
+
+
+def predict(order: PredictionOrder) -> int:
+    """Predict files, give the answers, and return the exit code. Raises CoroNetError when it cannot be done.
+
+    The code is that of `code_of`.
+    """
+    n_files = len(find_files(order.paths)[0])
+    are_few = n_files <= FEW_FILES and order.ray is None
+    form = _form(order, n_files)
+    with _folder_of_parts(order, form, are_few=are_few) as folder:
+        if are_few:
+            with alone(folder.with_name(f".{folder.name}.lock"), f"the prediction into {folder}"):
+                batch = Batch.of(order.paths, folder, order.model, order.shard_files)
+                predict_here(batch, None if order.log is None else PredictionLog(order.log))
+                summary = batch.dataset.finish()
+        else:
+            _run_flow(order, folder)
+            summary = read_summary(folder)
+        place = _give(folder, form, order.out)
+    return _tell(summary, place)
+
+
+def _form(order: PredictionOrder, n_files: int) -> Format:
+    """Return the format: as asked for, as the name of --out says, or a table of few files and Parquet of many."""
+    if order.form is Format.TABLE and (order.out is not None or n_files > FEW_FILES):
+        raise ParamsError(
+            f"--format table: for a terminal and at most {FEW_FILES} files ({n_files} here). Give --format csv, jsonl "
+            "or parquet."
+        )
+    if order.form is not None:
+        return order.form
+    if order.out is not None:
+        return format_of(order.out)
+    return Format.TABLE if n_files <= FEW_FILES else Format.PARQUET
+
+
+@contextmanager
+def _folder_of_parts(order: PredictionOrder, form: Format, *, are_few: bool) -> Iterator[Path]:
+    """Offer the folder of Parquet files that predictions become first, whatever they become then.
+
+    What is not the result goes when it has become it; what a kill leaves of many files is gone on with.
+    """
+    if form is Format.PARQUET:
+        yield order.out or DEFAULT_FOLDER
+    elif are_few:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary) / "predictions"
+    else:
+        kept = STATE / "predictions" / digest(order.paths, order.out)[:16]
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows name files, and files may name patients
+        yield kept
+        discard(kept)
+
+
+def _run_flow(order: PredictionOrder, folder: Path) -> None:
+    from flows.pipeline.run import run_to_end
+    from flows.predict_batch import predict_batch  # late: few files need neither Prefect nor DVC
+
+    log = None if order.log is None else str(order.log)
+    run_to_end(
+        lambda: predict_batch(
+            order.paths, str(folder), order.model, order.shard_files, order.ray, log, return_state=True
+        )
+    )
+
+
+def _give(folder: Path, form: Format, out: Path | None) -> Path | None:
+    """Give finished predictions as they are wanted; returns where they lie, None if on standard output."""
+    match form, out:
+        case Format.PARQUET, _:
+            return folder
+        case Format.TABLE, _:
+            print_predictions(read_parts(folder))
+        case _, None:
+            print_rows(form, read_parts(folder))
+        case _, Path():
+            write_file(out, form, read_parts(folder))
+    return out
+
+
+def _tell(summary: dict[str, Any], place: Path | None) -> int:
+    """Say what it comes to, beside what goes to standard output; returns the exit code."""
+    errors: Counter[str] = Counter(summary["errors"])
+    counts = (
+        f"{summary['files']} files: {summary['answered']} answered, {summary['abstained']} left to a person, "
+        f"{summary['out_of_distribution']} unlike the validation images"
+    )
+    lines = [counts, *(f"without an answer: {n} {printable(reason)}" for reason, n in errors.items())]
+    if summary["passed_over"]:
+        lines.append(f"passed over: {counts_in_words(summary['passed_over'])}")
+    if place is not None:
+        lines.append(f"Predictions: {place.resolve()}")
+    print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)
+    return code_of(errors.total(), summary["files"])

@@ -1,0 +1,61 @@
+"""The commands `coronet promote` and `coronet rollback`."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from coronet_core.support.errors import CoroNetError
+from flows.project.preconditions import (
+    require_package,
+    require_project,
+    require_registry,
+    require_up_to_date,
+    run_command,
+)
+from tasks.runtime.paths import PACKAGE
+
+
+def promote(
+    version: Annotated[
+        str | None, typer.Argument(help="A registered version: 3, challenger. Without one, the last run is registered.")
+    ] = None,
+    approval: Annotated[
+        Literal["auto", "manual"] | None,
+        typer.Option(help="Ask a person once the rules are met; by itself promotion.approval."),
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="The answer, before anybody is asked.")] = False,
+) -> None:
+    """Judge a version against the champion, and make it the champion if it passes. Exit code 1 if it is not."""
+
+    def work() -> None:
+        if version is not None:
+            from tasks.registry.versions import find_version  # late: it imports MLflow
+
+            find_version(version)
+        from flows.cli.promotion_work import promote as promote_version  # later: Prefect and torch
+
+        promote_version(version, approval, yes=yes)
+
+    of_last_run = (lambda: require_package(PACKAGE), require_up_to_date)
+    run_command(work, require_project, *(of_last_run if version is None else (require_registry,)))
+
+
+def rollback(
+    reason: Annotated[str, typer.Option(help="What is wrong with the champion; written to the promotion log.")],
+) -> None:
+    """Make the champion before this one champion again."""
+
+    def require_reason() -> None:
+        if not reason.strip():
+            raise CoroNetError("a rollback needs a reason: say what is wrong with the champion.")
+
+    def work() -> None:
+        from tasks.promotion.restore_champion import champions  # late: it imports MLflow
+
+        champions()
+        from flows.cli.promotion_work import rollback as roll_back  # later: Prefect
+
+        roll_back(reason)
+
+    run_command(work, require_reason, require_project, require_registry)

@@ -1,0 +1,77 @@
+"""What `coronet ablate` and `coronet cross-validate` do: check, run what is stale, show the figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from coronet_core.common.classes import FoldUnit
+from coronet_core.support.errors import CoroNetError
+from flows.pipeline.run import bring_up_to_date, run_to_end
+from flows.project.graph import leading_to, read_graph
+from flows.project.summary import interval, percent
+from tasks.runtime.external_text import printable
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import ABLATIONS_PAGE, ABLATIONS_TABLE, cross_validation_page, cross_validation_summary
+from tasks.studies.ablation import applicable
+from tasks.studies.cross_validation import SUMMARISED
+
+
+def ablate(only: list[str], parallel: int | None) -> None:
+    """Bring the run and its ablations up to date and print the table. Raises CoroNetError when a stage fails."""
+    applicable(read_params(), only)  # a wrong name must not wait for the run
+    from flows.ablate import ablate as flow  # late: Prefect
+    from flows.retrain import retrain
+
+    bring_up_to_date(lambda: retrain(return_state=True))
+    run_to_end(lambda: flow(only, parallel, return_state=True))
+    found = _read(ABLATIONS_TABLE)
+    table = Table("", "accuracy", "CoroNet less this", title="Ablations (%), with intervals", title_justify="left")
+    for variant in found["variants"].values():
+        told = variant.get("differences", {}).get("accuracy")
+        accuracy = f"{percent(variant['accuracy'])} {interval(variant['accuracy_interval'])}"
+        table.add_row(variant["title"], accuracy, "" if told is None else _signed(told))
+    console = Console()
+    console.print(table)
+    for conclusion in found["conclusions"]:
+        console.print(printable(conclusion), markup=False)
+    for name, reason in found["skipped"].items():
+        console.print(printable(f"left out: {name} ({reason})"), markup=False)
+    print(f"Page: {ABLATIONS_PAGE.resolve()}")
+
+
+def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | None) -> None:
+    """Bring all folds up to date and print their summary. Raises CoroNetError when a stage fails."""
+    if "evaluate" not in {stage.name for stage in leading_to(last_stage, read_graph())}:
+        raise CoroNetError(f"--until {last_stage}: the folds must be evaluated. Give evaluate or a stage behind it.")
+    from flows.cross_validate import cross_validate as flow  # late: Prefect
+
+    run_to_end(lambda: flow(folds, unit, last_stage, parallel, return_state=True))
+    found = _read(cross_validation_summary(unit))
+    title = f"{folds}-fold cross-validation by {unit} (%), {found['images']} images"
+    table = Table("", "mean", "SD", "lowest", "highest", title=title, title_justify="left")
+    for name in SUMMARISED:
+        values = [fold[name] for fold in found["by_fold"] if fold[name] is not None]
+        if values:
+            cells = (found["mean"][name], found["sd"][name], min(values), max(values))
+            table.add_row(name.replace("_", " "), *map(percent, cells))
+    Console().print(table)
+    pooled = found["pooled"]
+    print(f"pooled accuracy {percent(pooled['accuracy'])} {interval(pooled['accuracy_interval'])}")
+    for warning in found["warnings"]:
+        print(printable(f"warning: {warning}"))
+    print(f"Page: {cross_validation_page(unit).resolve()}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _signed(told: dict[str, Any]) -> str:
+    if told["interval"] is None:
+        return f"{100 * told['difference']:+.2f}"
+    low, high = (100 * bound for bound in told["interval"])
+    return f"{100 * told['difference']:+.2f} ({low:+.1f} to {high:+.1f})"

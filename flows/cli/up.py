@@ -1,0 +1,89 @@
+"""What `coronet up` does: all servers of one machine, in the foreground, until Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from threading import Event
+from typing import Final, NoReturn
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from coronet_core.support.credentials import without_credentials
+from coronet_core.support.errors import CoroNetError
+from flows.cli.deploy import deploy
+from flows.monitoring.work_pool import POOL
+from flows.project.live_params import prepare
+from flows.project.processes import Descendants
+from flows.servers.commands import mlflow_server, prefect_server, worker
+from flows.servers.server_process import SERVER_LOGS, Server, child_server, is_healthy
+from tasks.runtime.tracking.delivery import repair_own_store, shown_tracking_uri
+
+POLL_S: Final = 1.0
+LAST_WORDS_S: Final = 20.0
+"""In which a flow run ends its stages and tells the server that it is over. A worker by itself leaves it behind."""
+
+
+def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
+    """Start a Prefect server, an MLflow server and a worker, deploy, and say where they are; until Ctrl-C.
+
+    A server that PREFECT_API_URL or MLFLOW_TRACKING_URI already names is used instead. Raises CoroNetError when one of
+    them does not start or ends.
+    """
+    prepare(None)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        servers: dict[str, subprocess.Popen[str]] = {}
+
+        def start(name: str, server: Server) -> None:
+            print(f"starting {server.title}: {server.page}", file=sys.stderr, flush=True)
+            if is_healthy(server.health):
+                raise CoroNetError(
+                    f"{server.page} is taken: another server answers there. End it, or give another port."
+                )
+            servers[name] = stack.enter_context(child_server(name, server))
+
+        if not PREFECT_API_URL.value():
+            prefect = prefect_server(prefect_port)
+            start("prefect", prefect)
+            stack.enter_context(temporary_settings({PREFECT_API_URL: f"{prefect.page}/api"}))
+            os.environ["PREFECT_API_URL"] = f"{prefect.page}/api"
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            repair_own_store()
+            mlflow = mlflow_server(mlflow_port)
+            start("mlflow", mlflow)
+            os.environ["MLFLOW_TRACKING_URI"] = mlflow.page
+        print("deploying", file=sys.stderr, flush=True)
+        deploy()
+        start("worker", worker(worker_port))
+        runs = Descendants(servers["worker"].pid)
+        stack.callback(runs.end, LAST_WORDS_S)  # before the servers, which are to hear of it
+        _say_where()
+        stop = _stop_signal()
+        while not stop.wait(POLL_S):
+            runs.look()
+            for name, process in servers.items():
+                if process.poll() is not None:
+                    raise CoroNetError(f"{name} has ended with code {process.returncode}: see {SERVER_LOGS / name}.log")
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who types it again does not wait for what runs
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _stop_signal() -> Event:
+    """Return an event that Ctrl-C and SIGTERM set from now on: an exception may be lost in a library's clean-up."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _say_where() -> None:
+    print(f"Prefect's page  {without_credentials(str(PREFECT_API_URL.value())).removesuffix('/api')}")
+    print(f"MLflow's page   {shown_tracking_uri()}")
+    print(f"A worker serves the pool {POOL} in {Path.cwd()}; logs in {SERVER_LOGS}. Ctrl-C ends all of it.")
+    sys.stdout.flush()

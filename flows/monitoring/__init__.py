@@ -1,0 +1,1 @@
+"""Prefect's page and server: names, states, artifacts, schedules, automations, webhooks."""

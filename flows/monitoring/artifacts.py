@@ -1,0 +1,87 @@
+"""What a flow shows on Prefect's page: the tables, the verdict and the figures of its report."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from coronet_core.common.classes import DISPLAY_NAMES
+from coronet_core.paper import PAPER
+from tasks.report.pages import environment, number, numbers, percent, percents, words
+from tasks.report.plots.drawing import ALT_KEY
+from tasks.runtime.external_text import plain
+from tasks.runtime.paths import AUDIT, FIGURES, METRICS, REPORT
+from tasks.runtime.tracking.delivery import page_of_run, shown_tracking_uri
+from tasks.runtime.tracking.stage_run import StageRun
+
+SUMMARY_KEY: Final = "report"
+METRICS_KEY: Final = "metrics"
+FIGURES_KEY: Final = "figures"
+MLFLOW_KEY: Final = "mlflow-run"
+
+
+def publish_artifacts(run: StageRun) -> None:
+    """Create the artifacts of `run` and of the report in the current folder; to be called in a flow, behind its stages.
+
+    Figures go along as data URIs in Markdown: the page shows them without this machine's files and without a network.
+    """
+    metrics, audit = (json.loads(path.read_text(encoding="utf-8")) for path in (METRICS, AUDIT))
+    create_markdown_artifact(_summary(metrics, audit), key=SUMMARY_KEY, description="Tables 2 to 5 and the verdict")
+    create_table_artifact(_rows(metrics), key=METRICS_KEY, description="Figures on the test split with intervals")
+    figures = [_figure(path) for path in sorted(FIGURES.glob("*.png"))]
+    create_markdown_artifact("\n\n".join(figures), key=FIGURES_KEY, description="The figures of the report")
+    _link_mlflow(run)
+
+
+def headline() -> str:
+    """Return what the last run came to, in one line."""
+    metrics, audit = (json.loads(path.read_text(encoding="utf-8")) for path in (METRICS, AUDIT))
+    accuracy = f"accuracy {percent(metrics['accuracy'])}% ({percents(metrics['accuracy_interval'])})"
+    verdict = "passed" if audit["verdict"]["passed"] else "not passed"
+    return f"{accuracy}, macro ROC-AUC {number(metrics['roc_auc']['macro'])}, shortcut audit {verdict}"
+
+
+def _link_mlflow(run: StageRun) -> None:
+    run.deliver()
+    page = run.run_id and page_of_run(run.run_id)
+    if page:
+        create_link_artifact(
+            page, link_text=f"MLflow run {run.run_id}", key=MLFLOW_KEY, description="The run on record"
+        )
+    else:
+        where = f"Run `{run.run_id}` in `{shown_tracking_uri()}`: `make mlflow` shows it."
+        missing = "No MLflow server has received the run yet; its record is kept and sent later."
+        create_markdown_artifact(where if run.run_id else missing, key=MLFLOW_KEY, description="The run on record")
+
+
+def _summary(metrics: dict[str, Any], audit: dict[str, Any]) -> str:
+    content = {"metrics": metrics, "audit": audit, "paper": PAPER, "report": REPORT.resolve()}
+    return environment().get_template("summary.md.j2").render(content)
+
+
+def _rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
+    """Return a row a figure. Shares are in percent."""
+    intervals = metrics["intervals"]
+    rows = [
+        ("accuracy (%)", percent(metrics["accuracy"]), percents(metrics["accuracy_interval"])),
+        ("balanced accuracy (%)", percent(metrics["balanced_accuracy"]), percents(intervals["balanced_accuracy"])),
+    ]
+    for key, title in (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("ppv", "PPV")):
+        rows += [
+            (f"{title}, {name} (%)", percent(metrics[key][label]), percents(metrics[f"{key}_interval"][label]))
+            for label, name in DISPLAY_NAMES.items()
+        ]
+    for key, title in (("roc_auc", "macro ROC-AUC"), ("pr_auc", "macro PR-AUC")):
+        rows.append((title, number(metrics[key]["macro"]), numbers(intervals[key]["macro"])))
+    return [{"figure": name, "value": value, "interval": interval} for name, value, interval in rows]
+
+
+def _figure(path: Path) -> str:
+    """Return the figure at `path` as Markdown, its text taken from the file."""
+    with Image.open(path) as image:
+        alt = plain(image.info[ALT_KEY])
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f"### {plain(words(path.stem))}\n\n![{alt}](data:image/png;base64,{content})"

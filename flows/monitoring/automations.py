@@ -1,0 +1,105 @@
+"""Automations on Prefect's server: what is done about runs that cannot tell any more that they have ended."""
+
+import os
+from datetime import timedelta
+from typing import Any, Final
+
+from prefect import get_client
+from prefect.automations import (
+    Automation,
+    CancelFlowRun,
+    ChangeFlowRunState,
+    EventTrigger,
+    Posture,
+    ResourceSpecification,
+    SendNotification,
+)
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.schemas.objects import StateType
+from prefect.types import SecretDict
+
+from flows.monitoring import final_states
+from flows.monitoring.webhook import WEBHOOK_VARIABLE
+from flows.monitoring.work_pool import TAG
+
+HEARTBEAT: Final = "prefect.flow-run.heartbeat"
+"""Sent by every run that a worker has started, as often as `prefect.yaml` says."""
+ENDS: Final = {f"prefect.flow-run.{name}" for name in final_states.PREFECTS | final_states.OURS}
+SILENCE: Final = timedelta(seconds=120)
+LONGEST_RUN: Final = timedelta(hours=48)
+WEBHOOK_BLOCK: Final = "coronet-webhook"
+SUBJECT: Final = "CoroNet: {{ flow.name }} ({{ flow_run.name }}) has crashed"
+BODY: Final = "{{ flow_run.state.message }} The next run goes on where it was."
+
+
+def install_automations() -> None:
+    """Create the automations that the server does not have; those that it has stay as somebody may have set them."""
+    with get_client(sync_client=True) as client:
+        known = {automation.name for automation in client.read_automations()}
+    for automation in _automations():
+        if automation.name not in known:
+            automation.create()
+
+
+def _automations() -> list[Automation]:
+    silent = Automation(
+        name="CoroNet: a run whose process is gone has crashed",
+        description=f"No heartbeat for {SILENCE.total_seconds():.0f} s: killed with its worker, or its host is away.",
+        trigger=_trigger({HEARTBEAT}, {HEARTBEAT} | ENDS, SILENCE),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, name=None, message="No sign of life from its process.", force=True
+            )
+        ],
+    )
+    hung = Automation(
+        name="CoroNet: a run that does not end is cancelled",
+        description=f"Still running after {LONGEST_RUN.total_seconds() / 3600:.0f} hours. Change it for longer runs.",
+        trigger=_trigger({"prefect.flow-run.Running"}, ENDS, LONGEST_RUN),
+        actions=[CancelFlowRun()],
+    )
+    return [silent, hung, *_notification()]
+
+
+def _notification() -> list[Automation]:
+    """Return the automation that tells the webhook of crashed runs, which cannot tell it themselves; if one is set."""
+    url = os.environ.get(WEBHOOK_VARIABLE)
+    if not url:
+        return []
+    block: Any = CustomWebhookNotificationBlock(
+        name=WEBHOOK_BLOCK,
+        url="{{url}}",
+        json_data={"text": "{{subject}}: {{body}}"},
+        secrets=SecretDict({"url": url}),
+        headers=None,
+        cookies=None,
+    )
+    block_id = block.save(WEBHOOK_BLOCK, overwrite=True)
+    crashed = Automation(
+        name="CoroNet: the webhook is told of crashed runs",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match_related=OF_CORONET,
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[SendNotification(block_document_id=block_id, subject=SUBJECT, body=BODY)],
+    )
+    return [crashed]
+
+
+OF_CORONET: Final = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
+
+
+def _trigger(after: set[str], expect: set[str], within: timedelta) -> EventTrigger:
+    """Return a trigger that fires for a run of ours in which none of `expect` follows `after` within that time."""
+    return EventTrigger(
+        after=after,
+        expect=expect,
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+        match_related=OF_CORONET,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=within,
+    )

@@ -1,0 +1,61 @@
+"""What a flow run is called: by its params, its data and its code, so that a list of runs can be read."""
+
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from prefect import get_client, runtime
+
+from flows.monitoring.retries import patiently
+from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.paths import SPLIT, SPLIT_STAGE
+from tasks.runtime.tracking.provenance import dvc_hashes
+from tasks.runtime.tracking.stage_run import code_version
+
+PRESETS: Final = Path("params")
+DEMO: Final = "demo"
+DIGITS: Final = 7
+
+
+def name_flow_run(stale: Sequence[str]) -> None:
+    """Call the flow run that this is by preset, data version and commit; `stale` are the stages that have to run.
+
+    To be called again when they have: before, there is no telling the version of data that are yet to be built.
+    """
+    run_id = runtime.flow_run.get_id()
+    if run_id is not None:
+        patiently(partial(_rename, UUID(run_id), f"{preset()}, data {_data_version(stale)}, code {_commit()}"))
+
+
+def _rename(run_id: UUID, name: str) -> None:
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(run_id, name=name)
+
+
+def preset() -> str:
+    """Return the name of the file that the live params are a copy of; `demo` for those that git has, else `own`."""
+    live = PARAMS_FILE.read_bytes()
+    for path in sorted(PRESETS.glob("*.yaml")):
+        if path.read_bytes() == live:
+            return path.stem
+    return DEMO if _committed_params() == live else "own params"
+
+
+def _committed_params() -> bytes | None:
+    try:
+        return subprocess.run(["git", "show", f"HEAD:./{PARAMS_FILE}"], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
+        return None
+
+
+def _data_version(stale: Sequence[str]) -> str:
+    md5 = None if SPLIT_STAGE in stale else dvc_hashes(SPLIT_STAGE).get(str(SPLIT))
+    return "to be built" if md5 is None else md5[:DIGITS]
+
+
+def _commit() -> str:
+    version = code_version()
+    return version["git.commit"][:DIGITS] + ("+" if version.get("git.dirty") == "true" else "")

@@ -1,0 +1,58 @@
+"""What a stage says, on Prefect's page: its log, and how far it is as a progress artifact."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect import get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
+
+from tasks.runtime.external_text import plain, printable
+from tasks.runtime.progress import Standing
+
+
+class StageProgress:
+    """The progress artifact of one run of a stage; to be used within its task."""
+
+    def __init__(self, stage: str) -> None:
+        self._key = "progress-" + stage.replace("@", "-").replace("_", "-")  # Prefect takes no others in keys
+        self._artifact: UUID | None = None
+        self._first: tuple[float, int] | None = None
+
+    def show(self, standing: Standing) -> None:
+        """Bring the artifact to `standing`; made when there is something to show."""
+        now = time.monotonic()
+        began_s, began_with = self._first = self._first or (now, standing.done)
+        rate = (standing.done - began_with) / (now - began_s) if now > began_s else 0.0
+        percent, text = 100 * standing.done / max(1, standing.total), plain(described(standing, rate))
+        with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next line shows more
+            if self._artifact is None:
+                self._artifact = UUID(str(create_progress_artifact(percent, self._key, text)))  # typed for async too
+            else:
+                update_progress_artifact(self._artifact, percent, text)
+
+
+def stage_log(stage: str) -> Callable[[str], None]:
+    """Return what takes the output of `stage` line by line within its task: to the log, or to the progress shown."""
+    log, progress = get_run_logger(), StageProgress(stage)
+
+    def on_line(line: str) -> None:
+        standing = Standing.from_line(line)
+        if standing is None:
+            log.info(printable(line))
+        else:
+            progress.show(standing)
+
+    return on_line
+
+
+def described(standing: Standing, rate: float) -> str:
+    """Return how far a stage is in words; `rate` is in units a second, 0 if unknown."""
+    parts = [standing.note, f"{standing.done:,} of {standing.total:,} {standing.unit}"]
+    if rate > 0:
+        seconds = round((standing.total - standing.done) / rate)
+        parts += [f"{rate:,.1f} a second", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"]
+    return ", ".join(part for part in parts if part)

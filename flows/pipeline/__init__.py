@@ -1,0 +1,1 @@
+"""Running the DAG: stages as Prefect tasks, variants of a run, reproductions."""

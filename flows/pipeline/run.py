@@ -1,0 +1,97 @@
+"""What `coronet run` and `python -m flows.retrain` do: check, run what is stale, show the figures."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.project.graph import read_graph, stale_stages
+from flows.project.live_params import prepare
+from flows.project.processes import Descendants
+from flows.project.summary import print_tables
+from tasks.runtime.error_handling import exit_code
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import AUDIT, METRICS, REPORT
+from tasks.runtime.tracking.delivery import deliver_leftovers
+from tasks.runtime.tracking.orphaned_runs import end_own_runs
+
+BUILD_SPLIT: Final = "build_split"
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+
+def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> int:
+    """Bring the project in the current folder up to date; returns the exit code.
+
+    `run_flow` runs the flow `retrain` to its final state; it is not called when there is nothing to do. `params_file`
+    becomes the live `params.yaml` first. One line on standard error for each thing that went wrong.
+    """
+    if code := exit_code(lambda: bring_up_to_date(run_flow, params_file)):
+        return code
+    _show_results()
+    return 0
+
+
+def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> None:
+    """Run the flow `retrain` if any stage is stale. Raises CoroNetError when a stage fails."""
+    prepare(params_file)
+    if stale := stale_stages(stage.name for stage in read_graph()):
+        if BUILD_SPLIT in stale:
+            _require_key()
+        run_to_end(run_flow)
+    else:
+        print("All stages are up to date: nothing to do.")
+        deliver_leftovers()
+
+
+def _require_key() -> None:
+    """Raise ParamsError now rather than behind Prefect's start if ids of patients need a key that is not set."""
+    from tasks.build_split.sources import ids_of  # late: with nothing to do, no data are read
+
+    ids_of(read_params().data)
+
+
+def _stop(*_: object) -> None:
+    """End at once what runs, then the runs on record, and this process.
+
+    By the signal itself, as a program that does not handle it: a shell sees exit code 130. Nothing is unwound:
+    Prefect's threads cannot be interrupted, and one that waits before it tries a stage again, up to LONGEST_DELAY_S,
+    would be waited for.
+    """
+    from flows.remote.submission import end_remote_work
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
+    end_remote_work()
+    Descendants().end()
+    print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
+    end_own_runs()
+    signal.raise_signal(signal.SIGINT)
+
+
+def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
+    """Run a flow and return its final state; Ctrl-C ends it at once.
+
+    Raises CoroNetError when it does not complete, TransientError if the same may yet.
+    """
+    from prefect import tags
+
+    from flows.monitoring.work_pool import TAG
+    from flows.servers.temporary import temporary_prefect_server  # late: with nothing to do, no server is needed
+
+    signal.signal(signal.SIGINT, _stop)
+    with temporary_prefect_server(), tags(TAG):
+        state = run_flow()
+    if not state.is_completed():
+        kind = TransientError if state.name == TRANSIENT_FAILURE else CoroNetError
+        raise kind(state.message or f"the flow ended as {state.name}")
+    return state
+
+
+def _show_results() -> None:
+    print_tables(METRICS, AUDIT)
+    print(f"Report: {REPORT.resolve()}")
+    print("MLflow page:   make mlflow    Prefect page:  make prefect")

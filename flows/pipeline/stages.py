@@ -1,0 +1,223 @@
+"""The stages of a project as Prefect tasks, side by side where the DAG allows it.
+
+Prefect decides when and where, DVC what is stale: a task runs its stage through `dvc repro --single-item`. Tasks hand
+each other nothing; what a stage makes lies where `dvc.yaml` says.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, get_client, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TagsContext
+from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from pydantic import BaseModel, ConfigDict, Field
+
+from coronet_core.support.errors import CoroNetError, TransientError
+from flows.monitoring.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
+from flows.monitoring.retries import patiently
+from flows.monitoring.stage_progress import stage_log
+from flows.pipeline.mlflow_sync import records_delivered
+from flows.pipeline.skipped_stages import end_those_not_run
+from flows.project.graph import Stage
+from flows.project.processes import StageProcesses, stage_environment
+from flows.ray.residual_fan_out import fan_out_if_due
+from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
+from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
+from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE, PARENT_VARIABLE, StageRun
+
+LONGEST_DELAY_S = 600.0
+
+Futures = dict[str, PrefectFuture[State[None]]]
+
+
+class StagesFailedError(CoroNetError):
+    """Stages of a flow run failed; names each with its reason."""
+
+
+class StagePolicy(BaseModel):
+    """How often and how long stages are tried: a parameter of flows, and a form on Prefect's page."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retries: int = Field(default=2, ge=0, le=10, description="Further tries of a stage that failed by what may pass.")
+    retry_delay_s: float = Field(
+        default=10.0, gt=0, description="Seconds before the first of them; each next one waits twice."
+    )
+    timeout_minutes: float | None = Field(
+        default=None, gt=0, description="A stage that takes longer is ended; null: never. Time on Ray does not count."
+    )
+
+
+DEFAULT_POLICY = StagePolicy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the stages of one flow run share."""
+
+    processes: StageProcesses
+    environment: dict[str, str]
+    timeout_s: float | None
+    places: Mapping[str, RemotePlace]
+    """By stage, the hosts that run it in place of this one."""
+
+
+class Held:
+    """The surroundings of the flow run that this thread works for.
+
+    They are no parameter of its tasks, and a copy has none: Ray is sent a task's parameters and globals with the tasks
+    below it, and neither locks nor the secrets of an environment are to go there.
+    """
+
+    def __init__(self) -> None:
+        self.variable: ContextVar[Surroundings] = ContextVar("surroundings")
+
+    def __reduce__(self) -> tuple[type["Held"], tuple[()]]:
+        return Held, ()
+
+
+_held = Held()
+
+
+@task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
+def run_stage(stage: Stage) -> State[None]:
+    """Run one stage through DVC, here or on another host; its output becomes the task's log."""
+    try:
+        was_run = not stage.is_settled and _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
+    except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
+        return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
+    return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
+
+
+def _was_run(stage: str, surroundings: Surroundings, on_line: Callable[[str], None]) -> bool:
+    """Bring `stage` up to date; returns whether there was anything to run. Raises as StageProcesses.run does."""
+    if place := surroundings.places.get(stage):
+        return run_remotely(stage, place, on_line)
+    fan_out_if_due(stage, surroundings.environment)
+    return surroundings.processes.run(stage, surroundings.environment, on_line, surroundings.timeout_s)
+
+
+def run_stages(
+    stages: list[Stage],
+    folder: Path,
+    run: StageRun,
+    policy: StagePolicy = DEFAULT_POLICY,
+    queues: Mapping[str, str] | None = None,
+    /,
+    **variables: str,
+) -> None:
+    """Run `stages` of the project in `folder`, nested under `run`; `variables` are added to their environment.
+
+    `queues` names the work queue of each stage that another host runs; that needs the current folder's project.
+
+    Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
+    """
+    run.deliver()  # now, so that the stages find their parent
+    if run.resumption is not None:
+        get_run_logger().info(run.resumption)
+    timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
+    surroundings = Surroundings(
+        processes=StageProcesses(folder),
+        environment=stage_environment(
+            **{PARENT_VARIABLE: run.key, DELIVERED_VARIABLE: "true", PROGRESS_VARIABLE: AS_LINES}, **variables
+        ),
+        timeout_s=timeout_s,
+        places={stage: RemotePlace(queue, run.run_id, timeout_s) for stage, queue in (queues or {}).items()},
+    )
+    token = _held.variable.set(surroundings)
+    try:
+        with records_delivered():
+            futures = _submit(stages, surroundings.processes, policy)
+    finally:
+        _held.variable.reset(token)
+    runs = patiently(lambda: _task_runs(futures))
+    run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
+    for line in _summary(runs):
+        get_run_logger().info(line)
+    _raise_failures(futures)
+
+
+def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy) -> Futures:
+    """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
+    futures: Futures = {}
+    tried = run_stage.with_options(
+        retries=policy.retries, retry_delay_seconds=_delays(policy), retry_condition_fn=_may_pass
+    )
+    limited = patiently(lambda: limited_tags(tag for stage in stages for tag in stage.tags))
+    try:
+        with TagsContext(current_tags=set()):  # the flow run's tags are no limits of its tasks
+            for stage in stages:
+                upstream = [futures[name] for name in stage.upstream]
+                tagged = tried.with_options(tags=limited.intersection(stage.tags))
+                futures[stage.name] = tagged.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+        for future in futures.values():
+            future.wait()
+    except BaseException:
+        end_remote_work()
+        processes.end()
+        raise
+    finally:
+        end_those_not_run(stages, futures)
+    return futures
+
+
+def limited_tags(tags: Iterable[str]) -> set[str]:
+    """Return those of `tags` that the server has a limit for.
+
+    A task asks for a slot of each of its tags, limit or not; a server on SQLite is often too busy to answer while a
+    stage begins, and Prefect tries again after two seconds.
+    """
+    with get_client(sync_client=True) as client:
+        return {tag for tag in set(tags) if _has_limit(client, tag)}
+
+
+def _has_limit(client: SyncPrefectClient, tag: str) -> bool:
+    try:
+        client.read_global_concurrency_limit_by_name(f"tag:{tag}")
+    except ObjectNotFound:
+        return False
+    return True
+
+
+def _delays(policy: StagePolicy) -> list[float]:
+    return [min(LONGEST_DELAY_S, policy.retry_delay_s * 2**n) for n in range(policy.retries)] or [0.0]
+
+
+def _may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    return state.name == TRANSIENT_FAILURE
+
+
+def _task_runs(futures: Futures) -> dict[str, TaskRun]:
+    with get_client(sync_client=True) as client:
+        return {name: client.read_task_run(future.task_run_id) for name, future in futures.items()}
+
+
+def _seconds_metric(stage: str) -> str:
+    return "seconds." + stage.replace("@", ".")  # MLflow takes no @ in names
+
+
+def _summary(runs: dict[str, TaskRun]) -> list[str]:
+    """Return a line a stage: its state, and when it began and ended, in seconds after the first one."""
+    first = min(run.start_time for run in runs.values() if run.start_time is not None)
+    lines = []
+    for name, run in runs.items():
+        if run.start_time is None or run.end_time is None or run.state_name == NOT_RUN:
+            lines.append(f"{name:28} not run: {run.state.message if run.state else 'its end is not known'}")
+        else:
+            begin, end = ((moment - first).total_seconds() for moment in (run.start_time, run.end_time))
+            lines.append(f"{name:28} {run.state_name:10} from {begin:6.1f} s to {end:6.1f} s")
+    return lines
+
+
+def _raise_failures(futures: Futures) -> None:
+    failures = {name: future.state.message for name, future in futures.items() if future.state.is_failed()}
+    if failures:
+        raise StagesFailedError("\n".join(f"{name}: {message}" for name, message in failures.items()))

@@ -1,0 +1,128 @@
+"""Variants of a run: the same DAG with some parameters changed, each in a workspace of its own.
+
+A study (ablation, cross-validation) is one MLflow run; each variant is a run nested under it, and each stage that ran
+for the variant is nested under that. In Prefect a variant is a flow run below the study's.
+"""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.common.cpu_count import usable_cores
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.final_states import UP_TO_DATE
+from flows.monitoring.stale_runs import alone_as_run
+from flows.pipeline.stages import DEFAULT_POLICY, run_stages
+from flows.project.graph import leading_to, read_graph, settled, stale_stages
+from flows.project.workspace import WORKSPACES, Changes, open_workspace
+from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import METRICS
+from tasks.runtime.tracking.delivery import absolute_tracking_uri
+from tasks.runtime.tracking.stage_run import StageRun, numbers_of
+
+TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")
+"""Figures of a variant that its MLflow run holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One variant of a study."""
+
+    name: str
+    """Of its folder and of its MLflow run."""
+    changes: Changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What all variants of a study share."""
+
+    name: str
+    record: str
+    """Key of the run that the variants' runs are nested under."""
+    last_stage: str
+    """The stage up to which the DAG is run."""
+    with_results: bool
+    """Whether variants begin with the project's split and with what its stages have made."""
+
+
+@flow(name="variant", flow_run_name="{study.name} {variant.name}", validate_parameters=False)
+def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> State[None]:
+    """Bring one variant up to date in its workspace."""
+    try:
+        folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
+        stages = leading_to(study.last_stage, read_graph())
+        stale = stale_stages((stage.name for stage in stages), folder)
+        with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
+            if stale:
+                variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
+                run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, **variables)
+            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    if stale:
+        return Completed(message=f"{len(stages)} stages")
+    return Completed(name=UP_TO_DATE, message="up to date")
+
+
+def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
+    """Run all variants, `parallel` at once; by itself as many as have room on the GPUs, or one if there is none.
+
+    Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
+    CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
+    """
+    params = read_params()
+    environments = lanes(params, _n_gpus(params), parallel)
+    free: SimpleQueue[dict[str, str]] = SimpleQueue()
+    for environment in environments:
+        free.put(environment)
+    failures: dict[str, str | None] = {}
+
+    def run_in_a_lane(variant: Variant) -> None:
+        environment = free.get()
+        try:
+            if not failures:
+                state: State[Any] = run_variant(study, variant, environment, return_state=True)
+                if not state.is_completed():
+                    failures[variant.name] = state.message
+        finally:
+            free.put(environment)
+
+    with alone_as_run(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(environments)) as pool:
+        futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
+    for future in futures:
+        future.result()
+    if failures:
+        raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
+    return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
+
+
+def lanes(params: Params, n_gpus: int, parallel: int | None) -> list[dict[str, str]]:
+    """Return the environment of each lane, in each of which one variant runs at a time.
+
+    On GPUs it is empty: each stage leases the one that is free, or waits. Without one, it is the lane's share of the
+    CPU's cores.
+    """
+    n_lanes = parallel or max(1, n_gpus * params.stages_per_gpu // params.training_processes)
+    if n_gpus or n_lanes == 1:
+        return [{}] * n_lanes
+    return [{"OMP_NUM_THREADS": str(max(1, usable_cores() // n_lanes))}] * n_lanes
+
+
+def _n_gpus(params: Params) -> int:
+    if params.device == "cpu":
+        return 0
+    import torch  # late: two seconds
+
+    return torch.cuda.device_count()

@@ -1,0 +1,23 @@
+"""One at a time: what two processes may not do at once to one project."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from coronet_core.support.errors import CoroNetError
+
+
+@contextmanager
+def alone(lock: Path, name: str) -> Iterator[None]:
+    """Hold `lock` for as long as this process does what is called `name`; the kernel frees it however that ends.
+
+    Raises CoroNetError when another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise CoroNetError(f"{name} runs already in another process. Wait for it, then try again.") from error

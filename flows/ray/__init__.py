@@ -1,0 +1,1 @@
+"""Fanning out on a Ray cluster."""

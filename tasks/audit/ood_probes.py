@@ -1,0 +1,40 @@
+"""How well the out-of-distribution score of the autoencoders tells the test X-rays from images that are none."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from coronet_core.audits.ood_detection import Detection, detection, energies_of
+from coronet_core.audits.probes import PROBES
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.common.seeds import derive_seed, generator
+from coronet_core.metrics.intervals import Proportion
+from coronet_core.metrics.out_of_distribution import EnergyReference, ood_score
+from tasks.audit.audited_images import AuditImages
+
+DETECTED_AUC: Final = 0.8
+"""ROC-AUC from which on a kind of probe counts as told from X-rays; 0.5 is chance."""
+
+
+def out_of_distribution(
+    tfen: TFEN, images: AuditImages, reference: EnergyReference, on_images: Callable[[int], object]
+) -> tuple[Proportion, dict[str, Detection]]:
+    """Return the share of test X-rays that the score takes for something else, and what it makes of each probe."""
+    parts = []
+    for batch in images.batches(images.test):
+        parts.append(energies_of(tfen, batch))
+        on_images(len(batch))
+    xrays = ood_score(np.concatenate(parts), reference)
+    order = np.random.default_rng(derive_seed(images.seed, "probed")).permutation(len(images.test))
+    probed = order[: images.n_probes]
+    found = {}
+    for kind, probe in PROBES.items():
+        rng = generator(images.seed, "probe", kind)
+        parts = []
+        for batch in images.batches(images.test.iloc[probed]):
+            parts.append(energies_of(tfen, probe(batch.cpu(), rng).to(batch.device)))
+            on_images(len(batch))
+        scores = ood_score(np.concatenate(parts), reference)
+        found[kind] = detection(xrays, scores, probed, reference.threshold, images.sample)
+    return Proportion.of(xrays > reference.threshold, images.sample.confidence), found

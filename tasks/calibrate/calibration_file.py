@@ -1,0 +1,65 @@
+"""`models/calibration.json`: what the validation split settles for every other image."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from coronet_core.common.classes import ClassName
+from coronet_core.metrics.calibration import CalibrationErrors
+from coronet_core.metrics.out_of_distribution import EnergyReference
+from coronet_core.support.errors import DataError
+from tasks.calibrate.drift_reference import ScoreReference
+from tasks.runtime.files import write_json
+from tasks.runtime.paths import CALIBRATION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How to read the CIN's answers."""
+
+    images: dict[ClassName, int]
+    """Validation images of each class, from which all of this comes."""
+    temperature: float
+    """By which logits are divided."""
+    before: CalibrationErrors
+    """On the validation images, at temperature 1."""
+    after: CalibrationErrors
+    miscoverage: float
+    """Share of prediction sets that may miss the truth."""
+    conformal_quantile: float | None
+    """A class is in the prediction set if 1 - its calibrated probability is at most this; None: every class is."""
+    sensitivity_floor: float
+    covid19_threshold: float | None
+    """Probability of COVID-19, at temperature 1, that the floor's share of its images reaches; None without images."""
+    energies: EnergyReference
+    """From which residual energies an image is out of distribution."""
+    warnings: list[str]
+    """What the validation split could not settle, in plain sentences."""
+    scores: ScoreReference | None = None
+    """What later images are compared with; None in files of before there was one."""
+
+    @property
+    def quantile(self) -> float:
+        """The conformal quantile as a number, infinite if every class is in every set."""
+        return math.inf if self.conformal_quantile is None else self.conformal_quantile
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Return what `asdict` made a dict of."""
+        errors = {name: CalibrationErrors(**fields[name]) for name in ("before", "after")}
+        energies, scores = EnergyReference.from_dict(fields["energies"]), fields.get("scores")
+        reference = None if scores is None else ScoreReference.from_dict(scores)
+        return cls(**(fields | errors | {"energies": energies, "scores": reference}))
+
+
+def write_calibration(calibration: Calibration) -> None:
+    """Write `models/calibration.json`."""
+    write_json(CALIBRATION, asdict(calibration))
+
+
+def read_calibration() -> Calibration:
+    """Read `models/calibration.json`."""
+    if not CALIBRATION.is_file():
+        raise DataError(f"{CALIBRATION}: not there. Run the stage calibrate first (`coronet run`).")
+    return Calibration.from_dict(json.loads(CALIBRATION.read_text(encoding="utf-8")))

@@ -1,0 +1,104 @@
+"""Stage `calibrate`: the CIN on the validation split; temperature, prediction sets and thresholds for test images."""
+
+import math
+from dataclasses import asdict, replace
+
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
+from coronet_core.common.seeds import derive_seed
+from coronet_core.metrics.calibration import calibration_errors, fit_temperature, is_at_the_end
+from coronet_core.metrics.conformal import conformal_quantile
+from coronet_core.metrics.operating_points import threshold_for
+from coronet_core.metrics.out_of_distribution import EnergyReference
+from tasks.calibrate.calibration_file import Calibration, write_calibration
+from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
+from tasks.calibrate.drift_reference import ScoreReference
+from tasks.calibrate.predictions import answers
+from tasks.networks.residual_index import ENERGY_COLUMNS
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.params.schema import CalibrateParams
+from tasks.runtime.paths import CALIBRATION
+from tasks.runtime.progress import say
+from tasks.runtime.stage_context import StageContext
+
+COVID19 = CLASSES.index("covid19")
+ROUNDING = 1e-9
+"""1 / (1 - 0.9) is 10, not a little more."""
+
+
+def run(context: StageContext) -> None:
+    """Settle on validation images what is applied to test images unchanged."""
+    use_cpu_threads(share=1)
+    validation = predict_split(context, "validation")
+    calibration = with_scores(calibrated(validation, context.params.calibrate), validation, context.params.seed)
+    write_calibration(calibration)
+    context.tracking.metrics(
+        {"temperature": calibration.temperature}
+        | {f"before.{name}": value for name, value in asdict(calibration.before).items()}
+        | {f"after.{name}": value for name, value in asdict(calibration.after).items()}
+    )
+    context.tracking.artifact(CALIBRATION)
+    for warning in calibration.warnings:
+        say(f"warning: {warning}")
+    say(
+        f"temperature {calibration.temperature:.3f}, ECE {calibration.before.ece:.4f} before and "
+        f"{calibration.after.ece:.4f} after, {sum(calibration.images.values())} validation images"
+    )
+
+
+def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibration:
+    """Return what the `validation` split settles."""
+    truth, logits = validation.truth, validation.logits
+    temperature = fit_temperature(logits, truth)
+    quantile = conformal_quantile(validation.probabilities(temperature), truth, params.miscoverage)
+    images: dict[ClassName, int] = {label: int((truth == i).sum()) for i, label in enumerate(CLASSES)}
+    return Calibration(
+        images=images,
+        temperature=temperature,
+        before=calibration_errors(logits, truth),
+        after=calibration_errors(logits, truth, temperature),
+        miscoverage=params.miscoverage,
+        conformal_quantile=None if math.isinf(quantile) else quantile,
+        sensitivity_floor=params.sensitivity_floor,
+        covid19_threshold=threshold_for(
+            validation.probabilities()[:, COVID19], truth == COVID19, params.sensitivity_floor
+        ),
+        energies=EnergyReference.from_energies(validation.energies, validation.groups, params.energy_percentile),
+        warnings=_warnings(images, temperature, quantile, params),
+    )
+
+
+def with_scores(calibration: Calibration, validation: SplitPredictions, seed: int) -> Calibration:
+    """Return `calibration` with the `validation` images' scores as it makes them: what drift is measured from."""
+    told = answers(validation.logits, validation.energies, calibration)
+    told[ENERGY_COLUMNS] = validation.energies
+    reference = ScoreReference.from_answers(told, validation.groups, derive_seed(seed, "calibrate", "scores"))
+    return replace(calibration, scores=reference)
+
+
+def _warnings(images: dict[ClassName, int], temperature: float, quantile: float, params: CalibrateParams) -> list[str]:
+    n = sum(images.values())
+    sentences = [
+        f"No validation image of {DISPLAY_NAMES[label]}: probabilities and prediction sets promise nothing for it"
+        + (", and there is no threshold that reaches calibrate.sensitivity_floor." if label == "covid19" else ".")
+        for label, count in images.items()
+        if count == 0
+    ]
+    if 0 < images["covid19"] * (1 - params.sensitivity_floor) < 1 - ROUNDING:
+        needed = math.ceil(1 / (1 - params.sensitivity_floor) - ROUNDING)
+        sentences.append(
+            f"{images['covid19']} validation images of COVID-19 are too few to miss one and still reach "
+            f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Take {needed} or "
+            "more, or lower calibrate.sensitivity_floor."
+        )
+    if is_at_the_end(temperature):
+        sentences.append(
+            f"The temperature ends at {temperature:.2f}, where its range does: the {n} validation images are told "
+            "all right or no better than by chance, and do not say how sure the CIN may be."
+        )
+    if math.isinf(quantile):
+        needed = math.ceil(1 / params.miscoverage - 1)
+        sentences.append(
+            f"{n} validation images are too few for prediction sets that miss {params.miscoverage:.0%}: every set "
+            f"holds every class and no image is answered. Take {needed} or more, or raise calibrate.miscoverage."
+        )
+    return sentences

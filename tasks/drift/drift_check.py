@@ -1,0 +1,119 @@
+"""Drift of logged predictions against the validation images: scores compared, judged and summed up."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coronet_core.drift import Shift, holm, shift_of_scores, shift_of_shares
+from coronet_core.support.errors import DataError, ParamsError
+from tasks.calibrate.drift_reference import SCORES, ScoreReference
+from tasks.drift.prediction_window import Span, Window, read_window
+from tasks.inference.source import load_model
+
+ABSTAINED = "abstained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """When a score counts as drifted: both its corrected p-value and its stability index say so."""
+
+    level: float = 0.01
+    """Chance of any false alarm in a window of images like the validation images, at most."""
+    min_psi: float = 0.1
+    min_images: int = 50
+    """A window of fewer is not judged."""
+
+    def __post_init__(self) -> None:
+        """Raise ParamsError for values that make no rule."""
+        if not 0 < self.level < 1:
+            raise ParamsError(f"level = {self.level}: allowed: a number between 0 and 1")
+        if not self.min_psi >= 0:
+            raise ParamsError(f"min_psi = {self.min_psi}: allowed: a number from 0")
+        if self.min_images < 1:
+            raise ParamsError(f"min_images = {self.min_images}: allowed: a whole number from 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreDrift:
+    """One score, or the share of abstentions."""
+
+    name: str
+    shift: Shift
+    corrected_p: float
+    """For the number of scores."""
+    drifted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """A window against the reference."""
+
+    model: str
+    """Digest of the model that answered."""
+    reference_images: int
+    window_images: int
+    passed_over: dict[str, int]
+    """Lines of the log that do not count, by reason."""
+    rule: Rule
+    scores: list[ScoreDrift]
+
+    @property
+    def drifted(self) -> list[str]:
+        """Names of the scores that have; none if nothing has."""
+        return [score.name for score in self.scores if score.drifted]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a sentence."""
+        if not self.drifted:
+            return f"no drift: {self.window_images} images are like the validation images"
+        return f"drift in {', '.join(self.drifted)} ({self.window_images} images)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON takes, with the verdict."""
+        return {**asdict(self), "verdict": self.verdict, "drifted": bool(self.drifted)}
+
+
+def compare(window: Window, reference: ScoreReference | None, rule: Rule) -> Drift:
+    """Return how far `window` has moved from the `reference`.
+
+    Raises DataError without a reference and for too few images to tell.
+    """
+    if reference is None or reference.images == 0:
+        raise DataError("this model brings no scores of its validation images. Calibrate it again (`coronet run`).")
+    if window.images < rule.min_images:
+        passed_over = "".join(f"; {n} {reason}" for reason, n in window.passed_over.items())
+        raise DataError(
+            f"{window.images} images in the window, and {rule.min_images} needed{passed_over}. Widen the window "
+            "(--since, --until), or log more predictions."
+        )
+    shifts = {name: shift_of_scores(np.array(reference.scores[name]), window.scores[name]) for name in SCORES}
+    shifts[ABSTAINED] = shift_of_shares((reference.abstained, reference.images), (window.abstained, window.images))
+    return Drift(
+        model=window.model,
+        reference_images=reference.images,
+        window_images=window.images,
+        passed_over=dict(window.passed_over),
+        rule=rule,
+        scores=_judged(list(shifts), list(shifts.values()), rule),
+    )
+
+
+def _judged(names: Sequence[str], shifts: Sequence[Shift], rule: Rule) -> list[ScoreDrift]:
+    corrected = holm([shift.p_value for shift in shifts])
+    return [
+        ScoreDrift(name=name, shift=shift, corrected_p=p, drifted=p < rule.level and shift.psi >= rule.min_psi)
+        for name, shift, p in zip(names, shifts, corrected, strict=True)
+    ]
+
+
+def check(log: Path, span: Span, source: str | None, rule: Rule) -> Drift:
+    """Return how far the predictions of the model `source`, logged in `span`, have moved from its validation images.
+
+    Raises DataError if there is no log, no such model, or too little to tell.
+    """
+    model = load_model(source)
+    return compare(read_window(log, model.digest, span), model.calibration.scores, rule)

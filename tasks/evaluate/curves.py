@@ -1,0 +1,47 @@
+"""The files of `reports/plots`, which `dvc plots` and the report draw."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
+from coronet_core.metrics.auc import precision_recall_curve, rankings, roc_curve
+from coronet_core.metrics.calibration import reliability
+from coronet_core.support.whole_files import write_whole
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.evaluate.tables import ranking_scores
+from tasks.runtime.params.schema import EvaluateParams
+from tasks.runtime.paths import CONFUSION_PLOT, RELIABILITY_PLOT, precision_recall_plot, roc_plot
+
+
+def write_curves(test: SplitPredictions, temperature: float, params: EvaluateParams) -> None:
+    """Write the confusions, each class's ROC and precision-recall curve, and the reliability diagram.
+
+    The curves have the areas that the tables give: both rank by `evaluate.auc_of`. The curve of a class without images,
+    or without any others, has no points.
+    """
+    names = [DISPLAY_NAMES[label] for label in CLASSES]
+    confusions = {"truth": [names[i] for i in test.truth], "predicted": [names[i] for i in test.predicted]}
+    _write(CONFUSION_PLOT, pd.DataFrame(confusions))
+    for label, ranking in zip(CLASSES, rankings(test.truth, ranking_scores(test, params)), strict=True):
+        roc = pd.DataFrame(dict(zip(("false_positive_rate", "sensitivity"), roc_curve(ranking), strict=True)))
+        curve = pd.DataFrame(dict(zip(("recall", "precision"), precision_recall_curve(ranking), strict=True)))
+        exists = 0 < ranking.is_positive.sum() < len(ranking.is_positive)
+        _write(roc_plot(label), roc if exists else roc.head(0))
+        _write(precision_recall_plot(label), curve if exists else curve.head(0))
+    bins = {
+        "as_given": reliability(test.probabilities(), test.truth),
+        "calibrated": reliability(test.probabilities(temperature), test.truth),
+    }
+    points = [
+        {"probabilities": kind, "confidence": one.confidence, "accuracy": one.accuracy, "images": one.images}
+        for kind, diagram in bins.items()
+        for one in diagram
+        if one.images
+    ]
+    _write(RELIABILITY_PLOT, pd.DataFrame(points))
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    write_whole(path, partial(table.to_csv, index=False))

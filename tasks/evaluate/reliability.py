@@ -1,0 +1,117 @@
+"""How far answers on the test split can be trusted, with what the validation split settled for them."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coronet_core.common.classes import CLASSES
+from coronet_core.metrics.arrays import Floats
+from coronet_core.metrics.auc import Ranking
+from coronet_core.metrics.bootstrap import estimate
+from coronet_core.metrics.calibration import calibration_errors, reliability
+from coronet_core.metrics.conformal import abstention, prediction_sets
+from coronet_core.metrics.intervals import Proportion
+from coronet_core.metrics.operating_points import sensitivity_at
+from coronet_core.metrics.out_of_distribution import ood_score
+from tasks.calibrate.calibration_file import Calibration
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.evaluate.tables import patient_intervals
+from tasks.runtime.params.schema import EvaluateParams
+
+COVID19 = CLASSES.index("covid19")
+MAX_NAMED = 10
+"""Images out of distribution that are named; the table of predictions has the score of each."""
+
+
+def operating_points(
+    test: SplitPredictions, calibration: Calibration, params: EvaluateParams, seed: int
+) -> dict[str, Any]:
+    """Return the sensitivity to COVID-19 at chosen specificities, and what the validation split's threshold gives.
+
+    At a specificity, the threshold is taken from the test ROC: what is possible. The other is what would happen.
+    """
+    is_covid, score = test.truth == COVID19, test.probabilities()[:, COVID19]
+    ranking = Ranking.of(score, is_covid)
+
+    def sensitivities(weights: Floats) -> dict[str, Floats]:
+        return {f"{at:g}": sensitivity_at(ranking, weights, at) for at in params.specificities}
+
+    intervals = patient_intervals(sensitivities, test, params, seed)
+    values = estimate(sensitivities, len(score))
+    at_specificity = {at: {"sensitivity": values[at], "sensitivity_interval": intervals[at]} for at in values}
+    return {
+        "at_specificity": at_specificity,
+        "at_validation_threshold": {
+            "sensitivity_floor": calibration.sensitivity_floor,
+            **_at_threshold(score, is_covid, calibration.covid19_threshold, params.confidence),
+        },
+    }
+
+
+def _at_threshold(
+    score: Floats, is_covid: NDArray[np.bool_], threshold: float | None, confidence: float
+) -> dict[str, Any]:
+    if threshold is None:  # no validation image of COVID-19
+        reached = spared = Proportion(None, None, 0)
+    else:
+        reached = Proportion.of(score[is_covid] >= threshold, confidence)
+        spared = Proportion.of(score[~is_covid] < threshold, confidence)
+    return {
+        "threshold": threshold,
+        "sensitivity": reached.share,
+        "sensitivity_interval": reached.interval,
+        "specificity": spared.share,
+        "specificity_interval": spared.interval,
+    }
+
+
+def calibration_figures(test: SplitPredictions, calibration: Calibration) -> dict[str, Any]:
+    """Return the errors of the probabilities as the CIN gives them and at the validation split's temperature."""
+    sides = {"before": 1.0, "after": calibration.temperature}
+    return {
+        "temperature": calibration.temperature,
+        **{name: asdict(calibration_errors(test.logits, test.truth, t)) for name, t in sides.items()},
+        "reliability": {
+            name: [asdict(one) for one in reliability(test.probabilities(t), test.truth)] for name, t in sides.items()
+        },
+    }
+
+
+def abstention_figures(test: SplitPredictions, calibration: Calibration, confidence: float) -> dict[str, Any]:
+    """Return what the prediction sets come to: their coverage, the images not answered, and those answered right."""
+    sets = prediction_sets(test.probabilities(calibration.temperature), calibration.quantile)
+    return {
+        "miscoverage": calibration.miscoverage,
+        "conformal_quantile": calibration.conformal_quantile,
+        **asdict(abstention(sets, test.truth, confidence)),
+    }
+
+
+def out_of_distribution_figures(test: SplitPredictions, calibration: Calibration, confidence: float) -> dict[str, Any]:
+    """Return the share of images, of all and of each class, that are unlike the validation images, and the furthest.
+
+    These are to be looked at: one of them may be no chest X-ray.
+    """
+    reference = calibration.energies
+    scores = ood_score(test.energies, reference)
+    is_far = scores > reference.threshold
+    furthest = [place for place in np.argsort(-scores, kind="stable")[:MAX_NAMED] if is_far[place]]
+    return {
+        "threshold": reference.threshold,
+        "percentile": reference.percentile,
+        "all": asdict(Proportion.of(is_far, confidence)),
+        "by_class": {
+            label: asdict(Proportion.of(is_far[test.truth == i], confidence)) for i, label in enumerate(CLASSES)
+        },
+        "furthest": [
+            {
+                "image_id": test.images["image_id"].iloc[place],
+                "label": CLASSES[test.truth[place]],
+                "predicted": CLASSES[test.predicted[place]],
+                "score": float(scores[place]),
+            }
+            for place in furthest
+        ],
+    }

@@ -1,0 +1,48 @@
+"""The test split's figures by source, view, sex and age: a mean over all hides whom a model fails."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coronet_core.common.classes import CLASSES
+from coronet_core.data.grouping import groupings
+from coronet_core.metrics.bootstrap import estimate
+from coronet_core.metrics.confusion import balanced_accuracy, confusion_matrix, sensitivity
+from coronet_core.metrics.intervals import wilson_interval
+from coronet_core.metrics.scores import figures_of
+from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.evaluate.tables import ranking_scores
+from tasks.runtime.params.schema import EvaluateParams
+
+
+def subgroups(test: SplitPredictions, params: EvaluateParams) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the figures of each group of each grouping: `{"view": {"AP": {...}}}`. Missing values are a group."""
+    scores = ranking_scores(test, params)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for grouping, groups in groupings(test.images).items():
+        members = {name: (groups == name).to_numpy() for name in sorted(groups.unique())}
+        found[grouping] = {name: _figures(test, scores, inside, params) for name, inside in members.items()}
+    return found
+
+
+def _figures(
+    test: SplitPredictions, scores: NDArray[np.float64], inside: NDArray[np.bool_], params: EvaluateParams
+) -> dict[str, Any]:
+    truth, predicted = test.truth[inside], test.predicted[inside]
+    confusion = confusion_matrix(truth, predicted)
+    of_class, hits, n = confusion.sum(axis=1), confusion.diagonal(), len(truth)
+    return {
+        "images": n,
+        "patients": int(test.images.loc[inside, "patient_id"].nunique()),
+        "by_class": {label: int(of_class[i]) for i, label in enumerate(CLASSES)},
+        "accuracy": float(hits.sum() / n),
+        "accuracy_interval": wilson_interval(int(hits.sum()), n, params.confidence),
+        "balanced_accuracy": float(balanced_accuracy(confusion)),
+        "sensitivity": sensitivity(confusion),
+        "sensitivity_interval": {
+            label: wilson_interval(int(hits[i]), int(of_class[i]), params.confidence) for i, label in enumerate(CLASSES)
+        },
+        "roc_auc_macro": estimate(figures_of(truth, predicted, scores[inside]), n)["roc_auc.macro"],
+        "is_small": n < params.small_group_images,
+    }

@@ -1,0 +1,1 @@
+"""Stage `explain`: attribution maps of test images, and how far they can be trusted."""

@@ -1,0 +1,44 @@
+"""Which test images are explained."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from coronet_core.common.classes import CLASSES
+from tasks.runtime.params.explain import ExplainParams
+
+
+def choose(predictions: pd.DataFrame, manifest: pd.DataFrame, params: ExplainParams, seed: int) -> pd.DataFrame:
+    """Choose images of each class at random, then further ones that have boxes and were recognised.
+
+    A class has a second image of a patient only when there are no further patients: the intervals of the measures take
+    images for independent. The same for the same seed, whatever other patients are in the split. Returns rows of the
+    predictions with the columns `explained` (the class whose probability is explained: the predicted one),
+    `probability` (of it) and `opacity_boxes` (left, top, right, bottom as fractions; an empty list where there are
+    none).
+    """
+    boxes = [_listed(manifest["opacity_boxes"][row]) for row in predictions["stack_row"]]
+    predictions = predictions.assign(
+        opacity_boxes=pd.Series(boxes, index=predictions.index, dtype=object),
+        explained=predictions["predicted"],
+        probability=[row[f"probability_{row['predicted']}"] for _, row in predictions.iterrows()],
+    )
+    order = predictions["image_id"].map(lambda image_id: hashlib.sha256(f"{seed}/{image_id}".encode()).hexdigest())
+    shuffled = predictions.iloc[np.argsort(order.to_numpy())]
+    of_patient = shuffled.groupby(["label", "patient_group"]).cumcount()  # 0 for a patient's first image
+    shuffled = shuffled.iloc[np.argsort(of_patient.to_numpy(), kind="stable")]
+    parts = [shuffled[shuffled["label"] == label].head(params.images_per_class) for label in CLASSES]
+    rest = shuffled.drop(index=pd.concat(parts).index)
+    parts.append(rest[can_point(rest)].head(params.boxed_images))
+    return pd.concat(parts, ignore_index=True)
+
+
+def can_point(chosen: pd.DataFrame) -> pd.Series:
+    """Tell of each image whether its map should point at its boxes: it has some, and was recognised."""
+    return (chosen["opacity_boxes"].map(len) > 0) & (chosen["predicted"] == chosen["label"])
+
+
+def _listed(boxes: object) -> list[list[float]]:
+    """Boxes as Parquet gives them: nothing, or an array of arrays."""
+    return [] if boxes is None else [[float(edge) for edge in box] for box in boxes]  # type: ignore[attr-defined]

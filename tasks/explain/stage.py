@@ -1,0 +1,102 @@
+"""Stage `explain`: attribution maps of chosen test images (paper sec. 3.4) by several methods, and their measures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from coronet_core.attribution.deletion import Curves
+from coronet_core.common.seeds import derive_seed
+from coronet_core.common.shards import Shards
+from coronet_core.data.manifest import read_manifest
+from tasks.explain.image_choice import choose
+from tasks.explain.measures import repeated_and_random, table_by_method
+from tasks.explain.method_runs import make_curves, make_maps, randomise, repeat, total_passes
+from tasks.explain.methods import CONTROLS
+from tasks.explain.work import ExplanationWork
+from tasks.networks.trained_cin import load_coronet
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.files import digest, write_json
+from tasks.runtime.paths import (
+    CIN_WEIGHTS,
+    EXPLANATION_INDEX,
+    EXPLANATION_MEASURES,
+    EXPLANATIONS,
+    IMAGES,
+    MANIFEST,
+    PREDICTIONS,
+    autoencoder_weights,
+    explanation_maps,
+)
+from tasks.runtime.progress import Progress, say
+from tasks.runtime.resume import finish, resume_folder
+from tasks.runtime.stage_context import StageContext
+
+
+def run(context: StageContext) -> None:
+    """Explain the predictions of some test images; write the maps by method, an index of them, and their measures."""
+    use_cpu_threads(share=1)
+    params, seed = context.params.explain, derive_seed(context.params.seed, "explain")
+    coronet = load_coronet(context.params.cin.input, context.device)
+    chosen = choose(pd.read_parquet(PREDICTIONS), read_manifest(MANIFEST), params, seed)
+    images = Shards.in_folder(IMAGES).take(chosen["stack_row"].to_numpy(dtype=np.int64))
+    weights = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), CIN_WEIGHTS]
+    resume = resume_folder(
+        context.name, digest(params, seed, context.params.cin.input, PREDICTIONS, MANIFEST, *weights)
+    )
+    with Progress(context.name, total_passes(len(chosen), params, images.shape[1:]), "passes") as bar:
+        work = ExplanationWork(chosen, images, params.batch_size, context.device, resume, bar)
+        made = {name: make_maps(work, name, coronet, params, seed) for name in (*params.methods, *CONTROLS)}
+        maps = {method: one.salience for method, one in made.items()}
+        curves = {method: make_curves(work, method, maps[method], coronet, params) for method in maps}
+        repeated = repeat(work, coronet, maps["perturbation"], params, seed)
+        random = randomise(work, coronet, maps, params, seed)
+    table = table_by_method(chosen, maps, curves, params.measures)
+    for method in table:
+        table[method] |= repeated_and_random(method, repeated, random, params.measures.confidence)
+        table[method]["seconds_per_image"] = made[method].seconds
+    _write(resume, chosen, maps, table, curves)
+    _track(context, table)
+    pointing = table["perturbation"]["pointing_accuracy"]
+    told = "" if pointing is None else f", pointing accuracy {pointing:.2f}"
+    say(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_told_area(table)}{told}")
+
+
+def _told_area(table: dict[str, dict[str, Any]]) -> str:
+    ours, random = (table[method]["deletion_auc"] for method in ("perturbation", "random"))
+    return f"deletion AUC {ours:.3f} (random maps {random:.3f})"
+
+
+def _write(
+    resume: Path,
+    chosen: pd.DataFrame,
+    maps: dict[str, Tensor],
+    table: dict[str, dict[str, Any]],
+    curves: dict[str, Curves],
+) -> None:
+    """Write all outs. The folder moves into place last: until then the next run finds what this one has finished."""
+    folder = resume / EXPLANATIONS.name
+    folder.mkdir(exist_ok=True)
+    for method, salience in maps.items():
+        np.save(folder / explanation_maps(method).name, salience.squeeze(1).numpy())
+    chosen.to_parquet(folder / EXPLANATION_INDEX.name, index=False)
+    means = {
+        method: {name: curve.mean(dim=0).tolist() for name, curve in both._asdict().items()}
+        for method, both in curves.items()
+    }
+    write_json(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
+    finish(resume, folder, EXPLANATIONS)
+
+
+def _track(context: StageContext, table: dict[str, dict[str, Any]]) -> None:
+    for path in (EXPLANATION_MEASURES, EXPLANATION_INDEX, *(explanation_maps(method) for method in table)):
+        context.tracking.artifact(path)
+    numbers = {
+        f"{method}.{name}": float(value)
+        for method, measures in table.items()
+        for name, value in measures.items()
+        if isinstance(value, int | float)
+    }
+    context.tracking.metrics(numbers)

@@ -1,0 +1,118 @@
+"""The images that an exported file is scaled by and compared on, and how far its answers differ."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coronet_core.common.classes import CLASSES, SplitName
+from coronet_core.common.shards import Shards
+from coronet_core.data.manifest import read_manifest
+from coronet_core.data.sources import phantom
+from coronet_core.metrics.arrays import Floats
+from tasks.export.export_options import Pixels
+from tasks.networks.residual_inputs import class_indices
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.paths import IMAGES, MANIFEST
+
+Session = Callable[[NDArray[np.uint8]], Floats]
+"""A network or a file that is run: from images (B, 1, H, W) uint8 to calibrated probabilities (B, 3)."""
+GREY_LEVELS: Final = 255
+DRAWN_IMAGES: Final = 24
+SEED: Final = 2020
+
+
+def as_input(images: NDArray[np.uint8], pixels: Pixels) -> NDArray[Any]:
+    """Return `images` as a file that takes `pixels` wants them."""
+    return images if pixels is Pixels.UINT8 else images.astype(np.float32) / np.float32(GREY_LEVELS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownImages:
+    """Images of the model's size, read some at a time."""
+
+    origin: str
+    read: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+    """From row numbers (B,) to images (B, H, W)."""
+    rows: NDArray[np.int64]
+    truth: NDArray[np.int64] | None
+    """Class indices (n,) in the order of `rows`; None where the network cannot be expected to know them."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield the images, (at most `size`, 1, H, W) at a time."""
+        for start in range(0, len(self), size):
+            yield self.read(self.rows[start : start + size])[:, None]
+
+    def spread(self, n: int) -> "KnownImages":
+        """Return at most `n` of them, evenly spread."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(np.int64))
+        return replace(self, rows=self.rows[chosen], truth=None if self.truth is None else self.truth[chosen])
+
+
+def split_images(split: SplitName, model: TrainedModel) -> KnownImages | None:
+    """Return the images of a split of the project in this folder; None without one, or with images of another size."""
+    if not MANIFEST.is_file():
+        return None
+    manifest = read_manifest(MANIFEST)
+    chosen = manifest[manifest["split"] == split]
+    stack = Shards.in_folder(IMAGES)
+    if len(chosen) == 0 or stack.row_shape != (model.image_size_px, model.image_size_px):
+        return None
+    return KnownImages(
+        origin=f"{split} images of this project",
+        read=stack.take,
+        rows=chosen.index.to_numpy(dtype=np.int64),
+        truth=class_indices(chosen).numpy(),
+    )
+
+
+def drawn_images(model: TrainedModel) -> KnownImages:
+    """Draw chests, for a model whose split is not here: they tell whether a file answers as the network does."""
+    names = [(CLASSES[i % len(CLASSES)], f"export-{i}") for i in range(DRAWN_IMAGES)]
+    drawn = np.stack([phantom.draw(SEED, label, name, 0, model.image_size_px)[0] for label, name in names])
+    return KnownImages(origin="drawn chests", read=drawn.__getitem__, rows=np.arange(len(drawn)), truth=None)
+
+
+BATCH_IMAGES: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The file's answers beside those of the network."""
+
+    images: int
+    origin: str
+    """Whose images they are."""
+    accuracy: float | None
+    """Of the file; None for images without a truth."""
+    accuracy_in_fp32: float | None
+    other_labels: int
+    """Images for which the file's most probable class is another."""
+    largest_difference: float
+    """Of a calibrated probability."""
+    mean_difference: float
+
+
+def measure(file: Session, network: Session, images: KnownImages) -> Loss:
+    """Ask both about `images`, some at a time."""
+    parts = [(file(batch), network(batch)) for batch in images.batches(BATCH_IMAGES)]
+    found, expected = (np.concatenate(side) for side in zip(*parts, strict=True))  # (n, 3) each
+    differences = np.abs(found - expected)
+    return Loss(
+        images=len(images),
+        origin=images.origin,
+        accuracy=_accuracy(found, images.truth),
+        accuracy_in_fp32=_accuracy(expected, images.truth),
+        other_labels=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+        largest_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+    )
+
+
+def _accuracy(probabilities: Floats, truth: NDArray[np.int64] | None) -> float | None:
+    return None if truth is None else float((probabilities.argmax(axis=1) == truth).mean())

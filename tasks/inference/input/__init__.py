@@ -1,0 +1,1 @@
+"""The files that predictions are asked for, wherever they are."""

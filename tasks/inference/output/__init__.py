@@ -1,0 +1,1 @@
+"""Predictions as rows, files and text."""

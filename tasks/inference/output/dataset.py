@@ -1,0 +1,140 @@
+"""The predictions on disk: a folder of Parquet files, one a shard, that readers of Parquet take as one table.
+
+A part is whole or not there. Its name, `part-<shard>-<work>-<content>.parquet`, has a digest of the shard's files, the
+model and the code that answers, and one of the part's own bytes: a run that was killed goes on behind its last part, a
+damaged part is noticed, and a run that is started again when nothing has changed has nothing to do. `_summary.json`
+comes last: as long as it is missing, so are parts.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from coronet_core.support.errors import DataError
+from coronet_core.support.sealed_files import sha256_of
+from coronet_core.support.whole_files import write_whole
+from tasks.inference.input.image_file import CANNOT_BE_OPENED, ImageFile
+from tasks.runtime.code_digest import code_digest, files_needed_by
+from tasks.runtime.files import digest, write_json
+from tasks.runtime.kept_files import DAMAGED, set_aside
+
+SUMMARY: Final = "_summary.json"
+PART: Final = "part-*.parquet"
+DIGITS: Final = 16
+ANSWERING: Final = "tasks.inference.predictor"
+"""The module that answers: with all that it imports, the code on which answers depend."""
+
+
+class PredictionDataset:
+    """The parts of one prediction: those that are there, and those still to be made."""
+
+    def __init__(
+        self,
+        folder: Path,
+        shards: Sequence[Sequence[ImageFile]],
+        model_digest: str,
+        passed_over: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Open or make `folder` for the `shards` of files. Parts of other files, models or code are deleted.
+
+        Damaged parts are set aside until all are there. `passed_over` is for the summary: how many other files there
+        were, by reason.
+
+        Raises DataError if `folder` is something else than predictions.
+        """
+        self.folder = folder
+        self.model_digest = model_digest
+        self._passed_over = passed_over
+        work = digest(model_digest, code_digest(files_needed_by(ANSWERING)))
+        self._names = [f"part-{i:05d}-{digest(work, list(files))[:DIGITS]}" for i, files in enumerate(shards)]
+        self._parts: dict[int, Path] = {}
+        _refuse_others(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
+        self._take_parts({name: shard for shard, name in enumerate(self._names)})
+
+    def _take_parts(self, shards: dict[str, int]) -> None:
+        for part in sorted(self.folder.glob(PART)):
+            name, _, content = part.stem.rpartition("-")
+            if name not in shards:
+                part.unlink()
+            elif sha256_of(part)[:DIGITS] != content:
+                set_aside(part, self.folder)
+            else:
+                self._parts[shards[name]] = part
+
+    def missing(self) -> list[int]:
+        """Return the shards that have no part yet, or one with files that could not be opened: perhaps they can now."""
+        parts = [self._parts.get(shard) for shard in range(len(self._names))]
+        return [shard for shard, part in enumerate(parts) if part is None or _could_not_open(part)]
+
+    def keep(self, shard: int, rows: pa.Table) -> None:
+        """Write the part of a shard, whole or not at all."""
+        buffer = pa.BufferOutputStream()
+        pq.write_table(rows, buffer)
+        content = buffer.getvalue().to_pybytes()
+        if shard in self._parts:
+            self._parts.pop(shard).unlink()
+        part = self.folder / f"{self._names[shard]}-{sha256(content).hexdigest()[:DIGITS]}.parquet"
+        write_whole(part, lambda partial: partial.write_bytes(content))
+        self._parts[shard] = part
+
+    def finish(self) -> dict[str, Any]:
+        """Write `_summary.json` when all parts are there, and return what it says."""
+        counts: Counter[str] = Counter()
+        errors: Counter[str] = Counter()
+        for _, part in sorted(self._parts.items()):
+            rows = pd.read_parquet(part, columns=["error", "abstained", "out_of_distribution"])
+            counts += Counter(
+                files=len(rows),
+                answered=int((rows["abstained"] == False).sum()),  # noqa: E712  # null is neither
+                abstained=int((rows["abstained"] == True).sum()),  # noqa: E712
+                out_of_distribution=int((rows["out_of_distribution"] == True).sum()),  # noqa: E712
+            )
+            errors += Counter(rows["error"].dropna())
+        names = ("files", "answered", "abstained", "out_of_distribution")
+        summary = {name: counts[name] for name in names} | {
+            "errors": dict(errors),
+            "passed_over": dict(self._passed_over),
+            "model": self.model_digest,
+        }
+        write_json(self.folder / SUMMARY, summary)
+        for damaged in self.folder.glob(DAMAGED.format("*")):
+            damaged.unlink()
+        return summary
+
+
+def read_parts(folder: Path) -> Iterator[pa.Table]:
+    """Yield the parts of finished predictions, in order, one at a time in memory."""
+    for part in sorted(folder.glob(PART)):
+        yield pq.read_table(part)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read what finished predictions come to."""
+    found: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return found
+
+
+def _refuse_others(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise DataError(
+            f"{folder}: a file. Predictions are a folder of Parquet files: give another name, or delete it."
+        )
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if not (path.match(PART) or path.name == SUMMARY or path.name.startswith(".")):
+            raise DataError(f"{folder}: holds {path.name}, so it is no folder of predictions. Give another name.")
+
+
+def _could_not_open(part: Path) -> bool:
+    errors = pq.read_table(part, columns=["error"])["error"]
+    return bool(pc.any(pc.starts_with(errors, CANNOT_BE_OPENED)).as_py())

@@ -1,0 +1,161 @@
+"""Maps of image files that belong to no split: for each an overlay to look at, the map itself, and a row of an index.
+
+Names of what is written are made here: of a file's own name only letters, digits, dots and dashes get into them, so
+none leads out of the folder or means anything to a page. What a killed run has drawn is not drawn again.
+"""
+
+import csv
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from coronet_core.common.batches import as_image
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.shards import write_array
+from coronet_core.support.errors import DataError
+from coronet_core.support.whole_files import write_whole
+from tasks.explain.methods import maps_of, passes
+from tasks.explain.work import Batch
+from tasks.inference.explain_settings import MapSettings
+from tasks.inference.input.image_file import ImageFile, shards_of
+from tasks.inference.input.storage import read_files
+from tasks.inference.networks import Networks
+from tasks.inference.output.formats import safe_cell
+from tasks.inference.predictor import decode_files, predict_decoded
+from tasks.report.plots.attribution_maps import Explained, attribution_maps
+from tasks.runtime.code_digest import code_digest, files_needed_by
+from tasks.runtime.files import digest
+from tasks.runtime.params.explain import MethodName
+from tasks.runtime.progress import Progress
+
+SHARD_FILES: Final = 64
+INDEX_COLUMNS: Final = (
+    "path",
+    "error",
+    "explained",
+    "probability",
+    "abstained",
+    "out_of_distribution",
+    "overlay",
+    "map",
+)
+NAMED_BY: Final = 40
+"""Characters of a file's own name."""
+DIGITS: Final = 16
+OURS: Final = re.compile(rf"index_\w+\.csv|[\w.-]*-[0-9a-f]{{{DIGITS}}}\.(png|npy)|\..*", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlays:
+    """Maps by one method, and the folder that they go to."""
+
+    networks: Networks
+    method: MethodName
+    settings: MapSettings
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Make the folder. Raises DataError if it holds anything else than overlays."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise DataError(f"{self.folder}: a file. Maps are a folder of files: give another name.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            if OURS.fullmatch(path.name) is None:
+                raise DataError(f"{self.folder}: holds {path.name}, so it is no folder of maps. Give another name.")
+
+    def draw(self, files: Sequence[ImageFile]) -> list[dict[str, Any]]:
+        """Draw all `files` and write the index; returns its rows, one a file, those that cannot be read included."""
+        rows: list[dict[str, Any]] = []
+        with Progress(f"explain {self.method}", len(files), "files") as bar:
+            for shard in shards_of(files, SHARD_FILES):
+                rows += self._draw_shard(shard, bar)
+        write_whole(self.folder / f"index_{self.method}.csv", partial(_write_index, rows))
+        return rows
+
+    def _draw_shard(self, files: Sequence[ImageFile], bar: Progress) -> list[dict[str, Any]]:
+        decoded = decode_files(read_files(files), self.networks.model)
+        answers = predict_decoded(decoded, self.networks).to_pylist()
+        names = [self._name(file) for file in files]
+        answered = [i for i, answer in enumerate(answers) if answer["error"] is None]
+        to_draw = [i for i in answered if not self._is_drawn(names[i])]
+        bar.advance(len(files) - len(to_draw))
+        batch_size = self.settings.params.batch_size
+        for chosen in (to_draw[start : start + batch_size] for start in range(0, len(to_draw), batch_size)):
+            images = np.stack([image.pixels for i in chosen if (image := decoded[i].image) is not None])
+            maps = self._maps(images, [answers[i]["predicted"] for i in chosen], bar)
+            for i, image, salience in zip(chosen, images, maps, strict=True):
+                self._write(names[i], image, salience, answers[i])
+            bar.advance(len(chosen))
+        return [_row(answer, name) for answer, name in zip(answers, names, strict=True)]
+
+    def _maps(self, images: NDArray[np.uint8], explained: Sequence[str], bar: Progress) -> NDArray[np.float32]:
+        """Return the maps (b, H, W) of `images` (b, H, W) for the classes `explained`."""
+        height, width = images.shape[1:]
+        n_passes, done = passes(self.method, self.settings.params, height, width), itertools.count(1)
+        batch = Batch(
+            rows=torch.arange(len(images)),
+            names=[],
+            image=as_image(torch.from_numpy(images).to(self.networks.device)),
+            target=torch.tensor([CLASSES.index(label) for label in explained], device=self.networks.device),
+            on_pass=lambda: bar.note(f"pass {next(done)} of {n_passes}"),
+        )
+        found = maps_of(self.method, self.networks.coronet, batch, self.settings.params, self.settings.seed)
+        return np.asarray(found.squeeze(1).cpu().numpy(), dtype=np.float32)
+
+    def _write(
+        self, name: str, image: NDArray[np.uint8], salience: NDArray[np.float32], answer: dict[str, Any]
+    ) -> None:
+        """Write the map and then its overlay, which says that both are there."""
+        told = Explained(None, answer["predicted"], _probability(answer), boxes=())
+        drawing = attribution_maps(image[None], {self.method: salience[None]}, [told])
+        write_array(self.folder / f"{name}.npy", salience)
+        write_whole(self.folder / f"{name}.png", lambda partial: partial.write_bytes(drawing.png))
+
+    def _is_drawn(self, name: str) -> bool:
+        """Say whether a map and its overlay are there, as far as files of these kinds can tell that they are whole."""
+        try:
+            np.load(self.folder / f"{name}.npy", mmap_mode="r")
+            with Image.open(self.folder / f"{name}.png") as overlay:
+                overlay.verify()
+        except (OSError, ValueError, EOFError, SyntaxError):  # the last is Pillow's for another checksum
+            return False
+        return True
+
+    @cached_property
+    def _code(self) -> str:
+        return code_digest(files_needed_by(__name__))
+
+    def _name(self, file: ImageFile) -> str:
+        """Return a name that another file, version of it, model, method, setting or code would not have."""
+        model = self.networks.model.digest
+        work = digest(file.path, file.version, model, self.method, self.settings, self._code)
+        own = re.sub(r"[^A-Za-z0-9.-]+", "_", PurePosixPath(file.path).name)[-NAMED_BY:].lstrip("._-")
+        return f"{own or 'image'}-{work[:DIGITS]}"
+
+
+def _probability(answer: dict[str, Any]) -> float:
+    return float(answer[f"calibrated_{answer['predicted']}"])
+
+
+def _row(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    if answer["error"] is not None:
+        return {"path": answer["path"], "error": answer["error"]}
+    told = {column: answer[column] for column in ("path", "abstained", "out_of_distribution")}
+    made = {"overlay": f"{name}.png", "map": f"{name}.npy"}
+    return told | made | {"explained": answer["predicted"], "probability": _probability(answer)}
+
+
+def _write_index(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(INDEX_COLUMNS)
+        writer.writerows([safe_cell(column, row.get(column)) for column in INDEX_COLUMNS] for row in rows)

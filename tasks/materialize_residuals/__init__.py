@@ -1,0 +1,1 @@
+"""Stage `materialize_residuals`: images and both autoencoders in, residual tensors out."""

@@ -1,0 +1,1 @@
+"""The trained networks and their inputs, as the stages behind training take them."""

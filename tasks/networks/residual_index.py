@@ -1,0 +1,18 @@
+"""The index of the residual tensors, which `materialize_residuals` writes and the stages behind it read."""
+
+from typing import Final
+
+import pandas as pd
+
+from coronet_core.support.errors import DataError
+from tasks.runtime.paths import RESIDUAL_INDEX
+
+ENERGY_COLUMNS: Final = ["residual_healthy", "residual_pneumonia", "residual_both"]
+"""Mean of each channel of the residual tensor over the image."""
+
+
+def read_residual_index() -> pd.DataFrame:
+    """Read the index of the residual tensors: one row an image, in the order of the residual stack."""
+    if not RESIDUAL_INDEX.is_file():
+        raise DataError(f"{RESIDUAL_INDEX}: not there. Run the stage materialize_residuals first (`coronet run`).")
+    return pd.read_parquet(RESIDUAL_INDEX)

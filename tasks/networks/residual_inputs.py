@@ -1,0 +1,25 @@
+"""The inputs of a split, as the CIN takes them."""
+
+import pandas as pd
+import torch
+
+from coronet_core.classifier.inputs import CinInputs
+from coronet_core.common.batches import Subset
+from coronet_core.common.classes import CLASSES, SplitName
+from coronet_core.common.literals import CinInput
+from coronet_core.common.shards import Shards
+from tasks.networks.residual_index import read_residual_index
+from tasks.runtime.paths import IMAGES, RESIDUALS
+
+
+def cin_inputs_of_split(split: SplitName, kind: CinInput, device: torch.device) -> tuple[CinInputs, torch.Tensor]:
+    """Return what the CIN reads of one split's images, (n, C, H, W), and their class indices (n,) int64."""
+    index = read_residual_index()
+    chosen = index[index["split"] == split]
+    images, residuals = (Subset(Shards.in_folder(folder), chosen.index, device) for folder in (IMAGES, RESIDUALS))
+    return CinInputs(kind, images, residuals), class_indices(chosen)
+
+
+def class_indices(table: pd.DataFrame) -> torch.Tensor:
+    """Return the column `label` as class indices (n,) int64."""
+    return torch.tensor([CLASSES.index(label) for label in table["label"]], dtype=torch.int64)

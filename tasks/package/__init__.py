@@ -1,0 +1,1 @@
+"""Stage `package`: everything that predicting needs, in one folder."""

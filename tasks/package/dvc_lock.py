@@ -1,0 +1,80 @@
+"""`dvc.lock`: which params the trained networks were made with, and whether the files here belong together."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+
+from coronet_core.support.errors import DataError
+from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, PACKAGE, RESIDUALS, SPLIT_STAGE, autoencoder_weights
+
+NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
+
+
+class Lock:
+    """What DVC wrote down of the last run of each stage."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the lock of the project in `folder`. Raises DataError unless its stages have run up to `calibrate`."""
+        path = folder / DVC_LOCK
+        self._folder = folder
+        self._stages: dict[str, Any] = {}
+        if path.is_file():
+            self._stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+        if missing := [stage for stage in NEEDED if stage not in self._stages]:
+            raise DataError(f"{path}: the stage {missing[0]} has not run. Train the networks first (`coronet run`).")
+
+    def params(self, stage: str) -> dict[str, Any]:
+        """Return the params that `stage` ran with, by the keys that `dvc.yaml` names."""
+        found: dict[str, Any] = self._stages[stage]["params"][str(PARAMS_FILE)]
+        return found
+
+    def all_params(self) -> dict[str, Any]:
+        """Return the params that all stages ran with, by section: `{"seed": 1, "cin": {"epochs": 2, ...}}`."""
+        found: dict[str, Any] = {}
+        for stage in self._stages:
+            for key, value in self._stages[stage].get("params", {}).get(str(PARAMS_FILE), {}).items():
+                *sections, name = key.split(".")
+                section = found
+                for step in sections:
+                    section = section.setdefault(step, {})
+                section[name] = section.get(name, {}) | value if isinstance(value, dict) else value
+        return found
+
+    def md5s(self) -> dict[str, str]:
+        """Return DVC's digest of each file and folder that a stage read or wrote, by path."""
+        entries = [
+            entry for stage in self._stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])
+        ]
+        return {entry["path"]: entry["md5"] for entry in entries if not entry["path"].startswith(str(PACKAGE))}
+
+    def check_models(self) -> None:
+        """Raise DataError unless the networks and the calibration of this folder were made from one another."""
+        for path, is_its in self._bonds():
+            if not is_its:
+                raise DataError(
+                    f"{self._folder / path}: not the one that the other networks and the calibration were made with. "
+                    "Bring the stages up to date (`coronet run`), or get the last run's files with `dvc checkout`."
+                )
+
+    def _bonds(self) -> Iterator[tuple[Path, bool]]:
+        for path in (autoencoder_weights("healthy"), autoencoder_weights("pneumonia")):
+            yield path, self._md5(path) == self._entry("materialize_residuals", "deps", path)
+        made = self._entry("materialize_residuals", "outs", RESIDUALS)
+        for stage in ("train_cin", "calibrate"):
+            yield RESIDUALS, self._entry(stage, "deps", RESIDUALS) == made
+        yield CIN_WEIGHTS, self._md5(CIN_WEIGHTS) == self._entry("calibrate", "deps", CIN_WEIGHTS)
+        yield CALIBRATION, self._md5(CALIBRATION) == self._entry("calibrate", "outs", CALIBRATION)
+
+    def _entry(self, stage: str, kind: str, path: Path) -> str | None:
+        entries = {entry["path"]: entry["md5"] for entry in self._stages[stage][kind]}
+        return entries.get(str(path))
+
+    def _md5(self, path: Path) -> str:
+        """Return DVC's digest of a file. Raises DataError if it is not there."""
+        if not (self._folder / path).is_file():
+            raise DataError(f"{self._folder / path}: not there. Run `coronet run`, or get it with `dvc checkout`.")
+        return hashlib.md5((self._folder / path).read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,138 @@
+"""`coronet.json`, the description of a package: settings, calibration, digests of the other files, and lineage."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationError, with_config
+
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.literals import CinInput, Precision
+from coronet_core.data.options import Aspect, Reading
+from coronet_core.support.errors import DataError
+from tasks.calibrate.calibration_file import Calibration
+from tasks.runtime.external_text import DVC_MD5, GIT_COMMIT, SHA256
+from tasks.runtime.params.ranges import STRICT, SidePx
+from tasks.runtime.params.schema import BatchSize, ResidualParams
+
+FORMAT_VERSION: Final = 1
+"""Of the folder's layout and of the description. A reader refuses any other."""
+DESCRIPTION: Final = "coronet.json"
+CARD: Final = "MODEL_CARD.md"
+AUTOENCODERS: Final[dict[ClassName, str]] = {
+    "healthy": "autoencoder_healthy.safetensors",
+    "pneumonia": "autoencoder_pneumonia.safetensors",
+}
+CIN: Final = "cin.safetensors"
+DESCRIBED: Final = (*AUTOENCODERS.values(), CIN, CARD)
+"""The files of a package beside its description."""
+MAX_DESCRIPTION_BYTES: Final = 16 * 2**20
+REMEDY: Final = "Package the networks again (`coronet run`), or fetch the package again (`coronet models fetch`)."
+
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Md5 = Annotated[str, StringConstraints(pattern=DVC_MD5)]
+Commit = Annotated[str, StringConstraints(pattern=f"{GIT_COMMIT}|^unknown$")]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the networks are fed, and in which steps."""
+
+    image_size_px: SidePx
+    aspect: Aspect
+    residuals: ResidualParams
+    cin_input: CinInput
+    batch_size: BatchSize
+    """Of the CIN."""
+    reading: Reading = 1
+    """The version of the rule by which values become grey; the first in packages from before it was kept."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """A file of the package as it was written."""
+
+    sha256: Sha256
+    size_bytes: NonNegativeInt
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """What a package was made from. Digests are DVC's md5 by path, as `dvc.lock` has them."""
+
+    commit: Commit
+    """Of the code, `unknown` without git."""
+    has_local_changes: bool
+    """Whether files differed from the commit; params.yaml counts, too."""
+    params: dict[str, Any]
+    """Those that the stages ran with, by section."""
+    data: dict[str, Md5]
+    """Raw data, split, weights and reports."""
+    code: dict[str, Md5]
+    """Every file of code that a stage depends on."""
+    training_precision: dict[str, Precision] = field(default_factory=dict)
+    """The number format that each network was trained in; none in packages from before it was kept."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """All that a package says of itself."""
+
+    format_version: Literal[1]
+    classes: list[ClassName]
+    """In the order of the logits."""
+    settings: Settings
+    calibration: Calibration
+    files: dict[str, FileEntry]
+    lineage: Lineage
+
+
+SCHEMA: Final = TypeAdapter(Description)
+
+
+def description_bytes(description: Description) -> bytes:
+    """Return the description as it is written: the same for equal descriptions."""
+    values = SCHEMA.dump_python(description, mode="json")
+    return (json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check the description of the package in `folder`.
+
+    Raises DataError when there is none, when it is not sound, or when its format is not the one that this code knows.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise DataError(f"{path}: not there, so {folder} is no package. Name one, or make it with `coronet run`.")
+    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+        raise DataError(f"{path}: {path.stat().st_size / 2**20:.0f} MiB, too large for a description. {REMEDY}")
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:  # JSON's and Unicode's
+        raise DataError(f"{path}: not JSON ({error}). {REMEDY}") from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise DataError(
+            f"{path}: format_version = {version!r}, and this code reads {FORMAT_VERSION}. Use the version of CoroNet "
+            "that wrote the package, or package the networks again (`coronet run`)."
+        )
+    try:
+        description = SCHEMA.validate_json(json.dumps(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path}: {place}: {first['msg']}. {REMEDY}") from error
+    if tuple(description.classes) != CLASSES:
+        raise DataError(f"{path}: classes = {description.classes}; this code knows {list(CLASSES)}. {REMEDY}")
+    return description
+
+
+def package_digest(folder: Path) -> str:
+    """Return the digest of a package: the SHA-256 of its description, which holds those of all other files."""
+    return hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()

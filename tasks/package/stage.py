@@ -1,0 +1,38 @@
+"""Stage `package`: weights, calibration and model card in; the package of the whole CoroNet out."""
+
+from pathlib import Path
+
+from tasks.package.dvc_lock import Lock
+from tasks.package.metadata import CARD, DESCRIPTION, Lineage, package_digest
+from tasks.package.package_folder import write_package
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.paths import MODEL_CARD, PACKAGE
+from tasks.runtime.progress import say
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import code_version
+from tasks.training.number_formats import training_formats
+
+
+def run(context: StageContext) -> None:
+    """Write the package of this run, and tell MLflow of its description and its card."""
+    write_package(PACKAGE, TrainedModel.of_project(Path()), MODEL_CARD.read_text(encoding="utf-8"), lineage_here())
+    digest = package_digest(PACKAGE)
+    context.tracking.tags({"package": digest})
+    for name in (DESCRIPTION, CARD):
+        context.tracking.artifact(PACKAGE / name)
+    say(f"package: {PACKAGE}, {digest[:12]}")
+
+
+def lineage_here() -> Lineage:
+    """Return what the last run of the project in the current folder was made from."""
+    lock, version = Lock(Path()), code_version()
+    md5s = lock.md5s()
+    code = {path: md5 for path, md5 in md5s.items() if path.startswith(("coronet_core/", "tasks/"))}
+    return Lineage(
+        commit=version["git.commit"],
+        has_local_changes=version.get("git.dirty") == "true",
+        params=lock.all_params(),
+        data={path: md5 for path, md5 in md5s.items() if path not in code},
+        code=code,
+        training_precision=training_formats(),
+    )

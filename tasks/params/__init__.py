@@ -1,1 +1,0 @@
-"""`params.yaml`: its schema, and how it is read."""

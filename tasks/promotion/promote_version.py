@@ -1,0 +1,83 @@
+"""Who is champion: judging a registered version, and promoting it.
+
+Every step is a line of the promotion log, here and as a tag of the version; the tags `promotion`, `promotion.reasons`,
+`promotion.by` and `promotion.time` say what was decided last of it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from coronet_core.support.errors import CoroNetError, TransientError
+from tasks.promotion.champion_challenger import comparison_with
+from tasks.promotion.gate import Decision, decide
+from tasks.promotion.promotion_log import Event, Line, this_user, write
+from tasks.promotion.run_reports import Evidence
+from tasks.registry.champions import set_champion
+from tasks.registry.fetching import fetch
+from tasks.registry.versions import Version, champion
+from tasks.runtime.params.schema import Params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What the gate says of a version, and of whom it was champion's challenger then."""
+
+    version: Version
+    champion: Version | None
+    decision: Decision
+
+    def line(self, event: Event, reasons: list[str], by: str, after: Version | None) -> Line:
+        """Return the line of the log that says that `event` has come of this."""
+        return Line(
+            event=event,
+            version=self.version.number,
+            before=_number(self.champion),
+            after=_number(after),
+            reasons=reasons,
+            figures=self.decision.figures,
+            by=by,
+        )
+
+
+def judge(version: Version, params: Params, device: torch.device) -> Judgement:
+    """Judge `version` against the champion of this moment, by `params.promotion`; networks run on `device`.
+
+    Raises DataError if its reports or what the champion says of its test images cannot be had.
+    """
+    reigning = champion()
+    evidence = Evidence.of_package(version.number, fetch(version))
+    candidate, comparison = evidence.candidate(), None
+    if reigning is not None:
+        package = fetch(reigning)
+        of_champion = Evidence.of_package(reigning.number, package)
+        comparison = comparison_with(of_champion, package, evidence, params, device)
+    decision = decide(candidate, comparison, params.promotion)
+    judgement = Judgement(version=version, champion=reigning, decision=decision)
+    event: Event = "passed" if decision.passed else "refused"
+    write(version, judgement.line(event, [*decision.reasons, *decision.notes], this_user(), reigning))
+    return judgement
+
+
+def promote(judgement: Judgement, by: str, comment: str = "") -> None:
+    """Make a version that has passed the champion. Raises CoroNetError if another one became champion meanwhile."""
+    version = judgement.version
+    try:
+        set_champion(version, expected=judgement.champion)
+    except TransientError:
+        raise
+    except CoroNetError as error:
+        write(version, judgement.line("overtaken", [str(error)], by, champion()))
+        raise
+    decision = judgement.decision
+    reasons = [*decision.reasons, *decision.notes, *filter(None, [comment])]
+    write(version, judgement.line("promoted", reasons, by, version))
+
+
+def decline(judgement: Judgement, by: str, reason: str) -> None:
+    """Write down that a version that has passed is not promoted, and why."""
+    write(judgement.version, judgement.line("declined", [reason], by, judgement.champion))
+
+
+def _number(version: Version | None) -> int | None:
+    return None if version is None else version.number

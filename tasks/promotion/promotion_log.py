@@ -1,0 +1,146 @@
+"""The promotion log: what was decided of which version, when, by whom and why. Lines are added and never changed.
+
+The team shares it as tags of the registered versions, one tag a line under a key of its own, so two writers cannot
+undo each other's. `promotions.jsonl` in the project's folder holds the lines that were written from there.
+"""
+
+import getpass
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from filelock import FileLock
+from pydantic import TypeAdapter
+
+from coronet_core.support.errors import TransientError
+from tasks.registry.versions import Version, tag_version
+from tasks.runtime.files import nulls_for_nan
+from tasks.runtime.paths import STATE
+from tasks.runtime.progress import say
+from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH
+
+LOG: Final = Path("promotions.jsonl")
+LOCK: Final = STATE / "promotions.lock"
+MAX_SHOWN: Final = 200
+"""Characters of why a line cannot be read."""
+KEY: Final = "promotion.log."
+"""Beginning of the tags that hold a line each; behind it come the time and something no other line has."""
+DECIDED: Final = "promotion"
+"""Tag with the event of the last line about a version."""
+
+Event = Literal["passed", "refused", "declined", "promoted", "overtaken", "rolled back"]
+
+
+def this_user() -> str:
+    """Return who runs this process, and where."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"  # MLflow's keys take no plus sign
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the log."""
+
+    event: Event
+    """The gate passed or refused the version; a person declined it; it was promoted, or another one was before it had
+    its turn; it was rolled back."""
+    version: int
+    before: int | None
+    """The champion before, None if there was none."""
+    after: int | None
+    reasons: list[str]
+    """In plain sentences."""
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    by: str = field(default_factory=this_user)
+    time: str = field(default_factory=_now)
+    """In UTC, ISO 8601."""
+
+    def as_json(self) -> str:
+        """Return the line as it is written."""
+        return json.dumps(nulls_for_nan(asdict(self)), allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def of_json(cls, text: str) -> Self:
+        """Return what `as_json` wrote. Raises ValueError for any other text."""
+        return TypeAdapter(cls).validate_json(text)
+
+    def as_tag(self) -> dict[str, str]:
+        """Return the tag of the version that holds the line; what is too long for one is without figures, and cut."""
+        line, longest = self, MAX_TAG_LENGTH
+        while len(text := line.as_json()) > MAX_TAG_LENGTH and longest:
+            longest //= 2
+            line = replace(self, figures={}, reasons=[reason[:longest] for reason in self.reasons])
+        return {f"{KEY}{self.time}.{uuid.uuid4().hex[:8]}": text}
+
+
+def append(line: Line) -> None:
+    """Add `line` to the log of this folder: whole, and on the disk when this returns, whoever else writes there."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(LOCK), os.fdopen(os.open(LOG, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644), "rb+") as file:
+        begins_a_line = file.seek(0, os.SEEK_END) == 0 or os.pread(file.fileno(), 1, file.tell() - 1) == b"\n"
+        after = b"" if begins_a_line else b"\n"  # a killed writer has left half a line
+        file.write(after + line.as_json().encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write(version: Version, line: Line) -> None:
+    """Write down a `line` about `version`, first here: a server that goes away now leaves it on record.
+
+    Raises TransientError when the registry does not take it.
+    """
+    append(line)
+    summary = {
+        DECIDED: line.event,
+        f"{DECIDED}.reasons": "\n".join(line.reasons),
+        f"{DECIDED}.by": line.by,
+        f"{DECIDED}.time": line.time,
+    }
+    try:
+        tag_version(version, summary | line.as_tag())
+    except TransientError as error:
+        told = f"version {version.number}: '{line.event}' is in {LOG} alone, as the registry did not take its tags"
+        raise TransientError(f"{told}. {error}") from error
+
+
+def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
+    """Return the lines that the tags of all versions hold, oldest first; what somebody has spoilt is passed over."""
+    texts = {key: text for tags in tags_of_versions for key, text in tags.items() if key.startswith(KEY)}
+    lines = []
+    for key in sorted(texts):
+        try:
+            lines.append(Line.of_json(texts[key]))
+        except ValueError as error:  # the way back must not depend on it
+            say(f"warning: {key}: no line of the promotion log ({' '.join(str(error).split())[:MAX_SHOWN]})")
+    return lines
+
+
+def former_champions(lines: Iterable[Line], champion: int) -> list[int]:
+    """Return the champions that led to `champion` and have not been rolled back, oldest first, itself left out.
+
+    One that became champion past this log, set by hand, stands behind all that the log knows.
+    """
+    stack: list[int] = []
+    for line in lines:
+        if line.event == "promoted" and line.after is not None:
+            stack.append(line.after)
+        elif line.event == "rolled back" and line.after is not None:
+            stack = [*_before(line.after, stack), line.after]
+    return _before(champion, stack)
+
+
+def _before(version: int, stack: list[int]) -> list[int]:
+    return stack[: len(stack) - 1 - stack[::-1].index(version)] if version in stack else stack

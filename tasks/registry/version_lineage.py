@@ -1,0 +1,105 @@
+"""Where a version comes from, as its tags say it: data, params, code, runs and figures."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from coronet_core.common.literals import PRECISION_KEY
+from coronet_core.support.errors import DataError
+from tasks.package.metadata import Lineage
+from tasks.registry.versions import Version, registry
+from tasks.runtime.external_text import RUN_ID, matching
+from tasks.runtime.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
+from tasks.runtime.tracking.delivery import tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+DVC_TAG: Final = "dvc."
+RUN_TAG: Final = "run."
+METRIC_TAG: Final = "metric."
+COMMIT_TAG: Final = "git.commit"
+DIRTY_TAG: Final = "git.dirty"
+PARAMS_TAG: Final = "params.digest"
+RUNS_BY_OUT: Final = {
+    SPLIT_STAGE: SPLIT,
+    "train_autoencoder@healthy": autoencoder_weights("healthy"),
+    "train_autoencoder@pneumonia": autoencoder_weights("pneumonia"),
+    "train_cin": CIN_WEIGHTS,
+    "evaluate": METRICS,
+    "report": REPORT,
+}
+"""The stages whose MLflow runs a version names, and the out by whose digest they are found."""
+FIGURES: Final = ("accuracy", "balanced_accuracy", "f1_score", "sensitivity", "ppv", "specificity", "roc_auc", "pr_auc")
+"""Those of the metrics that a version is told by."""
+
+
+def tag_name(name: str) -> str:
+    """Return `name` as MLflow takes it for a tag: `run.train_autoencoder@healthy` has a point for the @."""
+    return re.sub(r"[^\w. :/-]", "_", name.replace("@", "."), flags=re.ASCII)
+
+
+def params_digest(params: Mapping[str, Any]) -> str:
+    """Return a digest of params, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
+
+
+def lineage_tags(lineage: Lineage) -> dict[str, str]:
+    """Return what `lineage` says, as tags."""
+    return {
+        COMMIT_TAG: lineage.commit,
+        DIRTY_TAG: str(lineage.has_local_changes).lower(),
+        PARAMS_TAG: params_digest(lineage.params),
+        **{f"{PRECISION_KEY}.{network}": found for network, found in lineage.training_precision.items()},
+        **{tag_name(f"{DVC_TAG}{path}"): md5 for path, md5 in lineage.data.items()},
+    }
+
+
+def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
+    """Return, by stage, the last finished MLflow run that made what `lineage` names, as far as there is one."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = {}
+    for stage, out in RUNS_BY_OUT.items():
+        wanted = f"attributes.run_name = '{stage}' and attributes.status = 'FINISHED'"
+        wanted += f" and tags.`{DVC_TAG}{out}` = '{lineage.data.get(str(out), '')}'"
+        if runs := client.search_runs(experiments, wanted, max_results=1, order_by=["attributes.end_time DESC"]):
+            found[stage] = runs[0]
+    return found
+
+
+def figures_of_run(run: "Run | None") -> dict[str, float]:
+    """Return the `FIGURES` of a run of evaluate, with those by class: `sensitivity.covid19`."""
+    if run is None:
+        return {}
+    return {name: value for name, value in run.data.metrics.items() if name.partition(".")[0] in FIGURES}
+
+
+def metrics_of(version: Version) -> dict[str, Any]:
+    """Return all figures of a version, the `reports/metrics.json` of its run of `evaluate`.
+
+    Raises DataError when the version names no such run, or the run has no such file any more.
+    """
+    return dict(json.loads(report_of(version, "evaluate", METRICS)))
+
+
+def report_of(version: Version, stage: str, report: Path) -> bytes:
+    """Return a file that the MLflow run of `stage` keeps of a version.
+
+    Raises DataError when the version names no such run; CoroNetError when MLflow has not got the file.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    tag = tag_name(f"{RUN_TAG}{stage}")
+    if tag not in version.tags:
+        raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} is not to be had.")
+    run_id = matching(RUN_ID, version.tags[tag], f"{version.uri}: tag {tag}")
+    with registry(), tempfile.TemporaryDirectory() as folder:
+        found = download_artifacts(
+            run_id=run_id, artifact_path=str(report), dst_path=folder, tracking_uri=tracking_uri()
+        )
+        return Path(found).read_bytes()

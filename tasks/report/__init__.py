@@ -1,0 +1,1 @@
+"""Stage `report`: the report's page, its figures and the model card."""

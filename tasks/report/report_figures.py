@@ -1,0 +1,110 @@
+"""The figures of the report, drawn from what the stages before it have made."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coronet_core.audits.masking import VIEWS, Regions, seen_as
+from coronet_core.autoencoder.tfen import residual_tensor
+from coronet_core.common.batches import as_image
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.shards import Shards
+from coronet_core.data.manifest import read_manifest
+from tasks.networks.trained_tfen import load_tfen
+from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
+from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
+from tasks.report.plots.drawing import Drawing
+from tasks.report.plots.forest import subgroup_accuracies
+from tasks.report.plots.learning_curves import training_curves
+from tasks.report.plots.masked_views import masked_views
+from tasks.report.plots.residual_tensors import reconstructions
+from tasks.runtime.params.schema import AuditParams, Params
+from tasks.runtime.paths import (
+    CIN_HISTORY,
+    EXPLANATION_INDEX,
+    IMAGES,
+    MANIFEST,
+    autoencoder_history,
+    explanation_maps,
+    precision_recall_plot,
+    roc_plot,
+)
+
+Report = dict[str, Any]
+SHOWN_PER_CLASS: Final = 3
+"""Maps of so many images of each class; the others are in the folder of explanations."""
+
+
+def report_figures(metrics: Report, audit: Report, explanations: Report, params: Params) -> dict[str, Drawing]:
+    """Return every figure of the report by its name, which is also the name of its file."""
+    shown, images = _one_of_each_class()
+    return {
+        **_training(params),
+        "reconstructions": _reconstructions(shown, images),
+        "masked_views": _masked_views(shown, images, audit, params.audit),
+        "confusion": confusion(np.array(metrics["confusion_matrix"])),
+        "roc": roc_curves({label: pd.read_csv(roc_plot(label)) for label in CLASSES}, metrics["roc_auc"]),
+        "precision_recall": precision_recall_curves(
+            {label: pd.read_csv(precision_recall_plot(label)) for label in CLASSES}, metrics["pr_auc"]
+        ),
+        "reliability": reliability_diagram(metrics["calibration"]),
+        "subgroups": subgroup_accuracies(metrics["subgroups"], metrics["accuracy"]),
+        "attribution": _attribution(params),
+        "deletion_and_insertion": deletion_and_insertion(explanations["curves"], explanations["methods"]),
+    }
+
+
+def _training(params: Params) -> dict[str, Drawing]:
+    networks = {
+        "AE_H": (autoencoder_history("healthy"), params.autoencoder.best_by),
+        "AE_P": (autoencoder_history("pneumonia"), params.autoencoder.best_by),
+        "CIN": (CIN_HISTORY, params.cin.best_by),
+    }
+    return {
+        f"training_{name}": training_curves(name, pd.read_csv(history), best_by)
+        for name, (history, best_by) in networks.items()
+    }
+
+
+def _one_of_each_class() -> tuple[list[ClassName], Tensor]:
+    """Return the classes that the test split has, and its first image of each, (classes, 1, H, W) in [0, 1]."""
+    manifest = read_manifest(MANIFEST)
+    test = manifest[manifest["split"] == "test"]
+    shown = [label for label in CLASSES if (test["label"] == label).any()]
+    rows = np.array([test.index[test["label"] == label][0] for label in shown], dtype=np.int64)
+    return shown, as_image(torch.from_numpy(Shards.in_folder(IMAGES).take(rows)))
+
+
+@torch.inference_mode()
+def _reconstructions(shown: list[ClassName], image: Tensor) -> Drawing:
+    tfen = load_tfen(torch.device("cpu"))
+    healthy, pneumonia = tfen.healthy(image).reconstruction, tfen.pneumonia(image).reconstruction
+    stacked = torch.cat([image, healthy, pneumonia], dim=1).numpy()  # (classes, 3 pictures, H, W)
+    return reconstructions(shown, stacked, residual_tensor(image, healthy, pneumonia).numpy())
+
+
+def _masked_views(shown: list[ClassName], image: Tensor, audit: Report, params: AuditParams) -> Drawing:
+    left, top, right, bottom = params.lungs_box
+    regions = Regions((left, top, right, bottom), params.border_fraction)
+    pictures = {view: seen_as(view, image, regions).squeeze(1).numpy() for view in VIEWS}
+    scores = {view: audit["views"][view]["network"]["balanced_accuracy"] for view in VIEWS}
+    return masked_views(shown, pictures, scores)
+
+
+def _attribution(params: Params) -> Drawing:
+    index = pd.read_parquet(EXPLANATION_INDEX)
+    index = index[index.groupby("label").cumcount() < SHOWN_PER_CLASS]
+    index = index.sort_values("label", key=lambda labels: labels.map(CLASSES.index), kind="stable")
+    images = Shards.in_folder(IMAGES).take(index["stack_row"].to_numpy(dtype=np.int64))
+    maps: dict[str, NDArray[np.float32]] = {
+        method: np.load(explanation_maps(method))[index.index] for method in params.explain.methods
+    }
+    explained = [
+        Explained(row["label"], row["predicted"], row["probability"], [list(box) for box in row["opacity_boxes"]])
+        for row in index.to_dict("records")
+    ]
+    return attribution_maps(images, maps, explained)

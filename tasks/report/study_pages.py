@@ -1,0 +1,65 @@
+"""Pages of the studies: what each part of CoroNet is worth, and how far its figures vary from fold to fold."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tasks.report.pages import write_page
+from tasks.report.plots.classification import confusion
+from tasks.report.plots.drawing import Drawing
+from tasks.report.plots.forest import ForestRow, fold_dots, forest
+
+ABLATION_MEASURES: Final = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_roc_auc": "Macro ROC-AUC",
+}
+FOLD_MEASURES: Final = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1_score": "F1-score",
+    "macro_roc_auc": "Macro ROC-AUC",
+}
+ABLATION_SECTIONS: Final = {"differences": "Differences", "variants": "Each variant"}
+FOLD_SECTIONS: Final = {"folds": "Fold by fold", "pooled": "All folds together"}
+
+
+def render_ablations(summary: dict[str, Any], target: Path) -> None:
+    """Write the page of the ablation study; `summary` is what `reports/ablations.json` holds."""
+    content = {
+        "study": summary,
+        "sections": ABLATION_SECTIONS,
+        "measures": ABLATION_MEASURES,
+        "differences": [drawing for key in ABLATION_MEASURES if (drawing := _differences(summary, key))],
+    }
+    write_page(target, "ablations.html.j2", content)
+
+
+def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
+    """Write the page of a cross-validation; `summary` is what `summarise` returns."""
+    values = {name: [fold[key] for fold in summary["by_fold"]] for key, name in FOLD_MEASURES.items()}
+    means = {name: summary["mean"].get(key) for key, name in FOLD_MEASURES.items()}
+    content = {
+        "study": summary,
+        "sections": FOLD_SECTIONS,
+        "measures": FOLD_MEASURES,
+        "interval_name": f"{100 * summary['confidence']:.0f}% interval",
+        "figures": {
+            "folds": fold_dots(values, means),
+            "confusion": confusion(np.array(summary["pooled"]["confusion_matrix"])),
+        },
+    }
+    write_page(target, "cross_validation.html.j2", content)
+
+
+def _differences(summary: dict[str, Any], measure: str) -> Drawing | None:
+    rows = [
+        ForestRow(variant["title"], found["difference"], found["interval"])
+        for variant in summary["variants"].values()
+        if (found := variant.get("differences", {}).get(measure))
+    ]
+    name = ABLATION_MEASURES[measure]
+    return forest(name, rows, "CoroNet minus variant", 0, "no difference") if rows else None

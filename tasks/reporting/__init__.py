@@ -1,1 +1,0 @@
-"""The parts of the stage `report`, and the pages of studies."""

@@ -1,0 +1,1 @@
+"""What every stage and command runs on: params, paths, files, progress, errors."""

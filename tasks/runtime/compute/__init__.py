@@ -1,0 +1,1 @@
+"""CPU threads, GPUs and their locks, and the processes that train one network together."""

@@ -1,0 +1,41 @@
+"""A process's share of the CPU: threads, and memory that it keeps."""
+
+import ctypes
+import os
+import sys
+from typing import Final
+
+import torch
+
+from coronet_core.common.cpu_count import usable_cores
+from tasks.runtime.compute.distributed import ranks_on_host
+
+M_TRIM_THRESHOLD: Final = -1
+M_MMAP_MAX: Final = -4
+KEPT_BYTES: Final = 2**30
+
+
+def use_cpu_threads(share: int) -> None:
+    """Use 1/`share` of the CPU's cores, unless OMP_NUM_THREADS says otherwise. Ranks on one host split that share.
+
+    What tensors give back is kept for the next ones.
+
+    The number of threads decides the order of sums, and so the last bits of trained weights. It therefore depends on
+    the stage alone, never on what happens to run beside it: `dvc repro` and the flow train the same weights.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, usable_cores() // (share * ranks_on_host())))
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep up to a GiB of freed memory; returns whether its C library can (glibc can).
+
+    By itself glibc maps each tensor of some MiB anew and unmaps it when it is freed: the kernel then clears the same
+    pages in every layer of every pass, which takes as long as an autoencoder's float32 convolutions
+    (benchmarks/LOG.md). No number changes.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and all((mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)))

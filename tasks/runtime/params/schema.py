@@ -1,0 +1,173 @@
+"""The schema of `params.yaml`: every key, its type, meaning and range. No defaults: the YAML is the one list."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import with_config
+
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.literals import CinInput, Latent, Precision, PrecisionChoice
+from tasks.runtime.params.data import DataParams
+from tasks.runtime.params.explain import ExplainParams
+from tasks.runtime.params.promotion import PromotionParams
+from tasks.runtime.params.ranges import STRICT, Allowed, ShardImages, SidePx, above, between, number, whole
+
+PRETRAINED_NAMES = ("imagenet", "none")
+SIDES_OF_A_BOX = 4
+
+Device = Literal["auto", "cpu", "cuda"]
+Pretrained = Annotated[
+    str,
+    Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
+]
+Epochs = Annotated[int, whole(1, 10_000)]
+Patience = Annotated[int, whole(1, 10_000)]
+BatchSize = Annotated[int, whole(1, 4096)]
+LearningRate = Annotated[float, above(0, 1)]
+WeightDecay = Annotated[float, number(0, 1)]
+Fraction = Annotated[float, number(0, 1)]
+ClassWeights = Annotated[
+    list[Annotated[float, above(0, 1e6)]],
+    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
+]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderParams:
+    """Training of AE_H and AE_P, eq. (2)-(4) (stage train_autoencoder)."""
+
+    latent: Latent
+    """Z of eq. (4): the whole pyramid (paper) or its coarsest level (released code)."""
+    regulariser_weight: Annotated[float, number(0, 1000)]
+    """Lambda of eq. (3)."""
+    training_size_px: SidePx | None
+    """Resize by nearest neighbour before training; null trains at data.image_size_px."""
+    epochs: Epochs
+    batch_size: BatchSize
+    epoch_fraction: Annotated[float, above(0, 1)]
+    """Share of the images that an epoch visits."""
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
+    precision: PrecisionChoice
+    """`auto` is bfloat16 where the hardware computes with it, else float32."""
+    best_by: Literal["validation_loss", "training_last_step_loss"]
+    patience_epochs: Patience | None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class ResidualParams:
+    """Residual tensors on disk, eq. (5)-(7) (stage materialize_residuals)."""
+
+    precision: Precision
+    batch_size: BatchSize
+    shard_images: ShardImages
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class CinParams:
+    """Training of the CIN (stage train_cin)."""
+
+    input: CinInput
+    """What it reads: the residual tensor (paper) or, for comparison, part of it, the image alone, or both."""
+    pretrained: Pretrained
+    """`imagenet`, `none`, or the path of a ResNet-18 state dict. DVC does not watch that file."""
+    class_weights: Literal["inverse_frequency", "equal"] | ClassWeights
+    """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
+    horizontal_flip: list[ClassName]
+    """Classes whose residuals are flipped left to right at random."""
+    vertical_flip: list[ClassName]
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
+    precision: PrecisionChoice
+    """`auto` is bfloat16 where the hardware computes with it, else float32."""
+    best_by: Literal["validation_loss", "validation_accuracy", "training_accuracy"]
+    patience_epochs: Patience | None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class CalibrateParams:
+    """What the validation split settles for the test split (stage calibrate)."""
+
+    miscoverage: Annotated[float, between(0, 0.5)]
+    """Share of prediction sets that may miss the truth; a smaller share leaves more images unanswered."""
+    sensitivity_floor: Annotated[float, above(0, 1)]
+    """Share of the validation split's COVID-19 images that the threshold for COVID-19 must reach."""
+    energy_percentile: Annotated[float, between(50, 100)]
+    """Of the validation images' distances; an image that is further out counts as out of distribution."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class EvaluateParams:
+    """Figures on the test split (stage evaluate)."""
+
+    batch_size: BatchSize
+    confidence: Annotated[float, between(0.5, 1)]
+    """Of the intervals, 0.95 for 95%."""
+    auc_of: Literal["probabilities", "predictions"]
+    """The released code took areas under curves of hard predictions."""
+    bootstrap_replicates: Annotated[int, whole(100, 100_000)]
+    """Draws of the test split's patients from which intervals are taken."""
+    specificities: list[Annotated[float, between(0, 1)]]
+    """At which the sensitivity to COVID-19 is given."""
+    small_group_images: Annotated[int, whole(1, 100_000)]
+    """Groups by source, view, sex or age with fewer images are marked as too small to judge."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class AuditParams:
+    """What the network reads: accuracy with parts of the images hidden, and images that are none (stage audit)."""
+
+    batch_size: BatchSize
+    lungs_box: Annotated[
+        list[Fraction],
+        Allowed(
+            "left, top, right, bottom as fractions from 0 to 1, left below right and top below bottom",
+            lambda box: len(box) == SIDES_OF_A_BOX and box[0] < box[2] and box[1] < box[3],
+        ),
+    ]
+    """The box that is filled to hide the lungs."""
+    border_fraction: Annotated[float, between(0, 0.5)]
+    """Width of the outer frame that is filled, or that alone is left, as a fraction of the image's sides."""
+    probe_images: Annotated[int, whole(1, 100_000)]
+    """Test images at most of which probes of each kind are made, images that are no upright chest X-ray."""
+    max_retained_skill: Annotated[float, number(0, 1)]
+    """Share of the skill on whole images that may be left without the lungs, or on the border alone."""
+    max_source_skill: Annotated[float, number(0, 1)]
+    """Share of that skill that may be had from the name of the source, without any image."""
+    min_kept_skill: Annotated[float, number(0, 1)]
+    """Share of that skill that must be left with borders and text hidden."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """All of `params.yaml`."""
+
+    seed: Annotated[int, whole(0, 2**31 - 1)]
+    """Every random number of a run is derived from it."""
+    device: Device
+    """Where networks run; `auto` takes a GPU if there is one. Not a reason to run a stage again."""
+    stages_per_gpu: Annotated[int, whole(1, 64)]
+    """Stages that may share a GPU, of all projects of a user on the host; others wait. Nor is this such a reason."""
+    training_processes: Annotated[int, whole(1, 64)]
+    """Processes that train a network together, on a GPU each or on shares of the CPU, each on its part of every batch.
+
+    batch_size stays that of all of them, so the weights differ by rounding alone. Nor is this such a reason."""
+    data: DataParams
+    autoencoder: AutoencoderParams
+    residuals: ResidualParams
+    cin: CinParams
+    calibrate: CalibrateParams
+    evaluate: EvaluateParams
+    audit: AuditParams
+    explain: ExplainParams
+    promotion: PromotionParams

@@ -1,0 +1,91 @@
+"""What a stage says while it works: a bar on a terminal, plain lines in a log, lines for a program under a flow."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from tqdm import tqdm
+
+from coronet_core.support.credentials import without_credentials
+from tasks.runtime.external_text import printable
+
+PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
+"""Environment variable by which a flow asks its stages for lines that tell how far they are."""
+AS_LINES: Final = "lines"
+LINE_PREFIX: Final = "progress: "
+SECONDS_BETWEEN_LINES: Final = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How far a stage is, as it tells a flow."""
+
+    done: int
+    total: int
+    unit: str
+    """Of both: images."""
+    note: str
+    """What else there is to say: the last epoch."""
+
+    def line(self) -> str:
+        """Return the line that says so."""
+        return LINE_PREFIX + json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> "Standing | None":
+        """Return what `line` tells, None if it is a line of another kind."""
+        if not line.startswith(LINE_PREFIX + "{"):
+            return None
+        try:
+            return cls(**json.loads(line.removeprefix(LINE_PREFIX)))
+        except (ValueError, TypeError):  # text that only begins like one
+            return None
+
+
+def say(line: str) -> None:
+    """Print one line, above the bar if there is one; addresses lose their credentials, and it commands no terminal."""
+    tqdm.write(printable(without_credentials(line)), file=sys.stdout)
+    sys.stdout.flush()
+
+
+class Progress:
+    """A bar with rate and time left, silent when standard error is not a terminal; lines if a flow asks for them."""
+
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        self._bar = tqdm(total=total, initial=done, desc=label, unit=f" {unit}", disable=None, leave=False)
+        self._total, self._unit, self._done, self._note = total, unit, done, ""
+        self._tells_lines = os.environ.get(PROGRESS_VARIABLE) == AS_LINES
+        self._next_line = 0.0
+
+    def advance(self, n: int = 1) -> None:
+        """Count `n` more units as done."""
+        self._bar.update(n)
+        self._done += n
+        if self._tells_lines and time.monotonic() >= self._next_line:
+            self._tell()
+
+    @property
+    def done(self) -> int:
+        """Units that are done."""
+        return self._done
+
+    def note(self, text: str) -> None:
+        """Say `text` beside the bar from now on."""
+        self._bar.set_postfix_str(text)
+        self._note = text
+
+    def _tell(self) -> None:
+        say(Standing(done=self._done, total=self._total, unit=self._unit, note=self._note).line())
+        self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.close()
+        if self._tells_lines and error is None:
+            self._tell()

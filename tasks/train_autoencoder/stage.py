@@ -1,0 +1,49 @@
+"""Stage `train_autoencoder`: the images of one class in, the weights of its autoencoder out."""
+
+from functools import partial
+
+import torch
+
+from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.common.classes import ClassName
+from coronet_core.common.seeds import derive_seed
+from coronet_core.learning.loop import Schedule
+from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.files import digest
+from tasks.runtime.paths import MANIFEST, autoencoder_history, autoencoder_weights
+from tasks.runtime.stage_context import StageContext
+from tasks.train_autoencoder.class_images import images_of
+from tasks.training.training_run import train
+
+
+def run(context: StageContext, label: ClassName) -> None:
+    """Train AE_H (`healthy`) or AE_P (`pneumonia`)."""
+    use_cpu_threads(share=2)  # the other autoencoder has the other half
+    params, device = context.params.autoencoder, context.device
+    seed = derive_seed(context.params.seed, "autoencoder", label)
+    torch.manual_seed(seed)  # initial weights
+    learner_with = partial(
+        autoencoder_learner,
+        FPAE(params.latent),
+        images_of("train", label, device),
+        images_of("validation", label, device),
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
+        regulariser_weight=params.regulariser_weight,
+        batch_size=params.batch_size,
+        training_size_px=params.training_size_px,
+        ranks=context.seat.ranks,
+    )
+    schedule = Schedule(
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        epoch_fraction=params.epoch_fraction,
+        best_by=params.best_by,
+        patience_epochs=params.patience_epochs,
+        seed=seed,
+    )
+    work = digest(label, params, seed, context.params.data.image_size_px, MANIFEST)
+    train(
+        context, learner_with, params.precision, schedule, work, autoencoder_weights(label), autoencoder_history(label)
+    )

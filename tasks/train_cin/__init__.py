@@ -1,0 +1,1 @@
+"""Stage `train_cin`: residual tensors in, the weights of the CIN out."""

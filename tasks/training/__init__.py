@@ -1,0 +1,1 @@
+"""What both training stages share: epochs on record, checkpoints, number formats."""

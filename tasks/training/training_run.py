@@ -1,0 +1,79 @@
+"""What the two training stages share: resume, show progress, track epochs, publish weights and history."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from coronet_core.common.literals import PRECISION_KEY, Precision, PrecisionChoice
+from coronet_core.common.precision import choose_precision
+from coronet_core.common.weights import save_weights
+from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
+from coronet_core.support.whole_files import write_whole
+from tasks.runtime.progress import Progress, say
+from tasks.runtime.resume import discard, resume_folder
+from tasks.runtime.stage_context import StageContext
+from tasks.training.checkpoints import load_checkpoint, save_checkpoint
+from tasks.training.number_formats import FORMAT_NAMES
+
+SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
+
+
+def train(
+    context: StageContext,
+    learner_with: Callable[..., Learner],
+    precision: PrecisionChoice,
+    schedule: Schedule,
+    work: str,
+    weights: Path,
+    history: Path,
+) -> None:
+    """Train what `learner_with(precision=...)` returns, going on from the last epoch that the same `work` has finished.
+
+    A checkpoint goes on in the number format that it began with. Of several ranks the first alone writes and logs; the
+    others take its checkpoint and its format.
+    """
+    ranks = context.seat.ranks
+    folder = resume_folder(context.name, work) if ranks.leads else None
+    checkpoint = load_checkpoint(folder, ranks)
+    chosen = _precision(context, precision, checkpoint)
+    learner = learner_with(precision=chosen)
+    if folder is None:
+        fit(learner, schedule, resume=checkpoint)
+        return
+    reason = f"precision: {precision}" if checkpoint is None else "as the checkpoint began"
+    say(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
+    context.tracking.tags({PRECISION_KEY: chosen})
+    n_done = 0
+    if checkpoint is not None:
+        n_done = len(checkpoint["history"])
+        say(f"resuming after epoch {n_done} of {schedule.epochs}")
+        for metrics in checkpoint["history"]:
+            context.tracking.metrics(metrics, step=int(metrics["epoch"]))
+    images_per_epoch = max(1, round(learner.n_images * schedule.epoch_fraction))
+    total = schedule.epochs * images_per_epoch
+
+    def on_epoch(end: EpochEnd) -> None:
+        save_checkpoint(folder, end)
+        context.tracking.metrics(end.metrics, step=int(end.metrics["epoch"]))
+        shown = ", ".join(f"{name} {end.metrics[name]:.5f}" for name in SHOWN if name in end.metrics)
+        say(f"epoch {end.metrics['epoch']:.0f}/{schedule.epochs}: {shown}{' (best)' if end.is_best else ''}")
+        bar.note(f"{end.metrics['epoch']:.0f} of {schedule.epochs} epochs")
+
+    with Progress(context.name, total, "images", done=n_done * images_per_epoch) as bar:
+        epochs = fit(learner, schedule, resume=checkpoint, on_epoch=on_epoch, on_step=bar.advance)
+    write_whole(history, lambda partial: pd.DataFrame(epochs).to_csv(partial, index=False))
+    save_weights(learner.model, weights, {PRECISION_KEY: chosen})
+    discard(folder)
+    for path in (weights, history):
+        context.tracking.artifact(path)
+
+
+def _precision(context: StageContext, choice: PrecisionChoice, checkpoint: dict[str, Any] | None) -> Precision:
+    """Return the format that `checkpoint` began with or, without one, the leader's: hosts need not be alike."""
+    if checkpoint is not None:
+        begun: Precision = checkpoint["precision"]
+        return begun
+    chosen = context.seat.ranks.received(choose_precision(choice, context.device).encode())
+    return "bf16" if chosen == b"bf16" else "fp32"
