@@ -45,7 +45,7 @@ from tasks.runtime.files import write_json
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import AutoencoderParams, CinParams, Params
 from tasks.runtime.paths import IMAGES, MANIFEST
-from tasks.train_autoencoder.class_images import images_of
+from tasks.train_autoencoder.stage import images_of
 
 RESULTS: Final = Path(__file__).with_name("figures.json")
 CPU: Final = torch.device("cpu")

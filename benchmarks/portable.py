@@ -22,11 +22,9 @@ from numpy.typing import NDArray
 
 from benchmarks.untrained import untrained_model
 from tasks.export.export_options import Pixels
-from tasks.export.exported_network import WholeNetwork
-from tasks.export.onnx_file import open_onnx, write_onnx
-from tasks.export.quantised import quantise
+from tasks.export.exported_network import WholeNetwork, open_program, program_of, session_of, write_program
+from tasks.export.onnx_file import open_onnx, quantise, write_onnx
 from tasks.export.sample_images import Session, drawn_images
-from tasks.export.torch_program import open_program, program_of, session_of, write_program
 from tasks.runtime.files import write_json
 from tasks.runtime.params.schema import ResidualParams
 

@@ -6,7 +6,7 @@ from prefect.exceptions import ObjectNotFound
 from coronet_core.support.errors import CoroNetError
 from flows.promote import promote, register_last_run
 from tasks.promotion.promotion_log import DECIDED
-from tasks.runtime.params.promotion import Approval
+from tasks.runtime.params.schema import Approval
 
 DEPLOYMENT = "promote/promote"
 

@@ -21,7 +21,7 @@ from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray
 from flows.ray.residual_fan_out import on_ray
 from tasks.runtime.params.file import read_params
-from tasks.runtime.params.promotion import Approval
+from tasks.runtime.params.schema import Approval
 from tasks.runtime.paths import STATE
 from tasks.runtime.tracking.delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun

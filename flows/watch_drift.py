@@ -11,8 +11,7 @@ from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import DRIFT_FOUND
 from flows.monitoring.start_retrain import start_retrain
 from flows.monitoring.webhook import AT_ITS_END
-from tasks.drift.drift_check import Rule, check
-from tasks.drift.drift_table import rows_of
+from tasks.drift.drift_check import Rule, check, rows_of
 from tasks.drift.prediction_window import Span
 
 """Name of the state that the flow ends in then; it has completed all the same."""

@@ -8,10 +8,9 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from serving.json_response import SafeJsonResponse
 from serving.middleware import Guards
 from serving.openapi import describe
-from serving.problems import add_problem_handlers
+from serving.problems import SafeJsonResponse, add_problem_handlers
 from serving.request_log import RequestLog
 from serving.routes.images import image_routes
 from serving.routes.pages import STATIC, docs_assets, page_routes

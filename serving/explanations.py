@@ -1,10 +1,7 @@
-"""Attribution maps on request: one after another in a thread of their own, with networks of their own.
-
-Captum hangs hooks into the network that it explains; predictions that ran through the same one meanwhile would call
-them. So explanations never share networks with predictions, nor do they hold up the queue of predictions.
-"""
+"""Attribution maps on request: made one after another in a thread of their own, drawn as PNG."""
 
 import asyncio
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,16 +12,54 @@ from typing import Final, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.data.options import Aspect
 from coronet_core.support.callbacks import ignore
 from serving.batcher import QueueFullError
 from tasks.explain.methods import maps_of
 from tasks.explain.work import Batch
-from tasks.inference.networks import Networks
+from tasks.inference.predictor import Networks
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.explain import ExplainParams, MethodName
+
+PREVIEW_PX: Final = 1024
+"""Longer side of a preview: what a screen shows; the file itself stays with whoever sent it."""
+
+Area = tuple[float, float, float, float]
+"""Left, top, right and bottom as fractions of the image; beyond [0, 1] where the networks saw padding."""
+
+
+def png(grey: Image.Image) -> bytes:
+    """Return an image of mode L as PNG."""
+    encoded = io.BytesIO()
+    grey.save(encoded, "PNG", compress_level=3)
+    return encoded.getvalue()
+
+
+def preview_png(grey: Image.Image) -> bytes:
+    """Return an image, made smaller if need be, in its own proportions, as PNG."""
+    smaller = grey.copy()
+    smaller.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.LANCZOS)
+    return png(smaller)
+
+
+def map_png(values: NDArray[np.floating], white: float) -> bytes:
+    """Return `values` (H, W), at least 0, as PNG, `white` and all above it as 255."""
+    scaled = np.clip(values / white, 0, 1) if white > 0 else np.zeros_like(values)
+    return png(Image.fromarray((255 * scaled).round().astype(np.uint8)))
+
+
+def seen_area(width_px: int, height_px: int, aspect: Aspect) -> Area:
+    """Return which part of an image its square shows: what a map of the square has to be laid over."""
+    if aspect is Aspect.STRETCH:
+        return (0.0, 0.0, 1.0, 1.0)
+    side_px = min(width_px, height_px) if aspect is Aspect.CROP else max(width_px, height_px)
+    across, down = side_px / width_px / 2, side_px / height_px / 2
+    return (0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down)
+
 
 DEFAULT_METHOD: Final[MethodName] = "grad_cam"
 METHODS: Final[tuple[MethodName, ...]] = ("grad_cam", "occlusion", "integrated_gradients", "perturbation")

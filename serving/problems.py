@@ -1,5 +1,6 @@
 """Errors as clients get them: problem details (RFC 9457) that say what was wrong and what to do."""
 
+import json
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -7,10 +8,28 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from serving.answers import FileAnswer
-from serving.json_response import json_bytes
+
+ESCAPES: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return `value` as JSON in UTF-8, `<`, `>` and `&` escaped. NaN is refused."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    for plain, escaped in ESCAPES:
+        text = text.replace(plain, escaped)
+    return text
+
+
+class SafeJsonResponse(JSONResponse):
+    """A response of JSON without markup."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes that are sent."""
+        return json_bytes(content)
+
 
 MEDIA_TYPE: Final = "application/problem+json"
 SOON_S: Final = 2

@@ -15,19 +15,15 @@ from numpy.typing import NDArray
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
-from serving.answers import FileAnswer, answer_from_row
+from serving.answers import FileAnswer, answer_from_row, meaning_of
 from serving.batcher import Batcher, QueueFullError
-from serving.explanations import Explainer, Explanation, Target, TookTooLongError
-from serving.messages import meaning_of
-from serving.metrics import ServiceMetrics
-from serving.pictures import PREVIEW_PX, preview_png
+from serving.explanations import PREVIEW_PX, Explainer, Explanation, Target, TookTooLongError, preview_png
 from serving.problems import Problem, too_busy, unreadable
+from serving.request_log import ServiceMetrics
 from serving.settings import ServingSettings
-from serving.upload_store import Keeper
-from serving.uploads import Upload
+from serving.uploads import Keeper, Upload
 from tasks.inference.input.image_file import FileContent
-from tasks.inference.networks import Networks
-from tasks.inference.predictor import DecodedFile, decode_files, predict_decoded
+from tasks.inference.predictor import DecodedFile, Networks, decode_files, predict_decoded
 from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.explain import ExplainParams, MethodName

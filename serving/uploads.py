@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import Request
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from coronet_core.data.image_files import BEGINNING_BYTES, kind_of
+from coronet_core.support.errors import DataError
+from coronet_core.support.whole_files import write_whole
 from serving.problems import Problem, invalid
 from serving.settings import MIB, ServingSettings
 
@@ -174,3 +178,24 @@ def _too_large(settings: ServingSettings, *, hangs_up: bool = False) -> Problem:
 
 def _too_many(max_files: int) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {max_files} files. Send fewer at once.")
+
+
+UNKNOWN: Final = "img"
+
+
+class Keeper:
+    """A folder of uploads, each once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder. Raises DataError if that cannot be done."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise DataError(f"keep = {folder}: cannot be made ({error.strerror}). Give another folder.") from error
+        self._folder = folder
+
+    def keep(self, upload: Upload) -> None:
+        """Write the file, for its owner alone, unless it is there."""
+        path = self._folder / f"{upload.sha256}.{kind_of(upload.content[:BEGINNING_BYTES]) or UNKNOWN}"
+        if not path.exists():
+            write_whole(path, lambda partial: partial.write_bytes(upload.content), is_private=True)

@@ -1,10 +1,4 @@
-"""Deletion and insertion (Petsiuk et al. 2018): does the network need what the map calls salient?
-
-Deletion replaces the pixels of X by those of the blurred image, the most salient first, in S equal steps; insertion
-begins with the blurred image and brings the pixels back in the same order. After each step the probability of the
-explained class is taken. A good map makes it fall fast and come back fast: a small area under the deletion curve, a
-large one under the insertion curve. What is small is said by maps that know nothing (`controls`), on the same images.
-"""
+"""Deletion and insertion (Petsiuk et al. 2018): does the network need what the map calls salient?"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +7,20 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.blur import blur
-from coronet_core.attribution.pixel_ranking import salience_order
+from coronet_core.common.seeds import generator
+
+TIES_SEED = 0
+
+
+def salience_order(salience: Tensor) -> Tensor:
+    """Return the pixels of maps (B, 1, H, W) from the most to the least salient: their places (B, H * W) int64.
+
+    Equal pixels (a mask clamped at 1, a gradient of 0) follow one another in a random order, the same for all images
+    and runs. In the order of their rows, a flat map would be one that looks from top to bottom.
+    """
+    flat = salience.flatten(1)  # (B, H * W)
+    places = torch.randperm(flat.shape[1], generator=generator(TIES_SEED, "ties")).to(flat.device)
+    return places[flat[:, places].argsort(dim=1, descending=True, stable=True)]
 
 
 class Curves(NamedTuple):

@@ -1,21 +1,36 @@
-"""Cascading randomisation (Adebayo et al. 2018): a map that explains a network changes when its weights do.
-
-From the output to the input, level after level of the CIN loses what it has learnt; then each autoencoder alone. A
-method whose maps stay the same draws edges, not explanations.
-
-Weights are lost by shuffling each tensor's values. Adebayo et al. draw them anew from their initial distribution;
-shuffled, they keep the trained scale too, so that a random network still answers with probabilities that depend on
-its input. Batch norm's running statistics stay.
-"""
+"""Cascading randomisation (Adebayo et al. 2018), and how alike two maps are (Spearman's rank correlation)."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from coronet_core.common.seeds import generator
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Return Spearman's correlation (B,) of maps (B, 1, H, W) with maps (B, 1, H, W); NaN where one of two is flat."""
+    ranks = [_ranks(maps.flatten(1)) for maps in (first, second)]
+    centred = [rank - rank.mean(dim=1, keepdim=True) for rank in ranks]
+    deviations = [rank.square().sum(dim=1).sqrt() for rank in centred]
+    return (centred[0] * centred[1]).sum(dim=1) / (deviations[0] * deviations[1])
+
+
+def repeatability(runs: Tensor) -> Tensor:
+    """Return the mean correlation (B,) of all pairs of runs; `runs` is (R, B, 1, H, W), R seeds, at least 2."""
+    pairs = torch.combinations(torch.arange(len(runs))).tolist()
+    return torch.stack([rank_correlation(runs[i], runs[j]) for i, j in pairs]).mean(dim=0)
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Return the rank of each value in its row, float64 (B, n); equal values share the mean of their ranks."""
+    ascending = values.sort(dim=1).values
+    below = torch.searchsorted(ascending, values)
+    up_to = torch.searchsorted(ascending, values, right=True)
+    return (below + up_to).double() / 2
+
 
 Network = TypeVar("Network", bound=nn.Module)
 

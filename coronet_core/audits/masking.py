@@ -11,12 +11,17 @@ that they read the borders and the text of the source instead. Four views of eac
 What fills a region is the same grey in all images: an image's own mean would tell how grey its lungs were.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from coronet_core.support.callbacks import ignore
 
 View = Literal["as_is", "lungs_masked", "only_border", "borders_and_text_masked"]
 
@@ -116,3 +121,33 @@ def _in_box(image: Tensor, box: tuple[float, float, float, float]) -> Tensor:
 
 def _filled(image: Tensor, where: Tensor) -> Tensor:
     return image.masked_fill(where, FILL)
+
+
+Floats = NDArray[np.float64]
+
+CELLS: Final = 16
+"""A simple classifier sees an image as so many cells a side."""
+
+
+@torch.inference_mode()
+def read_by_view(
+    read: Callable[[Tensor], Tensor],
+    batches: Iterable[Tensor],
+    regions: Regions,
+    on_images: Callable[[int], object] = ignore,
+) -> dict[View, Floats]:
+    """Return what `read`, images (B, 1, H, W) in and (B, k) out, makes of every view: (n, k) each.
+
+    `batches` are the images in [0, 1]; `on_images` is told how many of them are done.
+    """
+    parts: dict[View, list[Floats]] = {view: [] for view in VIEWS}
+    for image in batches:
+        for view in VIEWS:
+            parts[view].append(read(seen_as(view, image, regions)).double().cpu().numpy())
+        on_images(len(image))
+    return {view: np.concatenate(answers) for view, answers in parts.items()}
+
+
+def cells(image: Tensor) -> Tensor:
+    """Return the mean grey of CELLS x CELLS cells of `image`, (B, 1, H, W), as (B, CELLS^2)."""
+    return functional.adaptive_avg_pool2d(image, CELLS).flatten(1)

@@ -11,7 +11,7 @@ from coronet_core.classifier.inputs import PLANES
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.support.errors import WeightsError
-from coronet_core.support.sealed_files import sha256_of
+from coronet_core.support.whole_files import sha256_of
 
 FIRST_LAYER = "conv1.weight"
 COLOURS = 3

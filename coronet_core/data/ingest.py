@@ -24,11 +24,10 @@ from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, write_table
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
-from coronet_core.data.reading.aspect import box_in_square
-from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.data.reading.image import DecodedImage, box_in_square, decode
 from coronet_core.support.callbacks import ignore
 from coronet_core.support.errors import DamagedFileError, DataError
-from coronet_core.support.sealed_files import read_sealed, sha256_of, write_sealed
+from coronet_core.support.whole_files import read_sealed, sha256_of, write_sealed
 
 IN_FLIGHT_PER_CORE = 4
 """Images that wait decoded for those before them; bounds memory whatever the length of a block."""

@@ -1,20 +1,8 @@
-"""Areas under the ROC and the precision-recall curve of one class against the rest, for many weightings at once.
+"""ROC and precision-recall curves of one class against the rest: areas, and the operating points on them."""
 
-The images are sorted once (`Ranking`). With weights (r, n) of the images, w_i, every threshold t then has
-
-    TP(t) = sum of w_i over images of the class with score >= t,   FP(t) = the same over the other images,
-
-and with P and N the weights of all images of the class and of all others
-
-    ROC-AUC = sum over t of (FP(t) - FP(t')) (TP(t) + TP(t')) / 2 / (P N)       (trapezoids; t' the threshold above t)
-    average precision = sum over t of (TP(t) - TP(t')) / P * TP(t) / (TP(t) + FP(t))
-
-Images of equal score share a threshold. Both are NaN where a class or its rest has no weight: there is no area then.
-Average precision is the area under the precision-recall curve without interpolation, which would be too good.
-"""
-
+import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,3 +80,31 @@ def precision_recall_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     """Return recall and precision, each (k,), at every threshold from the highest down."""
     (tp,), (fp,) = ranking.counts(np.ones((1, len(ranking.order))))
     return ratio(tp, tp[-1])[1:], ratio(tp, tp + fp)[1:]
+
+
+ROUNDING: Final = 1e-9
+"""1 - 0.9 is a little less than 0.1: a specificity that is reached exactly must count."""
+
+
+def sensitivity_at(ranking: Ranking, weights: Floats, specificity: float) -> Floats:
+    """Return the highest sensitivity (r,) that leaves `specificity` or more, for `weights` (r, n).
+
+    NaN without images of the class or of its rest.
+    """
+    tp, fp = ranking.counts(weights)  # (r, k + 1)
+    positives, negatives = tp[:, -1], fp[:, -1]
+    is_specific = fp <= (1 - specificity + ROUNDING) * negatives[:, None]
+    best = np.where(is_specific, tp, 0).max(axis=1)
+    return np.where(negatives > 0, ratio(best, positives), np.nan)
+
+
+def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: float) -> float | None:
+    """Return the highest threshold that `sensitivity` or more of the images of the class reach.
+
+    `scores` and `is_positive` are (n,); a score equal to the threshold reaches it. None without images of the class.
+    """
+    falling = np.sort(scores[is_positive])[::-1]
+    if len(falling) == 0:
+        return None
+    wanted = math.ceil(sensitivity * len(falling) - ROUNDING)
+    return float(falling[max(wanted, 1) - 1])

@@ -1,14 +1,14 @@
-"""Files and folders that are whole or not there, after a kill and after a power loss.
-
-What is finished is flushed to the disk before its name is: a file system may keep the order of neither by itself.
-"""
+"""Files and folders that are whole or not there, after a kill and after a power loss; with a checksum or without."""
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from coronet_core.support.errors import DamagedFileError
 
 FULL_BELOW_BYTES: Final = 1 << 16
 """A disk with less room is full: the library that failed to write may not say why."""
@@ -81,3 +81,38 @@ def _flush_one(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+KIND: Final = b"coronet-sealed-1 "
+
+
+def write_sealed(path: Path, content: bytes | memoryview, *, durable: bool = True) -> None:
+    """Write `content` to `path` with its checksum, whole or not at all."""
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as file:
+            file.write(_seal(content))
+            file.write(content)
+
+    write_whole(path, write, durable=durable)
+
+
+def read_sealed(path: Path) -> bytes:
+    """Return the content of a sealed file.
+
+    Raises DamagedFileError if it is not what was written, FileNotFoundError if there is none.
+    """
+    line, _, content = path.read_bytes().partition(b"\n")
+    if line + b"\n" != _seal(content):
+        raise DamagedFileError(f"{path}: damaged: its checksum is not that of its content.")
+    return content
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, a piece at a time in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _seal(content: bytes | memoryview) -> bytes:
+    return KIND + hashlib.sha256(content).hexdigest().encode() + b"\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coronet_core.common.classes import FoldUnit
-from flows.cli.data import data_app
+from flows.cli.datasets import data_app
 from flows.cli.export import export
 from flows.cli.models import VersionName, models_app
 from flows.cli.predict import RAY_HELP, drift, explain, predict
@@ -91,7 +91,7 @@ def deploy() -> None:
     """Tell the Prefect server that PREFECT_API_URL names of the deployments, the work pool and the automations."""
 
     def work() -> None:
-        from flows.cli.deploy import deploy as deploy_all
+        from flows.cli.up import deploy as deploy_all
 
         deploy_all()
 

@@ -9,8 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tasks.drift.drift_check import Drift, Rule, check
-from tasks.drift.drift_table import COLUMNS, rows_of
+from tasks.drift.drift_check import COLUMNS, Drift, Rule, check, rows_of
 from tasks.drift.prediction_window import Span
 
 DRIFT_FOUND: Final = 3

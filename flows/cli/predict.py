@@ -96,7 +96,7 @@ def explain(
     name: MethodName = method.value
 
     def work() -> int:
-        from flows.cli.explain_files import explain as explain_paths
+        from flows.cli.predict_files import explain as explain_paths
 
         return explain_paths(paths, out, name, model, params)
 

@@ -1,4 +1,4 @@
-"""What `coronet predict` does: few files are answered at once, many shard by shard in the flow `predict-batch`."""
+"""What `coronet predict` and `coronet explain` do with files."""
 
 import sys
 import tempfile
@@ -9,20 +9,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from coronet_core.support.errors import ParamsError
-from flows.cli.exit_codes import code_of
 from flows.project.run_lock import alone
-from tasks.inference.batch import Batch, predict_here
+from tasks.inference.batch import Batch, inference_device, predict_here
 from tasks.inference.input.storage import counts_in_words, find_files
 from tasks.inference.output.dataset import read_parts, read_summary
-from tasks.inference.output.formats import format_of, print_rows, write_file
-from tasks.inference.output.terminal import print_predictions
+from tasks.inference.output.formats import format_of, print_predictions, print_rows, write_file
+from tasks.inference.overlays import MapSettings, Overlays
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.prediction_options import Format
+from tasks.inference.predictor import Networks
+from tasks.inference.source import load_model
+from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.external_text import printable
 from tasks.runtime.files import digest
+from tasks.runtime.params.explain import MethodName
 from tasks.runtime.paths import STATE
 from tasks.runtime.resume import discard
+
+SOME_FAILED: Final = 3
+"""Some files have no answer, and the others have one."""
+
+
+def code_of(n_failed: int, n_files: int) -> int:
+    """Return the exit code: 0 if every file has an answer, SOME_FAILED if some have, 1 if none has."""
+    if n_failed == 0:
+        return 0
+    return 1 if n_failed == n_files else SOME_FAILED
+
 
 FEW_FILES: Final = 100
 """So many need no server, no resuming, and fit on a terminal."""
@@ -135,3 +151,25 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)
     return code_of(errors.total(), summary["files"])
+
+
+def explain(paths: list[str], out: Path, method: MethodName, source: str | None, params_file: Path | None) -> int:
+    """Draw maps of files into `out`, say what it comes to, and return the exit code (`code_of`).
+
+    Raises CoroNetError when it cannot be done.
+    """
+    files, passed_over = find_files(paths)
+    model = load_model(source)
+    settings = MapSettings.of(params_file, source, model.image_size_px)
+    use_cpu_threads(share=1)
+    networks = Networks.of(model, torch.device(inference_device()))
+    with alone(out.with_name(f".{out.name}.lock"), f"the explanation into {out}"):
+        rows = Overlays(networks=networks, method=method, settings=settings, folder=out).draw(files)
+    errors = Counter(row["error"] for row in rows if "error" in row)
+    print(f"{len(files)} files: {len(files) - errors.total()} maps by {method}")
+    for reason, n in errors.items():
+        print(f"without a map: {n} {printable(reason)}")
+    if passed_over:
+        print(f"passed over: {counts_in_words(passed_over)}")
+    print(f"Maps: {out.resolve()}")
+    return code_of(errors.total(), len(files))

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from coronet_core.support.errors import CoroNetError
+from flows.monitoring.final_states import PROMOTED, UP_TO_DATE
 from flows.project.preconditions import (
     require_package,
     require_project,
@@ -33,9 +34,7 @@ def promote(
             from tasks.registry.versions import find_version  # late: it imports MLflow
 
             find_version(version)
-        from flows.cli.promotion_work import promote as promote_version  # later: Prefect and torch
-
-        promote_version(version, approval, yes=yes)
+        _promote(version, approval, yes=yes)
 
     of_last_run = (lambda: require_package(PACKAGE), require_up_to_date)
     run_command(work, require_project, *(of_last_run if version is None else (require_registry,)))
@@ -54,8 +53,27 @@ def rollback(
         from tasks.promotion.restore_champion import champions  # late: it imports MLflow
 
         champions()
-        from flows.cli.promotion_work import rollback as roll_back  # later: Prefect
-
-        roll_back(reason)
+        _rollback(reason)
 
     run_command(work, require_reason, require_project, require_registry)
+
+
+def _promote(version: str | None, approval: Literal["auto", "manual"] | None, *, yes: bool) -> None:
+    """Judge a version and promote it. Raises CoroNetError, with every reason, if it does not become the champion."""
+    from flows.approval.approval import ask_on_terminal, asking, say_yes  # late: Prefect and torch
+    from flows.pipeline.run import run_to_end
+    from flows.promote import promote as promote_flow
+
+    with asking(say_yes if yes else ask_on_terminal):
+        state = run_to_end(lambda: promote_flow(version, approval, return_state=True))
+    if state.name not in {PROMOTED, UP_TO_DATE}:
+        raise CoroNetError(str(state.message))
+    print(state.message)
+
+
+def _rollback(reason: str) -> None:
+    """Go back to the champion before this one. Raises CoroNetError when there is none."""
+    from flows.pipeline.run import run_to_end  # late: Prefect
+    from flows.rollback import rollback as rollback_flow
+
+    print(run_to_end(lambda: rollback_flow(reason, return_state=True)).message)

@@ -10,10 +10,9 @@ from starlette.responses import Response
 from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
 from serving.answers import Answers
-from serving.explanations import DEFAULT_METHOD, Target
-from serving.json_response import SafeJsonResponse
+from serving.explanations import DEFAULT_METHOD, Area, Target, map_png, seen_area
 from serving.openapi import problems
-from serving.pictures import Area, map_png, seen_area
+from serving.problems import SafeJsonResponse
 from serving.service import Service
 from serving.uploads import Upload, body_description, read_uploads
 from tasks.runtime.params.explain import MethodName

@@ -7,11 +7,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
+from serving.answers import facts_of
 from serving.explanations import DEFAULT_METHOD, METHODS
-from serving.messages import facts_of
-from serving.metrics import MEDIA_TYPE
 from serving.openapi import problems
 from serving.problems import too_busy
+from serving.request_log import MEDIA_TYPE
 from serving.service import Service
 from tasks.runtime.params.explain import MethodName
 

@@ -11,9 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.audits.masking import View
+from coronet_core.audits.masking import View, cells, read_by_view
 from coronet_core.audits.skill import ViewFigures
-from coronet_core.audits.views import cells, read_by_view
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.seeds import derive_seed
 from coronet_core.data import shortcuts

@@ -3,11 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from coronet_core.audits.masking import View
+from coronet_core.audits.masking import View, read_by_view
 from coronet_core.audits.ood_detection import Detection
 from coronet_core.audits.skill import ViewFigures, retained
 from coronet_core.audits.verdict import Limits, Verdict, judge
-from coronet_core.audits.views import read_by_view
 from coronet_core.data.shortcuts import TELLING_AUC
 from coronet_core.metrics.intervals import Proportion
 from tasks.audit.audited_images import AuditImages, read_audit_images

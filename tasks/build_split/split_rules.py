@@ -12,11 +12,9 @@ from coronet_core.common.classes import CLASSES, SPLITS, SplitName
 from coronet_core.data.dataset_audit import findings
 from coronet_core.data.manifest import read_notes, read_rows
 from coronet_core.data.patients.pseudonyms import Ids
-from coronet_core.data.splitting.duplicates import drop_duplicates, mark_duplicates
-from coronet_core.data.splitting.folds import assign_folds
-from coronet_core.data.splitting.near_duplicates import Images
+from coronet_core.data.splitting.duplicates import Images, drop_duplicates, mark_duplicates
 from coronet_core.data.splitting.published_splits import treat_leaks
-from coronet_core.data.splitting.split import assign_splits, fractions_of
+from coronet_core.data.splitting.split import assign_folds, assign_splits, fractions_of
 from coronet_core.support.errors import DataError
 from tasks.runtime.files import digest
 from tasks.runtime.params.data import DataParams, SplitByFolds, SplitByPatients

@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from coronet_core.common.seeds import derive_seed
+from coronet_core.metrics.auc import threshold_for
 from coronet_core.metrics.calibration import calibration_errors, fit_temperature, is_at_the_end
 from coronet_core.metrics.conformal import conformal_quantile
-from coronet_core.metrics.operating_points import threshold_for
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from tasks.calibrate.calibration_file import Calibration, write_calibration
 from tasks.calibrate.cin_outputs import SplitPredictions, predict_split

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from coronet_core.drift import Shift, holm, shift_of_scores, shift_of_shares
+from coronet_core.score_drift import Shift, holm, shift_of_scores, shift_of_shares
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.calibrate.drift_reference import SCORES, ScoreReference
 from tasks.drift.prediction_window import Span, Window, read_window
@@ -117,3 +117,22 @@ def check(log: Path, span: Span, source: str | None, rule: Rule) -> Drift:
     """
     model = load_model(source)
     return compare(read_window(log, model.digest, span), model.calibration.scores, rule)
+
+
+COLUMNS: Final = ("score", "validation images", "window", "PSI", "p (corrected)", "drifted")
+"""Medians of scores, and the share of images that are left to a person."""
+SMALLEST_SHOWN: Final = 1e-4
+
+
+def rows_of(drift: Drift) -> list[dict[str, str]]:
+    """Return a row a score, by COLUMNS."""
+    return [dict(zip(COLUMNS, _cells(score), strict=True)) for score in drift.scores]
+
+
+def _cells(score: ScoreDrift) -> tuple[str, ...]:
+    shift, p = score.shift, score.corrected_p
+    values = (
+        f"{value:.1%}" if score.name == ABSTAINED else f"{value:.4f}" for value in (shift.reference, shift.window)
+    )
+    shown_p = f"{p:.4f}" if p >= SMALLEST_SHOWN else f"below {SMALLEST_SHOWN:.4f}"
+    return score.name.replace("_", " "), *values, f"{shift.psi:.3f}", shown_p, "yes" if score.drifted else "no"

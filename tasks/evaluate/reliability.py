@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.arrays import Floats
-from coronet_core.metrics.auc import Ranking
+from coronet_core.metrics.auc import Ranking, sensitivity_at
 from coronet_core.metrics.bootstrap import estimate
 from coronet_core.metrics.calibration import calibration_errors, reliability
 from coronet_core.metrics.conformal import abstention, prediction_sets
 from coronet_core.metrics.intervals import Proportion
-from coronet_core.metrics.operating_points import sensitivity_at
 from coronet_core.metrics.out_of_distribution import ood_score
 from tasks.calibrate.calibration_file import Calibration
 from tasks.calibrate.cin_outputs import SplitPredictions

@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.deletion import Curves, deletion_and_insertion
-from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS, cascade, randomised
-from coronet_core.attribution.similarity import rank_correlation, repeatability
+from coronet_core.attribution.randomisation import (
+    AUTOENCODERS,
+    CIN_LEVELS,
+    cascade,
+    randomised,
+    rank_correlation,
+    repeatability,
+)
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.seeds import derive_seed
 from tasks.explain.methods import CONTROLS, maps_of, passes

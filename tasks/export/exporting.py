@@ -1,21 +1,63 @@
-"""From a trained model to a file that has been run and measured before it is put in place."""
+"""What an exported file says of itself, and what is said of it on the terminal."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from coronet_core.common.classes import CLASSES
 from coronet_core.support.errors import CoroNetError, DataError
 from coronet_core.support.whole_files import write_whole
-from tasks.export.export_metadata import metadata_of
 from tasks.export.export_options import ExportOrder, Number, Pixels, Target
-from tasks.export.exported_network import WholeNetwork
+from tasks.export.exported_network import WholeNetwork, open_program, program_of, session_of, write_program
 from tasks.export.sample_images import Loss, drawn_images, measure, split_images
-from tasks.export.torch_program import open_program, program_of, session_of, write_program
 from tasks.inference.source import load_model
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.files import write_json
+
+NOTICE: Final = "Research software, not a medical device. It must not be used to diagnose, treat or triage anyone."
+RANGES: Final = {Pixels.UINT8: "grey levels 0 to 255", Pixels.FLOAT32: "grey levels divided by 255, 0 to 1"}
+
+
+def metadata_of(model: TrainedModel, order: ExportOrder) -> dict[str, str]:
+    """Return the file's own description; values that are no text are JSON."""
+    calibration = model.calibration
+    side = model.image_size_px
+    return {
+        "notice": NOTICE,
+        "classes": json.dumps(CLASSES),
+        "image_size_px": str(side),
+        "aspect": str(model.aspect),
+        "reading": str(model.reading),
+        "input": f"image: {order.pixels}, (batch, 1, {side}, {side}), {RANGES[order.pixels]}",
+        "outputs": "logits, probabilities (calibrated), energies (means of the residual tensor's channels)",
+        "precision": str(order.number),
+        "temperature": repr(calibration.temperature),
+        "conformal_quantile": json.dumps(calibration.conformal_quantile),
+        "covid19_threshold": json.dumps(calibration.covid19_threshold),
+        "energy_reference": json.dumps(asdict(calibration.energies)),
+        "model": model.digest,
+    }
+
+
+MIB = 2**20
+
+
+def summary_lines(told: dict[str, Any]) -> list[str]:
+    """Return the lines for what `export` returns."""
+    loss, size, weights = told["loss"], told["file_bytes"] / MIB, told["fp32_weights_bytes"] / MIB
+    compared = f"against the network in fp32, on {loss['images']} {loss['origin']}"
+    differs = f"probabilities differ by at most {loss['largest_difference']:.2g} (mean {loss['mean_difference']:.2g})"
+    lines = [
+        f"{told['file']}: {size:.1f} MiB (weights in fp32: {weights:.1f} MiB)",
+        f"{compared}: {differs}, {loss['other_labels']} other labels",
+    ]
+    if loss["accuracy"] is not None:
+        lines.append(f"accuracy {loss['accuracy']:.4f} (fp32: {loss['accuracy_in_fp32']:.4f})")
+    return [*lines, told["metadata"]["notice"]]
+
 
 ROUNDING: Final = 1e-3
 """By which a probability may differ in fp32; more is a fault. Residuals are rounded to float16, which may differ in the
@@ -68,7 +110,7 @@ def _write(path: Path, model: TrainedModel, order: ExportOrder) -> Loss:
 
 
 def _quantise(path: Path, model: TrainedModel, pixels: Pixels) -> None:
-    from tasks.export.quantised import quantise
+    from tasks.export.onnx_file import quantise
 
     images = split_images("validation", model)
     if images is None:

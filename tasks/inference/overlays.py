@@ -1,41 +1,84 @@
-"""Maps of image files that belong to no split: for each an overlay to look at, the map itself, and a row of an index.
-
-Names of what is written are made here: of a file's own name only letters, digits, dots and dashes get into them, so
-none leads out of the folder or means anything to a page. What a killed run has drawn is not drawn again.
-"""
+"""How maps are made for images that belong to no run: as the run did that trained the model, or as a file says."""
 
 import csv
 import itertools
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES
+from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import write_array
-from coronet_core.support.errors import DataError
+from coronet_core.support.errors import DataError, ParamsError
 from coronet_core.support.whole_files import write_whole
 from tasks.explain.methods import maps_of, passes
 from tasks.explain.work import Batch
-from tasks.inference.explain_settings import MapSettings
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import read_files
-from tasks.inference.networks import Networks
 from tasks.inference.output.formats import safe_cell
-from tasks.inference.predictor import decode_files, predict_decoded
+from tasks.inference.predictor import Networks, decode_files, predict_decoded
+from tasks.inference.source import params_of_run
 from tasks.report.plots.attribution_maps import Explained, attribution_maps
 from tasks.runtime.code_digest import code_digest, files_needed_by
 from tasks.runtime.files import digest
-from tasks.runtime.params.explain import MethodName
+from tasks.runtime.params.explain import ExplainParams, MethodName
+from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.progress import Progress
+
+STAGE = "explain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapSettings:
+    """Parameters of the methods, and the seed of their random numbers."""
+
+    params: ExplainParams
+    seed: int
+
+    @classmethod
+    def of(cls, params_file: Path | None, source: str | None, image_size_px: int) -> Self:
+        """Return the settings of `params_file`; without one those of the run that trained the model of `source`.
+
+        If that run had not come as far as the stage `explain`, they are those of `params.yaml`. Raises ParamsError if
+        they are not to be had, or do not suit images of `image_size_px`.
+        """
+        settings = cls._of_run(source) if params_file is None else None
+        if settings is None:
+            params = read_params(params_file or PARAMS_FILE)
+            settings = cls(params=params.explain, seed=derive_seed(params.seed, STAGE))
+        mask = settings.params.perturbation.mask_size_px
+        if mask > image_size_px:
+            raise ParamsError(
+                f"explain.perturbation.mask_size_px = {mask}: allowed: at most the {image_size_px} pixels that the "
+                "model's images have. Give a file with other ones (--params)."
+            )
+        return settings
+
+    @classmethod
+    def _of_run(cls, source: str | None) -> Self | None:
+        found = params_of_run(source)
+        if STAGE not in found or "seed" not in found:
+            return None
+        try:
+            params = TypeAdapter(ExplainParams).validate_json(json.dumps(found[STAGE]))
+        except ValidationError as error:
+            raise ParamsError(
+                f"the run that trained the model has a section {STAGE} of another version of CoroNet. Give a file with "
+                "one of this version (--params)."
+            ) from error
+        return cls(params=params, seed=derive_seed(found["seed"], STAGE))
+
 
 SHARD_FILES: Final = 64
 INDEX_COLUMNS: Final = (

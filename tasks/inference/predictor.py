@@ -1,27 +1,67 @@
-"""From the bytes of files to rows of answers, by the same code and in the same steps as the stages go.
+"""From image files to prediction rows: decoded, reduced to residual tensors, classified, calibrated."""
 
-A file is decoded as `build_split` does it, its residual tensor is rounded to float16 as `materialize_residuals` stores
-it, and the CIN's answer is read as `evaluate` reads it. So a test image's file gets the answer of
-`reports/predictions.parquet`, to rounding: batches hold other images here.
-"""
-
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
+from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.classifier.coronet import CoroNet
+from coronet_core.classifier.inputs import cin_input
+from coronet_core.common.batches import as_image
 from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.metrics.arrays import Floats
 from coronet_core.support.errors import DataError
 from tasks.calibrate.predictions import answers
 from tasks.inference.input.image_file import FileContent
-from tasks.inference.networks import Networks
+from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.networks.residual_index import ENERGY_COLUMNS
+from tasks.networks.trained_cin import cin_from
+from tasks.networks.trained_tfen import tfen_from
 from tasks.package.prediction_schema import SCHEMA, described, in_unicode
 from tasks.package.trained_model import TrainedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """Both autoencoders and the CIN of `model`, frozen, on `device`."""
+
+    model: TrainedModel
+    tfen: TFEN
+    cin: torch.nn.Module
+    device: torch.device
+
+    @classmethod
+    def of(cls, model: TrainedModel, device: torch.device) -> Self:
+        """Load the networks of `model`. Raises WeightsError if they are not what its files say."""
+        cin = cin_from(model.cin, model.cin_input, device)
+        return cls(model=model, tfen=tfen_from(model.autoencoders, device), cin=cin, device=device)
+
+    @property
+    def coronet(self) -> CoroNet:
+        """The whole network, image in and probabilities out: what maps explain."""
+        return CoroNet(self.tfen, self.cin, self.model.cin_input)
+
+    @torch.inference_mode()
+    def answer(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.float64]]:
+        """Return logits (n, 3) and residual energies (n, 3) of `images` (n, H, W)."""
+        made = compute_shard(self.tfen, images, self.model.residuals, self.device)
+        return np.concatenate(list(self._logits(images, made.residuals))), made.energies
+
+    def _logits(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Floats]:
+        for start in range(0, len(images), self.model.batch_size):
+            batch = slice(start, start + self.model.batch_size)
+            image = as_image(torch.from_numpy(images[batch]).to(self.device))  # (B, 1, H, W)
+            residual = torch.from_numpy(residuals[batch]).to(self.device).float()  # (B, 3, H, W)
+            inputs = cin_input(self.model.cin_input, image, residual).contiguous(memory_format=torch.channels_last)
+            yield self.cin(inputs).double().cpu().numpy()
+
 
 NOT_FINITE = "the networks give no finite answer"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.common.shards import Shards, shard_path, write_shard
-from coronet_core.support.sealed_files import sha256_of
+from coronet_core.support.whole_files import sha256_of
 from tasks.materialize_residuals.residual_shards import ResidualShard
 from tasks.runtime.files import digest
 from tasks.runtime.kept_files import keep_arrays, read_kept_arrays, set_aside

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics.bootstrap import PairedDifference
 from coronet_core.metrics.intervals import Interval
-from tasks.promotion.candidate import Candidate
 from tasks.promotion.model_comparison import Comparison
-from tasks.runtime.params.promotion import PromotionParams
+from tasks.promotion.run_reports import Candidate
+from tasks.runtime.params.schema import PromotionParams
 
 Figures = dict[str, float | None]
 

@@ -14,7 +14,7 @@ from coronet_core.data.reading.image import decode
 from coronet_core.support.errors import DataError
 from tasks.build_split.sources import ids_of, list_images
 from tasks.calibrate.cin_outputs import SplitPredictions
-from tasks.inference.networks import Networks
+from tasks.inference.predictor import Networks
 from tasks.networks.residual_inputs import class_indices
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.schema import Params

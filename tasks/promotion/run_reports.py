@@ -1,29 +1,115 @@
-"""The reports of the run that a version comes from, found by the digests in its package's lineage.
+"""What the gate is shown of a version: its run's reports, found among MLflow's artifacts."""
 
-They are looked for where the stages write them, then in DVC's cache, then in its default remote. What is found has the
-digest, so it cannot be another run's.
-"""
-
+import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.support.errors import DataError
 from tasks.build_split.split_rules import IDS
 from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
-from tasks.promotion.artifact_lookup import content_of, files_of_folder
-from tasks.promotion.candidate import Candidate
+from tasks.runtime.external_text import DVC_MD5, matching
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
+from tasks.runtime.progress import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """To one class, on the test split."""
+
+    share: float | None
+    """None without images of the class."""
+    low: float | None
+    """Lower end of its interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Figures and audits of one version on its own test split."""
+
+    sensitivity: Mapping[ClassName, Sensitivity]
+    calibration_error: float
+    """ECE of the calibrated probabilities."""
+    patients_in_two_splits: int
+    audit_findings: tuple[str, ...]
+    """What the shortcut audit found, in plain sentences; none if it is passed."""
+
+    @classmethod
+    def of_reports(cls, metrics: Mapping[str, Any], audit: Mapping[str, Any], split: Mapping[str, Any]) -> Self:
+        """Return what `metrics.json`, `audit.json` and `split.json` of one run say."""
+        return cls(
+            sensitivity={label: _sensitivity(metrics, label) for label in CLASSES},
+            calibration_error=metrics["calibration"]["after"]["ece"],
+            patients_in_two_splits=split["patients_in_two_splits"],
+            audit_findings=tuple(audit["verdict"]["findings"]),
+        )
+
+
+def _sensitivity(metrics: Mapping[str, Any], label: ClassName) -> Sensitivity:
+    """Take the lower of two lower ends: draws of patients know no doubt where every image was told right."""
+    share = metrics["sensitivity"][label]
+    intervals = (metrics["sensitivity_interval"][label], metrics["intervals"]["sensitivity"][label])
+    lows = [interval[0] for interval in intervals if interval is not None]
+    return Sensitivity(share=share, low=None if share is None else min(lows))
+
+
+OF_A_FOLDER: Final = ".dir"
+"""End of the digest of a folder; what it names in the cache is a list of the folder's files."""
+
+
+def content_of(path: Path, md5: str) -> bytes | None:
+    """Return the file that was at `path` when it had DVC's digest `md5`; None if it is nowhere to be found."""
+    if path.is_file() and _has(md5, content := path.read_bytes()):
+        return content
+    return next((content for content in _copies(md5) if _has(md5, content)), None)
+
+
+def files_of_folder(md5: str) -> dict[str, str]:
+    """Return the digests of the files of a folder, by their path in it; empty if it is nowhere to be found."""
+    listed = next((content for content in _copies(md5) if _has(md5, content)), b"[]")
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(listed)}
+
+
+def _has(md5: str, content: bytes) -> bool:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(OF_A_FOLDER)
+
+
+def _copies(md5: str) -> Iterator[bytes]:
+    """Yield what the cache and the default remote have under a digest. DVC is imported late: it is slow.
+
+    Raises DataError for what is no digest: it would name another file.
+    """
+    from dvc.repo import Repo
+
+    matching(DVC_MD5, md5, "digest")
+    with Repo(".") as repo:
+        for store in (lambda: repo.cache.local, lambda: repo.cloud.get_remote_odb(command="promote")):
+            yield from _copy(store, md5)
+
+
+def _copy(store: Callable[[], Any], md5: str) -> list[bytes]:
+    from dvc.config import NoRemoteError
+
+    try:
+        opened = store()
+        return [opened.fs.cat_file(opened.oid_to_path(md5))]
+    except (FileNotFoundError, NoRemoteError):
+        return []
+    except Exception as error:  # noqa: BLE001  # whatever the client library of a remote raises
+        say(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as not there")
+        return []
+
 
 SEEN = ("train", "validation")
 """Splits that decide the weights, or when training stopped and how answers are read."""

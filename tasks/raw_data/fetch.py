@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.image_files import has_image_suffix, is_companion
 from coronet_core.data.sources.covidx_lists import read_list
-from coronet_core.data.sources.tables import read_table
+from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import put_in_place
 from tasks.raw_data.unpack import unpack

@@ -1,13 +1,23 @@
-"""What the registered model brings along: the project's code that it runs, and the libraries that this needs."""
+"""What the registered model brings along: code, libraries, and the signature of its input and output."""
 
+import base64
+import io
 import shutil
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+from PIL import Image
+
+from coronet_core.data.sources.phantom import draw
 from coronet_core.support.errors import CoroNetError
+from tasks.package.prediction_schema import ANSWERS
 from tasks.runtime.code_digest import modules_needed_by
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 ROOTS: Final = ("coronet_core", "tasks")
 SERVED: Final = "tasks.inference.pyfunc_model"
@@ -62,3 +72,28 @@ def _folder_of(root: str) -> Path:
     if found is None or found.origin is None:
         raise CoroNetError(f"the package {root} is not there. Install the project again (`make`).")
     return Path(found.origin).parent
+
+
+EXAMPLE_SIDE_PX: Final = 96
+
+
+def signature() -> "ModelSignature":
+    """Return the model's signature: an image in any form, and a row of answers, of which a bad image has `error`."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
+
+    any_image = ColSpec(AnyType())  # type: ignore[no-untyped-call]
+    names = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean", pa.int32(): "integer"}
+    outputs = [ColSpec(names[field.type], field.name, required=False) for field in ANSWERS]  # a bad image has `error`
+    found = ModelSignature(Schema([any_image]), Schema([*outputs]))
+    found._is_signature_from_type_hint = True  # noqa: SLF001  # or MLflow would refuse images outside of a data frame
+    return found
+
+
+def input_example() -> list[str]:
+    """Return a phantom as base64 text of a PNG file."""
+    pixels, _ = draw(0, "healthy", "example", 0, EXAMPLE_SIDE_PX)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return [base64.b64encode(buffer.getvalue()).decode()]

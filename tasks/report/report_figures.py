@@ -20,8 +20,7 @@ from tasks.report.plots.classification import confusion, precision_recall_curves
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import subgroup_accuracies
 from tasks.report.plots.learning_curves import training_curves
-from tasks.report.plots.masked_views import masked_views
-from tasks.report.plots.residual_tensors import reconstructions
+from tasks.report.plots.residual_tensors import masked_views, reconstructions
 from tasks.runtime.params.schema import AuditParams, Params
 from tasks.runtime.paths import (
     CIN_HISTORY,

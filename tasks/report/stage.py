@@ -1,25 +1,88 @@
-"""Stage `report`: all reports in; one self-contained HTML page, its figures and the model card out."""
+"""Stage `report`: the report's page, its figures and the model card, with what they were made from."""
 
 import json
+import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import torch
 
 from coronet_core.paper import PAPER
 from tasks.report.pages import write_page
 from tasks.report.plots.attribution_maps import METHOD_NAMES
 from tasks.report.plots.drawing import Drawing
-from tasks.report.plots.masked_views import VIEW_NAMES
+from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
-from tasks.report.report_provenance import provenance
 from tasks.runtime.files import publish_folder
-from tasks.runtime.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT, STATE
+from tasks.runtime.paths import (
+    AUDIT,
+    EXPLANATION_MEASURES,
+    FIGURES,
+    METRICS,
+    MODEL_CARD,
+    REPORT,
+    SPLIT_REPORT,
+    SPLIT_STAGE,
+    STATE,
+)
 from tasks.runtime.progress import say
 from tasks.runtime.stage_context import StageContext
-from tasks.runtime.tracking.stage_run import flattened
+from tasks.runtime.tracking.provenance import commit_date, dvc_hashes_of_deps, library_versions
+from tasks.runtime.tracking.stage_run import code_version, flattened
 from tasks.training.number_formats import FORMAT_NAMES, training_formats
+
+CODE = ("coronet_core", "tasks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a report comes from. What is not known is None or empty."""
+
+    commit: str
+    has_local_changes: bool
+    committed_at: str | None
+    data: dict[str, str]
+    """DVC's md5 of raw data, outs and reports by path."""
+    code: dict[str, str]
+    """The same of the code that the first and the last stage run."""
+    versions: dict[str, str]
+    device: str
+    machine: str
+    run_id: str | None
+    """MLflow's, of the stage `report`."""
+    parent_run_id: str | None
+    """MLflow's, of the pipeline run."""
+    written_at: str
+    """When this was asked, in UTC. With the ids of the runs, all that differs when the same is made again."""
+
+
+def provenance(context: StageContext) -> Provenance:
+    """Return what the stage of `context`, which still runs, was made from."""
+    version = code_version()
+    hashes = dvc_hashes_of_deps(SPLIT_STAGE, context.name)
+    code = {path: md5 for path, md5 in hashes.items() if path.startswith(CODE)}
+    return Provenance(
+        commit=version["git.commit"],
+        has_local_changes=version.get("git.dirty") == "true",
+        committed_at=commit_date(),
+        data={path: md5 for path, md5 in sorted(hashes.items()) if path not in code},
+        code=dict(sorted(code.items())),
+        versions=library_versions(),
+        device=_device_name(context.device_type),
+        machine=f"{platform.system()} on {platform.machine()}",
+        run_id=context.tracking.run_id,
+        parent_run_id=context.tracking.parent_run_id,
+        written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _device_name(device_type: str) -> str:
+    return f"cuda ({torch.cuda.get_device_name()})" if device_type == "cuda" else device_type
+
 
 SECTIONS: Final = {
     "data": "Data",

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{options.stage} takes {allowed}, not {options.item or 'none'}")
     die_with_parent()
     if is_rank():
-        from tasks.runtime.compute.rank_processes import (
+        from tasks.runtime.compute.launch import (
             exit_code_of_rank,  # late: what is imported above starts without torch
         )
 
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_as_rank(stage: str, item: str | None) -> None:
     """Run a stage together with the other processes that torchrun has started."""
-    from tasks.runtime.compute.rank_processes import joined
+    from tasks.runtime.compute.launch import joined
 
     if stage not in PARALLEL:
         raise CoroNetError(f"{stage} runs in one process. Start it without torchrun.")

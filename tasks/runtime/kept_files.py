@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from coronet_core.support.errors import DamagedFileError
-from coronet_core.support.sealed_files import read_sealed, write_sealed
+from coronet_core.support.whole_files import read_sealed, write_sealed
 
 Arrays = dict[str, NDArray[Any]]
 DAMAGED: Final = ".{}.damaged"

@@ -7,8 +7,7 @@ It counts only for the same work: other params, inputs or code of the stage empt
 import shutil
 from pathlib import Path
 
-from coronet_core.support.sealed_files import write_sealed
-from coronet_core.support.whole_files import put_in_place
+from coronet_core.support.whole_files import put_in_place, write_sealed
 from tasks.runtime.code_digest import code_digest, code_of_stage
 from tasks.runtime.files import digest, publish_folder
 from tasks.runtime.kept_files import read_kept

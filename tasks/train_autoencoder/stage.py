@@ -6,15 +6,24 @@ import torch
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.training import autoencoder_learner
-from coronet_core.common.classes import ClassName
+from coronet_core.common.batches import Subset
+from coronet_core.common.classes import ClassName, SplitName
 from coronet_core.common.seeds import derive_seed
+from coronet_core.common.shards import Shards
+from coronet_core.data.manifest import read_manifest
 from coronet_core.learning.loop import Schedule
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
-from tasks.runtime.paths import MANIFEST, autoencoder_history, autoencoder_weights
+from tasks.runtime.paths import IMAGES, MANIFEST, autoencoder_history, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
-from tasks.train_autoencoder.class_images import images_of
 from tasks.training.training_run import train
+
+
+def images_of(split: SplitName, label: ClassName, device: torch.device) -> Subset:
+    """Return the uint8 images (n, H, W) of one class in one split."""
+    manifest = read_manifest(MANIFEST)
+    rows = manifest.index[(manifest["split"] == split) & (manifest["label"] == label)]
+    return Subset(Shards.in_folder(IMAGES), rows, device)
 
 
 def run(context: StageContext, label: ClassName) -> None:

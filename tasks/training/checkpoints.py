@@ -11,7 +11,7 @@ import torch
 
 from coronet_core.learning.loop import EpochEnd
 from coronet_core.learning.ranks import Ranks
-from coronet_core.support.sealed_files import write_sealed
+from coronet_core.support.whole_files import write_sealed
 from tasks.runtime.kept_files import read_kept, set_aside
 
 GENERATIONS: Final = 2

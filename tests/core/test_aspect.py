@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from coronet_core.data.options import Aspect
-from coronet_core.data.reading.aspect import box_in_square, to_square
+from coronet_core.data.reading.image import box_in_square, to_square
 
 WIDE = np.zeros((100, 200), dtype=np.uint8)
 WIDE[25:75, 50:100] = 255

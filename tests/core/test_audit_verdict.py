@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from coronet_core.audits.masking import VIEWS, Regions, View
+from coronet_core.audits.masking import VIEWS, Regions, View, cells, read_by_view
 from coronet_core.audits.ood_detection import detection
 from coronet_core.audits.skill import Retained, Sample, ViewFigures, retained, view_figures
 from coronet_core.audits.verdict import Limits, Verdict, judge
-from coronet_core.audits.views import cells, read_by_view
 
 LIMITS = Limits(max_retained_skill=0.5, max_source_skill=0.5, min_kept_skill=0.8)
 REGIONS = Regions(lungs_box=(0.125, 0.125, 0.875, 0.875), border_fraction=0.125)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.drift import holm, shift_of_scores, shift_of_shares, stability_index
+from coronet_core.score_drift import holm, shift_of_scores, shift_of_shares, stability_index
 
 
 def test_the_stability_index_is_that_of_its_formula() -> None:

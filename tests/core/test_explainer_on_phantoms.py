@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from coronet_core.attribution.baselines import centre_map, random_maps
 from coronet_core.attribution.blur import blur
 from coronet_core.attribution.deletion import area, deletion_and_insertion
+from coronet_core.attribution.localisation import box_mask, points_into
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
-from coronet_core.attribution.pointing_game import box_mask, points_into
-from coronet_core.attribution.randomisation import randomised
-from coronet_core.attribution.similarity import rank_correlation
+from coronet_core.attribution.randomisation import randomised, rank_correlation
 from coronet_core.autoencoder.fpae import Autoencoding
 from coronet_core.autoencoder.residuals import freeze
 from coronet_core.autoencoder.tfen import TFEN

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.data.splitting.folds import assign_folds
+from coronet_core.data.splitting.split import assign_folds
 from coronet_core.support.errors import DataError
 
 PATIENTS = [f"{label}-{number}" for label in CLASSES for number in range(10) for _ in range(1 + number % 3)]

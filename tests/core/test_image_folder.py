@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.class_names import ALIASES
+from coronet_core.data.fields import ALIASES
 from coronet_core.data.image_record import Record
 from coronet_core.data.sources import image_folder
 from coronet_core.support.errors import DataError

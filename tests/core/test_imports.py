@@ -17,18 +17,18 @@ class Nowhere:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Nowhere())
-import coronet_core.attribution.border
+import coronet_core.attribution.localisation
 import coronet_core.attribution.baselines
 import coronet_core.attribution.deletion
 import coronet_core.attribution.occlusion
 import coronet_core.attribution.perturbation
-import coronet_core.attribution.pointing_game
+import coronet_core.attribution.localisation
 import coronet_core.attribution.randomisation
-import coronet_core.attribution.similarity
+import coronet_core.attribution.randomisation
 import coronet_core.audits.ood_detection
 import coronet_core.audits.probes
 import coronet_core.audits.verdict
-import coronet_core.audits.views
+import coronet_core.audits.masking
 import coronet_core.common.batches
 import coronet_core.metrics
 import coronet_core.classifier.coronet

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from coronet_core.data.sources import phantom
-from coronet_core.data.splitting.near_duplicates import MAX_DISTANCE, candidates, near_duplicates
+from coronet_core.data.splitting.duplicates import MAX_DISTANCE, candidates, near_duplicates
 
 
 def chest(patient: int) -> Image.Image:

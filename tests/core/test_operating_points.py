@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from coronet_core.metrics.auc import Ranking
-from coronet_core.metrics.operating_points import sensitivity_at, threshold_for
+from coronet_core.metrics.auc import Ranking, sensitivity_at, threshold_for
 
 SCORES = np.array([0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.01])
 IS_POSITIVE = np.array([True, False, True, True, *[False] * 7, True])  # 4 of the class, 8 others

@@ -7,7 +7,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.data.options import Aspect
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
-from coronet_core.data.splitting.near_duplicates import near_duplicates
+from coronet_core.data.splitting.duplicates import near_duplicates
 
 PATIENTS = {"healthy": 3, "pneumonia": 3, "covid19": 2}
 

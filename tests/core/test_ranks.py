@@ -21,8 +21,7 @@ from coronet_core.autoencoder.objective import autoencoder_loss
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.training import cross_entropy
 from coronet_core.common.seeds import generator
-from coronet_core.learning.data_parallel import data_parallel
-from coronet_core.learning.global_batch_norm import GlobalBatchNorm2d, use_global_batch_norm
+from coronet_core.learning.data_parallel import GlobalBatchNorm2d, data_parallel, use_global_batch_norm
 from coronet_core.learning.ranks import ALONE, Ranks
 from tests.conftest import PROJECT
 from tests.core.rank_program import N_TRAINING, Recipe, learner_of, train

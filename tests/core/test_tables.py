@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.data.sources.tables import read_table
+from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError
 
 ROWS = [

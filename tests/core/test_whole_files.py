@@ -11,8 +11,7 @@ from torch import nn
 
 from coronet_core.common.shards import write_shard
 from coronet_core.common.weights import save_weights
-from coronet_core.support.sealed_files import write_sealed
-from coronet_core.support.whole_files import flush, write_whole
+from coronet_core.support.whole_files import flush, write_sealed, write_whole
 from tasks.runtime.files import publish_folder, write_json, write_text
 from tasks.runtime.tracking.run_record import RunRecord
 from tests.conftest import PROJECT

@@ -13,8 +13,7 @@ import httpx
 import pytest
 
 from coronet_core.support.errors import DataError
-from serving.upload_store import Keeper
-from serving.uploads import Upload, shown_name
+from serving.uploads import Keeper, Upload, shown_name
 from tests.serving.served import dicom, form, png, problem, running
 
 ROUTES = ["/predict", "/explain", "/residuals", "/preview"]

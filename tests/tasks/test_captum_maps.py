@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from coronet_core.attribution.blur import blur
 from coronet_core.autoencoder.tfen import TFEN
 from coronet_core.classifier.coronet import CoroNet
-from tasks.explain.captum_maps import grad_cam_maps, integrated_gradients_maps
+from tasks.explain.methods import grad_cam_maps, integrated_gradients_maps
 from tasks.runtime.params.explain import IntegratedGradientsParams
 
 SETTINGS = IntegratedGradientsParams(steps=64, null_blur_radius_px=3.0)

@@ -15,7 +15,7 @@ from coronet_core.common.batches import Subset
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
 from coronet_core.learning.ranks import ALONE
-from coronet_core.support.sealed_files import write_sealed
+from coronet_core.support.whole_files import write_sealed
 from tasks.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tests.tasks.damage import Damage, every_damage, spoil
 

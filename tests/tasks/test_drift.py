@@ -20,8 +20,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.calibrate.calibration_file import Calibration
 from tasks.calibrate.drift_reference import MAX_IMAGES, SCORES, ScoreReference
-from tasks.drift.drift_check import Rule, check, compare
-from tasks.drift.drift_table import COLUMNS, rows_of
+from tasks.drift.drift_check import COLUMNS, Rule, check, compare, rows_of
 from tasks.drift.prediction_window import Span, Window
 from tasks.inference.input.image_file import FileContent
 from tasks.inference.prediction_log import PredictionLog

@@ -9,8 +9,7 @@ from tasks.report.plots.attribution_maps import Explained, attribution_maps, del
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
 from tasks.report.plots.forest import ForestRow, fold_dots, forest, subgroup_accuracies
 from tasks.report.plots.learning_curves import training_curves
-from tasks.report.plots.masked_views import masked_views
-from tasks.report.plots.residual_tensors import reconstructions
+from tasks.report.plots.residual_tensors import masked_views, reconstructions
 
 RNG = np.random.default_rng(0)
 

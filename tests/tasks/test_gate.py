@@ -8,10 +8,10 @@ import pytest
 from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.bootstrap import PairedDifference
 from coronet_core.metrics.intervals import Interval
-from tasks.promotion.candidate import Candidate, Sensitivity
 from tasks.promotion.gate import decide
 from tasks.promotion.model_comparison import Comparison
-from tasks.runtime.params.promotion import PromotionParams, SensitivityFloors
+from tasks.promotion.run_reports import Candidate, Sensitivity
+from tasks.runtime.params.schema import PromotionParams, SensitivityFloors
 
 PARAMS = PromotionParams(
     min_sensitivity=SensitivityFloors(healthy=0.5, pneumonia=0.5, covid19=0.7),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coronet_core.support.errors import DamagedFileError
-from coronet_core.support.sealed_files import read_sealed, write_sealed
+from coronet_core.support.whole_files import read_sealed, write_sealed
 from tasks.runtime.kept_files import keep_arrays, read_kept, read_kept_arrays
 from tests.tasks.damage import Damage, every_damage, spoil
 

@@ -11,7 +11,7 @@ import pytest
 
 from coronet_core.data.options import Leaks
 from coronet_core.data.sources.covidx_lists import read_list
-from coronet_core.data.sources.tables import read_table
+from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.build_split.labels_only import build
 from tasks.runtime.params.data import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList

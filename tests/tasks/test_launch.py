@@ -8,8 +8,7 @@ import pytest
 from torch.distributed.elastic.multiprocessing import ProcessFailure
 
 from coronet_core.support.errors import CoroNetError, DataError, TrainingError, TransientError
-from tasks.runtime.compute.launch import _error_of
-from tasks.runtime.compute.rank_processes import exit_code_of_rank
+from tasks.runtime.compute.launch import _error_of, exit_code_of_rank
 
 
 @pytest.fixture

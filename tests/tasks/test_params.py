@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from coronet_core.data.class_names import ALIASES
+from coronet_core.data.fields import ALIASES
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params import data, explain, promotion, schema
+from tasks.runtime.params import data, explain, schema
+from tasks.runtime.params import schema as promotion
 from tasks.runtime.params.file import read_params
 from tests.conftest import PROJECT
 

@@ -23,9 +23,8 @@ from tasks.package.package_folder import read_package, write_package
 from tasks.package.prediction_schema import ANSWERS
 from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
 from tasks.registry.fetching import FETCHED, fetch
-from tasks.registry.model_files import requirements
+from tasks.registry.model_files import input_example, requirements
 from tasks.registry.registration import register
-from tasks.registry.signature import input_example
 from tasks.registry.version_lineage import metrics_of, params_digest, tag_name
 from tasks.registry.versions import DIGEST_TAG, Version, all_versions, champion, find_version, tag_version
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model

@@ -14,7 +14,7 @@ from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
 from tasks.build_split.sources import ids_of, list_images
 from tasks.evaluate.prediction_table import read_predictions
-from tasks.inference.networks import Networks
+from tasks.inference.predictor import Networks
 from tasks.package.trained_model import TrainedModel
 from tasks.promotion import reevaluate as retest
 from tasks.promotion.reevaluate import answers_on_test_images

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import DataError
-from tasks.promotion.artifact_lookup import content_of, files_of_folder
+from tasks.promotion.run_reports import content_of, files_of_folder
 
 REPORT = Path("reports/metrics.json")
 CONTENT = b'{"accuracy": 0.5}\n'

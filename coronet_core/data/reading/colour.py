@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from coronet_core.data.reading.decoder_errors import image_faults
 from coronet_core.data.reading.grey import LIMITS, Background, sampled, tabulate
-from coronet_core.data.reading.radiograph import upright
+from coronet_core.data.reading.radiograph import image_faults, upright
 from coronet_core.support.errors import DataError
 
 PROBE_PX = 128

@@ -17,12 +17,11 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from coronet_core.data import fields
 from coronet_core.data.options import Reading
 from coronet_core.data.reading.colour import deep_grey, refuse_colour
-from coronet_core.data.reading.decoder_errors import dicom_faults
 from coronet_core.data.reading.dicom_grey import has_decoded_bits, monochrome
 from coronet_core.data.reading.dicom_header import remarks, repair, value_of, words
 from coronet_core.data.reading.grey import stretched
 from coronet_core.data.reading.polarity import air_dark, is_negative
-from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, eight_bit
+from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, dicom_faults, eight_bit
 from coronet_core.support.errors import DataError
 
 # Values that break the standard's rules are common. Warnings would quote them, names included.

@@ -11,10 +11,9 @@ from PIL import Image
 
 from coronet_core.data.options import Reading
 from coronet_core.data.reading.colour import deep_colours, deep_grey, refuse_colour
-from coronet_core.data.reading.decoder_errors import image_faults
 from coronet_core.data.reading.grey import Background, stretched, tabulate
 from coronet_core.data.reading.polarity import air_dark
-from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, eight_bit, upright
+from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, eight_bit, image_faults, upright
 from coronet_core.data.reading.tiff_tags import black_is_zero, plain_values
 from coronet_core.support.errors import DataError
 

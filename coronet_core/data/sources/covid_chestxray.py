@@ -14,7 +14,7 @@ from coronet_core.data import fields
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.image_record import Listing, Record, file_version
 from coronet_core.data.patients import patient_ids
-from coronet_core.data.sources.tables import read_table
+from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError
 
 SOURCE = "covid-chestxray"

@@ -10,7 +10,7 @@ from coronet_core.data.file_names import file_name
 from coronet_core.data.image_record import Box, Listing, Record, file_version
 from coronet_core.data.options import CountedBy
 from coronet_core.data.patients import patient_ids
-from coronet_core.data.sources.tables import read_table
+from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError
 
 NIH_REMEDY = (

@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coronet_core.support.errors import DataError
-from coronet_core.support.sealed_files import sha256_of
-from coronet_core.support.whole_files import write_whole
+from coronet_core.support.whole_files import sha256_of, write_whole
 from tasks.inference.input.image_file import CANNOT_BE_OPENED, ImageFile
 from tasks.runtime.code_digest import code_digest, files_needed_by
 from tasks.runtime.files import digest, write_json

@@ -1,4 +1,4 @@
-"""Finished predictions as CSV and JSON Lines, written table by table: as many rows as there are, in bounded memory."""
+"""Finished predictions as CSV, JSON Lines or a table on the terminal."""
 
 import csv
 import json
@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import pyarrow as pa
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from coronet_core.common.classes import DISPLAY_NAMES
 from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
 from tasks.inference.prediction_options import Format
 from tasks.package.prediction_schema import SCHEMA
-from tasks.runtime.external_text import spreadsheet_cell
+from tasks.runtime.external_text import printable, spreadsheet_cell
 
 
 def write_file(path: Path, form: Format, tables: Iterable[pa.Table]) -> None:
@@ -86,3 +91,36 @@ def safe_cell(column: str, value: Any) -> Any:
 
 def _json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
+PLAIN_WIDTH: Final = 10_000
+"""Columns of what is no terminal: no line is folded."""
+
+
+def print_predictions(tables: Iterable[pa.Table]) -> None:
+    """Print a row a file: the most probable class, all calibrated probabilities, and what to mind."""
+    is_terminal = sys.stdout.isatty()
+    shown = Table(box=box.SIMPLE_HEAD if is_terminal else None, caption=NOTICE, caption_justify="left")
+    shown.add_column("file", overflow="fold")
+    shown.add_column("looks like")
+    for name in DISPLAY_NAMES.values():
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("mind", overflow="fold")
+    for table in tables:
+        for row in table.to_pylist():
+            shown.add_row(*(Text(cell) for cell in _cells(row)))
+    Console(file=sys.stdout, width=None if is_terminal else PLAIN_WIDTH, highlight=False).print(shown)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    path = printable(row["path"])
+    if row["error"] is not None:
+        return [path, "", *("" for _ in DISPLAY_NAMES), f"no answer: {printable(row['error'])}"]
+    notes = []
+    if row["abstained"]:
+        notes.append(f"left to a person: {row['abstained_because']}")
+    if row["out_of_distribution"]:
+        notes.append("unlike the validation images")
+    shares = (f"{row[f'calibrated_{label}']:.1%}" for label in DISPLAY_NAMES)
+    return [path, DISPLAY_NAMES[row["predicted"]], *shares, "; ".join(notes)]

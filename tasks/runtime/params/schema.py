@@ -1,4 +1,4 @@
-"""The schema of `params.yaml`: every key, its type, meaning and range. No defaults: the YAML is the one list."""
+"""The schema of the section `promotion` of `params.yaml`: what a version must show before it becomes the champion."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,45 @@ from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.common.literals import CinInput, Latent, Precision, PrecisionChoice
 from tasks.runtime.params.data import DataParams
 from tasks.runtime.params.explain import ExplainParams
-from tasks.runtime.params.promotion import PromotionParams
 from tasks.runtime.params.ranges import STRICT, Allowed, ShardImages, SidePx, above, between, number, whole
+
+Approval = Literal["auto", "manual"]
+ComparedBy = Literal["accuracy", "balanced_accuracy", "roc_auc.macro"]
+Share = Annotated[float, number(0, 1)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class SensitivityFloors:
+    """A share for each class."""
+
+    healthy: Share
+    pneumonia: Share
+    covid19: Share
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class PromotionParams:
+    """What a version must show before it becomes the champion (flow promote). No stage depends on it."""
+
+    min_sensitivity: SensitivityFloors
+    """What the lower end of the interval of each class's sensitivity must reach; 0 asks for nothing."""
+    compared_by: ComparedBy
+    """The figure by which a candidate is compared with the champion, on the same test images."""
+    max_drop: Share
+    """By which the candidate may be worse at most, anywhere in the interval of the paired difference."""
+    max_calibration_error: Annotated[float, above(0, 1)]
+    """Of the calibrated probabilities (ECE) on the test split."""
+    require_leak_audit: bool
+    """Refuse a candidate whose test patients are in its training split too."""
+    require_shortcut_audit: bool
+    """Refuse a candidate that the stage audit did not pass."""
+    approval: Approval
+    """`manual` asks a person once the rules are met: on Prefect's page, or on the terminal of `coronet promote`."""
+    approval_timeout_hours: Annotated[float, above(0, 47)]
+    """How long that person has; no answer means no. A run of 48 hours is cancelled by an automation."""
+
 
 PRETRAINED_NAMES = ("imagenet", "none")
 SIDES_OF_A_BOX = 4

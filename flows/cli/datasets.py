@@ -1,4 +1,4 @@
-"""The commands `coronet data ...`: fetch what is public, build the split."""
+"""What `coronet data build` does."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,7 +6,29 @@ from typing import Annotated
 
 import typer
 
+from flows.project.live_params import prepare
 from flows.project.preconditions import require_params, require_project, run_command
+from flows.project.processes import StageProcesses, stage_environment
+from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.paths import SPLIT_STAGE
+
+LABELS_ONLY = Path("reports/labels_only")
+
+
+def build_split(params_file: Path | None) -> None:
+    """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
+    prepare(params_file)
+    StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(), print)
+
+
+def build_labels_only(params_file: Path | None, out: Path | None) -> None:
+    """Preview the split from the label files alone; DVC and the data set stay as they are."""
+    from tasks.build_split import labels_only  # late: `coronet --help` must not wait for pandas
+
+    folder = out or LABELS_ONLY
+    labels_only.build(read_params(params_file or PARAMS_FILE), folder)
+    print(f"Written to {folder}: manifest.parquet, split.json")
+
 
 data_app = typer.Typer(help="Fetch public data sets and build the split.", no_args_is_help=True)
 
@@ -56,7 +78,6 @@ def build(
         raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
 
     def work() -> None:
-        from flows.cli.data_build import build_labels_only, build_split
 
         build_labels_only(params, out) if labels_only else build_split(params)
 

@@ -1,11 +1,11 @@
-"""The pointing game (Zhang et al. 2016): is the most salient pixel in one of the boxes that a radiologist drew?"""
+"""Where a map is salient: in a radiologist's boxes (pointing game, Zhang et al. 2016), or on the border."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from coronet_core.attribution.pixel_ranking import salience_order
+from coronet_core.attribution.deletion import salience_order
 
 Boxes = Sequence[Sequence[float]]
 """Left, top, right and bottom of each box, as fractions of the image's sides."""
@@ -28,3 +28,18 @@ def points_into(salience: Tensor, region: Tensor) -> Tensor:
     Of several that are most salient, one is taken at random.
     """
     return region.flatten(1).gather(1, salience_order(salience)[:, :1])[:, 0]
+
+
+def frame(height: int, width: int, fraction: float) -> Tensor:
+    """Return the outer frame (H, W) bool: pixels nearer to an edge than `fraction` of that side."""
+    rows, columns = ((torch.arange(side) + 0.5) / side for side in (height, width))
+    outside = [(place < fraction) | (place > 1 - fraction) for place in (rows, columns)]
+    return outside[0][:, None] | outside[1]
+
+
+def mass_within(salience: Tensor, region: Tensor) -> Tensor:
+    """Return the share (B,) of each map's salience that lies in `region`; NaN for a map without any.
+
+    `salience` (B, 1, H, W) is at least 0; `region` is bool, (H, W) for all maps or (B, 1, H, W) for each.
+    """
+    return (salience * region).sum((1, 2, 3)) / salience.sum((1, 2, 3))
