@@ -33,6 +33,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project, environment_of, run_python, time_stages
 from flows.project.graph import read_graph
+from tasks.runtime.params.presets import whole_file
 
 AUTOENCODERS = ("train_autoencoder@healthy", "train_autoencoder@pneumonia")
 RESULTS = Path(__file__).with_name("orchestration.json")
@@ -130,7 +131,7 @@ def main() -> None:
         for folder in folders:
             copy_project(folder)
             if chosen.params:
-                (folder / "params.yaml").write_bytes(chosen.params.read_bytes())
+                (folder / "params.yaml").write_bytes(whole_file(chosen.params))
         flow, plain = folders
         if chosen.gpu_sharing:
             found = measure_sharing(flow, chosen.rounds)

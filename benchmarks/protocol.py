@@ -23,6 +23,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.common.shards import write_shard
 from coronet_core.data.manifest import as_table, write_manifest
 from tasks.runtime.files import write_json
+from tasks.runtime.params.presets import whole_file
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE
 
@@ -73,7 +74,7 @@ def write_split(folder: Path, share: float, side_px: int) -> dict[str, int]:
 def write_params(folder: Path, side_px: int, epochs: tuple[int, int], device: str) -> None:
     """Give the copy the paper's params, for images of this side."""
     yaml = YAML()
-    params = yaml.load((folder / "params" / "paper.yaml").read_text(encoding="utf-8"))
+    params = yaml.load(whole_file(folder / "params" / "paper.yaml"))
     params["device"] = device
     params["stages_per_gpu"] = 2  # whether they do share is decided by how they are started
     params["data"]["image_size_px"] = side_px

@@ -9,6 +9,7 @@ from coronet_core.common.classes import FoldUnit
 from flows.cli.datasets import data_app
 from flows.cli.export import export
 from flows.cli.models import VersionName, models_app
+from flows.cli.params import params_app
 from flows.cli.predict import RAY_HELP, drift, explain, predict
 from flows.cli.promotion import promote, rollback
 from flows.cli.serve import serve
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
+app.add_typer(params_app, name="params")
 for command in (predict, explain, drift, promote, rollback, serve, export):
     app.command()(command)
 

@@ -1,21 +1,22 @@
 """What a flow run is called: by its params, its data and its code, so that a list of runs can be read."""
 
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from prefect import get_client, runtime
 
+from coronet_core.support.errors import ParamsError
 from flows.monitoring.retries import patiently
 from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
 from tasks.runtime.tracking.provenance import dvc_hashes
 from tasks.runtime.tracking.stage_run import code_version
 
-PRESETS: Final = Path("params")
 DEMO: Final = "demo"
 DIGITS: Final = 7
 
@@ -36,12 +37,13 @@ def _rename(run_id: UUID, name: str) -> None:
 
 
 def preset() -> str:
-    """Return the name of the file that the live params are a copy of; `demo` for those that git has, else `own`."""
-    live = PARAMS_FILE.read_bytes()
+    """Return the name of the preset with the values of the live params; `demo` for those that git has, else `own`."""
+    live = merged(read_files(PARAMS_FILE))
     for path in sorted(PRESETS.glob("*.yaml")):
-        if path.read_bytes() == live:
-            return path.stem
-    return DEMO if _committed_params() == live else "own params"
+        with contextlib.suppress(ParamsError):  # a faulty file in the folder is no matter of this run
+            if merged(read_files(path)) == live:
+                return path.stem
+    return DEMO if _committed_params() == PARAMS_FILE.read_bytes() else "own params"
 
 
 def _committed_params() -> bytes | None:

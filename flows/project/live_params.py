@@ -6,6 +6,7 @@ from pathlib import Path
 from coronet_core.support.whole_files import write_whole
 from flows.project.preconditions import require_project
 from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.presets import whole_file
 
 PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")
 
@@ -18,10 +19,11 @@ def prepare(params_file: Path | None) -> None:
 
 
 def _install(source: Path) -> None:
-    """Make `source` the live params.yaml; what was there is kept beside it."""
+    """Make `source`, with all that it extends, the live params.yaml; what was there is kept beside it."""
     if source.resolve() == PARAMS_FILE.resolve():
         return
-    if PARAMS_FILE.is_file() and PARAMS_FILE.read_bytes() != source.read_bytes():
+    whole = whole_file(source)
+    if PARAMS_FILE.is_file() and PARAMS_FILE.read_bytes() != whole:
         write_whole(PREVIOUS_PARAMS, lambda partial: shutil.copyfile(PARAMS_FILE, partial))
         print(f"{PARAMS_FILE} is now {source}; the former one is kept as {PREVIOUS_PARAMS}.")
-    write_whole(PARAMS_FILE, lambda partial: shutil.copyfile(source, partial))
+    write_whole(PARAMS_FILE, lambda partial: partial.write_bytes(whole))

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from flows.cli.app import app
 from flows.pipeline.run import main
+from flows.project.live_params import prepare
 from tests.conftest import PROJECT
 
 
@@ -67,6 +69,20 @@ def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.Monke
     assert main(no_flow, Path("mine.yaml")) == 0
     assert "seed: 7" in (project / "params.yaml").read_text()
     assert (project / "params.yaml.previous").read_text() == before
+
+
+def test_a_preset_becomes_a_whole_file(project: Path) -> None:
+    (project / "mine.yaml").write_text(f"extends: {PROJECT}/params/demo.yaml\nseed: 7\n")
+    prepare(Path("mine.yaml"))
+    live = YAML(typ="safe").load(project / "params.yaml")
+    assert live == YAML(typ="safe").load(PROJECT / "params.yaml") | {"seed": 7}
+    assert "# eq. (5)-(7)" in (project / "params.yaml").read_text()
+
+
+def test_live_parameters_are_whole(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "params.yaml").write_text(f"extends: {PROJECT}/params/demo.yaml\n")
+    assert main(no_flow) == 1
+    assert "error: params.yaml: extends: not here, since DVC reads this file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["train_cin", "=gpu", "train_cin="])

@@ -7,16 +7,22 @@ from pathlib import Path
 import pytest
 
 from flows.monitoring.run_names import preset
+from tasks.runtime.params.presets import whole_file
 from tests.conftest import PROJECT
+
+
+def commit(folder: Path) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["add", "."], ["commit", "-qm", "now"]):
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(PROJECT / "params", tmp_path / "params")
     shutil.copy(PROJECT / "params.yaml", tmp_path)
-    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
-        subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    commit(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -26,12 +32,23 @@ def test_the_committed_params_are_the_demo(project: Path) -> None:
     assert preset() == "demo"
 
 
-def test_a_copied_preset_is_called_by_its_file(project: Path) -> None:
-    shutil.copy(project / "params" / "paper.yaml", project / "params.yaml")
+def test_params_with_the_values_of_a_preset_are_called_by_its_file(project: Path) -> None:
+    (project / "params.yaml").write_bytes(whole_file(Path("params/paper.yaml")) + b"# mine\n")
     assert preset() == "paper"
 
 
 def test_changed_params_are_ones_own(project: Path) -> None:
-    with (project / "params.yaml").open("a") as file:
-        file.write("# mine\n")
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("seed: 2020", "seed: 7"))
     assert preset() == "own params"
+
+
+def test_params_of_ones_own_that_git_has_are_the_demo(project: Path) -> None:
+    test_changed_params_are_ones_own(project)
+    commit(project)
+    assert preset() == "demo"
+
+
+def test_a_faulty_file_among_the_presets_is_passed_over(project: Path) -> None:
+    (project / "params" / "a.yaml").write_text("extends: gone\n")
+    assert preset() == "demo"

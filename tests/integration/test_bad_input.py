@@ -60,7 +60,7 @@ def few_patients(project: Project) -> str:
 
 def missing_key(project: Project) -> str:
     project.set_params({"cin": {"learning_rate": ...}})
-    return "error: params.yaml: cin.learning_rate: missing. Add it; the presets in params/ show every key."
+    return "error: params.yaml: cin.learning_rate: missing. Add it; params/base.yaml shows every key."
 
 
 def images(project: Project) -> Path:

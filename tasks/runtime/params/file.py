@@ -4,17 +4,16 @@ import contextlib
 import difflib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from coronet_core.support.errors import ParamsError
+from tasks.runtime.params.presets import EXTENDS, ParamsFile, merged, read_files
 from tasks.runtime.params.schema import Params
 
 PARAMS_FILE = Path("params.yaml")
@@ -22,36 +21,50 @@ MAX_SHOWN = 60
 
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
-    """Read and check a parameter file; raises ParamsError with one line for each fault."""
-    values = _parse(path)
-    faults = list(_contradictions(values))
+    """Read and check a parameter file and those it extends; raises ParamsError with one line for each fault."""
+    files = read_files(path)
+    if len(files) > 1 and path.resolve() == PARAMS_FILE.resolve():
+        raise ParamsError(
+            f"{path}: {EXTENDS}: not here, since DVC reads this file and needs every key. Rename it, such as to "
+            "mine.yaml, and type `coronet run --params mine.yaml`, which writes the whole."
+        )
+    values = merged(files)
+    faults = [f"{path}: {fault}" for fault in _contradictions(values)]
     try:
         params = TypeAdapter(Params).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        faults = [*(_described(detail, values) for detail in error.errors()), *faults]
+        found = [(list(_place(detail, values)), detail) for detail in error.errors()]
+        faults = [f"{_source(place, files)}: {_described(detail, place)}" for place, detail in found] + faults
     if faults:
-        raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
+        raise ParamsError("\n".join(faults))
     return params
 
 
-def _parse(path: Path) -> Any:
-    if not path.is_file():
-        raise ParamsError(f"{path}: no such parameter file. Copy one from params/, or restore it with git.")
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{path}: not valid YAML ({reason}). Correct it, or restore it with git.") from error
+def _source(place: Sequence[str], files: list[ParamsFile]) -> str:
+    """Name the file that was asked for, and the base that the value at `place` is from, if it is from one."""
+    asked = files[0].path
+    source = next((file.path for file in files if _states(file.values, place)), asked)
+    return str(asked) if source == asked else f"{asked}, from {source}"
 
 
-def _described(detail: ErrorDetails, values: Any) -> str:
-    key = ".".join(_place(detail, values)) or "the file"
+def _states(values: Any, place: Sequence[str]) -> bool:
+    for key in place:
+        if not isinstance(values, dict):  # a list is stated as a whole
+            return True
+        if key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def _described(detail: ErrorDetails, place: Sequence[str]) -> str:
+    key = ".".join(place) or "the file"
     match detail["type"]:
         case "missing":
-            return f"{key}: missing. Add it; the presets in params/ show every key."
+            return f"{key}: missing. Add it; params/base.yaml shows every key."
         case "unexpected_keyword_argument":
             name = str(detail["loc"][-1])
-            close = difflib.get_close_matches(name, _known_keys() - {name}, n=1)
+            close = difflib.get_close_matches(name, (_known_keys() | {EXTENDS}) - {name}, n=1)
             hint = f" Did you mean {close[0]}?" if close else " Remove it."
             return f"{key} = {_shown(detail['input'])}: unknown key.{hint}"
         case "union_tag_invalid" | "union_tag_not_found":

@@ -1,0 +1,144 @@
+"""Parameter files that extend another: they state what they change, and the rest is their base's.
+
+    extends: base    # base.yaml in the folder of this file, else in params/; or the path of a file, from that folder
+
+Sections are merged key by key. Lists and single values are replaced as a whole. So is a section that goes by another
+rule (`data.split` with another `by`): each rule has keys of its own.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from coronet_core.support.errors import ParamsError
+
+PRESETS: Final = Path("params")
+EXTENDS: Final = "extends"
+RULE: Final = "by"
+NO_WRAPPING: Final = 10_000
+
+
+@dataclass(frozen=True)
+class ParamsFile:
+    """What a parameter file itself states."""
+
+    path: Path
+    values: Any
+    """A mapping, without `extends`; what else is in a file that extends nothing is left to the schema."""
+
+
+def read_files(path: Path, kind: Literal["safe", "rt"] = "safe") -> list[ParamsFile]:
+    """Return the file, its base, that one's base and so on; with `rt` values have their comments.
+
+    Raises ParamsError if one of them cannot be read, or extends what is not there or extends it already.
+    """
+    files: list[ParamsFile] = []
+    following: Path | None = path
+    while following is not None:
+        if following.resolve() in [file.path.resolve() for file in files]:
+            chain = " extends ".join(str(file.path) for file in files)
+            raise ParamsError(f"{path}: {chain} extends {following}: a circle. Let one of them extend nothing.")
+        values = _parse(following, kind)
+        base = values.pop(EXTENDS, None) if isinstance(values, dict) else None
+        if files and not isinstance(values, dict):
+            raise ParamsError(f"{following}: no keys in it, so {files[-1].path} cannot extend it.")
+        files.append(ParamsFile(following, values))
+        following = None if base is None else _base_of(following, base)
+    return files
+
+
+def merged(files: list[ParamsFile]) -> Any:
+    """Return the values of all `files`, as `read_files` lists them."""
+    *changes, values = [file.values for file in files]
+    for change in reversed(changes):
+        values = _merge(values, change)
+    return values
+
+
+def whole_file(path: Path) -> bytes:
+    """Return the file with all that its bases add: their comments, and its own at the head. A whole file stays as is.
+
+    Raises ParamsError as `read_files` does. Whether the values are sound is not looked at.
+    """
+    files = read_files(path, "rt")
+    if len(files) == 1:
+        return path.read_bytes()
+    values = merged(files)
+    values.ca.comment = None  # the base's head
+    yaml = YAML()
+    yaml.Representer = _WithNull
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = NO_WRAPPING
+    body = io.BytesIO()
+    yaml.dump(values, body)
+    return _head(path).encode() + body.getvalue()
+
+
+def find_file(name: str, folder: Path = Path()) -> Path:
+    """Return the parameter file `name`: a path from `folder`, or the name of a preset there or else in `params/`.
+
+    Raises ParamsError if there is none.
+    """
+    for path in (folder / name, folder / f"{name}.yaml", PRESETS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    presets = ", ".join(path.stem for path in sorted(PRESETS.glob("*.yaml"))) or "none here"
+    raise ParamsError(f"{name}: no such preset or file. Presets: {presets}.")
+
+
+def _parse(path: Path, kind: Literal["safe", "rt"]) -> Any:
+    if not path.is_file():
+        raise ParamsError(
+            f"{path}: no such parameter file. `coronet params show demo` prints a whole one; or restore it with git."
+        )
+    try:
+        return YAML(typ=kind, pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ParamsError(f"{path}: not valid YAML ({reason}). Correct it, or restore it with git.") from error
+
+
+def _base_of(path: Path, base: Any) -> Path:
+    if not isinstance(base, str):
+        raise ParamsError(f"{path}: {EXTENDS} = {base}: allowed: the name of a preset, or the path of a file")
+    try:
+        return find_file(base, path.parent)
+    except ParamsError as error:
+        raise ParamsError(f"{path}: {EXTENDS} = {error}") from error
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = values.copy()  # of a mapping with comments, one that has them too
+    for key, change in changes.items():
+        former: Any = values.get(key)
+        result[key] = _merge(former, change) if _are_one_section(former, change) else change
+    return result
+
+
+def _are_one_section(former: Any, change: Any) -> bool:
+    if not isinstance(former, dict) or not isinstance(change, dict):
+        return False
+    return change.get(RULE, former.get(RULE)) == former.get(RULE)
+
+
+class _WithNull(RoundTripRepresenter):
+    """Writes `null` where ruamel would leave the place empty."""
+
+    def null(self, _: None) -> ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_WithNull.add_representer(type(None), _WithNull.null)
+
+
+def _head(path: Path) -> str:
+    """Return the comment that the file begins with."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    length = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "\n".join([*lines[:length], f"# Written from {path} and what that extends.", "", ""])
