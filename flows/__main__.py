@@ -1,5 +1,5 @@
 """`python -m flows`: the command line `coronet`, where its script is not on the path."""
 
-from flows.cli.app import app
+from flows.cli.command_line import app
 
 app(prog_name="coronet")

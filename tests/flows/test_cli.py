@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from flows.cli.app import app
+from flows.cli.command_line import app
 from flows.pipeline.run import main
 from flows.project.live_params import prepare
 from tests.conftest import PROJECT
@@ -22,7 +22,7 @@ def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from flows.cli.app import app\n"
+        "from flows.cli.command_line import app\n"
         "result = CliRunner().invoke(app, ['run', '--help'])\n"
         "assert '--params' in result.output, result.output\n"
         "print(*{'torch', 'prefect', 'dvc', 'mlflow', 'pandas'} & set(sys.modules))\n"

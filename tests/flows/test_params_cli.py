@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows.cli.app import app
+from flows.cli.command_line import app
 from tests.conftest import PROJECT
 
 

@@ -18,7 +18,7 @@ HEAVY = {"torch", "mlflow", "prefect"}
 COMMAND = """
 import atexit, sys
 atexit.register(lambda: print("imported:", *{"torch", "mlflow", "prefect"} & set(sys.modules)))
-from flows.cli.app import app
+from flows.cli.command_line import app
 app(prog_name="coronet")
 """
 SCAN = str(PROJECT / "docs" / "report.png")

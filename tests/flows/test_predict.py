@@ -147,7 +147,7 @@ def test_few_files_need_neither_prefect_nor_mlflow_nor_boto3(order: Order, tmp_p
     assert order("scans").paths
     program = (
         "import sys\n"
-        "from flows.cli.app import app\n"
+        "from flows.cli.command_line import app\n"
         "try:\n"
         "    app(['predict', 'scans', '--model', 'package', '--out', 'found.csv'])\n"
         "except SystemExit as end:\n"
