@@ -24,7 +24,7 @@ from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import predict_files
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.progress import Progress, Standing
+from tasks.runtime.progress import Progress, ProgressEvent
 
 
 @flow(name="predict-batch", **AT_ITS_END)
@@ -89,7 +89,7 @@ def _shown(keep: Callable[[int, pa.Table], None], bar: Progress, n_files: int) -
     def keep_and_show(shard: int, rows: pa.Table) -> None:
         keep(shard, rows)
         bar.advance(len(rows))
-        page.show(Standing(done=bar.done, total=n_files, unit="files", note=""))
+        page.show(ProgressEvent(done=bar.done, total=n_files, unit="files", note=""))
 
     return keep_and_show
 

@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline, publish_artifacts
 from flows.monitoring.final_states import UP_TO_DATE
-from flows.monitoring.retries import patiently
+from flows.monitoring.retries import retry_until_reachable
 from flows.monitoring.run_names import name_flow_run
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -72,7 +72,7 @@ def _bring_up_to_date(
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
     with StageRun(PIPELINE, read_params()) as pipeline:
         run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **on_ray(ray))
-        patiently(lambda: publish_artifacts(pipeline))
+        retry_until_reachable(lambda: publish_artifacts(pipeline))
     name_flow_run(stale=())
     return Completed(message=headline())
 

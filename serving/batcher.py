@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -37,7 +37,7 @@ class Batcher(Generic[Item, Answer]):
         batch_items: int,
         wait_s: float,
         queue_items: int,
-        on_batch: Callable[[int], object] = ignore,
+        on_batch: Callable[[int], object] = noop,
     ) -> None:
         """`answer_all` runs in the thread; it returns an answer for each item, in order. `on_batch` hears each size."""
         self._answer_all = answer_all

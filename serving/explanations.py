@@ -17,7 +17,7 @@ from PIL import Image
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.data.options import Aspect
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 from serving.batcher import QueueFullError
 from tasks.explain.methods import maps_of
 from tasks.explain.work import Batch
@@ -154,7 +154,7 @@ class Explainer:
             names=[""],
             image=image,
             target=torch.tensor([label], device=self._device),
-            on_pass=ignore,
+            on_pass=noop,
         )
         made = maps_of(method, coronet, batch, self._params, self._seed)  # (1, 1, H, W)
         values = made[0, 0].float().cpu().numpy()

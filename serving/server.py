@@ -29,7 +29,7 @@ IDLE_S: Final = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class BindAddress:
     """Where the service listens."""
 
     host: str
@@ -42,7 +42,7 @@ def serve(
     source: str | None,
     params: Path | None,
     device: Literal["auto", "cpu", "cuda"],
-    place: Place,
+    place: BindAddress,
     settings: ServingSettings,
     on_rows: Callable[[pa.Table], object] | None = None,
 ) -> None:
@@ -65,7 +65,7 @@ def serve(
     run(build_app(served, settings), place)
 
 
-def run(app: FastAPI, place: Place) -> None:
+def run(app: FastAPI, place: BindAddress) -> None:
     """Run `app` at `place` until Ctrl-C or SIGTERM. Raises CoroNetError when it cannot listen there."""
     server = server_of(app, place)
     with suppress(KeyboardInterrupt, SystemExit):  # uvicorn's ways to say that it was told to end, and that it cannot
@@ -74,7 +74,7 @@ def run(app: FastAPI, place: Place) -> None:
         raise CoroNetError(f"cannot listen on {place.host}, port {place.port}. Is it taken? Give another with --port.")
 
 
-def server_of(app: FastAPI, place: Place) -> uvicorn.Server:
+def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
     """Return what serves `app` at `place` when it is run. uvicorn's own logs are off: the app has its own."""
     config = uvicorn.Config(
         app,

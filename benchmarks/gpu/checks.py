@@ -22,7 +22,7 @@ from coronet_core.autoencoder.tfen import TFEN, residual_tensor
 from coronet_core.common.literals import Precision, PrecisionChoice
 from coronet_core.common.precision import autocast
 from coronet_core.learning.loop import Learner, Schedule, fit
-from tasks.runtime.error_handling import foreseen
+from tasks.runtime.error_handling import known_error
 
 Format = Literal["fp32", "tf32", "bf16"]
 Trained = Literal["autoencoder", "CIN"]
@@ -200,7 +200,7 @@ def out_of_memory_message(device: torch.device) -> str:
     try:
         torch.empty(2 * torch.cuda.get_device_properties(device).total_memory, dtype=torch.uint8, device=device)
     except RuntimeError as error:
-        message = str(foreseen(error))
+        message = str(known_error(error))
     else:
         raise AssertionError("twice the GPU's memory was handed out")
     if not message.startswith("out of GPU memory") or "Lower the batch size" not in message:

@@ -114,13 +114,13 @@ def _agree_on(meeting: Any) -> None:
     _meeting[:] = [meeting]
 
 
-def _steps_a_second(side_px: int, batch: int, device: str, at_least_s: float, patience_s: float) -> float:
+def _steps_a_second(side_px: int, batch: int, device: str, at_least_s: float, retry_for_s: float) -> float:
     """Train in this process, beginning when the other does; returns the steps a second."""
     place = torch.device(device)
     step = learners.autoencoder_step(side_px, batch, place)
     for _ in range(WARM_UP):
         float(step())  # waits for the device, as `fit` does once an epoch
-    _meeting[0].wait(patience_s)
+    _meeting[0].wait(retry_for_s)
     began = time.perf_counter()
     steps = 0
     while steps == 0 or time.perf_counter() - began < 2 * at_least_s:

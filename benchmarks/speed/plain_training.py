@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from benchmarks.speed import plain
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import coins, flipped
+from coronet_core.classifier.training import flipped, random_mask
 from coronet_core.common.batches import Subset, batches
 from coronet_core.learning.loop import EpochMetrics, Learner
 from tasks.runtime.params.schema import AutoencoderParams, CinParams
@@ -48,7 +48,7 @@ def cin_learner(
         inputs, labels = training
         residuals = inputs.take(positions)
         for dim in (3, 2):
-            residuals = flipped(residuals, coins(len(positions), rng, CPU), dim)
+            residuals = flipped(residuals, random_mask(len(positions), rng, CPU), dim)
         return {"loss": loss_of(residuals, labels[positions])}
 
     def validation_loss(positions: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from coronet_core.attribution.blur import blur
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def occlusion_maps(
     image: Tensor,
     target: Tensor,
     settings: Occlusion,
-    on_window: Callable[[], object] = ignore,
+    on_window: Callable[[], object] = noop,
 ) -> Tensor:
     """Return attribution maps (B, 1, H, W) float32 in [0, 1] of `image`, (B, 1, H, W) in [0, 1], for `target` (B,)."""
     null = blur(image, settings.null_blur_radius_px)

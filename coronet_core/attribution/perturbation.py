@@ -26,7 +26,7 @@ from torch.nn import functional
 from coronet_core.attribution.blur import blur, upsampling_matrix
 from coronet_core.common.literals import TotalVariation
 from coronet_core.common.seeds import generator
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ def perturbation_maps(
     image: Tensor,
     target: Tensor,
     settings: Perturbation,
-    on_iteration: Callable[[], object] = ignore,
+    on_iteration: Callable[[], object] = noop,
 ) -> Tensor:
     """Return attribution maps (B, 1, H, W) in [0, 1], of `image`'s type, high where the evidence for `target` lies.
 

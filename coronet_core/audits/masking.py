@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 
 View = Literal["as_is", "lungs_masked", "only_border", "borders_and_text_masked"]
 
@@ -134,7 +134,7 @@ def read_by_view(
     read: Callable[[Tensor], Tensor],
     batches: Iterable[Tensor],
     regions: Regions,
-    on_images: Callable[[int], object] = ignore,
+    on_images: Callable[[int], object] = noop,
 ) -> dict[View, Floats]:
     """Return what `read`, images (B, 1, H, W) in and (B, k) out, makes of every view: (n, k) each.
 

@@ -50,7 +50,7 @@ def autoencoder_learner(
     parallel_loss_of = data_parallel(loss_of, autoencoder, ranks)
 
     def training_step(positions: Tensor, _: torch.Generator) -> dict[str, Tensor]:
-        return parallel_loss_of(image_of(training, ranks.share(positions)), len(positions))._asdict()
+        return parallel_loss_of(image_of(training, ranks.shard(positions)), len(positions))._asdict()
 
     @torch.inference_mode()
     def validate() -> EpochMetrics:
@@ -59,7 +59,7 @@ def autoencoder_learner(
         parts = batches(torch.arange(len(validation), device=device), batch_size)
         for positions in parts[ranks.rank :: ranks.size]:
             total += loss_of(autoencoder, image_of(validation, positions), len(positions)).loss * len(positions)
-        return {"validation_loss": float(ranks.total(total)) / len(validation)}
+        return {"validation_loss": float(ranks.all_reduce(total)) / len(validation)}
 
     return Learner(
         model=autoencoder,

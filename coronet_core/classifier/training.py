@@ -22,7 +22,7 @@ def inverse_frequency_weights(labels: Tensor) -> Tensor:
     return (counts.sum() / (len(CLASSES) * counts)).float()
 
 
-def coins(n: int, rng: torch.Generator, device: torch.device) -> Tensor:
+def random_mask(n: int, rng: torch.Generator, device: torch.device) -> Tensor:
     """Toss a coin for each of `n` images: (n,) bool on `device`."""
     tossed = torch.randint(2, (n,), generator=rng, pin_memory=device.type == "cuda")
     return tossed.to(device, non_blocking=True).bool()
@@ -85,10 +85,12 @@ def cin_learner(
     parallel_logits_of = data_parallel(logits_of, cin, ranks)
 
     def training_step(positions: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        own = ranks.share(positions)
+        own = ranks.shard(positions)
         residuals, targets = training.take(own), labels[own]
         for dim, may_flip in flippable.items():
-            coin = ranks.share(coins(len(positions), rng, device))  # tossed for all ranks' images: they toss alike
+            coin = ranks.shard(
+                random_mask(len(positions), rng, device)
+            )  # tossed for all ranks' images: they toss alike
             residuals = flipped(residuals, coin & may_flip[targets], dim)
         logits = parallel_logits_of(residuals)
         n_right = (logits.detach().argmax(1) == targets).float().sum()
@@ -102,7 +104,7 @@ def cin_learner(
         parts = batches(torch.arange(len(validation), device=device), batch_size)
         for positions in parts[ranks.rank :: ranks.size]:
             logits[positions] = logits_of(cin, validation.take(positions))
-        logits = ranks.total(logits)
+        logits = ranks.all_reduce(logits)
         loss = functional.cross_entropy(logits, validation_labels, class_weights)
         accuracy = (logits.argmax(1) == validation_labels).float().mean()
         return {"validation_loss": float(loss), "validation_accuracy": float(accuracy)}

@@ -25,7 +25,7 @@ from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, wr
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.reading.image import DecodedImage, box_in_square, decode
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 from coronet_core.support.errors import DamagedFileError, DataError
 from coronet_core.support.whole_files import read_sealed, sha256_of, write_sealed
 
@@ -53,7 +53,7 @@ def read_images(
     ids: Ids,
     images: Path,
     blocks: Path,
-    on_image: Callable[[int], object] = ignore,
+    on_image: Callable[[int], object] = noop,
 ) -> pd.DataFrame:
     """Decode `records` and return their manifest rows, in order, without splits.
 

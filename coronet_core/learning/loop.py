@@ -15,7 +15,7 @@ from coronet_core.common.batches import batches
 from coronet_core.common.literals import Precision
 from coronet_core.common.seeds import generator
 from coronet_core.learning.ranks import ALONE, Ranks
-from coronet_core.support.callbacks import ignore
+from coronet_core.support.callbacks import noop
 from coronet_core.support.errors import TrainingError
 
 EpochMetrics = dict[str, float]
@@ -82,8 +82,8 @@ def fit(
     schedule: Schedule,
     *,
     resume: dict[str, Any] | None = None,
-    on_epoch: Callable[[EpochEnd], object] = ignore,
-    on_step: Callable[[int], object] = ignore,
+    on_epoch: Callable[[EpochEnd], object] = noop,
+    on_step: Callable[[int], object] = noop,
 ) -> History:
     """Train `learner.model` and leave it with the weights of its best epoch. Returns the history.
 
@@ -96,7 +96,7 @@ def fit(
     while len(state.history) < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
         epoch = len(state.history) + 1
         metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
-        metrics = learner.ranks.agreed(metrics)
+        metrics = learner.ranks.broadcast_metrics(metrics)
         _require_finite(metrics)
         state.history.append(metrics)
         is_best = epoch == best_epoch([past[schedule.best_by] for past in state.history], schedule.best_by)
@@ -124,7 +124,7 @@ def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Call
             sums[name] = sums[name] + weighted if name in sums else weighted
         n_seen += len(positions)
         on_step(len(positions))
-    total = learner.ranks.total
+    total = learner.ranks.all_reduce
     metrics = {f"training_{name}": float(total(part)) / n_seen for name, part in sums.items()}
     return {**metrics, "training_last_step_loss": float(total(last["loss"].detach()))}
 

@@ -28,11 +28,11 @@ class Ranks:
         """Whether this process is the one that writes and speaks."""
         return self.rank == LEADER
 
-    def share(self, rows: "Tensor") -> "Tensor":
+    def shard(self, rows: "Tensor") -> "Tensor":
         """Return this process's rows of `rows` (n, ...), as many as the others have or one more; there may be none."""
         return rows if self.size == 1 else rows.tensor_split(self.size)[self.rank]
 
-    def total(self, part: "Tensor") -> "Tensor":
+    def all_reduce(self, part: "Tensor") -> "Tensor":
         """Return the sum of `part` over all processes, the same in each."""
         if self.size == 1:
             return part
@@ -42,7 +42,7 @@ class Ranks:
         dist.all_reduce(total)
         return total
 
-    def agreed(self, metrics: dict[str, float]) -> dict[str, float]:
+    def broadcast_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
         """Return the leader's `metrics`: what is decided by them is decided alike, on unlike processors too."""
         if self.size == 1:
             return metrics
@@ -53,7 +53,7 @@ class Ranks:
         dist.broadcast(values, LEADER)
         return dict(zip(metrics, values.tolist(), strict=True))
 
-    def received(self, content: bytes | None) -> bytes | None:
+    def broadcast_bytes(self, content: bytes | None) -> bytes | None:
         """Return the leader's `content`; what the others give does not count."""
         if self.size == 1:
             return content

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.metrics.arrays import Floats, ratio
+from coronet_core.metrics.arrays import Floats, safe_divide
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,21 @@ def roc_auc(ranking: Ranking, weights: Floats) -> Floats:
     """Return the areas (r,) under the ROC for `weights` (r, n)."""
     tp, fp = ranking.counts(weights)
     area = (np.diff(fp) * (tp[:, 1:] + tp[:, :-1])).sum(axis=1) / 2
-    return ratio(area, tp[:, -1] * fp[:, -1])
+    return safe_divide(area, tp[:, -1] * fp[:, -1])
 
 
 def average_precision(ranking: Ranking, weights: Floats) -> Floats:
     """Return the areas (r,) under the precision-recall curve for `weights` (r, n)."""
     tp, fp = ranking.counts(weights)
-    precision = np.nan_to_num(ratio(tp, tp + fp))
+    precision = np.nan_to_num(safe_divide(tp, tp + fp))
     area = (np.diff(tp) * precision[:, 1:]).sum(axis=1)
-    return np.where(fp[:, -1] > 0, ratio(area, tp[:, -1]), np.nan)
+    return np.where(fp[:, -1] > 0, safe_divide(area, tp[:, -1]), np.nan)
 
 
 def macro(by_class: Floats) -> Floats:
     """Return the mean (...) over those classes of `by_class` (..., 3) that have a value; NaN if none has."""
     is_known = np.isfinite(by_class)
-    return ratio(np.where(is_known, by_class, 0).sum(axis=-1), is_known.sum(axis=-1))
+    return safe_divide(np.where(is_known, by_class, 0).sum(axis=-1), is_known.sum(axis=-1))
 
 
 def roc_curve(ranking: Ranking) -> tuple[Floats, Floats]:
@@ -73,13 +73,13 @@ def roc_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     (tp,), (fp,) = ranking.counts(np.ones((1, len(ranking.order))))
     turns = (np.diff(tp, 2) != 0) | (np.diff(fp, 2) != 0)
     is_corner = np.concatenate([[True], turns, [True]])
-    return ratio(fp, fp[-1])[is_corner], ratio(tp, tp[-1])[is_corner]
+    return safe_divide(fp, fp[-1])[is_corner], safe_divide(tp, tp[-1])[is_corner]
 
 
 def precision_recall_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     """Return recall and precision, each (k,), at every threshold from the highest down."""
     (tp,), (fp,) = ranking.counts(np.ones((1, len(ranking.order))))
-    return ratio(tp, tp[-1])[1:], ratio(tp, tp + fp)[1:]
+    return safe_divide(tp, tp[-1])[1:], safe_divide(tp, tp + fp)[1:]
 
 
 ROUNDING: Final = 1e-9
@@ -95,7 +95,7 @@ def sensitivity_at(ranking: Ranking, weights: Floats, specificity: float) -> Flo
     positives, negatives = tp[:, -1], fp[:, -1]
     is_specific = fp <= (1 - specificity + ROUNDING) * negatives[:, None]
     best = np.where(is_specific, tp, 0).max(axis=1)
-    return np.where(negatives > 0, ratio(best, positives), np.nan)
+    return np.where(negatives > 0, safe_divide(best, positives), np.nan)
 
 
 def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: float) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.metrics.arrays import Floats, ratio
+from coronet_core.metrics.arrays import Floats, safe_divide
 from coronet_core.support.errors import DataError
 
 ConfusionMatrix = NDArray[np.int64]
@@ -53,10 +53,10 @@ def overall(confusion: ConfusionMatrix) -> Overall:
 def overall_figures(confusion: NDArray[Any]) -> dict[str, Floats]:
     """Return the figures of Table 2, by their names in `Overall`, each (...)."""
     recall, precision = recalls(confusion), precisions(confusion)
-    f1_score = ratio(2 * precision * recall, precision + recall)
+    f1_score = safe_divide(2 * precision * recall, precision + recall)
     support = confusion.sum(axis=-1)
     return {
-        "accuracy": ratio(_hits(confusion).sum(axis=-1), support.sum(axis=-1)),
+        "accuracy": safe_divide(_hits(confusion).sum(axis=-1), support.sum(axis=-1)),
         "precision": _weighted_mean(precision, support),
         "recall": _weighted_mean(recall, support),
         "f1_score": _weighted_mean(f1_score, support),
@@ -65,19 +65,19 @@ def overall_figures(confusion: NDArray[Any]) -> dict[str, Floats]:
 
 def recalls(confusion: NDArray[Any]) -> Floats:
     """Return the sensitivity of each class (..., 3); NaN for a class without images."""
-    return ratio(_hits(confusion), confusion.sum(axis=-1))
+    return safe_divide(_hits(confusion), confusion.sum(axis=-1))
 
 
 def precisions(confusion: NDArray[Any]) -> Floats:
     """Return the positive predictive value of each class (..., 3); NaN for a class never predicted."""
-    return ratio(_hits(confusion), confusion.sum(axis=-2))
+    return safe_divide(_hits(confusion), confusion.sum(axis=-2))
 
 
 def specificities(confusion: NDArray[Any]) -> Floats:
     """Return the share of the other classes' images not taken for each class (..., 3); NaN where there are none."""
     not_of_class = confusion.sum(axis=(-2, -1))[..., None] - confusion.sum(axis=-1)
     wrongly_taken = confusion.sum(axis=-2) - _hits(confusion)
-    return ratio(not_of_class - wrongly_taken, not_of_class)
+    return safe_divide(not_of_class - wrongly_taken, not_of_class)
 
 
 def sensitivity(confusion: ConfusionMatrix) -> dict[ClassName, float]:
@@ -99,7 +99,7 @@ def balanced_accuracy(confusion: NDArray[Any]) -> Floats:
     """Return the mean sensitivity (...) of the classes that have images."""
     recall = recalls(confusion)
     n_known = np.isfinite(recall).sum(axis=-1)
-    return ratio(np.nan_to_num(recall).sum(axis=-1), n_known)
+    return safe_divide(np.nan_to_num(recall).sum(axis=-1), n_known)
 
 
 def cohen_kappa(confusion: NDArray[Any]) -> Floats:
@@ -108,9 +108,9 @@ def cohen_kappa(confusion: NDArray[Any]) -> Floats:
     NaN if truth and prediction are one and the same class throughout: chance agrees as well.
     """
     n = confusion.sum(axis=(-2, -1))
-    observed = ratio(_hits(confusion).sum(axis=-1), n)
-    expected = ratio((confusion.sum(axis=-1) * confusion.sum(axis=-2)).sum(axis=-1), n * n)
-    return ratio(observed - expected, 1 - expected)
+    observed = safe_divide(_hits(confusion).sum(axis=-1), n)
+    expected = safe_divide((confusion.sum(axis=-1) * confusion.sum(axis=-2)).sum(axis=-1), n * n)
+    return safe_divide(observed - expected, 1 - expected)
 
 
 def matthews_correlation(confusion: NDArray[Any]) -> Floats:
@@ -123,7 +123,7 @@ def matthews_correlation(confusion: NDArray[Any]) -> Floats:
     covariance = _hits(confusion).sum(axis=-1) * n - (truth * predicted).sum(axis=-1)
     of_truth, of_predicted = (n * n - (counts * counts).sum(axis=-1) for counts in (truth, predicted))
     of_truth = np.where(of_truth == 0, np.nan, of_truth)
-    return ratio(covariance, np.sqrt(of_truth * np.where(of_predicted == 0, 1, of_predicted)))
+    return safe_divide(covariance, np.sqrt(of_truth * np.where(of_predicted == 0, 1, of_predicted)))
 
 
 def _hits(confusion: NDArray[Any]) -> NDArray[Any]:
@@ -131,7 +131,7 @@ def _hits(confusion: NDArray[Any]) -> NDArray[Any]:
 
 
 def _weighted_mean(by_class: Floats, support: NDArray[Any]) -> Floats:
-    return ratio((np.nan_to_num(by_class) * support).sum(axis=-1), support.sum(axis=-1))
+    return safe_divide((np.nan_to_num(by_class) * support).sum(axis=-1), support.sum(axis=-1))
 
 
 def _by_class(values: Floats) -> dict[ClassName, float]:

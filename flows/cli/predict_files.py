@@ -33,7 +33,7 @@ SOME_FAILED: Final = 3
 """Some files have no answer, and the others have one."""
 
 
-def code_of(n_failed: int, n_files: int) -> int:
+def exit_code_for(n_failed: int, n_files: int) -> int:
     """Return the exit code: 0 if every file has an answer, SOME_FAILED if some have, 1 if none has."""
     if n_failed == 0:
         return 0
@@ -61,7 +61,7 @@ class PredictionOrder:
 def predict(order: PredictionOrder) -> int:
     """Predict files, give the answers, and return the exit code. Raises CoroNetError when it cannot be done.
 
-    The code is that of `code_of`.
+    The code is that of `exit_code_for`.
     """
     n_files = len(find_files(order.paths)[0])
     are_few = n_files <= FEW_FILES and order.ray is None
@@ -150,11 +150,11 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
     if place is not None:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)
-    return code_of(errors.total(), summary["files"])
+    return exit_code_for(errors.total(), summary["files"])
 
 
 def explain(paths: list[str], out: Path, method: MethodName, source: str | None, params_file: Path | None) -> int:
-    """Draw maps of files into `out`, say what it comes to, and return the exit code (`code_of`).
+    """Draw maps of files into `out`, say what it comes to, and return the exit code (`exit_code_for`).
 
     Raises CoroNetError when it cannot be done.
     """
@@ -172,4 +172,4 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
     if passed_over:
         print(f"passed over: {counts_in_words(passed_over)}")
     print(f"Maps: {out.resolve()}")
-    return code_of(errors.total(), len(files))
+    return exit_code_for(errors.total(), len(files))

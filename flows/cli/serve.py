@@ -55,7 +55,7 @@ def serve(
     """Answer over HTTP, with a page to read X-rays on; until Ctrl-C. Uploads are stored with --keep alone."""
 
     def work() -> None:
-        from serving.server import Place  # late: `coronet --help` must not wait for torch
+        from serving.server import BindAddress  # late: `coronet --help` must not wait for torch
         from serving.server import serve as run_service
         from serving.settings import ServingSettings
 
@@ -73,6 +73,6 @@ def serve(
             hosts=(host, *(allow_host or ())),
             log_requests=not quiet,
         )
-        run_service(model, params, device.value, Place(host=host, port=port, proxy=proxy), settings)
+        run_service(model, params, device.value, BindAddress(host=host, port=port, proxy=proxy), settings)
 
     run_command(work, lambda: require_port(host, port), lambda: require_model(model), lambda: require_params(params))

@@ -8,19 +8,19 @@ import httpx
 
 from coronet_core.support.errors import TransientError
 
-PATIENCE_S: Final = 60.0
+RETRY_FOR_S: Final = 60.0
 """About as long as Prefect's engine waits."""
 POLL_S: Final = 2.0
 
 Answer = TypeVar("Answer")
 
 
-def patiently(ask: Callable[[], Answer], patience_s: float = PATIENCE_S) -> Answer:
-    """Return what `ask` returns, asking again for `patience_s` as long as the server cannot be reached.
+def retry_until_reachable(ask: Callable[[], Answer], retry_for_s: float = RETRY_FOR_S) -> Answer:
+    """Return what `ask` returns, asking again for `retry_for_s` as long as the server cannot be reached.
 
     Raises TransientError when it cannot be reached for that long.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + retry_for_s
     while True:
         try:
             return ask()

@@ -10,7 +10,7 @@ from uuid import UUID
 from prefect import get_client, runtime
 
 from coronet_core.support.errors import ParamsError
-from flows.monitoring.retries import patiently
+from flows.monitoring.retries import retry_until_reachable
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
@@ -28,7 +28,9 @@ def name_flow_run(stale: Sequence[str]) -> None:
     """
     run_id = runtime.flow_run.get_id()
     if run_id is not None:
-        patiently(partial(_rename, UUID(run_id), f"{preset()}, data {_data_version(stale)}, code {_commit()}"))
+        retry_until_reachable(
+            partial(_rename, UUID(run_id), f"{preset()}, data {_data_version(stale)}, code {_commit()}")
+        )
 
 
 def _rename(run_id: UUID, name: str) -> None:

@@ -11,7 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
 from tasks.runtime.external_text import plain, printable
-from tasks.runtime.progress import Standing
+from tasks.runtime.progress import ProgressEvent
 
 
 class StageProgress:
@@ -22,12 +22,12 @@ class StageProgress:
         self._artifact: UUID | None = None
         self._first: tuple[float, int] | None = None
 
-    def show(self, standing: Standing) -> None:
-        """Bring the artifact to `standing`; made when there is something to show."""
+    def show(self, event: ProgressEvent) -> None:
+        """Bring the artifact to `event`; made when there is something to show."""
         now = time.monotonic()
-        began_s, began_with = self._first = self._first or (now, standing.done)
-        rate = (standing.done - began_with) / (now - began_s) if now > began_s else 0.0
-        percent, text = 100 * standing.done / max(1, standing.total), plain(described(standing, rate))
+        began_s, began_with = self._first = self._first or (now, event.done)
+        rate = (event.done - began_with) / (now - began_s) if now > began_s else 0.0
+        percent, text = 100 * event.done / max(1, event.total), plain(described(event, rate))
         with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next line shows more
             if self._artifact is None:
                 self._artifact = UUID(str(create_progress_artifact(percent, self._key, text)))  # typed for async too
@@ -40,19 +40,19 @@ def stage_log(stage: str) -> Callable[[str], None]:
     log, progress = get_run_logger(), StageProgress(stage)
 
     def on_line(line: str) -> None:
-        standing = Standing.from_line(line)
-        if standing is None:
+        event = ProgressEvent.from_line(line)
+        if event is None:
             log.info(printable(line))
         else:
-            progress.show(standing)
+            progress.show(event)
 
     return on_line
 
 
-def described(standing: Standing, rate: float) -> str:
+def described(event: ProgressEvent, rate: float) -> str:
     """Return how far a stage is in words; `rate` is in units a second, 0 if unknown."""
-    parts = [standing.note, f"{standing.done:,} of {standing.total:,} {standing.unit}"]
+    parts = [event.note, f"{event.done:,} of {event.total:,} {event.unit}"]
     if rate > 0:
-        seconds = round((standing.total - standing.done) / rate)
+        seconds = round((event.total - event.done) / rate)
         parts += [f"{rate:,.1f} a second", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"]
     return ", ".join(part for part in parts if part)

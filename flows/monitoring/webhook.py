@@ -15,7 +15,7 @@ WEBHOOK_VARIABLE: Final = "CORONET_WEBHOOK_URL"
 TIMEOUT_S: Final = 10.0
 
 
-def tell_webhook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def notify_webhook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """POST the end of `flow_run` as JSON to the webhook, if one is set; a hook of flows.
 
     Its `text` is a line to read, which chat services show. A webhook that does not take it never fails a run.
@@ -28,7 +28,7 @@ def tell_webhook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
 
 
 AT_ITS_END: Final[dict[str, Any]] = {
-    hook: [tell_webhook] for hook in ("on_completion", "on_failure", "on_cancellation")
+    hook: [notify_webhook] for hook in ("on_completion", "on_failure", "on_cancellation")
 }
 """Hooks of a flow that tells the webhook how it ended; a crashed one cannot: an automation of the server does."""
 

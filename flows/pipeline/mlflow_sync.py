@@ -24,11 +24,11 @@ def records_delivered() -> Iterator[None]:
             close_abandoned()
             pause_s = SECONDS_BETWEEN_DELIVERIES if deliver_all() else SECONDS_AFTER_FAILURE
 
-    courier = threading.Thread(target=deliver_until_over, name="courier", daemon=True)
-    courier.start()
+    sync_thread = threading.Thread(target=deliver_until_over, name="mlflow-sync", daemon=True)
+    sync_thread.start()
     try:
         yield
     finally:
         is_over.set()
-        courier.join()
+        sync_thread.join()
         deliver_leftovers()

@@ -18,7 +18,7 @@ from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.whole_files import write_whole
 from flows.project.live_params import prepare
-from flows.project.processes import dvc_process, fault, stage_environment
+from flows.project.processes import dvc_process, error_from_output, stage_environment
 from flows.project.run_lock import alone
 from flows.project.workspace import entries_kept, link_folder
 from flows.project.worktree import check_out, link_raw_data, use_clones_dvc
@@ -155,4 +155,4 @@ def _run_dag(folder: Path, run: StageRun) -> None:
             print(printable(without_credentials(lines[-1])), flush=True)
         code = process.wait()
     if code != 0:
-        raise fault([line for line in lines if line], code)
+        raise error_from_output([line for line in lines if line], code)

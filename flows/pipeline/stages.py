@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
-from flows.monitoring.retries import patiently
+from flows.monitoring.retries import retry_until_reachable
 from flows.monitoring.stage_progress import stage_log
 from flows.pipeline.mlflow_sync import records_delivered
 from flows.pipeline.skipped_stages import end_those_not_run
@@ -60,7 +60,7 @@ DEFAULT_POLICY = StagePolicy()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class RunContext:
     """What the stages of one flow run share."""
 
     processes: StageProcesses
@@ -70,39 +70,39 @@ class Surroundings:
     """By stage, the hosts that run it in place of this one."""
 
 
-class Held:
-    """The surroundings of the flow run that this thread works for.
+class ContextHolder:
+    """The context of the flow run that this thread works for.
 
     They are no parameter of its tasks, and a copy has none: Ray is sent a task's parameters and globals with the tasks
     below it, and neither locks nor the secrets of an environment are to go there.
     """
 
     def __init__(self) -> None:
-        self.variable: ContextVar[Surroundings] = ContextVar("surroundings")
+        self.variable: ContextVar[RunContext] = ContextVar("run_context")
 
-    def __reduce__(self) -> tuple[type["Held"], tuple[()]]:
-        return Held, ()
+    def __reduce__(self) -> tuple[type["ContextHolder"], tuple[()]]:
+        return ContextHolder, ()
 
 
-_held = Held()
+_context = ContextHolder()
 
 
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
 def run_stage(stage: Stage) -> State[None]:
     """Run one stage through DVC, here or on another host; its output becomes the task's log."""
     try:
-        was_run = not stage.is_settled and _was_run(stage.name, _held.variable.get(), stage_log(stage.name))
+        was_run = not stage.is_settled and _was_run(stage.name, _context.variable.get(), stage_log(stage.name))
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
 
 
-def _was_run(stage: str, surroundings: Surroundings, on_line: Callable[[str], None]) -> bool:
+def _was_run(stage: str, run_context: RunContext, on_line: Callable[[str], None]) -> bool:
     """Bring `stage` up to date; returns whether there was anything to run. Raises as StageProcesses.run does."""
-    if place := surroundings.places.get(stage):
+    if place := run_context.places.get(stage):
         return run_remotely(stage, place, on_line)
-    fan_out_if_due(stage, surroundings.environment)
-    return surroundings.processes.run(stage, surroundings.environment, on_line, surroundings.timeout_s)
+    fan_out_if_due(stage, run_context.environment)
+    return run_context.processes.run(stage, run_context.environment, on_line, run_context.timeout_s)
 
 
 def run_stages(
@@ -124,7 +124,7 @@ def run_stages(
     if run.resumption is not None:
         get_run_logger().info(run.resumption)
     timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
-    surroundings = Surroundings(
+    run_context = RunContext(
         processes=StageProcesses(folder),
         environment=stage_environment(
             **{PARENT_VARIABLE: run.key, DELIVERED_VARIABLE: "true", PROGRESS_VARIABLE: AS_LINES}, **variables
@@ -132,13 +132,13 @@ def run_stages(
         timeout_s=timeout_s,
         places={stage: RemotePlace(queue, run.run_id, timeout_s) for stage, queue in (queues or {}).items()},
     )
-    token = _held.variable.set(surroundings)
+    token = _context.variable.set(run_context)
     try:
         with records_delivered():
-            futures = _submit(stages, surroundings.processes, policy)
+            futures = _submit(stages, run_context.processes, policy)
     finally:
-        _held.variable.reset(token)
-    runs = patiently(lambda: _task_runs(futures))
+        _context.variable.reset(token)
+    runs = retry_until_reachable(lambda: _task_runs(futures))
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
         get_run_logger().info(line)
@@ -151,7 +151,7 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
     tried = run_stage.with_options(
         retries=policy.retries, retry_delay_seconds=_delays(policy), retry_condition_fn=_may_pass
     )
-    limited = patiently(lambda: limited_tags(tag for stage in stages for tag in stage.tags))
+    limited = retry_until_reachable(lambda: limited_tags(tag for stage in stages for tag in stage.tags))
     try:
         with TagsContext(current_tags=set()):  # the flow run's tags are no limits of its tasks
             for stage in stages:

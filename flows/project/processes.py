@@ -77,7 +77,7 @@ class StageProcesses:
             raise CoroNetError(
                 f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time."
             )
-        raise fault(lines, code)
+        raise error_from_output(lines, code)
 
     def _require_going_on(self) -> None:
         if self._ended.is_set():
@@ -117,7 +117,7 @@ def dvc_process(
             running.discard(process)
 
 
-def fault(lines: list[str], code: int) -> CoroNetError:
+def error_from_output(lines: list[str], code: int) -> CoroNetError:
     """Return why DVC has ended with `code` having said `lines`: TransientError for what may pass."""
     exits = [int(found[1]) for line in lines if (found := STAGE_EXIT.search(line))]
     stage_code = exits[-1] if exits else code

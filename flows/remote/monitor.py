@@ -29,7 +29,7 @@ LATE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long nothing may happen."""
 
     poll_s: float = 2.0
@@ -49,7 +49,7 @@ class Follower:
     pool: str
     queue: str
     on_line: Callable[[str], None]
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     _seen: set[UUID] = field(default_factory=set)
     _last: Any = None
     """Time of the latest log line."""
@@ -78,7 +78,7 @@ class Follower:
                 state = None
             if state is not None:
                 return state
-            time.sleep(self.patience.poll_s)
+            time.sleep(self.timeouts.poll_s)
 
     def _look(self, client: SyncPrefectClient) -> State[Any] | None:
         """Read what is new; returns the state if it is final."""
@@ -91,7 +91,7 @@ class Follower:
             self._quiet_since = self._waiting_since = time.monotonic()
             self.on_line("Prefect's server answers again")
         if state.is_final():
-            time.sleep(self.patience.poll_s)  # its last lines are still on their way
+            time.sleep(self.timeouts.poll_s)  # its last lines are still on their way
             self._tell(client)
             return state
         if state.is_scheduled():
@@ -127,23 +127,23 @@ class Follower:
             self._waiting_since = now
             return
         remedy = f"prefect worker start --pool {self.pool} --work-queue {self.queue}"
-        if now - self._waiting_since > self.patience.give_up_s:
+        if now - self._waiting_since > self.timeouts.give_up_s:
             client.set_flow_run_state(self.flow_run_id, Cancelled(message="no worker took it"), force=True)
-            minutes = self.patience.give_up_s / 60
+            minutes = self.timeouts.give_up_s / 60
             raise CoroNetError(
                 f"no worker has served the queue {self.queue} of the pool {self.pool} for {minutes:.0f} minutes. "
                 f"Start one in a clone of the project: {remedy}"
             )
-        if now - self._quiet_since > self.patience.unserved_s:
+        if now - self._quiet_since > self.timeouts.unserved_s:
             self._quiet_since = now
             self.on_line(f"no worker serves the queue {self.queue} of the pool {self.pool}: waiting. {remedy}")
 
     def _watch_run(self, client: SyncPrefectClient, state: State[Any]) -> None:
         """Take a run for lost whose process gives no sign of life."""
         news = (state.type, state.timestamp, latest_sign(client, self.flow_run_id), len(self._seen))
-        if self._has_news(news) or time.monotonic() - self._quiet_since <= self.patience.lost_s:
+        if self._has_news(news) or time.monotonic() - self._quiet_since <= self.timeouts.lost_s:
             return
-        message = f"no sign of life from its host for {self.patience.lost_s:.0f} s"
+        message = f"no sign of life from its host for {self.timeouts.lost_s:.0f} s"
         client.set_flow_run_state(self.flow_run_id, Crashed(message=message), force=True)
         raise TransientError(message)
 

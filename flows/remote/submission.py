@@ -20,7 +20,7 @@ from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.work_pool import POOL
 from flows.remote.lock_entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
-from flows.remote.monitor import Follower, Patience
+from flows.remote.monitor import Follower, Timeouts
 from flows.remote.request import StageOrder
 from flows.remote.stage import ENTRY_KEY, entry_in
 from flows.remote.transfer import check_remote, end_transfers, pull, push
@@ -44,7 +44,7 @@ class RemotePlace:
     """MLflow's id of the run that the stage's is nested under; None if no server has received it."""
     timeout_s: float | None = None
     """The stage is ended there when it takes longer; None: never."""
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 def run_remotely(stage: str, place: RemotePlace, on_line: Callable[[str], None]) -> bool:
@@ -55,7 +55,7 @@ def run_remotely(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     """
     if not _is_stale(stage):
         return False
-    _bring_home(stage, _ordered_run(stage, place, on_line), on_line)
+    _fetch_results(stage, _ordered_run(stage, place, on_line), on_line)
     return True
 
 
@@ -73,7 +73,7 @@ def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     on_line(f"sent to the queue {place.queue} of the pool {POOL}: flow run {flow_run_id}")
     _ordered.add(flow_run_id)
     try:
-        state = Follower(flow_run_id, POOL, place.queue, on_line, place.patience).follow()
+        state = Follower(flow_run_id, POOL, place.queue, on_line, place.timeouts).follow()
     except TransientError:  # its host is gone: nobody is left who could end it
         raise
     except BaseException:
@@ -146,7 +146,7 @@ def _check(state: State[Any], queue: str) -> None:
     raise (TransientError if state.name == TRANSIENT_FAILURE or state.is_crashed() else CoroNetError)(message)
 
 
-def _bring_home(stage: str, flow_run_id: UUID, on_line: Callable[[str], None]) -> None:
+def _fetch_results(stage: str, flow_run_id: UUID, on_line: Callable[[str], None]) -> None:
     """Merge the entry of the stage, pull its outs, and see that DVC takes it for up to date."""
     merge_entry(stage, _entry(flow_run_id))
     pull([stage], Path(), on_line)

@@ -17,7 +17,7 @@ from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import nulls_for_nan, write_json
 from tasks.runtime.paths import AUDIT
-from tasks.runtime.progress import Progress, say
+from tasks.runtime.progress import Progress, log
 from tasks.runtime.stage_context import StageContext
 
 Figures = dict[View, ViewFigures]
@@ -119,8 +119,8 @@ def _tell(
     context.tracking.metrics({name: value for name, value in numbers.items() if value is not None})
     context.tracking.artifact(AUDIT)
     for sentence in (*verdict.findings, *verdict.not_checked, *remarked):
-        say(sentence)
-    say(
+        log(sentence)
+    log(
         ("passed" if verdict.passed else "not passed")
         + ": balanced accuracy "
         + ", ".join(f"{figures.balanced_accuracy:.3f} {view}" for view, figures in network.items())

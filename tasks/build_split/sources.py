@@ -23,7 +23,7 @@ from tasks.runtime.params.data import (
     SplitByPublishedList,
     SplitByTestPatients,
 )
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 
 MAX_NAMED = 3
 
@@ -79,7 +79,7 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
         passed_over += Counter({f"{source.kind}: {reason}": n for reason, n in listing.passed_over.items()})
         unread += Counter({f"{source.kind}: {column}": n for column, n in listing.unread.items()})
         for note in listing.notes:
-            say(note)
+            log(note)
     return Listing(records=_with_parts(_with_copies(records), data), passed_over=passed_over, unread=unread)
 
 

@@ -19,7 +19,7 @@ from coronet_core.support.errors import DataError
 from tasks.runtime.files import digest
 from tasks.runtime.params.data import DataParams, SplitByFolds, SplitByPatients
 from tasks.runtime.paths import SPLIT
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 
 RULE: Final = "split_rule"
 IDS: Final = "ids"
@@ -131,7 +131,7 @@ def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:
         return None
     former = read_notes(path)
     if former.get(RULE) != notes[RULE]:
-        say("the seed or data.split has changed: all patients are dealt anew")
+        log("the seed or data.split has changed: all patients are dealt anew")
         return None
     if former.get(IDS) != notes[IDS]:
         raise DataError(

@@ -31,7 +31,7 @@ from tasks.build_split.split_rules import apply_rules, notes_of, previous_splits
 from tasks.runtime.files import digest, write_json, write_rows
 from tasks.runtime.kept_files import set_aside
 from tasks.runtime.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
-from tasks.runtime.progress import Progress, say
+from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import finish, restore_former, resume_folder
 from tasks.runtime.stage_context import StageContext
 
@@ -54,7 +54,7 @@ def run(context: StageContext) -> None:
     for damaged in damaged_files(decoded, blocks):
         set_aside(damaged, resume)
     if found_blocks := len(list(blocks.glob(ROWS))):
-        say(f"resuming with {found_blocks} blocks of {data.shard_images} images")
+        log(f"resuming with {found_blocks} blocks of {data.shard_images} images")
     preprocessing = Preprocessing(image_size_px=data.image_size_px, aspect=data.aspect, reading=data.reading)
     with Progress("reading images", len(listing.records), "images") as bar:
         manifest = read_images(listing.records, preprocessing, data.shard_images, ids, decoded, blocks, bar.advance)
@@ -66,7 +66,7 @@ def run(context: StageContext) -> None:
     except DataError:
         forget_rejects(decoded, blocks)
         raise
-    say("looking for duplicates and leaks")
+    log("looking for duplicates and leaks")
     stack = Shards.in_folder(decoded)
     places = places_in_stack(manifest)
     note_unsuitable(manifest, data.min_grey_levels)
@@ -120,25 +120,25 @@ def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_f
 def tell(report: dict[str, Any]) -> None:
     """Print the counts of a split and every warning."""
     for split in SPLITS:
-        say(f"{split}: " + ", ".join(f"{n} {label}" for label, n in report["images"][split].items()))
+        log(f"{split}: " + ", ".join(f"{n} {label}" for label, n in report["images"][split].items()))
     if report["table_1"] == PAPER["images"]:
-        say("training with validation, and test: exactly the paper's Table 1")
+        log("training with validation, and test: exactly the paper's Table 1")
     if "leaks" in report:
         by_class = ", ".join(f"{n} with {label} images in both" for label, n in report["leaks"]["by_class"].items())
-        say(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
+        log(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
     others = list(report["passed_over"].items())
     for reason, n in others[:MAX_REASONS]:
-        say(f"passed over: {n} {reason}")
+        log(f"passed over: {n} {reason}")
     if rest := others[MAX_REASONS:]:
-        say(f"passed over: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
+        log(f"passed over: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
     for reason, n in report["rejected"].items():
-        say(f"left out: {n} {reason}")
+        log(f"left out: {n} {reason}")
     for column, n in report["unread"].items():
-        say(f"not understood and taken as unknown: {n} values of {column}")
+        log(f"not understood and taken as unknown: {n} values of {column}")
     for note, n in report["reading_notes"].items():
-        say(f"noted of {n} images: {note}")
+        log(f"noted of {n} images: {note}")
     for warning in report["warnings"]:
-        say(f"warning: {warning}")
+        log(f"warning: {warning}")
 
 
 def name_doubtful(report: dict[str, Any], records: list[Record], manifest: pd.DataFrame) -> None:
@@ -150,7 +150,7 @@ def name_doubtful(report: dict[str, Any], records: list[Record], manifest: pd.Da
     for patient in doubtful_ids(report["patient_ids"]):
         record = first[patient]
         own_id = "" if record.patient_id is None else f"{record.patient_id!r}, "
-        say(f"patient {patient}: {own_id}of {record.name}")
+        log(f"patient {patient}: {own_id}of {record.name}")
 
 
 def _track(context: StageContext, report: dict[str, Any]) -> None:

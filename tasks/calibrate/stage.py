@@ -17,7 +17,7 @@ from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.params.schema import CalibrateParams
 from tasks.runtime.paths import CALIBRATION
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
 
 COVID19 = CLASSES.index("covid19")
@@ -38,8 +38,8 @@ def run(context: StageContext) -> None:
     )
     context.tracking.artifact(CALIBRATION)
     for warning in calibration.warnings:
-        say(f"warning: {warning}")
-    say(
+        log(f"warning: {warning}")
+    log(
         f"temperature {calibration.temperature:.3f}, ECE {calibration.before.ece:.4f} before and "
         f"{calibration.after.ece:.4f} after, {sum(calibration.images.values())} validation images"
     )

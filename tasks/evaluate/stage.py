@@ -22,7 +22,7 @@ from tasks.evaluate.tables import areas_and_intervals, tables
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import nulls_for_nan, write_json
 from tasks.runtime.paths import METRICS, PREDICTIONS
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import numbers_of
 
@@ -56,10 +56,10 @@ def run(context: StageContext) -> None:
     for path in (METRICS, PREDICTIONS):
         context.tracking.artifact(path)
     for warning in metrics["warnings"]:
-        say(f"warning: {warning}")
+        log(f"warning: {warning}")
     area = metrics["roc_auc"]["macro"]
     shown = "undefined" if area is None else f"{area:.4f}"
-    say(f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {shown}, {metrics['images']} test images")
+    log(f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {shown}, {metrics['images']} test images")
 
 
 def _reconstruction_errors(images: pd.DataFrame) -> dict[str, dict[str, float]]:

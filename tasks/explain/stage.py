@@ -30,7 +30,7 @@ from tasks.runtime.paths import (
     autoencoder_weights,
     explanation_maps,
 )
-from tasks.runtime.progress import Progress, say
+from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import finish, resume_folder
 from tasks.runtime.stage_context import StageContext
 
@@ -61,7 +61,7 @@ def run(context: StageContext) -> None:
     _track(context, table)
     pointing = table["perturbation"]["pointing_accuracy"]
     told = "" if pointing is None else f", pointing accuracy {pointing:.2f}"
-    say(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_told_area(table)}{told}")
+    log(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_told_area(table)}{told}")
 
 
 def _told_area(table: dict[str, dict[str, Any]]) -> str:

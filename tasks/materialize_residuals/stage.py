@@ -9,7 +9,7 @@ from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.networks.trained_tfen import load_tfen
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.paths import MANIFEST, RESIDUAL_INDEX, RESIDUALS
-from tasks.runtime.progress import Progress, say
+from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import finish
 from tasks.runtime.stage_context import StageContext
 
@@ -22,7 +22,7 @@ def run(context: StageContext) -> None:
     manifest = read_manifest(MANIFEST)
     shards = ResidualShards.of_project(params)
     if kept := len(shards) - len(shards.missing()):
-        say(f"going on with {kept} of {len(shards)} shards")
+        log(f"going on with {kept} of {len(shards)} shards")
     with Progress(context.name, len(manifest), "images") as bar:
         for shard in range(len(shards)):
             if not shards.is_kept(shard):
@@ -39,4 +39,4 @@ def _tell(context: StageContext, index: pd.DataFrame) -> None:
     context.tracking.artifact(RESIDUAL_INDEX)
     for label, energy in index.groupby("label")[ENERGY_COLUMNS].mean().iterrows():
         context.tracking.metrics({f"{column}_{label}": float(energy[column]) for column in ENERGY_COLUMNS})
-        say(f"{label}: mean residual " + ", ".join(f"{energy[column]:.5f}" for column in ENERGY_COLUMNS))
+        log(f"{label}: mean residual " + ", ".join(f"{energy[column]:.5f}" for column in ENERGY_COLUMNS))

@@ -7,7 +7,7 @@ from tasks.package.metadata import CARD, DESCRIPTION, Lineage, package_digest
 from tasks.package.package_folder import write_package
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import MODEL_CARD, PACKAGE
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import code_version
 from tasks.training.number_formats import training_formats
@@ -20,7 +20,7 @@ def run(context: StageContext) -> None:
     context.tracking.tags({"package": digest})
     for name in (DESCRIPTION, CARD):
         context.tracking.artifact(PACKAGE / name)
-    say(f"package: {PACKAGE}, {digest[:12]}")
+    log(f"package: {PACKAGE}, {digest[:12]}")
 
 
 def lineage_here() -> Lineage:

@@ -22,7 +22,7 @@ from coronet_core.support.errors import TransientError
 from tasks.registry.versions import Version, tag_version
 from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.paths import STATE
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH
 
 LOG: Final = Path("promotions.jsonl")
@@ -124,7 +124,7 @@ def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
         try:
             lines.append(Line.of_json(texts[key]))
         except ValueError as error:  # the way back must not depend on it
-            say(f"warning: {key}: no line of the promotion log ({' '.join(str(error).split())[:MAX_SHOWN]})")
+            log(f"warning: {key}: no line of the promotion log ({' '.join(str(error).split())[:MAX_SHOWN]})")
     return lines
 
 

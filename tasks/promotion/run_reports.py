@@ -21,7 +21,7 @@ from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
 from tasks.runtime.external_text import DVC_MD5, matching
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def _copy(store: Callable[[], Any], md5: str) -> list[bytes]:
     except (FileNotFoundError, NoRemoteError):
         return []
     except Exception as error:  # noqa: BLE001  # whatever the client library of a remote raises
-        say(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as not there")
+        log(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as not there")
         return []
 
 

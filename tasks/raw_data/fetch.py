@@ -20,7 +20,7 @@ from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import put_in_place
 from tasks.raw_data.unpack import unpack
 from tasks.runtime.paths import STATE
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 
 DOWNLOADS = STATE / "fetch"
 COLLECTION = "https://github.com/ieee8023/covid-chestxray-dataset"
@@ -40,7 +40,7 @@ def fetch(name: str, root: Path, archive: Path | None, as_of: str | None, url: s
     if archive is not None:
         unpack(archive, folder, _place)
     elif dataset.kaggle and _is_complete(dataset, folder):
-        say(f"{name}: nothing is missing; delete {folder} to fetch it anew")
+        log(f"{name}: nothing is missing; delete {folder} to fetch it anew")
     elif dataset.kaggle:
         unpack(_download(dataset, folder), folder, _place)
     else:
@@ -54,7 +54,7 @@ def fetch(name: str, root: Path, archive: Path | None, as_of: str | None, url: s
         )
     if dataset.kaggle and archive is None:
         shutil.rmtree(DOWNLOADS / name, ignore_errors=True)
-    say(f"{name}: {len(wanted) - len(missing)} images in {folder}")
+    log(f"{name}: {len(wanted) - len(missing)} images in {folder}")
 
 
 def _is_complete(dataset: "Dataset", folder: Path) -> bool:

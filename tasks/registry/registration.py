@@ -31,7 +31,7 @@ from tasks.registry.versions import (
     registry,
 )
 from tasks.runtime.paths import PACKAGE, STATE
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.tracking.delivery import deliver_leftovers, tracking_uri
 from tasks.runtime.tracking.orphaned_runs import end_lost_runs
 from tasks.runtime.tracking.stage_run import StageRun
@@ -70,7 +70,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
     end_lost_runs()
     runs = runs_of(description.lineage, client)
     if missing := [stage for stage in RUNS_BY_OUT if stage not in runs]:
-        say(f"warning: MLflow ({tracking_uri()}) has no runs of {', '.join(missing)} that made this package")
+        log(f"warning: MLflow ({tracking_uri()}) has no runs of {', '.join(missing)} that made this package")
     figures = figures_of_run(runs.get("evaluate"))
     tags = {DIGEST_TAG: digest, **lineage_tags(description.lineage)}
     tags |= {tag_name(f"{RUN_TAG}{stage}"): run.info.run_id for stage, run in runs.items()}

@@ -29,7 +29,7 @@ from tasks.runtime.paths import (
     SPLIT_STAGE,
     STATE,
 )
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.provenance import commit_date, dvc_hashes_of_deps, library_versions
 from tasks.runtime.tracking.stage_run import code_version, flattened
@@ -127,7 +127,7 @@ def run(context: StageContext) -> None:
     _write_figures(drawings)
     for path in (REPORT, MODEL_CARD, *sorted(FIGURES.iterdir())):
         context.tracking.artifact(path)
-    say(f"report: {REPORT}")
+    log(f"report: {REPORT}")
 
 
 def _read(report: Path) -> dict[str, Any]:

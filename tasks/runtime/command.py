@@ -6,13 +6,13 @@ import signal
 from dataclasses import asdict
 
 from coronet_core.support.errors import CoroNetError
-from tasks.runtime.compute.distributed import NO_GROUP, Seat, is_rank
+from tasks.runtime.compute.distributed import NO_GROUP, DistributedContext, is_rank
 from tasks.runtime.compute.parent_death import die_with_parent
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import MANIFEST
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import SilentRun, StageRun, is_delivered_elsewhere
@@ -62,8 +62,8 @@ def run_as_rank(stage: str, item: str | None) -> None:
     if stage not in PARALLEL:
         raise CoroNetError(f"{stage} runs in one process. Start it without torchrun.")
     params = read_params()
-    with joined(params) as seat:
-        run_here(stage, item, params, seat)
+    with joined(params) as distributed:
+        run_here(stage, item, params, distributed)
 
 
 def run_stage(stage: str, item: str | None) -> None:
@@ -82,16 +82,16 @@ def name_of(stage: str, item: str | None) -> str:
     return stage if item is None else f"{stage}@{item}"
 
 
-def run_here(stage: str, item: str | None, params: Params, seat: Seat) -> None:
+def run_here(stage: str, item: str | None, params: Params, distributed: DistributedContext) -> None:
     """Run a stage in this process and, if it leads its group, track it."""
     name = name_of(stage, item)
     told = {section: asdict(params)[section] for section in STAGES[stage]} | {"seed": params.seed}
     module = importlib.import_module(f"tasks.{stage}.stage")  # late, so that a stage loads only what it needs
-    with StageRun(name, told) if seat.ranks.leads else SilentRun() as tracking:
+    with StageRun(name, told) if distributed.ranks.leads else SilentRun() as tracking:
         if tracking.resumption is not None:
-            say(tracking.resumption)
-        context = StageContext(name=name, params=params, tracking=tracking, seat=seat)
+            log(tracking.resumption)
+        context = StageContext(name=name, params=params, tracking=tracking, distributed=distributed)
         module.run(context, *([] if item is None else [item]))
         tracking.dataset(MANIFEST)
-    if seat.ranks.leads and not is_delivered_elsewhere():
+    if distributed.ranks.leads and not is_delivered_elsewhere():
         deliver_leftovers()

@@ -34,7 +34,7 @@ def exit_code(action: Callable[[], object]) -> int:
     try:
         own_code = action()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
-        told = foreseen(error)
+        told = known_error(error)
         if told is None:
             print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
             return 1
@@ -42,7 +42,7 @@ def exit_code(action: Callable[[], object]) -> int:
     return own_code if isinstance(own_code, int) else 0
 
 
-def foreseen(error: Exception) -> CoroNetError | None:
+def known_error(error: Exception) -> CoroNetError | None:
     """Return what a user is told of `error`: TransientError where trying again may help; None if nobody foresaw it."""
     match error:
         case CoroNetError():

@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LINES: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ProgressEvent:
     """How far a stage is, as it tells a flow."""
 
     done: int
@@ -36,7 +36,7 @@ class Standing:
         return LINE_PREFIX + json.dumps(asdict(self))
 
     @classmethod
-    def from_line(cls, line: str) -> "Standing | None":
+    def from_line(cls, line: str) -> "ProgressEvent | None":
         """Return what `line` tells, None if it is a line of another kind."""
         if not line.startswith(LINE_PREFIX + "{"):
             return None
@@ -46,7 +46,7 @@ class Standing:
             return None
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Print one line, above the bar if there is one; addresses lose their credentials, and it commands no terminal."""
     tqdm.write(printable(without_credentials(line)), file=sys.stdout)
     sys.stdout.flush()
@@ -79,7 +79,7 @@ class Progress:
         self._note = text
 
     def _tell(self) -> None:
-        say(Standing(done=self._done, total=self._total, unit=self._unit, note=self._note).line())
+        log(ProgressEvent(done=self._done, total=self._total, unit=self._unit, note=self._note).line())
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> Self:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.runtime.compute.distributed import NO_GROUP, Seat
+from tasks.runtime.compute.distributed import NO_GROUP, DistributedContext
 from tasks.runtime.params.schema import Params
 from tasks.runtime.tracking.stage_run import StageRun
 
@@ -20,7 +20,7 @@ class StageContext:
     params: Params
     tracking: StageRun
 
-    seat: Seat = NO_GROUP
+    distributed: DistributedContext = NO_GROUP
     """Among the processes that train together; one process is alone."""
 
     @property
@@ -35,4 +35,4 @@ class StageContext:
         """Where the networks run. Asking leases a GPU, if that is where, until the process ends."""
         from tasks.runtime.compute.devices import device_of
 
-        return self.seat.device or device_of(self.params)
+        return self.distributed.device or device_of(self.params)

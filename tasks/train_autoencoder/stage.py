@@ -42,7 +42,7 @@ def run(context: StageContext, label: ClassName) -> None:
         regulariser_weight=params.regulariser_weight,
         batch_size=params.batch_size,
         training_size_px=params.training_size_px,
-        ranks=context.seat.ranks,
+        ranks=context.distributed.ranks,
     )
     schedule = Schedule(
         epochs=params.epochs,

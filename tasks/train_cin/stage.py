@@ -41,7 +41,7 @@ def run(context: StageContext) -> None:
         horizontal_flip=[CLASSES.index(label) for label in params.horizontal_flip],
         vertical_flip=[CLASSES.index(label) for label in params.vertical_flip],
         batch_size=params.batch_size,
-        ranks=context.seat.ranks,
+        ranks=context.distributed.ranks,
     )
     schedule = Schedule(
         epochs=params.epochs,

@@ -35,7 +35,7 @@ def load_checkpoint(folder: Path | None, ranks: Ranks) -> Checkpoint | None:
     It is the leader's `folder` that counts, for all ranks: the others may be on hosts that do not share it. A damaged
     checkpoint is set aside.
     """
-    content = ranks.received(None if folder is None else _last_whole(folder))
+    content = ranks.broadcast_bytes(None if folder is None else _last_whole(folder))
     return None if content is None else _loaded(content)
 
 

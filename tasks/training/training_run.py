@@ -11,7 +11,7 @@ from coronet_core.common.precision import choose_precision
 from coronet_core.common.weights import save_weights
 from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
 from coronet_core.support.whole_files import write_whole
-from tasks.runtime.progress import Progress, say
+from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import discard, resume_folder
 from tasks.runtime.stage_context import StageContext
 from tasks.training.checkpoints import load_checkpoint, save_checkpoint
@@ -34,7 +34,7 @@ def train(
     A checkpoint goes on in the number format that it began with. Of several ranks the first alone writes and logs; the
     others take its checkpoint and its format.
     """
-    ranks = context.seat.ranks
+    ranks = context.distributed.ranks
     folder = resume_folder(context.name, work) if ranks.leads else None
     checkpoint = load_checkpoint(folder, ranks)
     chosen = _precision(context, precision, checkpoint)
@@ -43,12 +43,12 @@ def train(
         fit(learner, schedule, resume=checkpoint)
         return
     reason = f"precision: {precision}" if checkpoint is None else "as the checkpoint began"
-    say(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
+    log(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
     context.tracking.tags({PRECISION_KEY: chosen})
     n_done = 0
     if checkpoint is not None:
         n_done = len(checkpoint["history"])
-        say(f"resuming after epoch {n_done} of {schedule.epochs}")
+        log(f"resuming after epoch {n_done} of {schedule.epochs}")
         for metrics in checkpoint["history"]:
             context.tracking.metrics(metrics, step=int(metrics["epoch"]))
     images_per_epoch = max(1, round(learner.n_images * schedule.epoch_fraction))
@@ -58,7 +58,7 @@ def train(
         save_checkpoint(folder, end)
         context.tracking.metrics(end.metrics, step=int(end.metrics["epoch"]))
         shown = ", ".join(f"{name} {end.metrics[name]:.5f}" for name in SHOWN if name in end.metrics)
-        say(f"epoch {end.metrics['epoch']:.0f}/{schedule.epochs}: {shown}{' (best)' if end.is_best else ''}")
+        log(f"epoch {end.metrics['epoch']:.0f}/{schedule.epochs}: {shown}{' (best)' if end.is_best else ''}")
         bar.note(f"{end.metrics['epoch']:.0f} of {schedule.epochs} epochs")
 
     with Progress(context.name, total, "images", done=n_done * images_per_epoch) as bar:
@@ -75,5 +75,5 @@ def _precision(context: StageContext, choice: PrecisionChoice, checkpoint: dict[
     if checkpoint is not None:
         begun: Precision = checkpoint["precision"]
         return begun
-    chosen = context.seat.ranks.received(choose_precision(choice, context.device).encode())
+    chosen = context.distributed.ranks.broadcast_bytes(choose_precision(choice, context.device).encode())
     return "bf16" if chosen == b"bf16" else "fp32"

@@ -75,7 +75,7 @@ def train(recipe: Recipe, ranks: Ranks = ALONE, resume: bytes | None = None) -> 
         patience_epochs=None,
         seed=1,
     )
-    sent = ranks.received(resume)
+    sent = ranks.broadcast_bytes(resume)
     checkpoint = None if sent is None else torch.load(io.BytesIO(sent), weights_only=True)
     with tempfile.TemporaryDirectory() as folder:
         learner = learner_of(recipe, ranks, Path(folder))

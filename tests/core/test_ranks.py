@@ -122,13 +122,13 @@ def test_training_goes_on_with_another_number_of_ranks(
 
 def test_the_shares_of_a_batch_are_the_batch() -> None:
     rows = torch.arange(5)
-    shares = [Ranks(rank, 3).share(rows) for rank in range(3)]
+    shares = [Ranks(rank, 3).shard(rows) for rank in range(3)]
     assert torch.equal(torch.cat(shares), rows)
     assert [len(share) for share in shares] == [2, 2, 1]
 
 
 def test_a_batch_smaller_than_the_ranks_leaves_some_without_images() -> None:
-    assert [len(Ranks(rank, 3).share(torch.arange(1))) for rank in range(3)] == [1, 0, 0]
+    assert [len(Ranks(rank, 3).shard(torch.arange(1))) for rank in range(3)] == [1, 0, 0]
 
 
 def test_the_objectives_of_a_batchs_parts_add_up_to_its_objective() -> None:

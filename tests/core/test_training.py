@@ -15,7 +15,7 @@ from coronet_core.autoencoder.objective import autoencoder_loss
 from coronet_core.autoencoder.training import autoencoder_learner
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import cin_learner, coins, flipped, inverse_frequency_weights
+from coronet_core.classifier.training import cin_learner, flipped, inverse_frequency_weights, random_mask
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
@@ -200,7 +200,7 @@ def test_training_size_resizes_by_nearest_neighbour(images: Subset, monkeypatch:
 def test_flips_spare_the_classes_that_may_not_be_flipped() -> None:
     x = torch.arange(200.0).view(100, 1, 1, 2)
     may_flip = torch.arange(100) < 50
-    coin = coins(len(x), torch.Generator().manual_seed(0), CPU)
+    coin = random_mask(len(x), torch.Generator().manual_seed(0), CPU)
     differs = (flipped(x, coin & may_flip, 3) != x).any(dim=3).flatten()
     assert not differs[50:].any()
     assert 10 < differs[:50].sum() < 40

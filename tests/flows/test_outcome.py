@@ -7,14 +7,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, State
 
 from coronet_core.support.errors import CoroNetError, TransientError
-from flows.cli.predict_files import SOME_FAILED, code_of
+from flows.cli.predict_files import SOME_FAILED, exit_code_for
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.pipeline.run import run_to_end
 
 
 @pytest.mark.parametrize(("n_failed", "code"), [(0, 0), (1, SOME_FAILED), (6, SOME_FAILED), (7, 1)])
 def test_the_code_says_whether_all_some_or_no_files_have_an_answer(n_failed: int, code: int) -> None:
-    assert code_of(n_failed, n_files=7) == code
+    assert exit_code_for(n_failed, n_files=7) == code
 
 
 def end_of(state: "State[None]") -> None:

@@ -4,13 +4,13 @@ import httpx
 import pytest
 
 from coronet_core.support.errors import TransientError
-from flows.monitoring import retries as patience
-from flows.monitoring.retries import patiently
+from flows.monitoring import retries as timeouts
+from flows.monitoring.retries import retry_until_reachable
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "POLL_S", 0.0)
+    monkeypatch.setattr(timeouts, "POLL_S", 0.0)
 
 
 def test_what_cannot_be_reached_is_asked_again() -> None:
@@ -22,7 +22,7 @@ def test_what_cannot_be_reached_is_asked_again() -> None:
             raise httpx.ConnectError("refused")
         return "answer"
 
-    assert patiently(ask) == "answer"
+    assert retry_until_reachable(ask) == "answer"
     assert len(tried) == 3
 
 
@@ -31,7 +31,7 @@ def test_patience_ends() -> None:
         raise httpx.ConnectError("refused")
 
     with pytest.raises(TransientError, match=r"does not answer \(ConnectError\)"):
-        patiently(ask, patience_s=0.01)
+        retry_until_reachable(ask, retry_for_s=0.01)
 
 
 def test_a_refusal_is_no_absence() -> None:
@@ -39,4 +39,4 @@ def test_a_refusal_is_no_absence() -> None:
         raise httpx.HTTPStatusError("404", request=httpx.Request("GET", "http://a"), response=httpx.Response(404))
 
     with pytest.raises(httpx.HTTPStatusError):
-        patiently(ask)
+        retry_until_reachable(ask)

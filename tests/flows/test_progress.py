@@ -6,11 +6,11 @@ import pytest
 
 from flows.monitoring import stage_progress as progress
 from flows.monitoring.stage_progress import described, stage_log
-from tasks.runtime.progress import PROGRESS_VARIABLE, Progress, Standing
+from tasks.runtime.progress import PROGRESS_VARIABLE, Progress, ProgressEvent
 
 
-def lines(output: str) -> list[Standing]:
-    return [standing for line in output.splitlines() if (standing := Standing.from_line(line)) is not None]
+def lines(output: str) -> list[ProgressEvent]:
+    return [standing for line in output.splitlines() if (standing := ProgressEvent.from_line(line)) is not None]
 
 
 def test_a_flow_is_told_in_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,7 +20,7 @@ def test_a_flow_is_told_in_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         bar.advance(3)
         bar.advance(3)
     found = lines(capsys.readouterr().out)
-    assert found[0] == Standing(done=7, total=10, unit="images", note="2 of 3 epochs")
+    assert found[0] == ProgressEvent(done=7, total=10, unit="images", note="2 of 3 epochs")
     assert found[-1].done == 10
 
 
@@ -35,11 +35,11 @@ def test_nobody_else_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     "line", ["epoch 1/3", "progress: none", "error: progress: {", "progress: {x", 'progress: {"done": 1}']
 )
 def test_other_lines_are_not_taken_for_it(line: str) -> None:
-    assert Standing.from_line(line) is None
+    assert ProgressEvent.from_line(line) is None
 
 
 def test_the_page_says_rate_and_time_left() -> None:
-    standing = Standing(done=1000, total=5000, unit="images", note="1 of 5 epochs")
+    standing = ProgressEvent(done=1000, total=5000, unit="images", note="1 of 5 epochs")
     assert described(standing, 50) == "1 of 5 epochs, 1,000 of 5,000 images, 50.0 a second, 0:01:20 left"
     assert described(standing, 0) == "1 of 5 epochs, 1,000 of 5,000 images"
 

@@ -39,7 +39,7 @@ LATEST_S = 6.0
 """Until after the beginning of a stage at the latest it is killed: it takes about as long."""
 UNENDED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-PATIENCE_S = 400.0
+RETRY_FOR_S = 400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Site:
 
     def end_of(self, run_id: str) -> str:
         """Wait until the flow run has ended; returns the type of its state."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + RETRY_FOR_S
         while (state := self.request("GET", f"flow_runs/{run_id}")["state"]["type"]) not in ENDS:
             assert time.monotonic() < deadline, f"the run is {state} for ever:\n{self.told()}"
             time.sleep(1)
@@ -134,8 +134,8 @@ def site(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         working.end()
 
 
-def until(reached: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-    deadline = time.monotonic() + patience_s
+def until(reached: Callable[[], Any], retry_for_s: float = RETRY_FOR_S) -> Any:
+    deadline = time.monotonic() + retry_for_s
     while not (found := reached()):
         if time.monotonic() > deadline:
             return None
@@ -154,7 +154,7 @@ def strike(site: Site, kill: Kill, run_id: str) -> None:
         service.start()
         return
     words = ("prefect.engine",) if kill.victim == "flow" else ("tasks",)
-    victims = until(lambda: site.processes(run_id, *words), patience_s=60)
+    victims = until(lambda: site.processes(run_id, *words), retry_for_s=60)
     assert victims, f"no process of a {kill.victim} is left to kill:\n{site.told()}"
     for process in victims:
         process.kill()
@@ -173,8 +173,8 @@ def test_after_a_kill_one_command_completes_the_run(site: Site, undisturbed: lis
     print(f"kill {number} of {KILLS}: {words}; coronet run: {finished.returncode}, {time.monotonic() - began:.0f} s")
     assert finished.returncode == 0, f"{kill}\n{finished.stdout}\n{site.told()}"
     assert site.weights() == undisturbed
-    assert until(lambda: not site.processes(run_id), patience_s=60), site.processes(run_id)
-    assert until(lambda: not site.unended(), patience_s=60), site.unended()
+    assert until(lambda: not site.processes(run_id), retry_for_s=60), site.processes(run_id)
+    assert until(lambda: not site.unended(), retry_for_s=60), site.unended()
 
 
 def test_a_run_whose_host_is_gone_is_marked_as_crashed_and_the_next_one_goes_on(
@@ -192,7 +192,7 @@ def test_a_run_whose_host_is_gone_is_marked_as_crashed_and_the_next_one_goes_on(
     site.worker.start()
     assert site.end_of(site.start_run()) == "COMPLETED", site.told()
     assert site.weights() == undisturbed
-    assert until(lambda: not site.unended(), patience_s=60), site.unended()
+    assert until(lambda: not site.unended(), retry_for_s=60), site.unended()
 
 
 @pytest.fixture(scope="module")

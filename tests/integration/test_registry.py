@@ -88,8 +88,8 @@ def works_on(host: Host, stage: str) -> bool:
     return any(one.info["cwd"] == str(host.folder) and stage in (one.info["cmdline"] or []) for one in found)
 
 
-def until(reached: Callable[[], Any], patience_s: float = 240) -> None:
-    deadline = time.monotonic() + patience_s
+def until(reached: Callable[[], Any], retry_for_s: float = 240) -> None:
+    deadline = time.monotonic() + retry_for_s
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -44,11 +44,11 @@ ONE_STAGE = f"""
 from coronet_core.support.errors import CoroNetError
 from flows.remote.monitor import Patience
 from flows.remote.submission import RemotePlace, run_remotely
-patience = Patience(unserved_s=2, give_up_s=60, lost_s=30)
+timeouts = Timeouts(unserved_s=2, give_up_s=60, lost_s=30)
 def say(line):
     print(line, flush=True)
 try:
-    run_remotely("{STAGE}", RemotePlace("QUEUE", None, patience=patience), say)
+    run_remotely("{STAGE}", RemotePlace("QUEUE", None, timeouts=timeouts), say)
     print("ENDED")
 except CoroNetError as error:
     print("ENDED", error)

@@ -29,7 +29,7 @@ from tests.integration.postgres import postgres_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-PATIENCE_S = 420
+RETRY_FOR_S = 420
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Up:
         return UUID(self.post(f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
 
     def wait(self, run_id: UUID, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + RETRY_FOR_S
         while time.monotonic() < deadline:
             run: dict[str, Any] = self.get(f"flow_runs/{run_id}")
             if reached(run):
@@ -220,7 +220,7 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     path = f"deployments/{deployment['id']}/schedules/{schedule}"
     up.patch(path, active=True, schedule=every_minute)
     wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"name": {"any_": ["Up to date"]}}}
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + RETRY_FOR_S
     while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
         time.sleep(2)
     up.patch(path, active=False)
@@ -232,7 +232,7 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
 def test_what_a_schedule_brings_is_judged_by_a_run_of_its_own(up: Up) -> None:
     """The demo's floors are out of reach for three test images of a class."""
     wanted = {"name": {"any_": ["promote"]}}
-    (run, *_) = until(lambda: up.post("flow_runs/filter", flows=wanted), PATIENCE_S)
+    (run, *_) = until(lambda: up.post("flow_runs/filter", flows=wanted), RETRY_FOR_S)
     ended = up.end_of(UUID(run["id"]))
     assert ended["state_name"] == "Refused", up.logs(UUID(run["id"]))
     assert "is refused:" in ended["state"]["message"]
@@ -243,8 +243,8 @@ def training(project: Path) -> list[psutil.Process]:
     return [p for p in running if p.info["cwd"] == str(project) and "train_cin" in (p.info["cmdline"] or [])]
 
 
-def until(reached: Callable[[], Any], patience_s: float = 120) -> Any:
-    deadline = time.monotonic() + patience_s
+def until(reached: Callable[[], Any], retry_for_s: float = 120) -> Any:
+    deadline = time.monotonic() + retry_for_s
     while not (found := reached()):
         assert time.monotonic() < deadline
         time.sleep(0.2)

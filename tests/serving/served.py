@@ -25,7 +25,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from serving.app import build_app
-from serving.server import Place, server_of
+from serving.server import BindAddress, server_of
 from serving.service import ServedModel
 from serving.settings import ServingSettings
 from tasks.calibrate.calibration_file import Calibration
@@ -83,7 +83,7 @@ def served_model(**changes: Any) -> ServedModel:
 def running(served: ServedModel | None = None, **settings: Any) -> Iterator[str]:
     """Run a service on this machine; gives its address."""
     app = build_app(served or served_model(), ServingSettings(**settings))
-    server = server_of(app, Place(host="127.0.0.1", port=0, proxy=None))
+    server = server_of(app, BindAddress(host="127.0.0.1", port=0, proxy=None))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

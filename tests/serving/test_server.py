@@ -11,13 +11,13 @@ import pytest
 
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
-from serving.server import Place, _card, _device, run
+from serving.server import BindAddress, _card, _device, run
 from serving.settings import ServingSettings
 from tests.serving.served import served_model
 
 
-def place(port: int) -> Place:
-    return Place(host="127.0.0.1", port=port, proxy=None)
+def place(port: int) -> BindAddress:
+    return BindAddress(host="127.0.0.1", port=port, proxy=None)
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ import torch
 
 from coronet_core.support.errors import DataError, TransientError
 from tasks.runtime.error_handling import TRANSIENT_EXIT, exit_code
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_an_error_line_cannot_move_the_terminals_cursor(capsys: pytest.CaptureFi
 
 
 def test_a_log_line_cannot_move_the_terminals_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    say("source \x1b[2J\r\nprogress: {")
+    log("source \x1b[2J\r\nprogress: {")
     assert capsys.readouterr().out == "source \\x1b[2J\\r\\nprogress: {\n"
 
 

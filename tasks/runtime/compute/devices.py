@@ -10,7 +10,7 @@ import torch
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.compute.gpu_locks import lease, lease_folder
 from tasks.runtime.params.schema import Params
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def has_gpu_each(n_processes: int, params: Params) -> bool:
             "Lower training_processes, or set device to auto or cpu."
         )
     if n_gpus < n_processes:
-        say(f"{n_processes} training processes and {n_gpus} GPU(s): training on the CPU")
+        log(f"{n_processes} training processes and {n_gpus} GPU(s): training on the CPU")
     return n_gpus >= n_processes
 
 
@@ -56,7 +56,7 @@ def leased_gpus(n: int, per_gpu: int) -> list[Gpu]:
     preferred = sorted(gpus, key=lambda uuid: loads.get(uuid, 0))
 
     def on_wait(taken: list[str]) -> None:
-        say(
+        log(
             f"waiting for a GPU: {len(taken)} of {len(gpus)} are leased by other stages, and {n} needed "
             f"(stages_per_gpu = {per_gpu})"
         )

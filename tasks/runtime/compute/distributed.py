@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seat:
+class DistributedContext:
     """This process's place in its group."""
 
     ranks: Ranks
@@ -19,7 +19,7 @@ class Seat:
     """Where it computes; None leaves that to the stage."""
 
 
-NO_GROUP = Seat(ALONE, None)
+NO_GROUP = DistributedContext(ALONE, None)
 
 
 def is_rank() -> bool:

@@ -23,8 +23,8 @@ from coronet_core.learning.ranks import Ranks
 from coronet_core.support.credentials import hide_in_logs, without_credentials
 from coronet_core.support.errors import CoroNetError, TrainingError, TransientError
 from tasks.runtime.compute.devices import has_gpu_each, leased_gpus
-from tasks.runtime.compute.distributed import Seat, ranks_on_host
-from tasks.runtime.error_handling import ERROR_PREFIX, foreseen
+from tasks.runtime.compute.distributed import DistributedContext, ranks_on_host
+from tasks.runtime.error_handling import ERROR_PREFIX, known_error
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import STATE
 
@@ -33,12 +33,12 @@ LAUNCHED_BY_STAGE = "coronet-stage"
 
 
 @contextmanager
-def joined(params: Params) -> Iterator[Seat]:
+def joined(params: Params) -> Iterator[DistributedContext]:
     """Join the group that torchrun has made, on a GPU each if there are enough here, else on the CPU."""
     on_gpus = has_gpu_each(ranks_on_host(), params)
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo")
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
-    yield Seat(ranks, _gpu_of(ranks, params) if on_gpus else torch.device("cpu"))
+    yield DistributedContext(ranks, _gpu_of(ranks, params) if on_gpus else torch.device("cpu"))
     dist.destroy_process_group()  # not after an error: the others may never come to it
 
 
@@ -69,7 +69,7 @@ def exit_code_of_rank(action: Callable[[], object]) -> int:
     try:
         action()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told
-        known = foreseen(error)
+        known = known_error(error)
         told = f"{ERROR_PREFIX}{known}" if known else without_credentials(traceback.format_exc())
         last_line = without_credentials(traceback.format_exception_only(error)[-1].strip())
         _tell_torchrun(str(known or last_line), told, known)

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from coronet_core.support.credentials import first_words, without_credentials
 from tasks.runtime.files import digest
-from tasks.runtime.progress import say
+from tasks.runtime.progress import log
 from tasks.runtime.tracking.run_record import Event, RunRecord, all_records
 from tasks.runtime.tracking.store_location import STORE, repair_locations
 
@@ -91,12 +91,12 @@ def deliver(record: RunRecord) -> bool:
         return True
     except RunRefusedError as error:
         if record.is_ended:
-            say(f"MLflow refuses the run ({error}); its record is dropped.")
+            log(f"MLflow refuses the run ({error}); its record is dropped.")
             record.delete()
         return True
     except Exception as error:  # noqa: BLE001  # whatever a client library raises, it must not stop a stage
         reason = first_words(error, 200)
-        say(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
+        log(f"MLflow cannot be reached ({type(error).__name__}: {reason}). The run's record is kept and sent later.")
         return False
     if any(event["kind"] == "end" for event in events):
         record.delete()
@@ -128,7 +128,7 @@ def _send_or_drop(record: RunRecord, event: Event) -> None:
         reason = first_words(error, 200)
         if event["kind"] == "start":
             raise RunRefusedError(reason) from error
-        say(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")
+        log(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")
 
 
 def _send(record: RunRecord, event: Event) -> None:
