@@ -6,8 +6,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
-from flows.approval.approval import Answer, ask
-from flows.approval.decision import publish_decision
+from flows.monitoring.approval import Answer, ask, publish_decision
 from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare

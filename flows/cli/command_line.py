@@ -81,7 +81,7 @@ def up(
     """Start what one machine needs (Prefect and MLflow servers, a worker), deploy, show the addresses; until Ctrl-C."""
 
     def work() -> None:
-        from flows.cli.up import up as start
+        from flows.servers.up import up as start
 
         start(prefect_port, mlflow_port, worker_port)
 
@@ -93,7 +93,7 @@ def deploy() -> None:
     """Tell the Prefect server that PREFECT_API_URL names of the deployments, the work pool and the automations."""
 
     def work() -> None:
-        from flows.cli.up import deploy as deploy_all
+        from flows.servers.up import deploy as deploy_all
 
         deploy_all()
 

@@ -35,8 +35,7 @@ def diff(
     """Print the keys whose values differ, with A's and B's."""
 
     def work() -> None:
-        from tasks.runtime.params.difference import differences
-        from tasks.runtime.params.presets import find_file
+        from tasks.runtime.params.presets import differences, find_file
 
         rows = differences(find_file(one), find_file(other))
         _print_rows([("key", one, other), *rows] if rows else [(f"{one} and {other} have the same values.",)])

@@ -60,7 +60,7 @@ def rollback(
 
 def _promote(version: str | None, approval: Literal["auto", "manual"] | None, *, yes: bool) -> None:
     """Judge a version and promote it. Raises CoroNetError, with every reason, if it does not become the champion."""
-    from flows.approval.approval import ask_on_terminal, asking, say_yes  # late: Prefect and torch
+    from flows.monitoring.approval import ask_on_terminal, asking, say_yes  # late: Prefect and torch
     from flows.pipeline.run import run_to_end
     from flows.promote import promote as promote_flow
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.approval.approval import Answer, ask, ask_on_terminal, asking, say_yes
+from flows.monitoring.approval import Answer, ask, ask_on_terminal, asking, say_yes
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.promote_version import Judgement
 from tasks.registry.versions import Version

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.runtime.params.difference import differences
+from tasks.runtime.params.presets import differences
 
 
 def test_differences_are_by_key_with_both_values(tmp_path: Path) -> None:

@@ -1,12 +1,8 @@
-"""Parameter files that extend another: they state what they change, and the rest is their base's.
-
-    extends: base    # base.yaml in the folder of this file, else in params/; or the path of a file, from that folder
-
-Sections are merged key by key. Lists and single values are replaced as a whole. So is a section that goes by another
-rule (`data.split` with another `by`): each rule has keys of its own.
-"""
+"""Parameter files that extend others: resolved into a whole, and compared key by key."""
 
 import io
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -142,3 +138,40 @@ def _head(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     length = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return "\n".join([*lines[:length], f"# Written from {path} and what that extends.", "", ""])
+
+
+ABSENT: Final = object()
+
+
+def differences(one: Path, other: Path) -> list[tuple[str, str, str]]:
+    """Return each key whose values differ, with both values (`-` for none), all that the files extend included.
+
+    Places in a list of sections count as keys, as in `data.sources.0.views`. Raises ParamsError as `read_files` does.
+    """
+    return list(_compared("", merged(read_files(one)), merged(read_files(other))))
+
+
+def _compared(key: str, one: Any, other: Any) -> Iterator[tuple[str, str, str]]:
+    parts, other_parts = _parts(one), _parts(other)
+    if parts is None or other_parts is None:
+        if one != other:
+            yield key, _text(one), _text(other)
+        return
+    for name in [*parts, *(name for name in other_parts if name not in parts)]:
+        inner = f"{key}.{name}" if key else name
+        yield from _compared(inner, parts.get(name, ABSENT), other_parts.get(name, ABSENT))
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """Return what is in a section or in a list of sections; None for a single value."""
+    if value is ABSENT:
+        return {}
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return {str(position): item for position, item in enumerate(value)}
+    return {str(name): item for name, item in value.items()} if isinstance(value, dict) and value else None
+
+
+def _text(value: Any) -> str:
+    if value is ABSENT:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

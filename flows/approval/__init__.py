@@ -1,1 +1,0 @@
-"""Asking a person whether a version becomes the champion."""
