@@ -1,5 +1,14 @@
-"""The science of CoroNet: models, training, residuals, metrics, attribution and the data rules.
+"""The science of CoroNet: networks, training, residual tensors, metrics, audits, attribution and the data rules.
 
-Nothing here knows DVC, Prefect or MLflow. Everything outside `coronet_core.data`, `coronet_core.common.shards`
-and `coronet_core.common.weights` needs only torch, torchvision and numpy.
+The public names, each in the module that defines it, so that importing one network does not import the other:
+
+- `autoencoder.fpae.FPAE`, `autoencoder.tfen.TFEN`, `autoencoder.tfen.residual_tensor`: eq. (1) to (7) of the paper
+- `classifier.cin.build_cin`, `classifier.coronet.CoroNet`: the CIN, and the whole network of Figure 1
+- `learning.loop.fit` with `autoencoder.training.autoencoder_learner` or `classifier.training.cin_learner`
+- `metrics`: confusion matrices and intervals; `metrics.scores.figures_of`: all metrics of a test set
+- `attribution`, `audits`: one method or one measure a module
+- `data.ingest`, `data.manifest`, `data.splitting.split`: from files to a split of patients
+
+Nothing here knows DVC, Prefect or MLflow. `data` and `score_drift` need more than torch, torchvision and numpy, and
+`common.weights` needs safetensors; the rest does not.
 """

@@ -1,7 +1,14 @@
 """The science on a machine that has torch, torchvision and numpy alone."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+import coronet_core
 
 PROGRAM = """
 import sys
@@ -63,5 +70,20 @@ def test_networks_other_than_the_cin_are_loaded_without_torchvision() -> None:
     program = (
         "import coronet_core.autoencoder.fpae, sys, tasks.train_autoencoder.stage; print('torchvision' in sys.modules)"
     )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "False"
+
+
+def test_public_names_are_where_the_docstring_says() -> None:
+    names = re.findall(r"`([a-z_]+(?:\.\w+)+)`", str(coronet_core.__doc__))
+    assert len(names) > 10
+    for name in names:
+        module, _, attribute = f"coronet_core.{name}".rpartition(".")
+        assert hasattr(import_module(module), attribute) or find_spec(f"coronet_core.{name}"), name
+
+
+@pytest.mark.parametrize(("one", "other"), [("autoencoder.fpae", "classifier"), ("classifier.cin", "autoencoder")])
+def test_importing_one_network_does_not_import_the_other(one: str, other: str) -> None:
+    program = f"import sys, coronet_core.{one}; print(any(m.startswith('coronet_core.{other}') for m in sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "False"
