@@ -1,6 +1,5 @@
 """The flow `retrain`: every stage of `dvc.yaml`, run as far as it is stale."""
 
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -81,9 +80,3 @@ def _with_promotion(state: State[None], approval: Approval) -> State[None]:
     from flows.auto_promote import promote_last_run  # late: torch takes two seconds
 
     return Completed(name=state.name, message=f"{state.message}; {promote_last_run(approval)}")
-
-
-if __name__ == "__main__":
-    from flows.pipeline.run import main
-
-    sys.exit(main(lambda: retrain(return_state=True)))

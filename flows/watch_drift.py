@@ -14,8 +14,6 @@ from flows.monitoring.webhook import AT_ITS_END
 from tasks.drift.drift_check import Rule, check, rows_of
 from tasks.drift.prediction_window import Span
 
-"""Name of the state that the flow ends in then; it has completed all the same."""
-
 
 @flow(name="drift", **AT_ITS_END)
 def watch_drift(

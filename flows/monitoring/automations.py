@@ -1,4 +1,7 @@
-"""Automations on Prefect's server: what is done about runs that cannot tell any more that they have ended."""
+"""Automations on Prefect's server: what is done about runs that cannot tell any more that they have ended.
+
+They are the one detector of lost runs, on this host and on others: whoever waits for a run goes by its state.
+"""
 
 import os
 from datetime import timedelta
@@ -25,7 +28,9 @@ from flows.monitoring.work_pool import TAG
 HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 """Sent by every run that a worker has started, as often as `prefect.yaml` says."""
 ENDS: Final = {f"prefect.flow-run.{name}" for name in final_states.PREFECTS | final_states.OURS}
+SILENT: Final = "CoroNet: a run whose process is gone has crashed"
 SILENCE: Final = timedelta(seconds=120)
+LONGEST_START: Final = timedelta(minutes=5)
 LONGEST_RUN: Final = timedelta(hours=48)
 WEBHOOK_BLOCK: Final = "coronet-webhook"
 SUBJECT: Final = "CoroNet: {{ flow.name }} ({{ flow_run.name }}) has crashed"
@@ -41,16 +46,24 @@ def install_automations() -> None:
             automation.create()
 
 
+def has_crash_detection() -> bool:
+    """Whether the server in force marks a run as crashed whose process is gone: the automation is there, and on."""
+    with get_client(sync_client=True) as client:
+        return any(automation.enabled for automation in client.read_automations_by_name(SILENT))
+
+
 def _automations() -> list[Automation]:
     silent = Automation(
-        name="CoroNet: a run whose process is gone has crashed",
+        name=SILENT,
         description=f"No heartbeat for {SILENCE.total_seconds():.0f} s: killed with its worker, or its host is away.",
         trigger=_trigger({HEARTBEAT}, {HEARTBEAT} | ENDS, SILENCE),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED, name=None, message="No sign of life from its process.", force=True
-            )
-        ],
+        actions=[_crash("No sign of life from its process.")],
+    )
+    not_begun = Automation(
+        name="CoroNet: a run that does not begin has crashed",
+        description=f"Not begun {LONGEST_START.total_seconds() / 60:.0f} minutes after a worker took it.",
+        trigger=_trigger({"prefect.flow-run.Pending"}, {"prefect.flow-run.Running"} | ENDS, LONGEST_START),
+        actions=[_crash("Taken by a worker, and not begun.")],
     )
     hung = Automation(
         name="CoroNet: a run that does not end is cancelled",
@@ -58,7 +71,11 @@ def _automations() -> list[Automation]:
         trigger=_trigger({"prefect.flow-run.Running"}, ENDS, LONGEST_RUN),
         actions=[CancelFlowRun()],
     )
-    return [silent, hung, *_notification()]
+    return [silent, not_begun, hung, *_notification()]
+
+
+def _crash(message: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(state=StateType.CRASHED, name=None, message=message, force=True)
 
 
 def _notification() -> list[Automation]:

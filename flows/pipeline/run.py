@@ -1,4 +1,4 @@
-"""What `coronet run` and `python -m flows.retrain` do: check, run what is stale, show the figures."""
+"""What `coronet run` does: check, run what is stale, show the figures."""
 
 import signal
 import sys

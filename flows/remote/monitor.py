@@ -1,4 +1,7 @@
-"""Following a flow run that another host works on: its log, its end, and that there is anyone who works on it."""
+"""Following a flow run that another host works on: its log, its end, and that a worker takes it at all.
+
+A run whose host is gone is marked as crashed by an automation of Prefect's server (`flows/monitoring/automations.py`).
+"""
 
 import time
 from collections.abc import Callable
@@ -14,10 +17,9 @@ from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFil
 from prefect.client.schemas.objects import Log, State
 from prefect.client.schemas.sorting import LogSort
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Crashed
+from prefect.states import Cancelled
 
-from coronet_core.support.errors import CoroNetError, TransientError
-from flows.remote.sign_of_life import latest_sign
+from coronet_core.support.errors import CoroNetError
 from tasks.runtime.external_text import printable
 
 INFO = 20
@@ -37,8 +39,6 @@ class Timeouts:
     """Until it is said that no worker serves the queue; then again and again."""
     give_up_s: float = 900.0
     """Until a run that no worker takes is cancelled."""
-    lost_s: float = 180.0
-    """Until a run whose process gives no sign of life is taken for lost."""
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Follower:
     _seen: set[UUID] = field(default_factory=set)
     _last: Any = None
     """Time of the latest log line."""
-    _news: Any = None
-    """What changes as long as somebody works on the run."""
+    _polled: Any = None
+    """When a worker last asked the queue for work."""
     _quiet_since: float = field(default_factory=time.monotonic)
     _waiting_since: float = field(default_factory=time.monotonic)
     _is_unreachable: bool = False
@@ -62,8 +62,8 @@ class Follower:
     def follow(self) -> State[Any]:
         """Pass on the run's log until it has ended; returns its final state.
 
-        Raises CoroNetError when no worker takes the run or somebody has deleted it, TransientError when its host is
-        lost. A server that does not answer is waited for.
+        Raises CoroNetError when no worker takes the run or somebody has deleted it. A server that does not answer is
+        waited for.
         """
         while True:
             try:
@@ -88,7 +88,7 @@ class Follower:
         self._tell(client)
         if self._is_unreachable:
             self._is_unreachable = False
-            self._quiet_since = self._waiting_since = time.monotonic()
+            self._begin_waiting()
             self.on_line("Prefect's server answers again")
         if state.is_final():
             time.sleep(self.timeouts.poll_s)  # its last lines are still on their way
@@ -97,8 +97,11 @@ class Follower:
         if state.is_scheduled():
             self._watch_queue(client)
         else:
-            self._watch_run(client, state)
+            self._begin_waiting()
         return None
+
+    def _begin_waiting(self) -> None:
+        self._quiet_since = self._waiting_since = time.monotonic()
 
     def _tell(self, client: SyncPrefectClient) -> None:
         for line in self._new_lines(client):
@@ -122,10 +125,11 @@ class Follower:
             polled = client.read_work_queue_by_name(self.queue, work_pool_name=self.pool).last_polled
         except ObjectNotFound:
             polled = None
-        now = time.monotonic()
-        if self._has_news(polled) and polled is not None:
-            self._waiting_since = now
+        if polled is not None and polled != self._polled:
+            self._polled = polled
+            self._begin_waiting()
             return
+        now = time.monotonic()
         remedy = f"prefect worker start --pool {self.pool} --work-queue {self.queue}"
         if now - self._waiting_since > self.timeouts.give_up_s:
             client.set_flow_run_state(self.flow_run_id, Cancelled(message="no worker took it"), force=True)
@@ -137,22 +141,6 @@ class Follower:
         if now - self._quiet_since > self.timeouts.unserved_s:
             self._quiet_since = now
             self.on_line(f"no worker serves the queue {self.queue} of the pool {self.pool}: waiting. {remedy}")
-
-    def _watch_run(self, client: SyncPrefectClient, state: State[Any]) -> None:
-        """Take a run for lost whose process gives no sign of life."""
-        news = (state.type, state.timestamp, latest_sign(client, self.flow_run_id), len(self._seen))
-        if self._has_news(news) or time.monotonic() - self._quiet_since <= self.timeouts.lost_s:
-            return
-        message = f"no sign of life from its host for {self.timeouts.lost_s:.0f} s"
-        client.set_flow_run_state(self.flow_run_id, Crashed(message=message), force=True)
-        raise TransientError(message)
-
-    def _has_news(self, news: Any) -> bool:
-        if news == self._news:
-            return False
-        self._news = news
-        self._quiet_since = time.monotonic()
-        return True
 
     def _wait_for_server(self, error: httpx.HTTPError) -> None:
         if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < SERVER_ERROR:

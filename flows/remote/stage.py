@@ -16,14 +16,13 @@ from flows.project.processes import StageProcesses, stage_environment
 from flows.remote.checkout import open_checkout
 from flows.remote.lock_entries import StageInputs, inputs_of, lock_text, locked_project, read_entries, stage_of
 from flows.remote.request import StageOrder
-from flows.remote.sign_of_life import sign_of_life
 from flows.remote.transfer import check_remote, pull, push
 from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
 from tasks.runtime.tracking.delivery import absolute_tracking_uri
 from tasks.runtime.tracking.stage_run import PARENT_RUN_VARIABLE
 
 ENTRY_KEY: Final = "dvc-lock-entry"
-"""Name of the state of a run that failed by what may pass: another one may succeed."""
+"""Key of the artifact with the stage's entry of `dvc.lock`."""
 FENCE = ("```yaml\n", "```\n")
 
 
@@ -33,9 +32,9 @@ def stage(order: StageOrder) -> State[None]:
     host = socket.gethostname()
     try:
         order.check()
-        with sign_of_life(f"`{order.stage}` of commit `{order.commit[:12]}` on `{host}`"):
-            entry = _run(order)
-            create_markdown_artifact(FENCE[0] + entry + FENCE[1], key=ENTRY_KEY, description=f"dvc.lock: {order.stage}")
+        get_run_logger().info(f"{order.stage} of commit {order.commit[:12]} on {host}")
+        entry = _run(order)
+        create_markdown_artifact(FENCE[0] + entry + FENCE[1], key=ENTRY_KEY, description=f"dvc.lock: {order.stage}")
     except TransientError as error:
         return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:

@@ -17,6 +17,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStat
 from prefect.states import Cancelling
 
 from coronet_core.support.errors import CoroNetError, TransientError
+from flows.monitoring.automations import has_crash_detection
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.work_pool import POOL
 from flows.remote.lock_entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
@@ -29,6 +30,10 @@ from tasks.runtime.params.file import PARAMS_FILE
 DEPLOYMENT: Final = "stage/stage"
 CODE: Final = ("coronet_core", "tasks", "dvc.yaml", ".dvcignore")
 """What decides what a stage makes, besides params and data. It is sent as a commit."""
+WITHOUT_DETECTION: Final = (
+    "warning: this Prefect server does not notice when the worker's host is lost, and the stage would be waited for "
+    "for ever. Type `coronet deploy`, which gives it the automation, or switch the automation on."
+)
 
 _ordered: set[UUID] = set()
 """Flow runs that other hosts work on for this process."""
@@ -69,13 +74,11 @@ def end_remote_work() -> None:
 def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None]) -> UUID:
     """Have the stage run; returns the flow run that has completed."""
     order = _order(stage, place, on_line)
-    flow_run_id = _submit(order, place.queue)
+    flow_run_id = _submit(order, place.queue, on_line)
     on_line(f"sent to the queue {place.queue} of the pool {POOL}: flow run {flow_run_id}")
     _ordered.add(flow_run_id)
     try:
         state = Follower(flow_run_id, POOL, place.queue, on_line, place.timeouts).follow()
-    except TransientError:  # its host is gone: nobody is left who could end it
-        raise
     except BaseException:
         _cancel(flow_run_id)
         raise
@@ -122,8 +125,10 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def _submit(order: StageOrder, queue: str) -> UUID:
+def _submit(order: StageOrder, queue: str, on_line: Callable[[str], None]) -> UUID:
     try:
+        if not has_crash_detection():
+            on_line(WITHOUT_DETECTION)
         run = run_deployment(DEPLOYMENT, parameters={"order": asdict(order)}, work_queue_name=queue, timeout=0)
     except ObjectNotFound as error:
         raise CoroNetError(

@@ -188,7 +188,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with FileLock(shared / "finished.lock"):
         if not is_done.exists():
             make_project(project.folder)
-            run = project.run("flows.retrain")
+            run = project.run("flows", "run")
             assert run.returncode == 0, run.stdout
             output_of(project).write_text(run.stdout)
             is_done.touch()

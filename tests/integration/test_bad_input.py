@@ -81,7 +81,7 @@ def test_a_stage_names_the_fault_and_leaves_nothing(project: Project, fault: Cal
 
 def test_the_flow_ends_with_the_stage_and_its_fault(project: Project) -> None:
     message = unreadable_image(project)
-    finished = project.run("flows.retrain")
+    finished = project.run("flows", "run")
     last = finished.stdout[finished.stdout.rindex("error: ") :].splitlines()[0]
     assert finished.returncode == 1
     assert last.startswith(f"error: build_split: {message}")
@@ -91,7 +91,7 @@ def test_the_flow_ends_with_the_stage_and_its_fault(project: Project) -> None:
 
 def test_a_key_that_is_missing_is_asked_for_before_anything_starts(project: Project) -> None:
     project.set_params({"data": {"require_secret_key": True}})
-    finished = project.run("flows.retrain")
+    finished = project.run("flows", "run")
     assert finished.returncode == 1
     (line,) = finished.stdout.splitlines()
     assert line.startswith("error: CORONET_PSEUDONYM_KEY is not set, and data.require_secret_key is true")

@@ -174,7 +174,7 @@ def test_the_report_names_its_run_and_its_data_and_mlflow_has_its_figures(projec
 
 
 def test_a_second_run_does_nothing_and_says_so(project: Project) -> None:
-    again = project.run("flows.retrain")
+    again = project.run("flows", "run")
     assert again.returncode == 0
     assert "All stages are up to date: nothing to do." in again.stdout
     assert "Running stage" not in again.stdout
@@ -208,7 +208,7 @@ def test_another_learning_rate_runs_the_cin_and_what_follows(project: Project) -
 
 
 def test_the_flow_after_dvc_repro_does_nothing(project: Project) -> None:
-    assert "nothing to do" in project.run("flows.retrain").stdout
+    assert "nothing to do" in project.run("flows", "run").stdout
 
 
 def test_a_run_by_dvc_alone_has_no_parent(project: Project) -> None:

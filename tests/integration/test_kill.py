@@ -79,7 +79,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
 ) -> None:
     project = new_project()
     project.borrow_runs(finished, but="train_autoencoder")
-    with project.start("flows.retrain") as flow:
+    with project.start("flows", "run") as flow:
         wait_for_epoch(flow)
         children = psutil.Process(flow.pid).children(recursive=True)
         os.kill(flow.pid, signal.SIGKILL)
@@ -91,7 +91,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     assert listed.returncode == 0, listed.stdout
     assert "cannot be reached" not in listed.stdout, listed.stdout
     killed = assert_killed(project)
-    again = project.run("flows.retrain")
+    again = project.run("flows", "run")
     assert again.returncode == 0, again.stdout
     assert re.search(r"resuming after epoch [23] of 4", again.stdout)
     assert weights(project) == undisturbed
@@ -105,7 +105,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
 def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project], finished: Project) -> None:
     project = new_project()
     project.borrow_runs(finished, but="train_autoencoder")
-    with project.start("flows.retrain", start_new_session=True) as flow:
+    with project.start("flows", "run", start_new_session=True) as flow:
         wait_for_epoch(flow)
         children = psutil.Process(flow.pid).children(recursive=True)
         os.killpg(flow.pid, signal.SIGINT)  # as a terminal does: to all in the foreground

@@ -42,9 +42,9 @@ print("ENDED", pipeline(return_state=True).type.value)
 """
 ONE_STAGE = f"""
 from coronet_core.support.errors import CoroNetError
-from flows.remote.monitor import Patience
+from flows.remote.monitor import Timeouts
 from flows.remote.submission import RemotePlace, run_remotely
-timeouts = Timeouts(unserved_s=2, give_up_s=60, lost_s=30)
+timeouts = Timeouts(unserved_s=2, give_up_s=60)
 def say(line):
     print(line, flush=True)
 try:
@@ -200,6 +200,20 @@ def test_a_queue_that_no_worker_serves_is_said_and_given_up(first: Host) -> None
     assert "no worker serves the queue nobody of the pool coronet: waiting" in said, said
     assert "ENDED no worker has served the queue nobody" in said
     assert "prefect worker start --pool coronet --work-queue nobody" in said
+    assert "warning" not in said
+
+
+@pytest.mark.usefixtures("split")
+def test_a_server_that_would_not_notice_a_lost_host_is_said(first: Host) -> None:
+    first.set_params({"autoencoder": {"epochs": 5}})
+    order = ONE_STAGE.replace("QUEUE", "nobody").replace("give_up_s=60", "give_up_s=2")
+    switch = (
+        "from prefect.automations import Automation; from flows.monitoring.automations import SILENT; Automation.read"
+    )
+    first.finish(f"{switch}(name=SILENT).disable()")
+    said = first.finish(order)
+    first.finish(f"{switch}(name=SILENT).enable()")
+    assert "warning: this Prefect server does not notice when the worker's host is lost" in said
 
 
 @pytest.mark.usefixtures("split")
@@ -258,7 +272,7 @@ def test_a_host_that_is_lost_is_noticed_and_the_next_order_resumes(first: Host, 
             for process in processes_of(second):
                 process.kill()
         output, _ = ordered.communicate()
-    assert "ENDED no sign of life from its host for 30 s" in output
+    assert "ENDED No sign of life from its process." in output
     with working(second):
         said = first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
     assert re.search(r"resuming after epoch \d+ of 60", said), said
@@ -287,3 +301,30 @@ def test_the_split_is_built_elsewhere_where_it_needs_no_raw_data(first: Host, se
         said = first.finish(order_of("build_split"))
     assert said.rstrip().endswith("ENDED"), said
     assert "up to date" in first.run("dvc", "status", "build_split").stdout
+
+
+NOT_BEGUN = """
+import time
+from datetime import timedelta
+from prefect import get_client
+from prefect.automations import Automation
+from prefect.states import Pending
+automation = Automation.read(name="CoroNet: a run that does not begin has crashed")
+automation.trigger.within = timedelta(seconds=10)
+automation.update()
+with get_client(sync_client=True) as client:
+    deployment = client.read_deployment_by_name("rollback/rollback")
+    run = client.create_flow_run_from_deployment(deployment.id, parameters={"reason": "none"})
+    client.set_flow_run_state(run.id, Pending())
+    for _ in range(60):
+        time.sleep(1)
+        state = client.read_flow_run(run.id).state
+        if state.is_final():
+            break
+print("ENDED", state.name, state.message)
+"""
+
+
+def test_a_run_whose_host_is_lost_before_it_begins_has_crashed(first: Host) -> None:
+    """The last one, for it leaves runs ten seconds to begin in."""
+    assert "ENDED Crashed Taken by a worker, and not begun." in first.finish(NOT_BEGUN)

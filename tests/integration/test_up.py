@@ -271,7 +271,7 @@ def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
     up.host.set_params({"cin": {"epochs": 3}})
     run_id = up.start("retrain/retrain", promotion=None)
     until(lambda: training(up.host.folder))
-    refused = up.host.run("flows.retrain")
+    refused = up.host.run("flows", "run")
     assert refused.returncode == 1
     assert "in another process. Wait for it, then try again." in refused.stdout
     assert up.end_of(run_id)["state_type"] == "COMPLETED"

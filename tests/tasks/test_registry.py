@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,12 +23,13 @@ from coronet_core.support.errors import CoroNetError, DataError, TransientError,
 from tasks.package.metadata import CIN, package_digest
 from tasks.package.package_folder import read_package, write_package
 from tasks.package.prediction_schema import ANSWERS
-from tasks.registry.champions import BEHIND_TAG, TURNS, VERSION_TAG, set_champion
+from tasks.registry.champions import set_champion
 from tasks.registry.fetching import FETCHED, fetch
 from tasks.registry.model_files import input_example, requirements
 from tasks.registry.registration import register
 from tasks.registry.version_lineage import metrics_of, params_digest, tag_name
 from tasks.registry.versions import DIGEST_TAG, Version, all_versions, champion, find_version, tag_version
+from tests.conftest import PROJECT
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 
@@ -302,14 +305,50 @@ def test_of_several_at_once_one_wins(registered: Registered) -> None:
     assert champion() == find_version("2")
 
 
-def test_a_promotion_whose_process_was_killed_is_ended_by_the_next_one(registered: Registered) -> None:
+def test_who_is_overtaken_at_the_same_moment_is_told(registered: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
     set_champion(registered.first, champion())
+    set_alias = MlflowClient.set_registered_model_alias
+
+    def set_and_overtake(client: MlflowClient, name: str, alias: str, version: str) -> None:
+        set_alias(client, name, alias, version)
+        set_alias(client, name, alias, "1")
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", set_and_overtake)
+    with pytest.raises(CoroNetError, match="the champion is version 1, not version 2: it changed meanwhile"):
+        set_champion(registered.second, registered.first)
+
+
+KILLED_BETWEEN_THE_ALIASES = """
+import os, signal
+from mlflow import MlflowClient
+from tasks.registry.champions import set_champion
+from tasks.registry.versions import champion, find_version
+MlflowClient.delete_registered_model_alias = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+set_champion(find_version("challenger"), champion())
+"""
+
+
+def test_after_a_kill_between_the_aliases_the_next_change_removes_the_challenger(registered: Registered) -> None:
+    set_champion(registered.first, champion())
+    register(registered.packages[1])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BETWEEN_THE_ALIASES], env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert find_version("2").aliases == ("challenger", "champion")
+    set_champion(registered.first, champion())
+    assert (find_version("1").aliases, find_version("2").aliases) == (("champion",), ())
+
+
+def test_the_entries_of_a_former_version_are_left_alone(registered: Registered) -> None:
     client = MlflowClient(registered.store)
-    last = max(int(one.version) for one in client.search_model_versions(f"name='{TURNS}'"))
-    client.create_model_version(TURNS, "models:/coronet/2", tags={BEHIND_TAG: str(last), VERSION_TAG: "2"})
-    with pytest.raises(CoroNetError, match="the champion is version 2, not version 1"):
-        set_champion(registered.first, registered.first)
-    assert champion() == find_version("2")
+    client.create_registered_model("coronet-champions")
+    client.create_model_version("coronet-champions", "models:/coronet/2", tags={"behind": "0", "champion": "2"})
+    set_champion(registered.first, champion())
+    set_champion(registered.second, champion())
+    (entry,) = client.search_model_versions("name='coronet-champions'")
+    assert entry.tags == {"behind": "0", "champion": "2"}
+    assert [version.number for version in all_versions()] == [1, 2]
 
 
 @pytest.fixture
@@ -347,14 +386,6 @@ def test_a_run_that_is_none_is_not_asked_for(registered: Registered) -> None:
     hostile = replace(registered.first, tags={"run.evaluate": "../../x"})
     with pytest.raises(DataError, match=r"tag run\.evaluate '\.\./\.\./x' is refused"):
         metrics_of(hostile)
-
-
-def test_a_change_of_champion_that_is_none_is_told_in_one_line(registered: Registered) -> None:
-    client = MlflowClient(registered.store)
-    turn = client.create_model_version(TURNS, "models:/coronet/2", tags={BEHIND_TAG: "x", VERSION_TAG: "2"})
-    with pytest.raises(DataError, match=rf"^models:/{TURNS}/{turn.version}: the tags [^\n]*$"):
-        set_champion(registered.first, champion())
-    client.delete_model_version(TURNS, turn.version)
 
 
 def test_the_example_is_an_image_that_is_answered() -> None:
