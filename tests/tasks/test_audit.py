@@ -37,6 +37,8 @@ from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.usefixtures("without_mlflow")
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
@@ -54,6 +56,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
+        patched.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         Path("data/raw").mkdir(parents=True)
         build_split.run(StageContext(name="build_split", params=params, tracking=StageRun("build_split", {})))
         for label in CLASSES[:2]:
@@ -87,7 +90,6 @@ def context(built: tuple[Path, Params], tmp_path: Path, monkeypatch: pytest.Monk
     folder, params = built
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     return StageContext(name="audit", params=params, tracking=StageRun("audit", {}))
 
 

@@ -31,6 +31,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
     """The params of a run up to `evaluate`, with networks that have learnt nothing, in the current folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         yield run_up_to_evaluate().params
 
 
