@@ -24,8 +24,8 @@ def export(
     order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)
 
     def work() -> None:
-        from tasks.export.exporting import export as export_model  # late: `coronet --help` must not wait for torch
-        from tasks.export.exporting import summary_lines
+        from tasks.export.export_model import export as export_model  # late: `coronet --help` must not wait for torch
+        from tasks.export.export_model import summary_lines
 
         print("\n".join(summary_lines(export_model(model, order))))
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.runtime.tracking.delivery import deliver_all, deliver_leftovers
+from tasks.runtime.tracking.mlflow_delivery import deliver_all, deliver_leftovers
 from tasks.runtime.tracking.orphaned_runs import close_abandoned, end_lost_runs
 from tasks.runtime.tracking.stage_run import SECONDS_AFTER_FAILURE, SECONDS_BETWEEN_DELIVERIES
 

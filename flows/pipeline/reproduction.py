@@ -30,7 +30,7 @@ from tasks.registry.versions import Version, find_version
 from tasks.runtime.external_text import DVC_MD5, matching, printable
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
-from tasks.runtime.tracking.delivery import absolute_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.run_record import RECORDS
 from tasks.runtime.tracking.stage_run import PARENT_VARIABLE, StageRun
 from tasks.studies.differences import Difference, differences

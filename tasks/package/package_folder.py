@@ -1,4 +1,4 @@
-"""The weights of a package: whether they are a network's, before anything is loaded into one."""
+"""The package: one folder with weights, params, calibration and model card; written, checked and read."""
 
 import hashlib
 import shutil

@@ -26,7 +26,7 @@ from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.support.errors import DataError
 from tasks.audit import stage as audit
 from tasks.audit.audited_images import AuditImages
-from tasks.audit.simple_classifiers import by_column, looked_up
+from tasks.audit.shortcut_classifiers import by_column, looked_up
 from tasks.build_split import stage as build_split
 from tasks.calibrate.calibration_file import Calibration, write_calibration
 from tasks.runtime.params.data import PhantomPatients, PhantomSource

@@ -23,8 +23,8 @@ from coronet_core.common.literals import CinInput
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.support.errors import CoroNetError
 from tasks.build_split import stage as build_split
+from tasks.export import export_model as exporting
 from tasks.export import export_options as options
-from tasks.export import exporting
 from tasks.export.export_options import ExportOrder, Number, Pixels, Target
 from tasks.export.exported_network import OUTPUTS, WholeNetwork
 from tasks.inference.input.image_file import FileContent

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.runtime.tracking.delivery import deliver_all
+from tasks.runtime.tracking.mlflow_delivery import deliver_all
 from tests.tasks.tracking.mlflow_runs import runs
 
 STAGE = "train_autoencoder@healthy"

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.runtime.tracking import orphaned_runs as abandoned
-from tasks.runtime.tracking.delivery import deliver, deliver_all, deliver_leftovers, mlflow_client
+from tasks.runtime.tracking.mlflow_delivery import deliver, deliver_all, deliver_leftovers, mlflow_client
 from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs, end_lost_runs, end_own_runs
 from tasks.runtime.tracking.run_owner import Owner
 from tasks.runtime.tracking.run_record import EVENTS, all_records

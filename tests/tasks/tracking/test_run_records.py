@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.runtime.tracking import run_record as record_module
-from tasks.runtime.tracking.delivery import deliver_leftovers
+from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.run_record import EVENTS, all_records
 from tasks.runtime.tracking.stage_run import StageRun
 from tests.tasks.damage import DAMAGES, Damage, spoil

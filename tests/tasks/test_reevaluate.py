@@ -12,7 +12,8 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
-from tasks.build_split.sources import ids_of, list_images
+from tasks.build_split.pseudonym_key import ids_of
+from tasks.build_split.sources import list_images
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.inference.predictor import Networks
 from tasks.package.trained_model import TrainedModel
