@@ -1,4 +1,4 @@
-"""What a flow run is called: by its params, its data and its code, so that a list of runs can be read."""
+"""Names of flow runs: params, data and code, so that a list of runs can be read."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""MLflow is told by the flow what its stages record: a stage would have to load MLflow first, which takes seconds."""
+"""Sending the stages' run records to MLflow from the flow, so that no stage has to load MLflow."""
 
 import threading
 from collections.abc import Iterator

@@ -88,7 +88,7 @@ def print_reproduction(name: str, tolerance: float) -> None:
     for path in made.differing_files:
         print(f"another file: {printable(path)}")
     for one in made.differing_figures[:MAX_SHOWN]:
-        print(printable(f"another figure: {one.name} = {one.found}, was {one.expected}"))
+        print(printable(f"differs: {one.name} = {one.found}, was {one.expected}"))
     allowed = "exactly" if tolerance == 0 else f"within {tolerance:g}"
     if made.differing_figures:
         n = len(made.differing_figures)

@@ -1,4 +1,4 @@
-"""What commands need, looked for before anything heavy is imported, started or written.
+"""Checks of what a command needs, before anything heavy is imported, started or written.
 
 Each `require_...` raises CoroNetError, with a remedy, if the thing is not there. None of them imports torch, MLflow or
 Prefect, or writes; what only a store or a server can tell is left to the command.

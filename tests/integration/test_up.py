@@ -215,7 +215,7 @@ def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: 
     until(lambda: not training(up.host.folder))
     tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(run_id)]}})
     told = {task["name"]: (task["state_name"], task["state"]["message"]) for task in tasks}
-    assert told["calibrate"] == ("Not run", "waits for what has not completed: train_cin")
+    assert told["calibrate"] == ("Not run", "upstream stages did not complete: train_cin")
     up.host.set_params({"cin": {"epochs": 2}})
     assert up.end_of(up.start("retrain/retrain", promotion=None))["state_type"] == "COMPLETED"
 
