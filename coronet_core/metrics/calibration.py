@@ -64,7 +64,7 @@ def fit_temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
     told right there is none, colder is always better, and the range's end is returned. Raises DataError without images.
     """
     if len(truth) == 0:
-        raise DataError("no validation images: nothing to calibrate with. Raise data.split.validation_fraction.")
+        raise DataError("no validation images: nothing to calibrate on. Raise data.split.validation_fraction.")
     low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(STEPS):
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)

@@ -85,11 +85,13 @@ def ood_score(energies: NDArray[np.float64], reference: EnergyReference) -> NDAr
 
 def _check(energies: NDArray[np.float64]) -> None:
     if len(energies) == 0:
-        raise DataError("no images to take residual energies from. Raise data.split.validation_fraction or add images.")
+        raise DataError(
+            "no images to compute residual energies from. Raise data.split.validation_fraction or add images."
+        )
     if not_finite := int((~np.isfinite(energies)).any(axis=1).sum()):
         raise DataError(
             f"{not_finite} of {len(energies)} images have residual energies that are not finite: an autoencoder's "
-            "weights are damaged or its training went astray. Train it again with a smaller autoencoder.learning_rate."
+            "weights are damaged or its training diverged. Train it again with a smaller autoencoder.learning_rate."
         )
 
 

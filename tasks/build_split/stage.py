@@ -135,9 +135,9 @@ def tell(report: dict[str, Any]) -> None:
     for reason, n in report["rejected"].items():
         log(f"left out: {n} {reason}")
     for column, n in report["unread"].items():
-        log(f"not understood and taken as unknown: {n} values of {column}")
+        log(f"not understood, treated as unknown: {n} values of {column}")
     for note, n in report["reading_notes"].items():
-        log(f"noted of {n} images: {note}")
+        log(f"noted for {n} images: {note}")
     for warning in report["warnings"]:
         log(f"warning: {warning}")
 

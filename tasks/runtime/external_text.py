@@ -40,7 +40,7 @@ def matching(pattern: str, text: str, what: str) -> str:
     if re.fullmatch(pattern.removesuffix("$"), text) is None:
         form = pattern.strip("^$")
         raise DataError(
-            f"{what} {text[:MAX_SHOWN]!r} is refused: it does not have the form {form}. Correct it where it comes from."
+            f"{what} {text[:MAX_SHOWN]!r} is refused: it does not have the form {form}. Correct it at its origin."
         )
     return text
 

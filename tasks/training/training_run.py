@@ -42,7 +42,7 @@ def train(
     if folder is None:
         fit(learner, schedule, resume=checkpoint)
         return
-    reason = f"precision: {precision}" if checkpoint is None else "as the checkpoint began"
+    reason = f"precision: {precision}" if checkpoint is None else "as in the checkpoint"
     log(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
     context.tracking.tags({PRECISION_KEY: chosen})
     n_done = 0

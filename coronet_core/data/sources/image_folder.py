@@ -97,8 +97,8 @@ def _found_csv(folder: Path) -> tuple[str | None, list[str]]:
     if (folder / DEFAULT_CSV).is_file():
         return DEFAULT_CSV, []
     tables = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
-    not_read = f" {', '.join(tables)} is not read: labels_csv in params.yaml can name it." if tables else ""
-    return None, [f"{folder}: no {DEFAULT_CSV}, so the folders' names are the classes.{not_read}"]
+    not_read = f" {', '.join(tables)} is not read: to use it, name it as labels_csv in params.yaml." if tables else ""
+    return None, [f"{folder}: no {DEFAULT_CSV}, so the folder names are the classes.{not_read}"]
 
 
 def _rows_of_csv(folder: Path, labels_csv: str, files: list[str]) -> list[dict[str, Any]]:
@@ -137,8 +137,8 @@ def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName]) 
     nearer = itertools.takewhile(lambda name: name not in named, names)
     if denied := next((name for name in nearer if is_denial(name)), None):
         raise DataError(
-            f"{folder / row['file']}: {denied!r} says what it is not; a class is one of {', '.join(CLASSES)}. Rename "
-            "or remove it, or name it in the source's class_aliases in params.yaml."
+            f"{folder / row['file']}: {denied!r} is a negation; a class is one of {', '.join(CLASSES)}. "
+            "Rename or remove it, or name it in the source's class_aliases in params.yaml."
         )
     if not named:
         found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"

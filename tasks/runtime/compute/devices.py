@@ -57,7 +57,7 @@ def leased_gpus(n: int, per_gpu: int) -> list[Gpu]:
 
     def on_wait(taken: list[str]) -> None:
         log(
-            f"waiting for a GPU: {len(taken)} of {len(gpus)} are leased by other stages, and {n} needed "
+            f"waiting for a GPU: {len(taken)} of {len(gpus)} are in use by other stages; {n} needed "
             f"(stages_per_gpu = {per_gpu})"
         )
 

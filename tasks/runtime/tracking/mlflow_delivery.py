@@ -91,7 +91,7 @@ def deliver(record: RunRecord) -> bool:
         return True
     except RunRefusedError as error:
         if record.is_ended:
-            log(f"MLflow refuses the run ({error}); its record is dropped.")
+            log(f"MLflow rejects the run ({error}); its record is dropped.")
             record.delete()
         return True
     except Exception as error:  # noqa: BLE001  # whatever a client library raises, it must not stop a stage
@@ -128,7 +128,7 @@ def _send_or_drop(record: RunRecord, event: Event) -> None:
         reason = first_words(error, 200)
         if event["kind"] == "start":
             raise RunRefusedError(reason) from error
-        log(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")
+        log(f"MLflow rejects a record of kind {event['kind']} ({reason}); it is skipped.")
 
 
 def _send(record: RunRecord, event: Event) -> None:

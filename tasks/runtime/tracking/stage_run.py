@@ -66,11 +66,11 @@ class StageRun:
 
     @property
     def resumption(self) -> str | None:
-        """What to say of the run that this one goes on from; None if there is none."""
+        """A sentence about the run that this one resumes; None if there is none."""
         resumed = self._record.resumes
         if resumed is None:
             return None
-        return f"goes on from a run that did not come to its end: {resumed.run_id or 'MLflow has not received it'}"
+        return f"resumes a run that did not finish: {resumed.run_id or 'MLflow has not received it'}"
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""

@@ -52,8 +52,8 @@ def repair_locations() -> None:
             store.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
         raise TransientError(
-            f"{STORE}: names {moved_from[0]} as its folder, from where this project was moved or copied, and cannot be "
-            f"corrected ({error}). End what uses it, see that it can be written to, and try again."
+            f"{STORE}: still names {moved_from[0]}, from where this project was moved or copied, and cannot be "
+            f"corrected ({error}). Stop the programs that use it, make it writable, and try again."
         ) from error
     for former in moved_from:
         print(printable(_message(former, here)), file=sys.stderr)
@@ -113,14 +113,15 @@ def _move(store: sqlite3.Connection, former: Path, here: Path) -> None:
 
 
 def _message(former: Path, here: Path) -> str:
-    told = f"This project was in {former}: {STORE} now names this folder, and {FORMER} is what it was before."
+    message = f"This project was moved from {former}: {STORE} now names this folder; {FORMER} is its former state."
     if not (former / ARTIFACTS).is_dir():
-        return told
+        return message
     left = [
         run
         for run in (former / ARTIFACTS).glob("*/*")
         if run.is_dir() and not (here / ARTIFACTS / run.relative_to(former / ARTIFACTS)).exists()
     ]
     if not left:
-        return told
-    return f"{told} Artifacts of {len(left)} runs are only there: cp -Rn '{former / ARTIFACTS}/.' {ARTIFACTS}/"
+        return message
+    command = f"cp -Rn '{former / ARTIFACTS}/.' {ARTIFACTS}/"
+    return f"{message} Artifacts of {len(left)} runs are only there. Copy them: {command}"

@@ -60,7 +60,7 @@ def test_a_required_key_is_asked_for_with_what_to_type_before_anything_is_writte
 def test_a_split_that_was_made_with_the_default_key_goes_on_when_none_is_required(build: Callable[..., Any]) -> None:
     build()
     before = splits_of_patients()
-    with pytest.raises(ParamsError, match="to go on with a split that was made without a key"):
+    with pytest.raises(ParamsError, match="to continue a split that was made without a key"):
         build(require_secret_key=True)
     build(require_secret_key=False)
     assert splits_of_patients() == before
