@@ -11,7 +11,7 @@ from tasks.runtime.params.data import DataParams, PhantomSource
 
 KEY_VARIABLE: Final = "CORONET_PSEUDONYM_KEY"
 DEFAULT_KEY: Final = "coronet"
-"""No secret: who can guess what was hashed can recompute the hash."""
+"""Not a secret: anyone who guesses an id can recompute its hash."""
 KEY_FILE: Final = "~/.coronet_key"
 NEW_KEY: Final = f"(umask 077; python -c 'import secrets; print(secrets.token_hex(32))' > {KEY_FILE})"
 """What to type to make a key; the file is for its owner alone."""

@@ -31,7 +31,7 @@ def test_a_key_that_everybody_knows_is_warned_of(
     build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = build()
-    assert any("CORONET_PSEUDONYM_KEY is not set: ids of patients" in sentence for sentence in report["warnings"])
+    assert any("CORONET_PSEUDONYM_KEY is not set: patient ids" in sentence for sentence in report["warnings"])
     assert "warning: CORONET_PSEUDONYM_KEY is not set" in capsys.readouterr().out
     shutil.rmtree(SPLIT)
     monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "of the hospital")

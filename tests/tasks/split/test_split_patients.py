@@ -96,7 +96,7 @@ def test_when_nobody_is_left_to_test_with_the_error_says_how_to_deal_anew(build:
     build()
     write_labels(lambda path: path.parent.name)  # one patient a class, in all splits until now
     with pytest.raises(
-        DataError, match=r"keep the split of the last build: to deal all of them anew, delete data/split"
+        DataError, match=r"keep the split of the last build: to split all of them again, delete data/split"
     ):
         build(sources=without_pattern("labels.csv"))
 
