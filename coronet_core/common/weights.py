@@ -40,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Return what a safetensors file says of how its weights were made; nothing if it does not.
+    """Return the metadata of a safetensors file on how its weights were made; empty if it has none.
 
     Raises WeightsError when the file is missing or damaged.
     """

@@ -95,7 +95,7 @@ def predicted(
 
 
 def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str]:
-    """Return a plain sentence for each shortcut that tells a class."""
+    """Return a sentence for each shortcut that predicts a class."""
     words = {"source": "its source", "view": "its view", "border": "the image border", "file_size": "the file's size"}
     predicted = {
         name: [label for label in CLASSES if by_class is not None and by_class[label] >= TELLING_AUC]

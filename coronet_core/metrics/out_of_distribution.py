@@ -8,7 +8,7 @@ the image, eq. (5)-(7)) from those of a reference set, the validation images:
 Why not simply the smaller of the two errors: that finds images which neither autoencoder can rebuild, but not those
 which both rebuild too well (blank or smeared ones), nor those whose three energies are usual each and unusual together
 (a channel of noise, an inverted image). Logarithms, because energies are positive and vary by factors. The score is
-about the whole image; it says nothing of which class an image is.
+about the whole image; it says nothing about an image's class.
 """
 
 from dataclasses import asdict, dataclass

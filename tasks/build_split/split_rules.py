@@ -38,7 +38,7 @@ def apply_rules(
 ) -> dict[str, Any]:
     """Fill all columns of `manifest` that the split decides, in place; returns what was found on the way.
 
-    `previous` tells `image_id`, `patient_id` and `split` of what an earlier build has assigned: patients stay there,
+    `previous` holds `image_id`, `patient_id` and `split` as assigned by an earlier build: patients stay there,
     and with them an image whose patient had another id then.
     `images_at` returns the images at given positions; None if nothing was decoded.
     """

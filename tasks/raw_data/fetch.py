@@ -1,7 +1,7 @@
-"""Fetching public data sets: `coronet data fetch`. What was fetched is checked; offline, it says what to put where.
+"""Fetching public data sets: `coronet data fetch`. Downloads are checked; offline, it prints what to put where.
 
-Downloads lie in `.coronet/fetch` until what they hold is in place and whole. An interrupted fetch goes on: git and the
-Kaggle client keep what they have, and unpacked files are not unpacked again.
+Downloads stay in `.coronet/fetch` until their content is complete and in place. An interrupted fetch resumes: git and
+the Kaggle client keep what they have, and unpacked files are not unpacked again.
 """
 
 import shutil

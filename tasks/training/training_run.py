@@ -29,9 +29,9 @@ def train(
     weights: Path,
     history: Path,
 ) -> None:
-    """Train what `learner_with(precision=...)` returns, going on from the last epoch that the same `work` has finished.
+    """Train what `learner_with(precision=...)` returns, resuming after the last finished epoch of the same `work`.
 
-    A checkpoint goes on in the number format that it began with. Of several ranks the first alone writes and logs; the
+    A checkpoint is resumed in its own number format. Of several ranks the first alone writes and logs; the
     others take its checkpoint and its format.
     """
     ranks = context.distributed.ranks

@@ -85,8 +85,8 @@ def _used_mib() -> dict[str, int]:
     """Return the memory in use on each GPU, by the driver's own tool: asking through torch would take memory itself."""
     query = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
+        output = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError):  # without it, GPUs are taken in their order
         return {}
-    rows = (line.split(",") for line in told.splitlines())
+    rows = (line.split(",") for line in output.splitlines())
     return {row[0].strip(): int(row[1]) for row in rows if len(row) > 1 and row[1].strip().isdigit()}

@@ -37,7 +37,7 @@ SETTINGS = {
 RECORD_TAG = "coronet.record"
 """Tag of a run in MLflow: the key of the record that it was made of."""
 RESUMES_TAG = "coronet.resumes"
-"""Tag of a run in MLflow: the run that was killed or had failed, and that this one goes on from."""
+"""Tag of a run in MLflow: the killed or failed run that this one resumes."""
 MAX_TAG_LENGTH = 5000
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
 BATCH = 100
@@ -159,7 +159,7 @@ def _send(record: RunRecord, event: Event) -> None:
 
 
 def mlflow_client() -> "MlflowClient":
-    """Return a client of where runs are tracked, which gives up soon when nobody is there.
+    """Return a client of where runs are tracked, which gives up soon if no server responds.
 
     The project's own store names this folder then, wherever the project was before. Raises TransientError if it cannot.
     """

@@ -20,7 +20,7 @@ STORE: Final = Path("mlflow.db")
 FORMER: Final = Path("mlflow.db.before-move")
 """The store as it was, in case somebody wants it."""
 ARTIFACTS: Final = "mlruns"
-"""MLflow's folder of artifacts, beside the store by itself."""
+"""MLflow's folder of artifacts, by default next to the store."""
 PROJECT_FILES: Final = (Path("dvc.yaml"), STORE)
 LOCATIONS: Final = (
     ("experiments", "artifact_location"),
@@ -78,7 +78,7 @@ def _experiments(store: Path) -> list[tuple[str, str]]:
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
         rows = opened.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
         return [(str(experiment), str(location)) for experiment, location in rows]
-    return []  # no store of MLflow yet, or a damaged one: MLflow itself will say
+    return []  # no store of MLflow yet, or a damaged one, which MLflow itself reports
 
 
 def _is_former(folder: Path, here: Path, experiment: str) -> bool:
