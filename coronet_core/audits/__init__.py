@@ -1,1 +1,1 @@
-"""What a trained network is asked that a test split's accuracy does not tell."""
+"""Audits of a trained network that go beyond its accuracy on the test split."""

@@ -1,6 +1,6 @@
 """Test images with parts of them hidden: what a network still scores on the rest, it did not read in the hidden part.
 
-Maguolo and Nanni 2020 found networks that told COVID-19 as well with the lungs blacked out; DeGrave et al. 2021 found
+Maguolo and Nanni 2020 found networks that saw COVID-19 as well with the lungs blacked out; DeGrave et al. 2021 found
 that they read the borders and the text of the source instead. Four views of each image ask for that:
 
     as_is                     the whole image
@@ -8,7 +8,7 @@ that they read the borders and the text of the source instead. Four views of eac
     only_border               all but an outer frame is filled
     borders_and_text_masked   that frame is filled, and bright text by the edges is wiped out
 
-What fills a region is the same grey in all images: an image's own mean would tell how grey its lungs were.
+Masked regions have the same grey in all images: an image's own mean would reveal how grey its lungs were.
 """
 
 from collections.abc import Callable, Iterable
@@ -138,14 +138,14 @@ def read_by_view(
 ) -> dict[View, Floats]:
     """Return what `read`, images (B, 1, H, W) in and (B, k) out, makes of every view: (n, k) each.
 
-    `batches` are the images in [0, 1]; `on_images` is told how many of them are done.
+    `batches` are the images in [0, 1]; `on_images` receives the number of images done.
     """
     parts: dict[View, list[Floats]] = {view: [] for view in VIEWS}
     for image in batches:
         for view in VIEWS:
             parts[view].append(read(seen_as(view, image, regions)).double().cpu().numpy())
         on_images(len(image))
-    return {view: np.concatenate(answers) for view, answers in parts.items()}
+    return {view: np.concatenate(predictions) for view, predictions in parts.items()}
 
 
 def cells(image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How well the out-of-distribution score tells X-rays from images that are none.
+"""How well the out-of-distribution score separates X-rays from other images.
 
 The score is made of means over the whole image, so it sees what an image is made of and not how it is turned. With the
 authors' autoencoders on 120 real X-rays, against a reference of 300, its ROC-AUC was 0.98 for checkerboards and
@@ -21,7 +21,7 @@ from coronet_core.metrics.intervals import Interval, Proportion, percentile_inte
 
 Floats = NDArray[np.float64]
 INFINITELY_FAR = float(np.finfo(np.float64).max)
-"""Stands for an infinite score: thresholds are told apart by their differences."""
+"""Replaces infinite scores: thresholds are distinguished by their differences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ def energies_of(tfen: Callable[[Tensor], Tensor], image: Tensor) -> Floats:
 
 
 def detection(xrays: Floats, probes: Floats, probed: NDArray[np.int64], threshold: float, sample: Sample) -> Detection:
-    """Return how well scores tell `probes` (m,) from `xrays` (n,), the images of `sample`.
+    """Return how well scores separate `probes` (m,) from `xrays` (n,), the images of `sample`.
 
-    `probed` (m,) says of which X-ray each probe was made.
+    `probed` (m,) is the X-ray from which each probe was made.
     """
     scores = np.minimum(np.concatenate([xrays, probes]), INFINITELY_FAR)
     ranking = Ranking.of(scores, np.arange(len(scores)) >= len(xrays))

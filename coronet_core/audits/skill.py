@@ -86,8 +86,8 @@ class Retained:
 def retained(view: ViewFigures, whole: ViewFigures, n_classes: int) -> Retained:
     """Return how much of the skill on `whole` images is left on `view`, among `n_classes` classes.
 
-    Both measures are needed. A mask may shift all answers to one class, which leaves a balanced accuracy of chance
-    though the answers still rank the images; the area sees only the ranking.
+    Both measures are needed. A mask may shift all predictions to one class, which leaves a balanced accuracy of chance
+    though the probabilities still rank the images; the ROC-AUC sees only the ranking.
     """
     return Retained(
         balanced_accuracy=_share(

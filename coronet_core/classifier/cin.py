@@ -51,7 +51,7 @@ def imagenet_backbone() -> dict[str, Tensor]:
     except (URLError, OSError) as error:
         raise WeightsError(
             f"cin.pretrained: imagenet: the weights could not be downloaded ({error}). Fetch {weights.url} on a "
-            "machine with a network and set cin.pretrained to the file's path, or set it to none."
+            "machine with network access and set cin.pretrained to the file's path, or set it to none."
         ) from error
 
 

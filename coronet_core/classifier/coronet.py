@@ -10,7 +10,7 @@ from coronet_core.common.literals import CinInput
 
 
 class CoroNetOutput(NamedTuple):
-    """What CoroNet says of a batch of images."""
+    """CoroNet's predictions for a batch of images."""
 
     probabilities: Tensor
     """(B, 3) float32, rows sum to 1, columns in the order of `coronet_core.common.classes.CLASSES`."""

@@ -1,4 +1,4 @@
-"""What the CIN reads. The paper's answer is the residual tensor; the others are what it has to be compared with."""
+"""Inputs of the CIN: the paper's residual tensor, and the alternatives it is compared with."""
 
 from typing import Final
 

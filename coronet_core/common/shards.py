@@ -42,7 +42,9 @@ class Shards:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         if not paths:
-            raise DataError("no shards: the stage that writes them has not run. Run `coronet run` or `dvc repro`.")
+            raise DataError(
+                "no shards found: the stage that writes them has not run. Run `coronet run` or `dvc repro`."
+            )
         self._shards: list[NDArray[Any]] = [np.load(path, mmap_mode="r") for path in paths]
         self.starts: NDArray[np.int64] = np.cumsum([0, *(len(shard) for shard in self._shards)])
         """Number of the first row of each shard, and the number of all rows behind them."""

@@ -25,7 +25,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises WeightsError when the file is missing, damaged, or holds anything but tensors.
     """
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file. Check the path, or run the stage that writes it.")
+        raise WeightsError(f"{path}: weights file not found. Check the path, or run the stage that writes it.")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except (SafetensorError, OSError) as error:
@@ -40,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Return what a safetensors file says of how its weights were made; nothing if it does not.
+    """Return the metadata of a safetensors file on how its weights were made; empty if it has none.
 
     Raises WeightsError when the file is missing or damaged.
     """

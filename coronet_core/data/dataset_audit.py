@@ -98,15 +98,14 @@ def _warnings(report: Counts, n_images: int) -> list[str]:
     sentences = patient_warnings(report["patient_ids"], n_images)
     if n := report["patients_in_two_splits"]:
         sentences.append(
-            f"{n} patients are in more than one split: figures on this test split are too good. This regime is for "
-            "comparison with published figures only."
+            f"{n} patients are in more than one split: figures on this test split are too optimistic. This regime is "
+            "for comparison with published figures only."
         )
     duplicates = report["duplicates"]
     if n := duplicates["kept"]:
         sentences.append(
-            f"{n} images show what another image shows, and were kept: they count several times in training and in "
-            "every figure."
+            f"{n} images are duplicates and were kept: they count several times in training and in every figure."
         )
     if n := duplicates["contradicting_labels"]:
-        sentences.append(f"{n} images show what an image of another class shows: some labels must be wrong.")
+        sentences.append(f"{n} images are duplicates of an image of another class: some labels must be wrong.")
     return sentences + shortcuts.shortcut_warnings(report["shortcuts"])

@@ -141,7 +141,7 @@ def sex(text: str | None) -> Sex | None:
 def view(text: str | None) -> View | None:
     """Return the projection, or the plane of a slice: of `pa`, `Posteroanterior`, `AP portable`, `Lateral`, `Axial`.
 
-    None where two of them are named, and of oblique and decubitus views, whose projection their name does not tell.
+    None where two of them are named, and for oblique and decubitus views, whose names do not imply a projection.
     """
     found = re.sub(r"\b([pal])\.", r"\1", _plain(text))  # p.a.
     words = {word for word in re.split(r"[\W_]+", found) if word}
@@ -196,7 +196,7 @@ ALIASES: Final[Mapping[str, ClassName]] = MappingProxyType(
 )
 """Other names of the classes. Lung opacity is not among them: it is a finding of several diseases."""
 DENIAL: Final = re.compile(r"(non|not?)[\W_]|(non|not)(?=covid|pneum|sars)|.*neg(ative)?$")
-"""Names in small letters that say what an image does not show: non-covid, noncovid, no pneumonia, covid negative."""
+"""Lower-case names that negate a class: non-covid, noncovid, no pneumonia, covid negative."""
 
 
 def class_of(name: str, aliases: Mapping[str, ClassName]) -> ClassName | None:

@@ -41,4 +41,4 @@ def relative_path(text: str, what: str) -> str:
 
 
 def _refused(text: str, what: str, reason: str) -> DataError:
-    return DataError(f"{what} {text[:MAX_SHOWN]!r} is refused: {reason}. Correct it where it comes from.")
+    return DataError(f"{what} {text[:MAX_SHOWN]!r} is refused: {reason}. Correct it at its origin.")

@@ -21,7 +21,7 @@ IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".jp2", ".dcm", ".dicom"}
 )
 BEGINNING_BYTES: Final = 132
-"""First bytes of a file by which its kind is told: a DICOM file says what it is behind 128 others."""
+"""Bytes read to identify the kind of a file: DICOM's magic number comes after 128 others."""
 READERS: Final = 8
 """Beginnings that are read at once: in a network each is a round trip."""
 

@@ -23,14 +23,14 @@ class Record:
     """The image's own name in its source: the path of its file there, or the id that the source gives it."""
     patient_id: str | None
     """As the source gives it, `patient_ids.normalised`; the same id in two sources or in a DICOM header is the same
-    patient. None if the source does not know: then the header tells, or the image counts as a patient of its own."""
+    patient. None if the source does not know: then the header is read, or the image counts as a separate patient."""
     label: ClassName
     read: Callable[[], bytes]
     """Returns the encoded image; raises OSError when it cannot be read."""
     version: str
     """Changes when the image's bytes may have changed (size and time of a file, seed of a phantom)."""
     has_placeholder_id: bool = False
-    """Whether the source has a word for nobody where the patient's id should be."""
+    """Whether the source has a placeholder instead of the patient's id."""
     copy: int = 1
     """Above 1 when a source counts one image several times."""
     published_part: PublishedPart | None = None
@@ -57,7 +57,7 @@ class Listing:
 
 
 def file_version(path: Path) -> str:
-    """Return the version of an image file, or `missing`: reading it will then say why."""
+    """Return the version of an image file, or `missing`: reading it then reports why."""
     try:
         status = path.stat()
     except OSError:

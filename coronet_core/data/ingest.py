@@ -39,7 +39,7 @@ SHARD = "shard"
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What becomes of the bytes of an image."""
+    """How the bytes of an image are processed."""
 
     image_size_px: int
     aspect: Aspect

@@ -98,7 +98,7 @@ def _damage_explained(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: a damaged manifest. Get it back with `dvc checkout {path.parent}` or, to deal all patients anew, "
+            f"{path}: damaged manifest. Restore it with `dvc checkout {path.parent}` or, to deal all patients anew, "
             f"delete {path.parent}."
         ) from error
 

@@ -8,7 +8,7 @@ CountedBy = Literal["image", "box"]
 
 
 class Aspect(StrEnum):
-    """What becomes of an image that is not square."""
+    """How images that are not square become square."""
 
     STRETCH = "stretch"
     """Both sides are scaled to the square, each by its own factor, as COVIDx does."""
@@ -19,7 +19,7 @@ class Aspect(StrEnum):
 
 
 class Leaks(StrEnum):
-    """What becomes of patients who are in both parts of a published split."""
+    """How patients in both parts of a published split are handled."""
 
     REFUSE = "refuse"
     """The build stops and names them."""

@@ -95,16 +95,16 @@ def predicted(
 
 
 def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str]:
-    """Return a plain sentence for each shortcut that tells a class."""
+    """Return a sentence for each shortcut that predicts a class."""
     words = {"source": "its source", "view": "its view", "border": "the image border", "file_size": "the file's size"}
-    told = {
+    predicted = {
         name: [label for label in CLASSES if by_class is not None and by_class[label] >= TELLING_AUC]
         for name, by_class in shortcuts.items()
     }
     return [
-        f"By {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can score on "
+        f"By {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can use "
         "it without looking at the lungs."
-        for name, labels in told.items()
+        for name, labels in predicted.items()
         if labels
     ]
 

@@ -53,7 +53,7 @@ class Learner:
     """
     validate: Callable[[], EpochMetrics]
     precision: Precision = "fp32"
-    """The number format of both passes. A checkpoint holds it: whoever resumes builds the learner with the same."""
+    """The number format of both passes. A checkpoint stores it; resume with a learner built with the same."""
     ranks: Ranks = ALONE
     """The processes that train the model together."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEADER = 0
-"""The rank that writes files, tracks, and tells the others what it decided."""
+"""The rank that writes files, tracks, and broadcasts its decisions to the others."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: temperature scaling, and the errors that it mends (Guo et al. 2017).
+"""Calibration of probabilities: temperature scaling, and the errors that it reduces (Guo et al. 2017).
 
 Temperature scaling divides all logits by one number T, found on validation images; the prediction stays the same, its
 confidence does not. With p the calibrated probabilities of n images and y the truth as 0 and 1:
@@ -60,11 +60,12 @@ def probabilities_of(logits: Floats, temperature: float = 1.0) -> Floats:
 def fit_temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
     """Return the T in [0.05, 20] of least NLL; `logits` (n, 3), `truth` class indices (n,).
 
-    NLL is convex in 1 / T, so it has one minimum over log T, which golden sections close in on. Where every image is
-    told right there is none, colder is always better, and the range's end is returned. Raises DataError without images.
+    NLL is convex in 1 / T, so it has one minimum over log T, which a golden-section search finds. If every
+    image is classified correctly there is none: colder is always better, and the range's end is returned. Raises
+    DataError without images.
     """
     if len(truth) == 0:
-        raise DataError("no validation images: nothing to calibrate with. Raise data.split.validation_fraction.")
+        raise DataError("no validation images: nothing to calibrate on. Raise data.split.validation_fraction.")
     low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(STEPS):
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
@@ -76,7 +77,7 @@ def fit_temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
 
 
 def is_at_the_end(temperature: float) -> bool:
-    """Whether the search ended at an end of its range, so that the images alone do not say what T is."""
+    """Whether the search ended at an end of its range, so that the images alone do not determine T."""
     return not COLDEST * 1.001 < temperature < HOTTEST / 1.001
 
 

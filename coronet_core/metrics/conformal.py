@@ -1,4 +1,4 @@
-"""When to leave an answer to a person: split-conformal prediction sets (Vovk et al. 2005; Sadinle et al. 2019).
+"""When an image needs a human reader: split-conformal prediction sets (Vovk et al. 2005; Sadinle et al. 2019).
 
 The score of a validation image is 1 - p of its true class. With n of them and a miscoverage alpha, q is the
 ceil((n + 1)(1 - alpha))-th smallest score; the prediction set of a new image is all classes c with 1 - p_c <= q. If
@@ -41,21 +41,21 @@ def prediction_sets(probabilities: Floats, quantile: float) -> Sets:
 
 
 def is_abstained(sets: Sets) -> NDArray[np.bool_]:
-    """Return which images (n,) are left to a person: those whose set is not exactly one class."""
+    """Return which images (n,) need a human reader: those whose set is not exactly one class."""
     return np.asarray(sets.sum(axis=1) != 1)
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """What prediction sets come to on labelled images."""
+    """Measures of prediction sets on labelled images."""
 
     coverage: Proportion
-    """Sets that hold the truth."""
+    """Sets that contain the true class."""
     coverage_by_class: dict[ClassName, Proportion]
     abstained: Proportion
     abstained_by_class: dict[ClassName, Proportion]
     answered_right: Proportion
-    """Right answers among the images that were answered."""
+    """Accuracy on the images that do not need a human reader."""
     set_sizes: list[int]
     """Images whose set has 0, 1, 2 and 3 classes."""
 

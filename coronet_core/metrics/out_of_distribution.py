@@ -8,7 +8,7 @@ the image, eq. (5)-(7)) from those of a reference set, the validation images:
 Why not simply the smaller of the two errors: that finds images which neither autoencoder can rebuild, but not those
 which both rebuild too well (blank or smeared ones), nor those whose three energies are usual each and unusual together
 (a channel of noise, an inverted image). Logarithms, because energies are positive and vary by factors. The score is
-about the whole image; it says nothing of which class an image is.
+about the whole image; it says nothing about an image's class.
 """
 
 from dataclasses import asdict, dataclass
@@ -85,11 +85,13 @@ def ood_score(energies: NDArray[np.float64], reference: EnergyReference) -> NDAr
 
 def _check(energies: NDArray[np.float64]) -> None:
     if len(energies) == 0:
-        raise DataError("no images to take residual energies from. Raise data.split.validation_fraction or add images.")
+        raise DataError(
+            "no images to compute residual energies from. Raise data.split.validation_fraction or add images."
+        )
     if not_finite := int((~np.isfinite(energies)).any(axis=1).sum()):
         raise DataError(
             f"{not_finite} of {len(energies)} images have residual energies that are not finite: an autoencoder's "
-            "weights are damaged or its training went astray. Train it again with a smaller autoencoder.learning_rate."
+            "weights are damaged or its training diverged. Train it again with a smaller autoencoder.learning_rate."
         )
 
 

@@ -1,4 +1,4 @@
-"""Callbacks of long work: how core code tells of its progress without knowing who listens."""
+"""Callbacks of long work: how core code reports progress without knowing the receiver."""
 
 
 def noop(*_: object) -> None:

@@ -34,4 +34,4 @@ class WeightsError(CoroNetError):
 
 
 class TransientError(CoroNetError):
-    """Something outside did not answer as it should; the same may succeed a little later."""
+    """An external service or device failed; a later retry may succeed."""

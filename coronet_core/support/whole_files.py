@@ -13,11 +13,11 @@ from coronet_core.support.errors import DamagedFileError
 FULL_BELOW_BYTES: Final = 1 << 16
 """A disk with less room is full: the library that failed to write may not say why."""
 CANNOT_FLUSH: Final = (errno.EINVAL, errno.ENOTSUP)
-"""What file systems answer that have no flush of files or of folders."""
+"""Errors of file systems that cannot flush files or folders."""
 
 
 ONLY_MINE: Final = 0o600
-"""Mode of files that nobody but their owner may read."""
+"""Mode of files that only their owner may read."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True, is_private: bool = False) -> None:

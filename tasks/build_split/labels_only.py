@@ -17,7 +17,7 @@ from coronet_core.support.whole_files import write_whole
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules
-from tasks.build_split.stage import name_doubtful, tell
+from tasks.build_split.stage import name_doubtful, print_summary
 from tasks.runtime.files import write_json
 from tasks.runtime.params.data import PhantomSource
 from tasks.runtime.params.schema import Params
@@ -39,6 +39,6 @@ def build(params: Params, folder: Path) -> Counts:
     manifest["sha256"] = None
     write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial))
     write_json(folder / "split.json", report)
-    tell(report)
+    print_summary(report)
     name_doubtful(report, listing.records, manifest)
     return report

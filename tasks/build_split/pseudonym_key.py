@@ -11,7 +11,7 @@ from tasks.runtime.params.data import DataParams, PhantomSource
 
 KEY_VARIABLE: Final = "CORONET_PSEUDONYM_KEY"
 DEFAULT_KEY: Final = "coronet"
-"""No secret: who can guess what was hashed can recompute the hash."""
+"""Not a secret: anyone who guesses an id can recompute its hash."""
 KEY_FILE: Final = "~/.coronet_key"
 NEW_KEY: Final = f"(umask 077; python -c 'import secrets; print(secrets.token_hex(32))' > {KEY_FILE})"
 """What to type to make a key; the file is for its owner alone."""
@@ -20,7 +20,7 @@ SET_KEY: Final = f'export {KEY_VARIABLE}="$(cat {KEY_FILE})"'
 
 
 def pseudonym_key() -> str:
-    """Return the key that CORONET_PSEUDONYM_KEY sets, or the one that everybody knows."""
+    """Return the key that CORONET_PSEUDONYM_KEY sets, or the publicly known default."""
     return os.environ.get(KEY_VARIABLE) or DEFAULT_KEY
 
 
@@ -36,9 +36,9 @@ def ids_of(data: DataParams) -> Ids:
     """
     if data.require_secret_key and _is_guessable(data):
         raise ParamsError(
-            f"{KEY_VARIABLE} is not set, and data.require_secret_key is true: whoever can guess a patient's id could "
+            f"{KEY_VARIABLE} is not set, and data.require_secret_key is true: anyone who guesses a patient's id could "
             f"recompute its hash. Make a key once with `{NEW_KEY}`, and type `{SET_KEY}` in each shell before "
-            "`coronet`. For public data, or to go on with a split that was made without a key, set "
+            "`coronet`. For public data, or to continue a split that was made without a key, set "
             "data.require_secret_key: false in params.yaml."
         )
     return Ids(pseudonym_key(), as_given=data.ids == "as_given")
@@ -48,10 +48,10 @@ def key_warnings(data: DataParams) -> list[str]:
     """Return a sentence for the report if the key of the hashes is no secret, and images are of real patients."""
     if not _is_guessable(data):
         return []
-    told = (
-        f"{KEY_VARIABLE} is not set: ids of patients are hashed with a key that everybody knows, so whoever can guess "
+    warning = (
+        f"{KEY_VARIABLE} is not set: patient ids are hashed with a publicly known key, so anyone who guesses an id "
     )
-    return [f"{told}an id can recompute its hash and find the patient. Set it before you give to others what was made."]
+    return [f"{warning}can recompute its hash and find the patient. Set the key before you share any results."]
 
 
 def _is_guessable(data: DataParams) -> bool:

@@ -38,7 +38,7 @@ def apply_rules(
 ) -> dict[str, Any]:
     """Fill all columns of `manifest` that the split decides, in place; returns what was found on the way.
 
-    `previous` tells `image_id`, `patient_id` and `split` of what an earlier build has assigned: patients stay there,
+    `previous` holds `image_id`, `patient_id` and `split` as assigned by an earlier build: patients stay there,
     and with them an image whose patient had another id then.
     `images_at` returns the images at given positions; None if nothing was decoded.
     """
@@ -100,7 +100,7 @@ def _assign(
     except DataError as error:
         if not stays:
             raise
-        remedy = f"Patients keep the split of the last build: to deal all of them anew, delete {SPLIT}."
+        remedy = f"Patients keep the split of the last build: to split all of them again, delete {SPLIT}."
         raise DataError(f"{error} {remedy}") from error
     manifest.loc[images.index, "split"] = splits
 
@@ -118,12 +118,12 @@ def _kept(images: pd.DataFrame, previous: pd.DataFrame, fractions: dict[SplitNam
 
 
 def notes_of(data: DataParams, seed: int, ids: Ids) -> dict[str, str]:
-    """Return the notes of a manifest: what tells whether a later one can go on from it, and how images were read."""
+    """Return the notes of a manifest: whether a later build can continue its split, and how images were read."""
     return {RULE: digest(seed, data.split), IDS: ids.fingerprint, READING: str(data.reading)}
 
 
 def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:
-    """Return `image_id`, `patient_id` and `split` in the last manifest; None if all are to be dealt anew.
+    """Return `image_id`, `patient_id` and `split` in the last manifest; None if all patients are to be split again.
 
     Raises DataError if the manifest is damaged, or calls patients by other ids.
     """
@@ -131,11 +131,11 @@ def previous_splits(path: Path, notes: dict[str, str]) -> pd.DataFrame | None:
         return None
     former = read_notes(path)
     if former.get(RULE) != notes[RULE]:
-        log("the seed or data.split has changed: all patients are dealt anew")
+        log("the seed or data.split has changed: all patients are split again")
         return None
     if former.get(IDS) != notes[IDS]:
         raise DataError(
             f"{path}: was written with another CORONET_PSEUDONYM_KEY or another data.ids, so its patients cannot be "
-            f"told. Set them as they were or, to deal all patients anew, delete {path.parent}."
+            f"matched. Restore these settings or, to split all patients again, delete {path.parent}."
         )
     return read_rows(path)[["image_id", "patient_id", "split"]].dropna()

@@ -38,7 +38,7 @@ from tasks.runtime.stage_context import StageContext
 
 MAX_NAMED = 3
 NO_X_RAY = (MASK, "not an image (a DICOM without pixels")
-"""How the reasons begin of sound files that lie among X-rays: nobody can repair them."""
+"""Prefixes of the rejection reasons of intact files that are not X-rays and cannot be repaired."""
 MAX_REASONS = 8
 """Why images are passed over, on a terminal: collections have dozens of findings."""
 
@@ -80,13 +80,13 @@ def run(context: StageContext) -> None:
     report["warnings"] += key_warnings(data)
     write_json(SPLIT_REPORT, report)
     finish(resume, split, SPLIT)
-    tell(report)
+    print_summary(report)
     name_doubtful(report, listing.records, manifest)
     _track(context, report)
 
 
 def _write_names(records: list[Record], manifest: pd.DataFrame) -> None:
-    """Write which image of its source each image_id is, for the person who has to repair it, and for nobody else."""
+    """Write which image of its source each image_id is, readable only by their owner, for repairs."""
     reasons = [None if pd.isna(reason) else reason for reason in manifest["rejected_because"]]
     columns = (manifest["image_id"], manifest["source"], [record.name for record in records], reasons)
     rows = [("image_id", "source", "name", "rejected_because"), *zip(*columns, strict=True)]
@@ -118,7 +118,7 @@ def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_f
         )
 
 
-def tell(report: dict[str, Any]) -> None:
+def print_summary(report: dict[str, Any]) -> None:
     """Print the counts of a split and every warning."""
     for split in SPLITS:
         log(f"{split}: " + ", ".join(f"{n} {label}" for label, n in report["images"][split].items()))
@@ -135,9 +135,9 @@ def tell(report: dict[str, Any]) -> None:
     for reason, n in report["rejected"].items():
         log(f"left out: {n} {reason}")
     for column, n in report["unread"].items():
-        log(f"not understood and taken as unknown: {n} values of {column}")
+        log(f"not understood, treated as unknown: {n} values of {column}")
     for note, n in report["reading_notes"].items():
-        log(f"noted of {n} images: {note}")
+        log(f"noted for {n} images: {note}")
     for warning in report["warnings"]:
         log(f"warning: {warning}")
 
@@ -145,7 +145,7 @@ def tell(report: dict[str, Any]) -> None:
 def name_doubtful(report: dict[str, Any], records: list[Record], manifest: pd.DataFrame) -> None:
     """Print an image of each patient whose id a warning names, and the id if it is the source's own.
 
-    Hashes tell nobody which row or file to look at. Ids of DICOM headers are shown nowhere.
+    Hashes do not reveal which row or file to check. Ids of DICOM headers are never shown.
     """
     first = dict(zip(manifest["patient_id"][::-1], records[::-1], strict=True))
     for patient in doubtful_ids(report["patient_ids"]):

@@ -1,6 +1,6 @@
 """The shards of residual tensors that are finished: in the resume folder of `materialize_residuals`.
 
-The stage goes on from it, and its outs are the same, whoever computed which shard.
+The stage resumes from it, and its outputs are the same whichever run computed a shard.
 """
 
 from pathlib import Path

@@ -22,7 +22,7 @@ def run(context: StageContext) -> None:
     manifest = read_manifest(MANIFEST)
     shards = ResidualShards.of_project(params)
     if kept := len(shards) - len(shards.missing()):
-        log(f"going on with {kept} of {len(shards)} shards")
+        log(f"resuming with {kept} of {len(shards)} shards")
     with Progress(context.name, len(manifest), "images") as bar:
         for shard in range(len(shards)):
             if not shards.is_kept(shard):

@@ -14,5 +14,5 @@ ENERGY_COLUMNS: Final = ["residual_healthy", "residual_pneumonia", "residual_bot
 def read_residual_index() -> pd.DataFrame:
     """Read the index of the residual tensors: one row an image, in the order of the residual stack."""
     if not RESIDUAL_INDEX.is_file():
-        raise DataError(f"{RESIDUAL_INDEX}: not there. Run the stage materialize_residuals first (`coronet run`).")
+        raise DataError(f"{RESIDUAL_INDEX}: not found. Run the stage materialize_residuals first (`coronet run`).")
     return pd.read_parquet(RESIDUAL_INDEX)

@@ -1,7 +1,7 @@
-"""Fetching public data sets: `coronet data fetch`. What was fetched is checked; offline, it says what to put where.
+"""Fetching public data sets: `coronet data fetch`. Downloads are checked; offline, it prints what to put where.
 
-Downloads lie in `.coronet/fetch` until what they hold is in place and whole. An interrupted fetch goes on: git and the
-Kaggle client keep what they have, and unpacked files are not unpacked again.
+Downloads stay in `.coronet/fetch` until their content is complete and in place. An interrupted fetch resumes: git and
+the Kaggle client keep what they have, and unpacked files are not unpacked again.
 """
 
 import shutil
@@ -36,11 +36,11 @@ def fetch(name: str, root: Path, archive: Path | None, as_of: str | None, url: s
     """
     dataset, folder = DATASETS[name], root / name
     if as_of is not None and (dataset.kaggle or archive is not None):
-        raise DataError(f"{name}: only what git fetches has a state of {as_of}. Leave --as-of away.")
+        raise DataError(f"{name}: only data sets fetched by git have a state of {as_of}. Omit --as-of.")
     if archive is not None:
         unpack(archive, folder, _place)
     elif dataset.kaggle and _is_complete(dataset, folder):
-        log(f"{name}: nothing is missing; delete {folder} to fetch it anew")
+        log(f"{name}: nothing is missing; delete {folder} to fetch it again")
     elif dataset.kaggle:
         unpack(_download(dataset, folder), folder, _place)
     else:
@@ -50,7 +50,7 @@ def fetch(name: str, root: Path, archive: Path | None, as_of: str | None, url: s
     if len(missing) > MAX_MISSING_FRACTION * len(wanted):
         raise DataError(
             f"{folder}: {len(missing)} of {len(wanted)} listed images are missing, such as {missing[0].name}. Run the "
-            "same command again: it goes on with what is missing."
+            "same command again: it fetches what is missing."
         )
     if dataset.kaggle and archive is None:
         shutil.rmtree(DOWNLOADS / name, ignore_errors=True)
@@ -68,7 +68,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise DataError(f"--as-of {text}: not a day. Write it as 2020-03-29.") from error
+        raise DataError(f"--as-of {text}: not a date. Write it as 2020-03-29.") from error
 
 
 def _place(member: PurePosixPath) -> PurePosixPath | None:
@@ -112,7 +112,7 @@ def _checkout(dataset: "Dataset", folder: Path, as_of: date | None, url: str) ->
         last = ["git", "-C", str(clone), "rev-list", "-1", f"--before={as_of} 23:59:59 +0000", revision]
         revision = subprocess.run(last, check=True, capture_output=True, text=True).stdout.strip()
         if not revision:
-            raise DataError(f"{dataset.name}: the collection is younger than {as_of}. Choose a later day.")
+            raise DataError(f"{dataset.name}: the collection did not exist on {as_of}. Choose a later date.")
     _run(["git", "-C", str(clone), "checkout", "--force", "--detach", revision], dataset, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("images", "metadata.csv"):

@@ -31,7 +31,7 @@ def unpack(archive: Path, folder: Path, place: Callable[[PurePosixPath], PurePos
         raise DataError(f"{archive}: not a whole zip archive ({error}). Delete it and fetch it again.") from error
     except OSError as error:
         raise DataError(
-            f"{archive}: cannot be unpacked into {folder} ({error}). Make room there, try again."
+            f"{archive}: cannot be unpacked into {folder} ({error}). Free some space there and try again."
         ) from error
     return len(wanted)
 

@@ -29,7 +29,7 @@ STAGES = {
     "report": [],
     "package": [],
 }
-"""The stages and the sections of the params that MLflow is told with them."""
+"""The stages, and the sections of the params that are logged to MLflow with them."""
 PARALLEL = ("train_autoencoder", "train_cin")
 """The stages that may run as several processes that train together."""
 ITEMS = {"train_autoencoder": ("healthy", "pneumonia")}
@@ -85,9 +85,9 @@ def name_of(stage: str, item: str | None) -> str:
 def run_here(stage: str, item: str | None, params: Params, distributed: DistributedContext) -> None:
     """Run a stage in this process and, if it leads its group, track it."""
     name = name_of(stage, item)
-    told = {section: asdict(params)[section] for section in STAGES[stage]} | {"seed": params.seed}
+    logged = {section: asdict(params)[section] for section in STAGES[stage]} | {"seed": params.seed}
     module = importlib.import_module(f"tasks.{stage}.stage")  # late, so that a stage loads only what it needs
-    with StageRun(name, told) if distributed.ranks.leads else SilentRun() as tracking:
+    with StageRun(name, logged) if distributed.ranks.leads else SilentRun() as tracking:
         if tracking.resumption is not None:
             log(tracking.resumption)
         context = StageContext(name=name, params=params, tracking=tracking, distributed=distributed)

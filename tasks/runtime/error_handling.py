@@ -1,4 +1,4 @@
-"""The one place where errors end: a line on standard error each, and an exit code that tells whether to try again."""
+"""The one place where errors are caught: one line on standard error, and an exit code that says whether to retry."""
 
 import errno
 import os
@@ -17,33 +17,33 @@ from tasks.runtime.external_text import printable
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL
-"""Exit code of what may succeed when it is tried again."""
+"""Exit code of errors for which trying again may help."""
 FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT)
 TRANSIENT_ERRNOS: Final = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ENETDOWN, errno.ENETUNREACH)
 
 
 def exit_code(action: Callable[[], object]) -> int:
-    """Run `action`; returns 0 or, after having said what went wrong, 1 or TRANSIENT_EXIT where trying again may help.
+    """Run `action`; returns 0 or, after printing the error, 1, or TRANSIENT_EXIT where trying again may help.
 
-    An action that has something of its own to tell by an exit code returns it.
+    An action with an exit code of its own returns it.
 
-    What nobody has foreseen is shown with its traceback, for whoever mends it. Addresses are shown without their
-    credentials, there and in what libraries log.
+    Unexpected errors are shown with their traceback. Addresses are shown without their credentials, there and in
+    the log lines of libraries.
     """
     hide_in_logs()
     try:
         own_code = action()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
-        told = known_error(error)
-        if told is None:
+        reported = known_error(error)
+        if reported is None:
             print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
             return 1
-        return _say(str(told), TRANSIENT_EXIT if isinstance(told, TransientError) else 1)
+        return _print_error(str(reported), TRANSIENT_EXIT if isinstance(reported, TransientError) else 1)
     return own_code if isinstance(own_code, int) else 0
 
 
 def known_error(error: Exception) -> CoroNetError | None:
-    """Return what a user is told of `error`: TransientError where trying again may help; None if nobody foresaw it."""
+    """Return `error` as shown to users: TransientError where trying again may help; None for an unexpected error."""
     match error:
         case CoroNetError():
             return error
@@ -54,18 +54,18 @@ def known_error(error: Exception) -> CoroNetError | None:
             return CoroNetError(f"out of GPU memory ({_first_line(error)}). Lower the batch size of this stage.")
         case OSError() | RuntimeError() | SafetensorError() if _is_of_full_disk(error):
             place = f" at {error.filename}" if isinstance(error, OSError) and error.filename else ""
-            return CoroNetError(f"the disk is full{place}. Free some space: the same command goes on where it was.")
+            return CoroNetError(f"the disk is full{place}. Free some space: the same command resumes where it stopped.")
         case OSError() if isinstance(error, ConnectionError | TimeoutError) or error.errno in TRANSIENT_ERRNOS:
             return TransientError(f"{type(error).__name__}: {error}. Trying again may help.")
     return None
 
 
 def _is_of_full_disk(error: Exception) -> bool:
-    """Whether a full disk is why; libraries that write for themselves tell positions and counts."""
+    """Whether the cause is a full disk. Libraries that do their own writing report positions and counts instead."""
     return (isinstance(error, OSError) and error.errno in FULL_DISK) or disk_is_full(Path.cwd())
 
 
-def _say(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     print("\n".join(ERROR_PREFIX + printable(line) for line in message.splitlines()), file=sys.stderr)
     return code
 

@@ -30,7 +30,7 @@ FORMULA_BEGINS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "�
 MARKUP: Final = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown reads as emphasis, code, a link, an image or a cell; an underscore within a word is none."""
 ADDRESS: Final = re.compile(r":(?=//)|(?<=\bwww)\.", re.IGNORECASE)
-"""Where an address begins that Markdown would make a link by itself."""
+"""Where an address begins that Markdown would turn into a link."""
 BLOCK: Final = re.compile(r"^(\d{0,9})(?=[#+-]|(?<=\d)[.)](?:\s|$))")
 """Where a heading or a list begins."""
 
@@ -40,7 +40,7 @@ def matching(pattern: str, text: str, what: str) -> str:
     if re.fullmatch(pattern.removesuffix("$"), text) is None:
         form = pattern.strip("^$")
         raise DataError(
-            f"{what} {text[:MAX_SHOWN]!r} is refused: it does not have the form {form}. Correct it where it comes from."
+            f"{what} {text[:MAX_SHOWN]!r} is refused: it does not have the form {form}. Correct it at its origin."
         )
     return text
 

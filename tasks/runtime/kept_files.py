@@ -1,4 +1,4 @@
-"""Files that unfinished work leaves for the next run. Damaged ones are set aside, and work goes on without them."""
+"""Files that unfinished work leaves for the next run. Damaged ones are set aside and ignored."""
 
 import io
 import sys
@@ -48,4 +48,4 @@ def set_aside(damaged: Path, folder: Path) -> None:
     """Move a damaged file or folder into `folder`, under a name that nothing reads, and report it on standard error."""
     aside = folder / DAMAGED.format(damaged.name)
     damaged.replace(aside)
-    tqdm.write(f"warning: {damaged} is damaged: moved to {aside}, going on without it", file=sys.stderr)
+    tqdm.write(f"warning: {damaged} is damaged: moved to {aside}, continuing without it", file=sys.stderr)

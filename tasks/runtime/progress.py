@@ -14,7 +14,7 @@ from coronet_core.support.credentials import without_credentials
 from tasks.runtime.external_text import printable
 
 PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
-"""Environment variable by which a flow asks its stages for lines that tell how far they are."""
+"""Environment variable by which a flow asks its stages for progress lines."""
 AS_LINES: Final = "lines"
 LINE_PREFIX: Final = "progress: "
 SECONDS_BETWEEN_LINES: Final = 2.0
@@ -22,22 +22,22 @@ SECONDS_BETWEEN_LINES: Final = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressEvent:
-    """How far a stage is, as it tells a flow."""
+    """The progress of a stage, as reported to a flow."""
 
     done: int
     total: int
     unit: str
     """Of both: images."""
     note: str
-    """What else there is to say: the last epoch."""
+    """Further text, such as the last epoch."""
 
     def line(self) -> str:
-        """Return the line that says so."""
+        """Return the event as a line of text."""
         return LINE_PREFIX + json.dumps(asdict(self))
 
     @classmethod
     def from_line(cls, line: str) -> "ProgressEvent | None":
-        """Return what `line` tells, None if it is a line of another kind."""
+        """Return the event in `line`, None if it is another kind of line."""
         if not line.startswith(LINE_PREFIX + "{"):
             return None
         try:

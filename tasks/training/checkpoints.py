@@ -1,6 +1,6 @@
 """The state of a training behind its last finished epochs, in the stage's resume folder.
 
-Two are kept: where the newer one turns out to be damaged, training goes on from the one before it.
+Two are kept: where the newer one turns out to be damaged, training resumes from the older one.
 """
 
 import io

@@ -29,9 +29,9 @@ def train(
     weights: Path,
     history: Path,
 ) -> None:
-    """Train what `learner_with(precision=...)` returns, going on from the last epoch that the same `work` has finished.
+    """Train what `learner_with(precision=...)` returns, resuming after the last finished epoch of the same `work`.
 
-    A checkpoint goes on in the number format that it began with. Of several ranks the first alone writes and logs; the
+    A checkpoint is resumed in its own number format. Of several ranks the first alone writes and logs; the
     others take its checkpoint and its format.
     """
     ranks = context.distributed.ranks
@@ -42,7 +42,7 @@ def train(
     if folder is None:
         fit(learner, schedule, resume=checkpoint)
         return
-    reason = f"precision: {precision}" if checkpoint is None else "as the checkpoint began"
+    reason = f"precision: {precision}" if checkpoint is None else "as in the checkpoint"
     log(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
     context.tracking.tags({PRECISION_KEY: chosen})
     n_done = 0

@@ -50,7 +50,7 @@ def test_a_network_that_reads_the_lungs_passes() -> None:
     found = verdict_on(network_that_reads(slice(26, 38)))
     assert found.passed
     assert found.findings == []
-    assert found.not_checked == ["All images have one source: it cannot tell the class."]
+    assert found.not_checked == ["All images have one source: it cannot predict the class."]
 
 
 def test_a_network_that_reads_a_corner_does_not_pass() -> None:
@@ -59,16 +59,16 @@ def test_a_network_that_reads_a_corner_does_not_pass() -> None:
     whole = "whole images: balanced accuracy 1.00, mean ROC-AUC 1.00"
     assert found.findings == [
         (
-            f"100% of the skill is had with the lungs masked (balanced accuracy 1.00, mean ROC-AUC 1.00; {whole}): at "
+            f"100% of the skill remains with the lungs masked (balanced accuracy 1.00, mean ROC-AUC 1.00; {whole}): at "
             "most 50% is allowed."
         ),
         (
-            "100% of the skill is had by the border of the images alone (balanced accuracy 1.00, mean ROC-AUC 1.00; "
+            "100% of the skill remains on the image border alone (balanced accuracy 1.00, mean ROC-AUC 1.00; "
             f"{whole}): at most 50% is allowed."
         ),
         (
-            "0% of the skill is left with borders and text masked (balanced accuracy 0.33, mean ROC-AUC 0.50; "
-            f"{whole}): at least 80% is wanted."
+            "0% of the skill remains with borders and text masked (balanced accuracy 0.33, mean ROC-AUC 0.50; "
+            f"{whole}): at least 80% is required."
         ),
     ]
 
@@ -77,7 +77,7 @@ def test_a_source_that_tells_the_class_does_not_pass() -> None:
     perfect = view_figures(np.eye(3)[TRUTH], sample())
     found = verdict_on(network_that_reads(slice(26, 38)), perfect)
     (sentence,) = found.findings
-    assert sentence.startswith("100% of the skill is had by the source's name alone, without any image (")
+    assert sentence.startswith("100% of the skill comes from the source's name alone, without any image (")
     assert found.not_checked == []
 
 
@@ -85,17 +85,13 @@ def test_a_network_without_skill_does_not_pass() -> None:
     found = verdict_on(lambda image: torch.full((len(image), 3), 1 / 3))
     assert found.findings == [
         (
-            "Too little skill to audit: whole images are not surely told better than by chance (balanced accuracy "
-            "0.33, mean ROC-AUC 0.50)."
+            "Too little skill to audit: not significantly above chance on whole images (balanced accuracy 0.33, mean "
+            "ROC-AUC 0.50)."
         )
     ]
     assert found.not_checked[1:] == [
-        f"How much of the skill is {what}: whole images show none to take a share of."
-        for what in (
-            "had with the lungs masked",
-            "had by the border of the images alone",
-            "left with borders and text masked",
-        )
+        f"{test} test not applicable: no skill above chance."
+        for test in ("Lungs-masked", "Border-only", "Borders-and-text-masked")
     ]
 
 
@@ -133,7 +129,7 @@ def test_skill_that_only_the_ranking_shows_counts_too() -> None:
         "borders_and_text_masked": whole,
     }
     (sentence,) = judge(views, None, 3, LIMITS).findings
-    assert sentence.startswith("100% of the skill is had with the lungs masked (balanced accuracy 0.33, mean ROC-AUC ")
+    assert sentence.startswith("100% of the skill remains with the lungs masked (balanced accuracy 0.33, mean ROC-AUC ")
 
 
 def test_figures_by_hand() -> None:
@@ -163,7 +159,7 @@ def test_a_single_class_is_not_accused_of_chance() -> None:
     figures = view_figures(np.eye(3)[truth], sample(truth))
     assert figures.roc_auc_macro is None
     found = judge(dict.fromkeys(VIEWS, figures), None, 1, LIMITS)
-    assert found.findings == ["All test images are of one class: nothing can be audited."]
+    assert found.findings == ["All test images are of one class: there is nothing to audit."]
     assert len(found.not_checked) == 4
 
 

@@ -163,7 +163,7 @@ def test_notes_come_back_with_the_manifest(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "manifest.parquet").write_bytes(b"PAR1 cut off")
     for reading in (read_notes, read_rows, read_manifest):
-        with pytest.raises(DataError, match=r"a damaged manifest\. Get it back with `dvc checkout"):
+        with pytest.raises(DataError, match=r"damaged manifest\. Restore it with `dvc checkout"):
             reading(tmp_path / "manifest.parquet")
 
 

@@ -89,7 +89,7 @@ def test_energies_that_are_not_finite_are_infinitely_far_out() -> None:
 
 
 def test_a_reference_without_images_or_finite_energies_is_refused() -> None:
-    with pytest.raises(DataError, match="no images to take residual energies from"):
+    with pytest.raises(DataError, match="no images to compute residual energies from"):
         reference_of(np.empty((0, 3)))
     with pytest.raises(DataError, match="1 of 2 images have residual energies that are not finite"):
         reference_of(np.array([[0.1, 0.1, 0.1], [np.nan, 0.1, 0.1]]))

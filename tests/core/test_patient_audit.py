@@ -22,7 +22,7 @@ def test_a_patient_of_an_unlikely_share_of_the_images_is_named() -> None:
     found = doubtful_patients(manifest(["TEST", *patients]))
     assert found["unlikely"] == [{"patient_id": "TEST", "images": 11}]
     (warning,) = patient_warnings(found, 71)
-    assert warning.startswith("Patient TEST holds 11 of 71 images (15%): probably no person")
+    assert warning.startswith("Patient TEST holds 11 of 71 images (15%): probably not a person")
     assert doubtful_ids(found) == ["TEST"]
 
 

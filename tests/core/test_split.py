@@ -130,7 +130,7 @@ def test_a_class_that_misses_a_split_is_an_error() -> None:
     whole = images + [(f"p{i}", "pneumonia") for i in range(9)]
     in_train = [patient for (patient, _), name in zip(whole, split(whole), strict=True) if name == "train"]
     images += [(patient, "pneumonia") for patient in in_train if not patient.startswith("p")]
-    with pytest.raises(DataError, match=r"class pneumonia: none of its \d+ patients.*into test.*another seed"):
+    with pytest.raises(DataError, match=r"class pneumonia: none of its \d+ patients.*assigned to test.*another seed"):
         split(images)
 
 

@@ -73,5 +73,5 @@ def test_weights_of_another_network_are_refused(path: Path) -> None:
 
 
 def test_a_missing_file_is_named(path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"net\.safetensors: no such weights file"):
+    with pytest.raises(WeightsError, match=r"net\.safetensors: weights file not found"):
         read_weights(path)

@@ -67,7 +67,7 @@ def test_diff_says_that_values_are_the_same() -> None:
         (("show", "papr"), "papr: no such preset or file. Presets: base, covidx_2020-03-28, "),
         (("diff", "papr"), "papr: no such preset or file."),
         (("diff", "paper", "README.md"), "README.md: not valid YAML"),
-        (("show", "{folder}/circle.yaml"), "a circle"),
+        (("show", "{folder}/circle.yaml"), "a cycle"),
         (("diff", "{folder}/orphan.yaml"), "extends = gone: no such preset or file."),
     ],
 )

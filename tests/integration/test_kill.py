@@ -98,7 +98,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     assert len(tracked_runs(project, "FINISHED")) + len(killed) == len(tracked_runs(project))
     resumed = {run.data.tags.get("coronet.resumes") for run in tracked_runs(project, "FINISHED")} - {None}
     assert resumed == {run.info.run_id for run in killed}
-    assert all(f"goes on from a run that did not come to its end: {run_id}" in again.stdout for run_id in resumed)
+    assert all(f"resumes a run that did not finish: {run_id}" in again.stdout for run_id in resumed)
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_in_a_line_and_the_next_run_goes_on(small_disk: Path
     ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - room))
     full = project.run("dvc", "repro", TARGET)
     assert full.returncode != 0
-    assert re.search(r"^error: the disk is full.*Free some space: the same command goes on", full.stdout, re.MULTILINE)
+    assert re.search(r"^error: the disk is full.*Free some space: the same command resumes", full.stdout, re.MULTILINE)
     assert "Traceback" not in full.stdout
     ballast.unlink()
     finished = project.run("dvc", "repro", TARGET)

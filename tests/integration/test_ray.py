@@ -116,7 +116,7 @@ def test_residuals_from_ray_are_the_local_ones_byte_for_byte(
 def test_the_stage_computes_no_shard_that_ray_has_computed(run_on_ray: "subprocess.CompletedProcess[str]") -> None:
     shards = re.search(r"of (\d+) shards to compute", run_on_ray.stdout)
     assert shards is not None
-    assert f"going on with {shards[1]} of {shards[1]} shards" in run_on_ray.stdout
+    assert f"resuming with {shards[1]} of {shards[1]} shards" in run_on_ray.stdout
 
 
 def test_the_project_s_code_goes_to_the_workers_with_the_job(trained: Project) -> None:

@@ -159,7 +159,7 @@ def test_an_error_that_all_ranks_see_is_said_once(project: Project) -> None:
     run = project.run(*STAGE)
     assert run.returncode == 1
     assert run.stdout.splitlines() == [
-        "error: no shards: the stage that writes them has not run. Run `coronet run` or `dvc repro`."
+        "error: no shards found: the stage that writes them has not run. Run `coronet run` or `dvc repro`."
     ]
 
 

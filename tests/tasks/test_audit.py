@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_audit_whatever_the_batch(context: StageCon
 def test_one_source_is_not_checked(context: StageContext) -> None:
     found = audited(context)
     assert found["columns"] == {"source": None, "view": None}
-    assert "All images have one source: it cannot tell the class." in found["verdict"]["not_checked"]
+    assert "All images have one source: it cannot predict the class." in found["verdict"]["not_checked"]
 
 
 def test_a_source_of_each_class_tells_the_class(context: StageContext) -> None:
@@ -180,7 +180,7 @@ def test_a_test_split_of_one_class_does_not_pass(context: StageContext) -> None:
     change_manifest(split=lambda rows: rows["split"].where(rows["label"] == "healthy", "train"))
     found = audited(context)
     assert found["views"]["as_is"]["network"]["roc_auc_macro"] is None
-    assert found["verdict"]["findings"] == ["All test images are of one class: nothing can be audited."]
+    assert found["verdict"]["findings"] == ["All test images are of one class: there is nothing to audit."]
 
 
 def test_no_test_images_are_an_error(context: StageContext) -> None:

@@ -81,9 +81,9 @@ def test_a_good_first_candidate_passes_and_every_rule_is_told() -> None:
             "7 patients are in more than one split: the figures on the test split are too good.",
         ),
         (
-            {"audit_findings": ("90% is had by the border.",)},
+            {"audit_findings": ("90% comes from the border.",)},
             "shortcuts",
-            "The shortcut audit is not passed: 90% is had by the border.",
+            "The shortcut audit is not passed: 90% comes from the border.",
         ),
     ],
 )
@@ -103,7 +103,7 @@ def test_all_faults_are_told_at_once() -> None:
     ("fault", "changes"),
     [
         ({"patients_in_two_splits": 7}, {"require_leak_audit": False}),
-        ({"audit_findings": ("90% is had by the border.",)}, {"require_shortcut_audit": False}),
+        ({"audit_findings": ("90% comes from the border.",)}, {"require_shortcut_audit": False}),
         ({"calibration_error": 0.4}, {"max_calibration_error": 0.4}),
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=None, low=None)}},  # type: ignore[operator]

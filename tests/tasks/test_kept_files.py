@@ -54,7 +54,7 @@ def test_damaged_arrays_are_set_aside_with_one_line(
     spoil(path, damage)
     assert read_kept_arrays(path) is None
     aside = tmp_path / ".maps-00000.npz.damaged"
-    assert capsys.readouterr().err == f"warning: {path} is damaged: moved to {aside}, going on without it\n"
+    assert capsys.readouterr().err == f"warning: {path} is damaged: moved to {aside}, continuing without it\n"
     assert list(tmp_path.iterdir()) == [aside]
 
 

@@ -31,6 +31,6 @@ def test_a_fault_is_one_line_and_an_exit_code(
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate"]) == 1
     assert capsys.readouterr().err == (
-        "error: params.yaml: no such parameter file. `coronet params show demo` prints a whole one; or restore it with "
-        "git.\n"
+        "error: params.yaml: no such parameter file. `coronet params show demo` prints a complete one; or restore it "
+        "with git.\n"
     )

@@ -82,7 +82,7 @@ def test_a_checkpoint_goes_on_in_the_format_it_began_with(
             train_autoencoder.run(context, "healthy")
     on_hardware_with(hardware, monkeypatch)
     train_autoencoder.run(context, "healthy")
-    assert "as the checkpoint began" in capsys.readouterr().out
+    assert "as in the checkpoint" in capsys.readouterr().out
     assert WEIGHTS.read_bytes() == undisturbed
 
 

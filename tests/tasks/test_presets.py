@@ -70,7 +70,7 @@ def test_a_whole_preset_has_the_same_values_and_says_what_keys_mean(preset: Path
     whole.write_bytes(whole_file(preset))
     assert "extends" not in YAML(typ="safe").load(whole)
     assert read_params(whole) == read_params(preset)
-    assert "# share of prediction sets that may miss the truth" in whole.read_text()
+    assert "# fraction of prediction sets that may miss the true class" in whole.read_text()
     assert whole.read_text().splitlines()[0] == preset.read_text().splitlines()[0]
 
 
@@ -144,12 +144,12 @@ def test_a_whole_file_stays_as_it_is(tmp_path: Path) -> None:
             "mine.yaml: extends = papr: no such preset or file. Presets: base, covidx_2020-03",
         ),
         ({"mine": "extends: 3\n"}, "mine.yaml: extends = 3: allowed: the name of a preset, or the path of a file"),
-        ({"mine": "extends: mine\n"}, "mine.yaml extends mine.yaml: a circle."),
+        ({"mine": "extends: mine\n"}, "mine.yaml extends mine.yaml: a cycle."),
         (
             {"mine": "extends: one\n", "one": "extends: two\n", "two": "extends: one\n"},
-            "one.yaml extends two.yaml extends one.yaml: a circle.",
+            "one.yaml extends two.yaml extends one.yaml: a cycle.",
         ),
-        ({"mine": "extends: empty\n", "empty": ""}, "empty.yaml: no keys in it, so mine.yaml cannot extend it."),
+        ({"mine": "extends: empty\n", "empty": ""}, "empty.yaml: has no keys, so mine.yaml cannot extend it."),
         ({"mine": "extends: bad\n", "bad": "a: ["}, "bad.yaml: not valid YAML"),
         (
             {"mine": "extends: paper\ncin: {epohcs: 3}\n"},

@@ -141,11 +141,11 @@ def test_images_that_were_chosen_for_their_boxes_are_not_called_random(page: str
 
 
 def test_a_failed_audit_is_told_at_the_top(changed: Changed) -> None:
-    changed.reports[AUDIT]["verdict"] |= {"passed": False, "findings": ["80% of the skill is had by the border."]}
+    changed.reports[AUDIT]["verdict"] |= {"passed": False, "findings": ["80% of the skill comes from the border."]}
     page, card = changed.page_and_card()
     beginning = page[: page.index("<main>")]
     assert "Shortcut audit: not passed" in beginning
-    assert "80% of the skill is had by the border." in beginning
+    assert "80% of the skill comes from the border." in beginning
     assert "**not passed**" in card
 
 

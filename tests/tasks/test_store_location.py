@@ -53,7 +53,7 @@ def test_locations_of_a_folder_that_is_gone_become_those_of_this_one(
     repair_locations()
     assert locations() == expected(f"{scheme}{here}/mlruns")
     assert locations(FORMER) == expected(gone)
-    assert f"This project was in {here.parent}/100% gone'" in capsys.readouterr().err
+    assert f"This project was moved from {here.parent}/100% gone'" in capsys.readouterr().err
     assert former_folders(here) == []
 
 
@@ -71,7 +71,10 @@ def test_a_copy_names_itself_and_leaves_the_original_as_it_is(here: Path, capsys
     write_store(f"{original}/mlruns")
     repair_locations()
     assert locations() == expected(f"{here}/mlruns")
-    assert f"Artifacts of 1 runs are only there: cp -Rn '{original}/mlruns/.' mlruns/" in capsys.readouterr().err
+    assert (
+        f"Artifacts of 1 runs are only there. Copy them: cp -Rn '{original}/mlruns/.' mlruns/"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_folder_that_a_stage_made_again_at_the_old_place_is_no_project(here: Path) -> None:
@@ -118,7 +121,7 @@ def test_a_store_that_cannot_be_written_to_is_an_error_before_anything_is(
     write_store("/gone/mlruns")
     with closing(sqlite3.connect(STORE)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(TransientError, match=r"names /gone as its folder.*End what uses it"):
+        with pytest.raises(TransientError, match=r"still names /gone.*Stop the programs that use it"):
             repair_locations()
     assert locations() == expected("/gone/mlruns")
     assert here.is_dir()

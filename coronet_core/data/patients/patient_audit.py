@@ -38,18 +38,18 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
     """Return sentences on what `doubtful_patients` has found among `n_images`."""
     sentences = []
     reasons = {
-        "placeholder": "have zeros or a word such as ANONYMOUS where their patient's id should be, which is no id",
+        "placeholder": "have zeros or a word such as ANONYMOUS where their patient's id should be, which is not an id",
         "none": "have no patient id",
     }
     for origin, reason in reasons.items():
         if n := found["from"].get(origin, 0):
             sentences.append(
-                f"{n} of {n_images} images {reason}: each counts as a patient of its own, so images of one person may "
+                f"{n} of {n_images} images {reason}: each counts as a separate patient, so images of one person may "
                 f"be in two splits. {GIVE_IDS}"
             )
     sentences += [
         f"Patient {one['patient_id']} holds {one['images']} of {n_images} images "
-        f"({100 * one['images'] / n_images:.0f}%): probably no person, but what stands where ids are missing. All of "
+        f"({100 * one['images'] / n_images:.0f}%): probably not a person but a placeholder for missing ids. All of "
         f"these images are in one split. {GIVE_IDS}"
         for one in found["unlikely"]
     ]
@@ -58,7 +58,7 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
         more = f"; and {len(alike) - MAX_NAMED} more" if len(alike) > MAX_NAMED else ""
         sentences.append(
             f"Ids that differ in leading zeros or capitals alone count as different patients: {named}{more}. If they "
-            "are of one person, write them the same way."
+            "belong to one person, write them the same way."
         )
     return sentences
 

@@ -1,7 +1,7 @@
 """Patients' ids as tables and headers give them, in the one form in which all readers compare them.
 
 What stands where an id is missing (blanks, ANONYMOUS, nan, unknown, 0000) is no id: images that share it are of
-different people. Ids that differ only in leading zeros stay apart, as nobody knows whether they are of one person.
+different people. Ids that differ only in leading zeros stay apart, since they may belong to different people.
 """
 
 import re
@@ -15,7 +15,7 @@ from coronet_core.data.fields import PADDING, is_blank, letters_and_digits
 WHOLE_NUMBER: Final = re.compile(r"(\d+)(?:[.,]0{1,2})?")
 """`7` as spreadsheets and pandas write it too: `7.0`, `7,0`."""
 PREFIX: Final = re.compile(r"[^\W_]*[^\W\d_][^\W_]*[-_/:]+")
-"""What tells sources apart before an id, with letters in it: `cohen-8`, `covid19-8`."""
+"""A source's prefix of an id, with letters in it: `cohen-8`, `covid19-8`."""
 OF_A_SPREADSHEET: Final = re.compile(r"#[\w/]+[!?]?|\\N")
 """What spreadsheets and databases write where there is no value: #REF!, #DIV/0!, a backslash and N."""
 POINT_ZERO: Final = re.compile(r"^(\d+)\.0$")
@@ -121,7 +121,7 @@ def of_column(values: Sequence[str | None]) -> list[str | None]:
 
 
 def prefixed(source: str, patient_id: str | None) -> str | None:
-    """Return the id as the sources are told apart by it, such as `cohen-8`; None stays None."""
+    """Return the id with the source's prefix, such as `cohen-8`; None stays None."""
     return None if patient_id is None else f"{source}-{patient_id}"
 
 

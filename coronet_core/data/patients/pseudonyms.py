@@ -1,4 +1,4 @@
-"""Ids as they are written: keyed hashes, which lead nobody back to a patient without the key."""
+"""Ids in all output: keyed hashes, from which patients cannot be identified without the key."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from coronet_core.data.image_record import Record
 from coronet_core.data.patients import patient_ids
 
 Origin = Literal["table", "header", "placeholder", "none"]
-"""Who names an image's patient: the source or the file's header; else whether a word for nobody stood there."""
+"""Origin of an image's patient id: the source or the file's header; else whether there was a placeholder."""
 
 DIGITS = 16
 

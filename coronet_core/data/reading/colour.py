@@ -1,4 +1,4 @@
-"""Colour: telling grey X-rays stored in colour from photographs, and reading 16-bit colour byte by byte."""
+"""Colour: distinguishing grey X-rays stored in colour from photographs, and reading 16-bit colour byte by byte."""
 
 import io
 import zlib

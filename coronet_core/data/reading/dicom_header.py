@@ -1,4 +1,4 @@
-"""What a DICOM header says of its pixels, be it missing, misspelt or damaged."""
+"""Pixel attributes of a DICOM header, even if missing, misspelt or damaged."""
 
 import re
 from contextlib import suppress
@@ -135,7 +135,7 @@ def _allocated(header: pydicom.Dataset, samples: int) -> int:
 
 
 def remarks(header: pydicom.Dataset) -> list[Note]:
-    """Return what the header says against a frontal chest X-ray, its ViewPosition aside."""
+    """Return the header's evidence against a frontal chest X-ray, apart from its ViewPosition."""
     found, modality = [], words(header, "Modality")
     if set(modality) & set(SLICED) or set(words(header, "ImageType")) & set(SLICE_TYPES):
         found.append(Note.SLICE)

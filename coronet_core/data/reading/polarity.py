@@ -1,4 +1,4 @@
-"""Telling a negative of a chest X-ray, air bright, from the usual picture, air dark."""
+"""Distinguishing negatives of chest X-rays (air bright) from the usual pictures (air dark)."""
 
 from typing import Final
 
@@ -59,7 +59,7 @@ def _correlation(image: Image.Image) -> float:
 
 
 def air_dark(image: Image.Image, background: Background | None, *, is_tagged: bool) -> tuple[Image.Image, Note | None]:
-    """Return `image`, mode L, with air and background dark, and what there is to say of it.
+    """Return `image`, mode L, with air and background dark, and its reading notes.
 
     `is_tagged` says whether its file calls it a negative. The picture decides where it is evidence.
     """

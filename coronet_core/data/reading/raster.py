@@ -26,9 +26,9 @@ LARGE_BYTES: Final = 2**20
 
 
 def without_ancillary_chunks(content: bytes) -> tuple[bytes, list[Note]]:
-    """Return a PNG without text, profiles and damaged optional chunks, and what there is to say of them.
+    """Return a PNG without text, profiles and damaged optional chunks, and its reading notes.
 
-    Other files, and what is behind a place where no chunk can be told, come back as they are.
+    Other files, and everything after an unreadable chunk header, are returned unchanged.
     """
     notes: dict[Note, None] = {}
     if not content.startswith(SIGNATURE):

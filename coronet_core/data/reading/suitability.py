@@ -16,7 +16,7 @@ SLICES: Final = ("Axial", "Coronal", "Sagittal")
 
 
 def note_unsuitable(manifest: pd.DataFrame, min_grey_levels: int) -> None:
-    """Add to the `reading_notes` of a manifest just read what its other columns tell against an image, in place.
+    """Add to the `reading_notes` of a new manifest the evidence of its other columns against an image, in place.
 
     Images that were read by the first rule, whose greys were not counted, stay as they are.
     """

@@ -44,10 +44,10 @@ def records(
     """List the images of the folder `name` in `root`, sorted by name.
 
     `patient_id_pattern` is a regular expression whose first group is the patient, in the file's name or else in its
-    path below the folder; it serves images whose CSV has no `patient_id`. Without either, DICOM headers tell, and any
-    other image is a patient of its own. What is passed over is counted by reason: files that are no images, or that
-    the CSV does not list, masks beside images, hidden files and those of systems (`coronet_core.data.image_files`), be
-    they in the CSV or not.
+    path below the folder; it serves images whose CSV has no `patient_id`. Without either, DICOM headers are read, else
+    each image counts as a separate patient. Skipped files are counted by reason: files that are not images or not in
+    the CSV; and, even if in the CSV, masks next to images, hidden files and system files
+    (`coronet_core.data.image_files`).
 
     Raises DataError for a missing folder or CSV, a link to a folder, a row without a file or a known label.
     """
@@ -93,12 +93,12 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _found_csv(folder: Path) -> tuple[str | None, list[str]]:
-    """Return the labels CSV if it is there, and otherwise what to say of the tables that are not read."""
+    """Return the labels CSV if it is there, and otherwise notes on the tables that are not read."""
     if (folder / DEFAULT_CSV).is_file():
         return DEFAULT_CSV, []
     tables = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
-    not_read = f" {', '.join(tables)} is not read: labels_csv in params.yaml can name it." if tables else ""
-    return None, [f"{folder}: no {DEFAULT_CSV}, so the folders' names are the classes.{not_read}"]
+    not_read = f" {', '.join(tables)} is not read: to use it, name it as labels_csv in params.yaml." if tables else ""
+    return None, [f"{folder}: no {DEFAULT_CSV}, so the folder names are the classes.{not_read}"]
 
 
 def _rows_of_csv(folder: Path, labels_csv: str, files: list[str]) -> list[dict[str, Any]]:
@@ -137,8 +137,8 @@ def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName]) 
     nearer = itertools.takewhile(lambda name: name not in named, names)
     if denied := next((name for name in nearer if is_denial(name)), None):
         raise DataError(
-            f"{folder / row['file']}: {denied!r} says what it is not; a class is one of {', '.join(CLASSES)}. Rename "
-            "or remove it, or name it in the source's class_aliases in params.yaml."
+            f"{folder / row['file']}: {denied!r} is a negation; a class is one of {', '.join(CLASSES)}. "
+            "Rename or remove it, or name it in the source's class_aliases in params.yaml."
         )
     if not named:
         found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"

@@ -52,7 +52,7 @@ def read_table(path: Path, columns: list[str], *, remedy: str) -> list[dict[str,
         if any(stripped[len(names) :]):
             raise DataError(
                 f"{path}, line {number}: {len(values)} values for {len(names)} columns. Put a value that holds the "
-                "delimiter into quotation marks, or delete what is too much."
+                "delimiter into quotation marks, or delete the surplus values."
             )
         if any(stripped):
             filled = [*stripped, *[""] * (len(names) - len(stripped))]
@@ -104,7 +104,7 @@ def listed_files(table: Path, folder: Path, names: list[str], files: Iterable[st
     known = [file for file in found if file is not None]
     doubled = [file for file, n in Counter(known).items() if n > 1]
     if doubled:
-        raise DataError(f"{table}: lists {doubled[0]} more than once. Delete the rows that are too many.")
+        raise DataError(f"{table}: lists {doubled[0]} more than once. Delete the surplus rows.")
     return known
 
 
@@ -131,5 +131,5 @@ def _hint(table: Path, name: str, there: Collection[str]) -> str:
     if same is not None:
         return f" Did you mean {same}? Paths are relative to the folder."
     if not name.isascii() and read_text(table)[1] == "cp1252":
-        return " The table was read as Windows-1252: save it as CSV in UTF-8 if its letters are others."
+        return " The table was read as Windows-1252: save it as CSV in UTF-8 if letters look wrong."
     return ""

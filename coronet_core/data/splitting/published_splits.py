@@ -26,7 +26,7 @@ def read_ids(path: Path) -> set[str]:
             return {str(name) for name in np.load(path, allow_pickle=False)}
         return set(read_text(path)[0].removeprefix("\ufeff").split())
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not a list of image ids ({error}). Write one id a line.") from error
+        raise DataError(f"{path}: not a list of image ids ({error}). Write one id per line.") from error
 
 
 def with_test_patients(records: list[Record], patients: Collection[str], images: Collection[str]) -> list[Record]:

@@ -103,8 +103,8 @@ def _require_all_splits(label: ClassName, splits: list[SplitName], fractions: Ma
         )
     if missing := set(fractions) - set(splits):
         raise DataError(
-            f"class {label}: none of its {len(splits)} patients, most of whom have images of other classes too, came "
-            f"into {' and '.join(sorted(missing))}. Choose another seed, or add {label} patients."
+            f"class {label}: none of its {len(splits)} patients, most of whom have images of other classes too, was "
+            f"assigned to {' and '.join(sorted(missing))}. Choose another seed, or add {label} patients."
         )
 
 
@@ -128,7 +128,7 @@ def assign_folds(wholes: Sequence[str], labels: Sequence[ClassName], n_folds: in
         folds[order[members]] = fold
         if missing := set(CLASSES) - set(sorted_labels[members]):
             raise DataError(
-                f"class {min(missing)} did not come into fold {fold} of {n_folds}, as patients have images of several "
-                "classes. Choose another seed, or fewer folds."
+                f"class {min(missing)} is missing from fold {fold} of {n_folds}, since some patients have images of "
+                "several classes. Choose another seed, or fewer folds."
             )
     return [int(fold) for fold in folds]

@@ -57,7 +57,7 @@ def leased_gpus(n: int, per_gpu: int) -> list[Gpu]:
 
     def on_wait(taken: list[str]) -> None:
         log(
-            f"waiting for a GPU: {len(taken)} of {len(gpus)} are leased by other stages, and {n} needed "
+            f"waiting for a GPU: {len(taken)} of {len(gpus)} are in use by other stages; {n} needed "
             f"(stages_per_gpu = {per_gpu})"
         )
 
@@ -85,8 +85,8 @@ def _used_mib() -> dict[str, int]:
     """Return the memory in use on each GPU, by the driver's own tool: asking through torch would take memory itself."""
     query = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
+        output = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError):  # without it, GPUs are taken in their order
         return {}
-    rows = (line.split(",") for line in told.splitlines())
+    rows = (line.split(",") for line in output.splitlines())
     return {row[0].strip(): int(row[1]) for row in rows if len(row) > 1 and row[1].strip().isdigit()}

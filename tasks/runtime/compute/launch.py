@@ -61,29 +61,29 @@ def _has_launcher() -> bool:
 
 
 def exit_code_of_rank(action: Callable[[], object]) -> int:
-    """Run `action`; returns 0, or 1 after having told torchrun what went wrong.
+    """Run `action`; returns 0, or 1 after reporting the error to torchrun.
 
-    The stage that launched the ranks speaks for all of them. By hand nobody does, and each rank speaks for itself.
+    The stage that launched the ranks prints the error. Ranks that were started by hand print their own.
     """
     hide_in_logs()
     try:
         action()
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told
+    except Exception as error:  # noqa: BLE001  # any error is reported
         known = known_error(error)
-        told = f"{ERROR_PREFIX}{known}" if known else without_credentials(traceback.format_exc())
+        shown = f"{ERROR_PREFIX}{known}" if known else without_credentials(traceback.format_exc())
         last_line = without_credentials(traceback.format_exception_only(error)[-1].strip())
-        _tell_torchrun(str(known or last_line), told, known)
+        _report_to_torchrun(str(known or last_line), shown, known)
         if not _has_launcher():
-            print(told, file=sys.stderr)
+            print(shown, file=sys.stderr)
         return 1
     return 0
 
 
-def _tell_torchrun(message: str, told: str, known: CoroNetError | None) -> None:
+def _report_to_torchrun(message: str, shown: str, known: CoroNetError | None) -> None:
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
         extra = {
-            "py_callstack": told,
+            "py_callstack": shown,
             "timestamp": str(int(time.time())),
             "is_mendable": known is not None,
             "is_transient": isinstance(known, TransientError),
@@ -117,7 +117,7 @@ def launch(name: str, arguments: Sequence[str], params: Params) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint=f"{LOCALHOST}:0",
         local_addr=LOCALHOST,
-        max_restarts=0,  # the next run of the stage goes on from the last epoch
+        max_restarts=0,  # the next run of the stage resumes after the last epoch
         shutdown_timeout=SECONDS_TO_END,
         logs_specs=DefaultLogsSpecs(str(logs), redirects=dict.fromkeys(range(1, n), Std.ALL)),
     )
@@ -134,17 +134,17 @@ def launch(name: str, arguments: Sequence[str], params: Params) -> None:
 def _error_of(failures: dict[int, ProcessFailure], n: int) -> CoroNetError:
     """Return the one error behind the failures: those who lost a peer fail too, and the rest were ended by us."""
     rank, failure = min(failures.items(), key=lambda item: _rank_of_reason(item[1]))
-    told = _told_by(failure)
+    report = _report_of(failure)
     if _is_mendable(failure):
-        return (TransientError if told["extraInfo"]["is_transient"] else CoroNetError)(told["message"])
+        return (TransientError if report["extraInfo"]["is_transient"] else CoroNetError)(report["message"])
     which = f"training process {rank + 1} of {n}"
     if failure.exitcode < 0:
         sign = signal.Signals(-failure.exitcode)
         remedy = "If the machine ran out of memory, lower training_processes or batch_size. Then run the stage again."
         kind = TransientError if sign == signal.SIGKILL else TrainingError
         return kind(f"{which} was ended by {sign.name}. {remedy}")
-    reason = told.get("message", f"exit code {failure.exitcode}")
-    remedy = f"Its traceback is in {failure.error_file}." if told else "Run the stage again."
+    reason = report.get("message", f"exit code {failure.exitcode}")
+    remedy = f"Its traceback is in {failure.error_file}." if report else "Run the stage again."
     return TrainingError(f"{which} failed ({reason}). {remedy}")
 
 
@@ -157,10 +157,10 @@ def _rank_of_reason(failure: ProcessFailure) -> int:
 
 
 def _is_mendable(failure: ProcessFailure) -> bool:
-    return bool(_told_by(failure).get("extraInfo", {}).get("is_mendable"))
+    return bool(_report_of(failure).get("extraInfo", {}).get("is_mendable"))
 
 
-def _told_by(failure: ProcessFailure) -> dict[str, Any]:
-    """Return what a rank has told of its end, see rank_processes.py; nothing if it had no time to."""
+def _report_of(failure: ProcessFailure) -> dict[str, Any]:
+    """Return a rank's error report; empty if it had no time to write one."""
     message: Any = failure.message
     return message if isinstance(message, dict) else {}

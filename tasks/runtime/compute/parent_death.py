@@ -1,4 +1,4 @@
-"""A stage must not outlive whoever started it: left alone, it would hold DVC's locks and the next run would wait."""
+"""A stage must not outlive its parent process: it would hold DVC's locks and the next run would wait."""
 
 import ctypes
 import signal

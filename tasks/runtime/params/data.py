@@ -63,7 +63,7 @@ class CovidChestXraySource:
     """Accepted values of the column view, exactly as they are there."""
     modalities: Annotated[list[str], Field(min_length=1)]
     findings: Annotated[dict[str, ClassName], Field(min_length=1)]
-    """Class of each accepted finding; others are passed over."""
+    """Class of each accepted finding; others are skipped."""
 
 
 @with_config(STRICT)
@@ -79,7 +79,7 @@ class RsnaSource:
     nih_map_csv: InnerPath | None
     """RSNA's images to NIH's patients; null makes every image a patient of its own."""
     classes: Annotated[dict[str, ClassName], Field(min_length=1)]
-    """Class of each accepted detailed class; others are passed over."""
+    """Class of each accepted detailed class; others are skipped."""
     counted_by: CountedBy
     """`box` lists an image once for each of its boxes, as COVIDx did in March 2020."""
 
@@ -104,7 +104,7 @@ class CovidxListsSource:
     images: ByPart
     """Folders of the images of each part."""
     labels: Annotated[dict[str, ClassName], Field(min_length=1)]
-    """Class of each accepted label; others are passed over."""
+    """Class of each accepted label; others are skipped."""
     nih_map_csv: InnerPath | None
 
 
@@ -136,7 +136,7 @@ class SplitByTestPatients:
     test_images: list[InnerPath]
     """Files in data.root with one image id a line, as COVID-Net's rsna_test_patients_normal.txt."""
     leaks: Leaks
-    """What becomes of patients who are in both parts."""
+    """How patients in both parts are handled."""
     validation_fraction: Fraction
 
 
@@ -185,7 +185,7 @@ class DataParams:
     ids: Literal["hashed", "as_given"]
     """How patients and images are called in what is written."""
     require_secret_key: bool = False
-    """Refuse to hash ids of real patients with the key that everybody knows. False where a file does not say."""
+    """Refuse to hash ids of real patients with the publicly known key. False if the file lacks the key."""
     oldest_age_years: Annotated[int, whole(0, 120)] | None = None
     """Ages above it are written as the year after it; null writes them as they are."""
     split: SplitParams
@@ -197,4 +197,4 @@ class DataParams:
     min_grey_levels: Annotated[int, whole(0, 256)] = 32
     """Images with fewer are unsuitable, as lateral views and CT slices are. The second reading rule counts them."""
     unsuitable: Literal["warn", "reject"] = "warn"
-    """What becomes of unsuitable images: they are noted in the manifest, or left out of the split."""
+    """How unsuitable images are handled: noted in the manifest, or excluded from the split."""

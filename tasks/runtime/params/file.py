@@ -25,8 +25,8 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
     files = read_files(path)
     if len(files) > 1 and path.resolve() == PARAMS_FILE.resolve():
         raise ParamsError(
-            f"{path}: {EXTENDS}: not here, since DVC reads this file and needs every key. Rename it, such as to "
-            "mine.yaml, and type `coronet run --params mine.yaml`, which writes the whole."
+            f"{path}: {EXTENDS}: not allowed here, since DVC reads this file and needs every key. Rename it, such as "
+            "to mine.yaml, and type `coronet run --params mine.yaml`, which writes the complete file."
         )
     values = merged(files)
     faults = [f"{path}: {fault}" for fault in _contradictions(values)]

@@ -39,11 +39,11 @@ def read_files(path: Path, kind: Literal["safe", "rt"] = "safe") -> list[ParamsF
     while following is not None:
         if following.resolve() in [file.path.resolve() for file in files]:
             chain = " extends ".join(str(file.path) for file in files)
-            raise ParamsError(f"{path}: {chain} extends {following}: a circle. Let one of them extend nothing.")
+            raise ParamsError(f"{path}: {chain} extends {following}: a cycle. Remove `extends` from one of them.")
         values = _parse(following, kind)
         base = values.pop(EXTENDS, None) if isinstance(values, dict) else None
         if files and not isinstance(values, dict):
-            raise ParamsError(f"{following}: no keys in it, so {files[-1].path} cannot extend it.")
+            raise ParamsError(f"{following}: has no keys, so {files[-1].path} cannot extend it.")
         files.append(ParamsFile(following, values))
         following = None if base is None else _base_of(following, base)
     return files
@@ -91,7 +91,7 @@ def find_file(name: str, folder: Path = Path()) -> Path:
 def _parse(path: Path, kind: Literal["safe", "rt"]) -> Any:
     if not path.is_file():
         raise ParamsError(
-            f"{path}: no such parameter file. `coronet params show demo` prints a whole one; or restore it with git."
+            f"{path}: no such parameter file. `coronet params show demo` prints a complete one; or restore it with git."
         )
     try:
         return YAML(typ=kind, pure=True).load(path.read_text(encoding="utf-8"))

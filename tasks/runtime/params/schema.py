@@ -47,7 +47,7 @@ class PromotionParams:
     approval: Approval
     """`manual` asks a person once the rules are met: on Prefect's page, or on the terminal of `coronet promote`."""
     approval_timeout_hours: Annotated[float, above(0, 47)]
-    """How long that person has; no answer means no. A run of 48 hours is cancelled by an automation."""
+    """How long that person has to reply; no reply counts as no. A run of 48 hours is cancelled by an automation."""
 
 
 PRETRAINED_NAMES = ("imagenet", "none")

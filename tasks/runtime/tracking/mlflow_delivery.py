@@ -37,7 +37,7 @@ SETTINGS = {
 RECORD_TAG = "coronet.record"
 """Tag of a run in MLflow: the key of the record that it was made of."""
 RESUMES_TAG = "coronet.resumes"
-"""Tag of a run in MLflow: the run that was killed or had failed, and that this one goes on from."""
+"""Tag of a run in MLflow: the killed or failed run that this one resumes."""
 MAX_TAG_LENGTH = 5000
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
 BATCH = 100
@@ -91,7 +91,7 @@ def deliver(record: RunRecord) -> bool:
         return True
     except RunRefusedError as error:
         if record.is_ended:
-            log(f"MLflow refuses the run ({error}); its record is dropped.")
+            log(f"MLflow rejects the run ({error}); its record is dropped.")
             record.delete()
         return True
     except Exception as error:  # noqa: BLE001  # whatever a client library raises, it must not stop a stage
@@ -128,7 +128,7 @@ def _send_or_drop(record: RunRecord, event: Event) -> None:
         reason = first_words(error, 200)
         if event["kind"] == "start":
             raise RunRefusedError(reason) from error
-        log(f"MLflow refuses a record of kind {event['kind']} ({reason}); it is left out.")
+        log(f"MLflow rejects a record of kind {event['kind']} ({reason}); it is skipped.")
 
 
 def _send(record: RunRecord, event: Event) -> None:
@@ -159,7 +159,7 @@ def _send(record: RunRecord, event: Event) -> None:
 
 
 def mlflow_client() -> "MlflowClient":
-    """Return a client of where runs are tracked, which gives up soon when nobody is there.
+    """Return a client of where runs are tracked, which gives up soon if no server responds.
 
     The project's own store names this folder then, wherever the project was before. Raises TransientError if it cannot.
     """

@@ -1,7 +1,7 @@
 """Runs whose process is gone: ended here and in MLflow by the process of this host that comes next.
 
-Here the lock of a record tells. In MLflow there may be more of them: of another folder, or of a record that was
-deleted; there the owner tells that a run's tags name.
+On disk, the lock of a record decides. In MLflow there may be more of them: of another folder, or of a record that was
+deleted; there the owner named in a run's tags decides.
 """
 
 import os
@@ -30,14 +30,14 @@ KILLED: Final = "KILLED"
 END: Final = "end"
 
 
-def end_abandoned_runs(*, has_courier: bool = False) -> None:
-    """End the runs of this project whose process is gone, and tell MLflow before new ones begin.
+def end_abandoned_runs(*, is_delivered_elsewhere: bool = False) -> None:
+    """End the runs of this project whose process is gone, and report it to MLflow before new ones begin.
 
-    It is told by the flow that delivers for this process if there is such a `has_courier`. Goes on without MLflow when
-    a server takes nothing for WAIT_S; the rest is sent later.
+    If another process delivers (`is_delivered_elsewhere`), that one reports it. Stops waiting for MLflow when
+    the server accepts nothing for WAIT_S; the rest is sent later.
     """
-    if close_abandoned() and not has_courier:
-        _tell_mlflow()
+    if close_abandoned() and not is_delivered_elsewhere:
+        _report_to_mlflow()
 
 
 def close_abandoned() -> bool:
@@ -48,7 +48,7 @@ def close_abandoned() -> bool:
 def end_own_runs() -> None:
     """End the runs of this process, which is about to go, and those that are abandoned; waits as the one above."""
     if _close(_close_own) | close_abandoned():
-        _tell_mlflow()
+        _report_to_mlflow()
 
 
 def end_lost_runs() -> None:
@@ -85,7 +85,7 @@ def _close_own(record: RunRecord) -> bool:
     return True
 
 
-def _tell_mlflow() -> None:
+def _report_to_mlflow() -> None:
     """Send what has ended: to a file for as long as it takes, to a server while it takes something every WAIT_S."""
     steps: SimpleQueue[str] = SimpleQueue()
     with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does

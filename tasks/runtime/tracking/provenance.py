@@ -66,5 +66,5 @@ def _hashes(stages: Iterable[str], *kinds: str) -> dict[str, str]:
             return {
                 str(entry): entry.get_hash().value for entry in entries if entry.hash_name == "md5" and entry.exists
             }
-    except (DvcException, OSError, SQLiteError):  # lineage is told to MLflow; it must not fail a finished stage
+    except (DvcException, OSError, SQLiteError):  # lineage is only logged: it must not fail a finished stage
         return {}

@@ -1,4 +1,4 @@
-"""The process that a run belongs to, told apart from every other: on this host, on another, and of the same number.
+"""The process that a run belongs to, distinguished from every other: on this host, on another, and of the same number.
 
 A process id means something only within one boot of one system, and is given again there. So the host's name, the boot
 with its space of process ids, and the time from boot to start go with it.

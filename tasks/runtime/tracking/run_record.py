@@ -1,4 +1,4 @@
-"""The record of a run on this machine's disk, from which MLflow is told.
+"""The record of a run on this machine's disk, which is delivered to MLflow.
 
 A run is first written down here and then sent, so a tracking server that is down costs nothing: what it has not
 received stays in `.coronet/tracking/<key>` and is sent by a later stage. The owner of a record holds a lock on it for
@@ -35,7 +35,7 @@ STOPPED = RECORDS / "stopped"
 EVENTS = "events.jsonl"
 ALIVE = "alive.lock"
 BEGINNING = RECORDS / "beginning"
-"""Records that nobody may take for abandoned yet: they have no start, or their owner has no lock."""
+"""Records that do not count as abandoned yet: they have no start, or their owner has no lock."""
 
 RUN_ID = re.compile(rb"[0-9a-f]{32}")
 """MLflow's id of a run."""
@@ -55,7 +55,7 @@ class RunRecord:
     def begin(cls, work: str, params: dict[str, str], **payload: Any) -> "RunRecord":
         """Write down the start of a new run, owned by this process.
 
-        `work` is what the run does in this folder; with the same `params` it goes on from one that was stopped.
+        `work` is what the run does in this folder; with the same `params` it resumes a stopped run.
         """
         record = cls(f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}")
         begun = BEGINNING / record.key
@@ -147,7 +147,7 @@ class RunRecord:
 
     @property
     def resumes(self) -> "RunRecord | None":
-        """The run that this one goes on from, if there is one."""
+        """The run that this one resumes, if there is one."""
         start = self.start
         return None if start is None or start.get("resumes") is None else RunRecord(start["resumes"])
 

@@ -21,7 +21,7 @@ from tasks.runtime.tracking.run_owner import Owner
 from tasks.runtime.tracking.run_record import RunRecord
 
 PARENT_VARIABLE = "CORONET_PIPELINE_RECORD"
-"""Environment variable by which a flow tells its stages which record is their parent's."""
+"""Environment variable by which a flow passes its stages the record of their parent run."""
 PARENT_RUN_VARIABLE = "CORONET_PIPELINE_RUN"
 """The same for a stage on another host, where there is no such record: MLflow's id of the parent run."""
 DELIVERED_VARIABLE = "CORONET_RECORDS_DELIVERED"
@@ -35,8 +35,8 @@ class StageRun:
     """The run of one stage or pipeline. A context manager: leaving it ends the run."""
 
     def __init__(self, name: str, params: Any, parent: str | None = None) -> None:
-        """`parent` is the key of the run that this one is nested under; by itself what PARENT_VARIABLE says."""
-        end_abandoned_runs(has_courier=is_delivered_elsewhere())
+        """`parent` is the key of the run that this one is nested under; default: the value of PARENT_VARIABLE."""
+        end_abandoned_runs(is_delivered_elsewhere=is_delivered_elsewhere())
         self._name = name
         self._record = RunRecord.begin(
             work=name if parent is None else f"{_name_of(parent)}/{name}",
@@ -66,11 +66,11 @@ class StageRun:
 
     @property
     def resumption(self) -> str | None:
-        """What to say of the run that this one goes on from; None if there is none."""
+        """A sentence about the run that this one resumes; None if there is none."""
         resumed = self._record.resumes
         if resumed is None:
             return None
-        return f"goes on from a run that did not come to its end: {resumed.run_id or 'MLflow has not received it'}"
+        return f"resumes a run that did not finish: {resumed.run_id or 'MLflow has not received it'}"
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""
@@ -91,7 +91,7 @@ class StageRun:
         self._record.append("tags", values=dict(values))
 
     def deliver(self) -> None:
-        """Tell MLflow what it has not received yet; what cannot be delivered now waits for the next time."""
+        """Send MLflow what it has not received yet; what cannot be delivered now is kept for the next time."""
         delivered = deliver(self._record)
         self._next_delivery = time.monotonic() + (SECONDS_BETWEEN_DELIVERIES if delivered else SECONDS_AFTER_FAILURE)
 
@@ -106,7 +106,7 @@ class StageRun:
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
         if not self._is_delivered_elsewhere:
             self.deliver()
-        end_abandoned_runs(has_courier=self._is_delivered_elsewhere)  # of stages that were ended with this
+        end_abandoned_runs(is_delivered_elsewhere=self._is_delivered_elsewhere)  # of stages that were ended with this
 
 
 def is_delivered_elsewhere() -> bool:
@@ -171,7 +171,7 @@ class SilentRun(StageRun):
         """Set nothing."""
 
     def deliver(self) -> None:
-        """Tell nothing."""
+        """Do nothing."""
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ STORE: Final = Path("mlflow.db")
 FORMER: Final = Path("mlflow.db.before-move")
 """The store as it was, in case somebody wants it."""
 ARTIFACTS: Final = "mlruns"
-"""MLflow's folder of artifacts, beside the store by itself."""
+"""MLflow's folder of artifacts, by default next to the store."""
 PROJECT_FILES: Final = (Path("dvc.yaml"), STORE)
 LOCATIONS: Final = (
     ("experiments", "artifact_location"),
@@ -52,8 +52,8 @@ def repair_locations() -> None:
             store.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
         raise TransientError(
-            f"{STORE}: names {moved_from[0]} as its folder, from where this project was moved or copied, and cannot be "
-            f"corrected ({error}). End what uses it, see that it can be written to, and try again."
+            f"{STORE}: still names {moved_from[0]}, from where this project was moved or copied, and cannot be "
+            f"corrected ({error}). Stop the programs that use it, make it writable, and try again."
         ) from error
     for former in moved_from:
         print(printable(_message(former, here)), file=sys.stderr)
@@ -78,7 +78,7 @@ def _experiments(store: Path) -> list[tuple[str, str]]:
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
         rows = opened.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
         return [(str(experiment), str(location)) for experiment, location in rows]
-    return []  # no store of MLflow yet, or a damaged one: MLflow itself will say
+    return []  # no store of MLflow yet, or a damaged one, which MLflow itself reports
 
 
 def _is_former(folder: Path, here: Path, experiment: str) -> bool:
@@ -113,14 +113,15 @@ def _move(store: sqlite3.Connection, former: Path, here: Path) -> None:
 
 
 def _message(former: Path, here: Path) -> str:
-    told = f"This project was in {former}: {STORE} now names this folder, and {FORMER} is what it was before."
+    message = f"This project was moved from {former}: {STORE} now names this folder; {FORMER} is its former state."
     if not (former / ARTIFACTS).is_dir():
-        return told
+        return message
     left = [
         run
         for run in (former / ARTIFACTS).glob("*/*")
         if run.is_dir() and not (here / ARTIFACTS / run.relative_to(former / ARTIFACTS)).exists()
     ]
     if not left:
-        return told
-    return f"{told} Artifacts of {len(left)} runs are only there: cp -Rn '{former / ARTIFACTS}/.' {ARTIFACTS}/"
+        return message
+    command = f"cp -Rn '{former / ARTIFACTS}/.' {ARTIFACTS}/"
+    return f"{message} Artifacts of {len(left)} runs are only there. Copy them: {command}"

@@ -107,6 +107,6 @@ def test_without_a_labels_csv_the_folders_are_read_and_other_tables_named(folder
     assert len(found.records) == 6
     (note,) = found.notes
     assert note == (
-        f"{folder}: no labels.csv, so the folders' names are the classes. metadata.xlsx is not read: labels_csv in "
-        "params.yaml can name it."
+        f"{folder}: no labels.csv, so the folder names are the classes. metadata.xlsx is not read: to use it, "
+        "name it as labels_csv in params.yaml."
     )

@@ -58,6 +58,6 @@ def test_folders_that_name_two_classes_are_an_error_with_an_alias_and_the_inner_
 def test_a_folder_that_says_what_it_is_not_is_no_part_of_the_class_around_it(folder: Path, name: str) -> None:
     (folder / "covid19" / name).mkdir()
     (folder / "covid19" / "P0_covid19.png").rename(folder / "covid19" / name / "a.png")
-    with pytest.raises(DataError, match=f"{name}' says what it is not") as caught:
+    with pytest.raises(DataError, match=f"{name}' is a negation") as caught:
         records(folder, None, None)
     assert "Did you mean" not in str(caught.value)

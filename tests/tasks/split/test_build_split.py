@@ -66,7 +66,7 @@ def test_another_rule_deals_all_patients_anew_and_says_so(
     other = SplitByPatients(by="patients", test_fraction=0.5, validation_fraction=0.25)
     build(split=other)
     assert splits_of_patients() != before
-    assert "data.split has changed: all patients are dealt anew" in capsys.readouterr().out
+    assert "data.split has changed: all patients are split again" in capsys.readouterr().out
 
 
 def test_another_key_is_refused_before_patients_move(
@@ -130,7 +130,7 @@ def test_a_duplicate_that_connects_old_patients_moves_them_to_where_most_was_see
         "bytes": 1, "pixels": 0, "near": 0, "across_sources": 0, "across_patients": 1,
         "contradicting_labels": 0, "contradicting_images": [], "kept": 1,
     }  # fmt: skip
-    assert any("1 images show what another image shows, and were kept" in text for text in report["warnings"])
+    assert any("1 images are duplicates and were kept" in text for text in report["warnings"])
 
 
 def test_contradicting_labels_are_left_out_and_said(build: Callable[..., Any]) -> None:

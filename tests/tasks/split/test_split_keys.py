@@ -31,7 +31,7 @@ def test_a_key_that_everybody_knows_is_warned_of(
     build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = build()
-    assert any("CORONET_PSEUDONYM_KEY is not set: ids of patients" in sentence for sentence in report["warnings"])
+    assert any("CORONET_PSEUDONYM_KEY is not set: patient ids" in sentence for sentence in report["warnings"])
     assert "warning: CORONET_PSEUDONYM_KEY is not set" in capsys.readouterr().out
     shutil.rmtree(SPLIT)
     monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "of the hospital")
@@ -60,7 +60,7 @@ def test_a_required_key_is_asked_for_with_what_to_type_before_anything_is_writte
 def test_a_split_that_was_made_with_the_default_key_goes_on_when_none_is_required(build: Callable[..., Any]) -> None:
     build()
     before = splits_of_patients()
-    with pytest.raises(ParamsError, match="to go on with a split that was made without a key"):
+    with pytest.raises(ParamsError, match="to continue a split that was made without a key"):
         build(require_secret_key=True)
     build(require_secret_key=False)
     assert splits_of_patients() == before

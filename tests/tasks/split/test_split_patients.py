@@ -96,7 +96,7 @@ def test_when_nobody_is_left_to_test_with_the_error_says_how_to_deal_anew(build:
     build()
     write_labels(lambda path: path.parent.name)  # one patient a class, in all splits until now
     with pytest.raises(
-        DataError, match=r"keep the split of the last build: to deal all of them anew, delete data/split"
+        DataError, match=r"keep the split of the last build: to split all of them again, delete data/split"
     ):
         build(sources=without_pattern("labels.csv"))
 
@@ -107,7 +107,7 @@ def test_the_preset_for_own_x_rays_needs_no_labels_csv(
     preset = read_params(PROJECT / "params/image_folder.yaml").data
     report = build(sources=preset.sources)
     assert report["images"]["train"]["healthy"] > 0
-    assert "no labels.csv, so the folders' names are the classes." in capsys.readouterr().out
+    assert "no labels.csv, so the folder names are the classes." in capsys.readouterr().out
 
 
 def test_ages_above_the_oldest_are_written_as_one_and_unread_ones_counted(
@@ -120,4 +120,4 @@ def test_ages_above_the_oldest_are_written_as_one_and_unread_ones_counted(
     report = build(sources=without_pattern("labels.csv"))
     assert read_manifest(MANIFEST)["age"].value_counts().to_dict() == {61.0: 20, 90.0: 2, 58.0: 1}
     assert report["unread"] == {"image_folder: age": 1}
-    assert "not understood and taken as unknown: 1 values of image_folder: age" in capsys.readouterr().out
+    assert "not understood, treated as unknown: 1 values of image_folder: age" in capsys.readouterr().out

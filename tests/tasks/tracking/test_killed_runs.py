@@ -142,7 +142,7 @@ def test_a_process_that_is_about_to_go_ends_its_runs() -> None:
     assert {run.info.status for run in runs().values()} == {"KILLED"}
     assert list(all_records()) == []
     assert StageRun("train_cin", {}).resumption == (
-        f"goes on from a run that did not come to its end: {runs()['train_cin'].info.run_id}"
+        f"resumes a run that did not finish: {runs()['train_cin'].info.run_id}"
     )
 
 

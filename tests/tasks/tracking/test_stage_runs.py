@@ -60,7 +60,7 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(capsys: pytest.CaptureFix
     with StageRun("explain", {}) as run:
         run.metrics({"no@good": 1.0})
         run.metrics({"good": 2.0})
-    assert "MLflow refuses a record of kind metrics" in capsys.readouterr().out
+    assert "MLflow rejects a record of kind metrics" in capsys.readouterr().out
     assert runs()["explain"].data.metrics == {"good": 2.0}
 
 
@@ -71,7 +71,7 @@ def test_a_run_that_mlflow_refuses_does_not_hold_up_others(capsys: pytest.Captur
     assert experiment is not None
     client.delete_experiment(experiment.experiment_id)
     track("explain")
-    assert "MLflow refuses the run" in capsys.readouterr().out
+    assert "MLflow rejects the run" in capsys.readouterr().out
     assert list(all_records()) == []
 
 
