@@ -102,8 +102,8 @@ def read_sealed(path: Path) -> bytes:
 
     Raises DamagedFileError if it is not what was written, FileNotFoundError if there is none.
     """
-    line, _, content = path.read_bytes().partition(b"\n")
-    if line + b"\n" != _seal(content):
+    seal, newline, content = path.read_bytes().partition(b"\n")
+    if seal + newline != _seal(content):
         raise DamagedFileError(f"{path}: damaged: its checksum is not that of its content.")
     return content
 

@@ -33,6 +33,14 @@ def test_a_file_of_any_other_length_is_damaged(tmp_path: Path, content: bytes, d
         read_sealed(path)
 
 
+def test_nothing_sealed_without_its_last_byte_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    write_sealed(path, b"")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError, match="kept: damaged"):
+        read_sealed(path)
+
+
 @given(content=st.binary(), data=st.data())
 @same_folder
 def test_a_file_with_any_other_bit_is_damaged(tmp_path: Path, content: bytes, data: st.DataObject) -> None:
