@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.explainer import fong, network, our_maps, plain_map
-from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.residual_tensor import freeze
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.data.sources import phantom
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from benchmarks.scale import three_channels
 from benchmarks.speed import plain, plain_training
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.residual_tensor import freeze
 from coronet_core.autoencoder.training import autoencoder_learner
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.inputs import CinInputs

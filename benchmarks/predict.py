@@ -147,7 +147,7 @@ import numpy as np, torch
 from PIL import Image
 from safetensors.torch import load_file
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.cin import build_cin
 files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
 tfen, cin = TFEN(FPAE(), FPAE()), build_cin("residual_tensor")

@@ -2,7 +2,8 @@
 
 The public names, each in the module that defines it, so that importing one network does not import the other:
 
-- `autoencoder.fpae.FPAE`, `autoencoder.tfen.TFEN`, `autoencoder.tfen.residual_tensor`: eq. (1) to (7) of the paper
+- `autoencoder.fpae.FPAE`: eq. (1) to (4) of the paper
+- `autoencoder.residual_tensor.TFEN`, `autoencoder.residual_tensor.residual_tensor`: eq. (5) to (7)
 - `classifier.cin.build_cin`, `classifier.coronet.CoroNet`: the CIN, and the whole network of Figure 1
 - `learning.loop.fit` with `autoencoder.training.autoencoder_learner` or `classifier.training.cin_learner`
 - `metrics`: confusion matrices and intervals; `metrics.scores.figures_of`: all metrics of a test set

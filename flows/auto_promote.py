@@ -1,4 +1,4 @@
-"""What becomes of the networks that a retrain has made: registered, judged and, if they pass, promoted."""
+"""After a retrain: register the new networks, judge them and, if they pass, promote them."""
 
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound

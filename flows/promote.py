@@ -75,7 +75,7 @@ def _asked(judgement: Judgement, timeout_hours: float) -> Answer:
     try:
         answer = ask(judgement, timeout_hours)
     except BaseException as error:
-        succession.decline(judgement, this_user(), f"the question has ended without an answer ({type(error).__name__})")
+        succession.decline(judgement, this_user(), f"the approval ended without an answer ({type(error).__name__})")
         raise
     if not answer.is_yes:
         succession.decline(judgement, answer.by, answer.comment or "no")

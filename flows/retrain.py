@@ -10,19 +10,20 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline, publish_artifacts
 from flows.monitoring.final_states import UP_TO_DATE
-from flows.monitoring.retries import retry_until_reachable
 from flows.monitoring.run_names import name_flow_run
+from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
-from flows.pipeline.stages import DEFAULT_POLICY, StagePolicy, run_stages
+from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
+from flows.pipeline.stages import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray
-from flows.ray.residual_fan_out import on_ray
+from flows.ray.dispatch import on_ray
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
 from tasks.runtime.paths import STATE
-from tasks.runtime.tracking.delivery import deliver_leftovers
+from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
 
 PIPELINE: Final = "pipeline"

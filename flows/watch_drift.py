@@ -32,7 +32,7 @@ def watch_drift(
         days: How many.
         model: A package's folder or a registered version; by itself the project's last run.
         level: The chance of a false alarm.
-        min_psi: Stability index below which a difference does not matter.
+        min_psi: Smallest population stability index (PSI) that counts as drift.
         min_images: A window of fewer is not judged: the run fails and says so.
         retrain: Start the deployment retrain when there is drift; once for a model.
     """

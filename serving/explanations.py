@@ -20,7 +20,7 @@ from coronet_core.data.options import Aspect
 from coronet_core.support.callbacks import noop
 from serving.batcher import QueueFullError
 from tasks.explain.methods import maps_of
-from tasks.explain.work import Batch
+from tasks.explain.resumable_batches import Batch
 from tasks.inference.predictor import Networks
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.explain import ExplainParams, MethodName

@@ -1,4 +1,4 @@
-"""Who may ask, and how much at once: decided before a body is read."""
+"""Middleware: hosts, rates and concurrency are checked before a request's body is read."""
 
 import math
 import time

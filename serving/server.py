@@ -16,7 +16,7 @@ from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
 from serving.service import ServedModel
 from serving.settings import ServingSettings
-from tasks.inference.source import load_model
+from tasks.inference.model_source import load_model
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import MODEL_CARD

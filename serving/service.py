@@ -1,4 +1,4 @@
-"""What stands behind the addresses: decoding in a pool, the networks in batches, explanations in their own queue."""
+"""The service behind the routes: decoding in a pool, networks in batches, explanations in a queue of their own."""
 
 import asyncio
 from collections.abc import Callable, Sequence

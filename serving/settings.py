@@ -1,4 +1,4 @@
-"""What whoever starts the service may choose."""
+"""Settings of the service."""
 
 import math
 from dataclasses import dataclass, fields

@@ -43,6 +43,12 @@ def one_seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are recorded and not delivered, for tests of something else: a store takes a second to open."""
+    monkeypatch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with MLflow's tables: to make them takes 1.5 s, to copy them nothing."""

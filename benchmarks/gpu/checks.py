@@ -17,8 +17,7 @@ from benchmarks.gpu.images import drawn, image_batch
 from benchmarks.gpu.released import released_autoencoders
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.speed.explainer import fong, network, our_maps
-from coronet_core.autoencoder.residuals import freeze
-from coronet_core.autoencoder.tfen import TFEN, residual_tensor
+from coronet_core.autoencoder.residual_tensor import TFEN, freeze, residual_tensor
 from coronet_core.common.literals import Precision, PrecisionChoice
 from coronet_core.common.precision import autocast
 from coronet_core.learning.loop import Learner, Schedule, fit

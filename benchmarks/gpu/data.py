@@ -16,8 +16,7 @@ from benchmarks.gpu.classifier import frozen_tfen
 from benchmarks.gpu.images import drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.speed.steps import step_of
-from coronet_core.autoencoder.residuals import residuals_of, stored_residuals
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN, residuals_of, stored_residuals
 from coronet_core.common.batches import Subset, as_image
 
 Bulk = Callable[[NDArray[np.uint8]], NDArray[np.float16]]

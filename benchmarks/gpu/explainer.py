@@ -12,7 +12,7 @@ from benchmarks.gpu.bench import Bench, Figures, fitting
 from benchmarks.gpu.goals import BATCHED
 from benchmarks.gpu.images import image_batch
 from benchmarks.speed.explainer import fong, network, our_maps, plain_map
-from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.residual_tensor import freeze
 
 FEW_IMAGES = 2
 FEW_ITERATIONS = 20

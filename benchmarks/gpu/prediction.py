@@ -9,7 +9,7 @@ from benchmarks.gpu import learners
 from benchmarks.gpu.bench import Bench, Figures
 from benchmarks.gpu.images import drawn
 from benchmarks.speed.explainer import network
-from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.residual_tensor import freeze
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.batches import as_image
 from coronet_core.common.literals import Precision

@@ -18,7 +18,7 @@ from benchmarks.gpu.goals import PROTOCOL
 from benchmarks.gpu.images import drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.gpu.sizes import Size
-from coronet_core.autoencoder.residuals import stored_residuals
+from coronet_core.autoencoder.residual_tensor import stored_residuals
 from coronet_core.learning.loop import History, Learner, Schedule, fit
 
 HEALTHY, PNEUMONIA, COVID, TEST = 7966, 8521, 89, 1953

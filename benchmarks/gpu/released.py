@@ -6,7 +6,7 @@ from typing import Final
 import torch
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 
 TRUNK_LAYERS: Final = 3
 

@@ -12,7 +12,7 @@ from benchmarks import explain, ingest
 from benchmarks.speed import explainer, plain, plain_model
 from benchmarks.speed.setting import Setting
 from benchmarks.speed.work import Work
-from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.residual_tensor import freeze
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.shards import Shards
 from tasks.inference.input.image_file import FileContent

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.common.literals import CinInput
 

@@ -44,15 +44,15 @@ for command in (predict, explain, drift, promote, rollback, serve, export):
 @app.command()
 def run(
     params: Annotated[
-        Path | None, typer.Option(help="A parameter file that becomes params.yaml first, such as params/paper.yaml.")
+        Path | None, typer.Option(help="Parameter file to install as params.yaml first, such as params/paper.yaml.")
     ] = None,
     remote: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE=QUEUE", help="A stage for another host's worker; again for more."),
+        typer.Option(metavar="STAGE=QUEUE", help="Run this stage on a worker of another host; repeatable."),
     ] = None,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
 ) -> None:
-    """Run the stages that are not up to date, side by side where the DAG allows it, and show the figures."""
+    """Run all outdated stages, in parallel where the DAG allows it, and print the metrics."""
     queues = dict(_stage_and_queue(one) for one in remote or [])
 
     def run_flow() -> "State[Any]":
@@ -74,11 +74,9 @@ def run(
 def up(
     prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Prefect's page.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MLflow's page.")] = 5000,
-    worker_port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port on which the worker says that it is well.")
-    ] = 8080,
+    worker_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the worker's health check.")] = 8080,
 ) -> None:
-    """Start what one machine needs (Prefect and MLflow servers, a worker), deploy, show the addresses; until Ctrl-C."""
+    """Start Prefect, MLflow and a worker on this machine, deploy the flows, and run until Ctrl-C."""
 
     def work() -> None:
         from flows.servers.up import up as start
@@ -90,7 +88,7 @@ def up(
 
 @app.command()
 def deploy() -> None:
-    """Tell the Prefect server that PREFECT_API_URL names of the deployments, the work pool and the automations."""
+    """Create or update the deployments, work pool and automations on the server that PREFECT_API_URL names."""
 
     def work() -> None:
         from flows.servers.up import deploy as deploy_all
@@ -102,12 +100,12 @@ def deploy() -> None:
 
 @app.command()
 def ablate(
-    only: Annotated[list[str] | None, typer.Option(help="An ablation to run; again for more. By itself all.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Ablation to run; repeatable. Default: all.")] = None,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Ablations at once; by itself as many as have room on the GPUs, or one.")
+        int | None, typer.Option(min=1, help="Ablations in parallel. Default: as many as the GPUs hold, or one.")
     ] = None,
 ) -> None:
-    """Run the method without each of its parts, and a ResNet-18 on raw images, on the same split; one table."""
+    """Retrain without each part of the method, and a ResNet-18 on raw images; compare on the same split."""
 
     def work() -> None:
         from flows.cli.studies import ablate as run_ablations
@@ -121,17 +119,20 @@ def ablate(
 def cross_validate(
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Folds at once; by itself as many as have room on the GPUs, or one.")
+        int | None, typer.Option(min=1, help="Folds in parallel. Default: as many as the GPUs hold, or one.")
     ] = None,
     until: Annotated[
         str, typer.Option(help="Last stage of each fold: evaluate, or report for the whole DAG.")
     ] = "report",
     *,
     by_image: Annotated[
-        bool, typer.Option("--by-image", help="Fold images, not patients: only to compare with figures that did so.")
+        bool,
+        typer.Option(
+            "--by-image", help="Split by image instead of patient, only to compare with published results that did."
+        ),
     ] = False,
 ) -> None:
-    """Run the DAG once for each fold of patients; mean, deviation and the confusion matrix of all folds."""
+    """Run the DAG for each fold of patients; report mean, standard deviation and the pooled confusion matrix."""
     unit: FoldUnit = "images" if by_image else "patients"
 
     def work() -> None:
@@ -145,9 +146,9 @@ def cross_validate(
 @app.command()
 def reproduce(
     version: VersionName,
-    tolerance: Annotated[float, typer.Option(min=0, help="How far figures may be apart; by itself not at all.")] = 0.0,
+    tolerance: Annotated[float, typer.Option(min=0, help="Largest accepted difference between metrics.")] = 0.0,
 ) -> None:
-    """Check out a registered version, run it again as far as its figures, and say whether they match."""
+    """Rerun a registered version from its commit, params and data, and check that its metrics match."""
 
     def work() -> None:
         from flows.pipeline.reproduction import print_reproduction

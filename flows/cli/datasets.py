@@ -46,11 +46,13 @@ def fetch(
     name: PublicDataset,
     root: Annotated[Path, typer.Option("--to", help="Folder of the raw images: data.root.")] = Path("data/raw"),
     archive: Annotated[
-        Path | None, typer.Option("--from", help="A zip that was downloaded by hand.", exists=True, dir_okay=False)
+        Path | None, typer.Option("--from", help="Zip file downloaded by hand.", exists=True, dir_okay=False)
     ] = None,
-    as_of: Annotated[str | None, typer.Option(help="Day whose state is wanted (covid-chestxray): 2020-03-29.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Date of the snapshot (covid-chestxray), such as 2020-03-29.")
+    ] = None,
 ) -> None:
-    """Download a data set and check it; an interrupted download goes on. Kaggle asks for a token of your own."""
+    """Download and verify a data set. An interrupted download resumes. Kaggle needs your own token."""
 
     def work() -> None:
         from tasks.raw_data.fetch import fetch as fetch_dataset  # late: `coronet --help` must not wait for pandas
@@ -63,17 +65,16 @@ def fetch(
 @data_app.command()
 def build(
     params: Annotated[
-        Path | None, typer.Option(help="A parameter file that becomes params.yaml first; not with --labels-only.")
+        Path | None,
+        typer.Option(help="Parameter file to install as params.yaml first (with --labels-only: only read)."),
     ] = None,
     *,
     labels_only: Annotated[
-        bool, typer.Option("--labels-only", help="From the label files alone: counts, leaks, repeated images.")
+        bool, typer.Option("--labels-only", help="Preview counts, leaks and repeated images without any image.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder that --labels-only writes to; reports/labels_only by itself.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for --labels-only. Default: reports/labels_only.")] = None,
 ) -> None:
-    """Build the split: the stage build_split or, with --labels-only, a preview that needs no image."""
+    """Build the split with the stage build_split, or preview it from label files with --labels-only."""
     if out is not None and not labels_only:
         raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
 

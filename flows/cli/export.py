@@ -10,22 +10,24 @@ from tasks.export.export_options import ExportOrder, Number, Pixels, Target
 
 
 def export(
-    out: Annotated[Path, typer.Option(help="File to write: .onnx or .pt2. Its measured loss goes beside it, as JSON.")],
+    out: Annotated[
+        Path, typer.Option(help="File to write (.onnx or .pt2). Its measured deviation is written beside it as JSON.")
+    ],
     target: Annotated[Target, typer.Option("--to", help="Kind of file.")] = Target.ONNX,
     precision: Annotated[Number, typer.Option(help="Number format of the networks.")] = Number.FP32,
     pixels: Annotated[
         Pixels, typer.Option("--input", help="Grey levels: uint8 as stored, float32 divided by 255.")
     ] = Pixels.FLOAT32,
     model: Annotated[
-        str | None, typer.Option(help="A package's folder or models:/...; by itself the project's last run.")
+        str | None, typer.Option(help="Package folder or models:/coronet@champion. Default: the last run here.")
     ] = None,
 ) -> None:
-    """Write the whole network, image in and answers out, as one file for other programs and small devices."""
+    """Export the whole network, image to predictions, as one file for other programs and small devices."""
     order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)
 
     def work() -> None:
-        from tasks.export.exporting import export as export_model  # late: `coronet --help` must not wait for torch
-        from tasks.export.exporting import summary_lines
+        from tasks.export.export_model import export as export_model  # late: `coronet --help` must not wait for torch
+        from tasks.export.export_model import summary_lines
 
         print("\n".join(summary_lines(export_model(model, order))))
 

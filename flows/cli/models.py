@@ -8,7 +8,7 @@ import typer
 from flows.project.preconditions import require_package, require_registry, run_command
 from tasks.runtime.paths import PACKAGE
 
-models_app = typer.Typer(help="Versions of the model in the registry.", no_args_is_help=True)
+models_app = typer.Typer(help="List, fetch and register model versions.", no_args_is_help=True)
 
 VERSION_HELP = "3, champion, models:/coronet/3 or models:/coronet@champion."
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help=VERSION_HELP)]
@@ -16,7 +16,7 @@ VersionName = Annotated[str, typer.Argument(metavar="VERSION", help=VERSION_HELP
 
 @models_app.command("list")
 def list_versions() -> None:
-    """List all versions with their aliases, figures and origin, newest first."""
+    """List all versions with aliases, metrics and origin, newest first."""
 
     def work() -> None:
         from flows.cli.show_models import print_versions
@@ -28,7 +28,7 @@ def list_versions() -> None:
 
 @models_app.command()
 def show(version: VersionName) -> None:
-    """Show where a version comes from: split, params, commit, runs, figures, report."""
+    """Show the lineage of a version: split, params, commit, runs, metrics, report."""
 
     def work() -> None:
         from flows.cli.show_models import print_version
@@ -41,9 +41,9 @@ def show(version: VersionName) -> None:
 @models_app.command()
 def fetch(
     version: VersionName,
-    out: Annotated[Path, typer.Option(help="Folder for the package; a package that is there is replaced.")],
+    out: Annotated[Path, typer.Option(help="Folder for the package. An existing package there is replaced.")],
 ) -> None:
-    """Bring the package of a version, checked byte by byte."""
+    """Download the package of a version and verify its checksums."""
 
     def work() -> None:
         from flows.cli.show_models import fetch_to
@@ -55,9 +55,9 @@ def fetch(
 
 @models_app.command()
 def register(
-    package: Annotated[Path | None, typer.Argument(help="Folder of a package; by itself the last run's.")] = None,
+    package: Annotated[Path | None, typer.Argument(help="Package folder. Default: the last run's.")] = None,
 ) -> None:
-    """Register a package as the challenger. One that is registered already keeps its version."""
+    """Register a package as the challenger. A package that is already registered keeps its version."""
 
     def work() -> None:
         from flows.cli.show_models import register_package

@@ -6,18 +6,18 @@ import typer
 
 from flows.project.preconditions import run_command
 
-params_app = typer.Typer(help="Parameters: presets, own files and the live params.yaml.", no_args_is_help=True)
+params_app = typer.Typer(help="Show and compare parameter files.", no_args_is_help=True)
 
 LIVE = "params.yaml"
 MAX_WIDTH = 50
-FILE_HELP = "The name of a preset in params/, or the path of a file."
+FILE_HELP = "Preset in params/, or path of a file."
 
 
 @params_app.command()
 def show(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help=FILE_HELP)] = LIVE,
 ) -> None:
-    """Print all parameters of a preset: its own, and those of the files that it extends."""
+    """Print a preset with everything that it extends."""
 
     def work() -> None:
         from tasks.runtime.params.presets import find_file, whole_file  # late: `coronet --help` must not wait for YAML
@@ -32,7 +32,7 @@ def diff(
     one: Annotated[str, typer.Argument(metavar="A", help=FILE_HELP)],
     other: Annotated[str, typer.Argument(metavar="B", help=FILE_HELP)] = LIVE,
 ) -> None:
-    """Print the keys whose values differ, with A's and B's."""
+    """Print the parameters that differ between two files."""
 
     def work() -> None:
         from tasks.runtime.params.presets import differences, find_file

@@ -27,28 +27,30 @@ Paths = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="A package's folder or models:/coronet@champion; else the last run here."),
+    typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
 ]
-LogFolder = Annotated[Path | None, typer.Option(help="Log hashes and scores there, for `coronet drift`.")]
+LogFolder = Annotated[Path | None, typer.Option(help="Folder to log hashes and scores to, for `coronet drift`.")]
 
 
 def predict(
     paths: Paths,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="By itself what --out ends in, else a table of few files, Parquet of many."),
+        typer.Option("--format", help="Default: taken from --out; without it a table for few files, Parquet for many."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File (.csv, .jsonl) or folder (.parquet); else standard output.")
     ] = None,
     model: Model = None,
     log: LogFolder = None,
-    shard_files: Annotated[int, typer.Option(min=1, max=10_000, help="Files at a time; what a kill may cost.")] = 64,
+    shard_files: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Files per shard: the work that an interruption can lose.")
+    ] = 64,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
 ) -> None:
-    """Say what a model sees in X-ray files. One that cannot be read is told, and the others go on.
+    """Classify X-ray files with a trained model. Unreadable files are reported; the rest are processed.
 
-    Exit code 0: every file has an answer; 3: some have none; 1: none has, or it could not be done.
+    Exit code 0: every file has a prediction; 3: some files failed; 1: all failed, or an error stopped the command.
     """
 
     def require_format() -> None:
@@ -79,19 +81,17 @@ def predict(
 
 def explain(
     paths: Paths,
-    out: Annotated[Path, typer.Option(help="Folder for an overlay and a map of each file, and an index.")] = Path(
-        "explanations"
-    ),
-    method: Annotated[Method, typer.Option(help="How the map is made.")] = Method.PERTURBATION,
+    out: Annotated[Path, typer.Option(help="Folder for overlays, maps and their index.")] = Path("explanations"),
+    method: Annotated[Method, typer.Option(help="Attribution method.")] = Method.PERTURBATION,
     model: Model = None,
     params: Annotated[
         Path | None,
-        typer.Option(help="File whose section explain holds; else the run's that trained the model, or params.yaml."),
+        typer.Option(help="Parameter file with the section `explain`. Default: the model's own, or params.yaml."),
     ] = None,
 ) -> None:
-    """Show where a model looks in X-ray files: what its most probable class hangs on. A killed run goes on.
+    """Draw attribution maps of X-ray files for their most probable class. An interrupted run resumes.
 
-    Exit code 0: every file has a map; 3: some have none; 1: none has, or it could not be done.
+    Exit code 0: every file has a map; 3: some files failed; 1: all failed, or an error stopped the command.
     """
     name: MethodName = method.value
 
@@ -105,23 +105,30 @@ def explain(
 
 
 def drift(
-    log: Annotated[Path, typer.Option(help="Folder that predictions were logged to.")],
-    since: Annotated[str | None, typer.Option(metavar="DAY", help="First day or time, UTC: 2026-01-31.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day, or time, UTC.")] = None,
+    log: Annotated[Path, typer.Option(help="Folder with logged predictions.")],
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="First day or time (UTC), such as 2026-01-31.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day or time (UTC).")] = None,
     model: Model = None,
-    level: Annotated[float, typer.Option(help="Chance of a false alarm, at most.")] = 0.01,
-    min_psi: Annotated[float, typer.Option(help="Stability index below which a difference does not matter.")] = 0.1,
-    min_images: Annotated[int, typer.Option(help="A window of fewer images is not judged.")] = 50,
+    level: Annotated[float, typer.Option(help="Largest false-alarm probability.")] = 0.01,
+    min_psi: Annotated[
+        float, typer.Option(help="Smallest population stability index (PSI) that counts as drift.")
+    ] = 0.1,
+    min_images: Annotated[int, typer.Option(help="Smallest number of images to judge.")] = 50,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     retrain: Annotated[
         bool,
-        typer.Option("--retrain", help="With drift, start the deployment retrain (PREFECT_API_URL); once a model."),
+        typer.Option(
+            "--retrain",
+            help="If there is drift, start the deployment `retrain`, once per model (needs PREFECT_API_URL).",
+        ),
     ] = False,
 ) -> None:
-    """Compare logged predictions with the images that the model was validated on.
+    """Check logged predictions for drift from the model's validation images.
 
-    Exit code 0: no drift; 3: drift; 1: it cannot be told.
+    Exit code 0: no drift; 3: drift; 1: not determined.
     """
 
     def span() -> "Span":

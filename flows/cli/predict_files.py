@@ -15,13 +15,13 @@ from coronet_core.support.errors import ParamsError
 from flows.project.run_lock import alone
 from tasks.inference.batch import Batch, inference_device, predict_here
 from tasks.inference.input.storage import counts_in_words, find_files
+from tasks.inference.model_source import load_model
 from tasks.inference.output.dataset import read_parts, read_summary
 from tasks.inference.output.formats import format_of, print_predictions, print_rows, write_file
 from tasks.inference.overlays import MapSettings, Overlays
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.prediction_options import Format
 from tasks.inference.predictor import Networks
-from tasks.inference.source import load_model
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.external_text import printable
 from tasks.runtime.files import digest

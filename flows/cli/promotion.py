@@ -18,16 +18,16 @@ from tasks.runtime.paths import PACKAGE
 
 def promote(
     version: Annotated[
-        str | None, typer.Argument(help="A registered version: 3, challenger. Without one, the last run is registered.")
+        str | None, typer.Argument(help="Registered version, such as 3 or challenger. Default: register the last run.")
     ] = None,
     approval: Annotated[
         Literal["auto", "manual"] | None,
-        typer.Option(help="Ask a person once the rules are met; by itself promotion.approval."),
+        typer.Option(help="manual: ask a person once the rules are met. Default: promotion.approval in params.yaml."),
     ] = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="The answer, before anybody is asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without prompting.")] = False,
 ) -> None:
-    """Judge a version against the champion, and make it the champion if it passes. Exit code 1 if it is not."""
+    """Compare a version with the champion and promote it if it passes the gate. Exit code 1 if it does not."""
 
     def work() -> None:
         if version is not None:
@@ -41,9 +41,9 @@ def promote(
 
 
 def rollback(
-    reason: Annotated[str, typer.Option(help="What is wrong with the champion; written to the promotion log.")],
+    reason: Annotated[str, typer.Option(help="Why the champion is replaced; written to the promotion log.")],
 ) -> None:
-    """Make the champion before this one champion again."""
+    """Restore the previous champion."""
 
     def require_reason() -> None:
         if not reason.strip():

@@ -20,39 +20,39 @@ class Device(StrEnum):
 def serve(
     model: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="A package's folder or models:/coronet@champion; else the last run."),
+        typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine's let others in.")
+        str, typer.Option(help="Address to listen on. Any but the loopback lets other machines connect.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     params: Annotated[
         Path | None,
-        typer.Option(help="Parameter file whose section `explain` says how maps are made; else params.yaml."),
+        typer.Option(help="Parameter file with the section `explain`. Default: params.yaml."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")] = Device.AUTO,
+    device: Annotated[Device, typer.Option(help="auto: a GPU if available.")] = Device.AUTO,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A name besides localhost to answer to; again for more.")
+        list[str] | None, typer.Option(metavar="NAME", help="Accepted host name besides localhost; repeatable.")
     ] = None,
     proxy: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A proxy in front, whose X-Forwarded-For names the client.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a trusted proxy that sets X-Forwarded-For.")
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Store uploaded images there, called by their hashes.")
+        Path | None, typer.Option(metavar="FOLDER", help="Store uploaded images there, named by their hashes.")
     ] = None,
-    batch_images: Annotated[int, typer.Option(help="Images through the networks together, at most.")] = 16,
-    batch_wait_ms: Annotated[float, typer.Option(help="How long the first of a batch waits for others.")] = 4.0,
-    queue_images: Annotated[int, typer.Option(help="Images that may wait; beyond: 503.")] = 64,
-    requests_at_once: Annotated[int, typer.Option(help="Requests with images in work; beyond: 503.")] = 32,
-    upload_mib: Annotated[float, typer.Option(help="Of one request; beyond: 413.")] = 64.0,
-    files: Annotated[int, typer.Option(help="Of one request; beyond: 413.")] = 16,
-    rate: Annotated[str, typer.Option(help="Requests with images of one client; beyond: 429.")] = "600/minute",
-    explain_queue: Annotated[int, typer.Option(help="Explanations that may wait; beyond: 503.")] = 4,
-    explain_seconds: Annotated[float, typer.Option(help="For one explanation; beyond: 503.")] = 30.0,
+    batch_images: Annotated[int, typer.Option(help="Largest batch.")] = 16,
+    batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch.")] = 4.0,
+    queue_images: Annotated[int, typer.Option(help="Images waiting at most; then 503.")] = 64,
+    requests_at_once: Annotated[int, typer.Option(help="Concurrent requests with images; then 503.")] = 32,
+    upload_mib: Annotated[float, typer.Option(help="Largest request; then 413.")] = 64.0,
+    files: Annotated[int, typer.Option(help="Largest request; then 413.")] = 16,
+    rate: Annotated[str, typer.Option(help="Requests with images per client; then 429.")] = "600/minute",
+    explain_queue: Annotated[int, typer.Option(help="Explanations waiting at most; then 503.")] = 4,
+    explain_seconds: Annotated[float, typer.Option(help="Longest time for one explanation; then 503.")] = 30.0,
     *,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No line for each request.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not log requests.")] = False,
 ) -> None:
-    """Answer over HTTP, with a page to read X-rays on; until Ctrl-C. Uploads are stored with --keep alone."""
+    """Serve predictions over HTTP, with a reading page, until Ctrl-C. Uploads are not stored unless --keep is given."""
 
     def work() -> None:
         from serving.server import BindAddress  # late: `coronet --help` must not wait for torch

@@ -19,7 +19,7 @@ from tasks.registry.versions import Version, all_versions, find_version
 from tasks.runtime.external_text import printable
 from tasks.runtime.files import publish_folder
 from tasks.runtime.paths import PACKAGE, REPORT, SPLIT
-from tasks.runtime.tracking.delivery import page_of_run
+from tasks.runtime.tracking.mlflow_delivery import page_of_run
 
 DIGITS: Final = 8
 LISTED: Final = {"accuracy": "accuracy (%)", "roc_auc.macro": "ROC-AUC (%)", "sensitivity.covid19": "COVID-19 (%)"}

@@ -14,7 +14,7 @@ from tasks.report.pages import environment, number, numbers, percent, percents, 
 from tasks.report.plots.drawing import ALT_KEY
 from tasks.runtime.external_text import plain
 from tasks.runtime.paths import AUDIT, FIGURES, METRICS, REPORT
-from tasks.runtime.tracking.delivery import page_of_run, shown_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import page_of_run, shown_tracking_uri
 from tasks.runtime.tracking.stage_run import StageRun
 
 SUMMARY_KEY: Final = "report"

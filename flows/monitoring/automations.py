@@ -1,4 +1,4 @@
-"""Automations on Prefect's server: what is done about runs that cannot tell any more that they have ended.
+"""Automations on Prefect's server: end runs that are lost, and notify the webhook.
 
 They are the one detector of lost runs, on this host and on others: whoever waits for a run goes by its state.
 """

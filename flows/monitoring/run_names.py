@@ -1,4 +1,4 @@
-"""What a flow run is called: by its params, its data and its code, so that a list of runs can be read."""
+"""Names of flow runs: params, data and code, so that a list of runs can be read."""
 
 import contextlib
 import subprocess
@@ -10,12 +10,11 @@ from uuid import UUID
 from prefect import get_client, runtime
 
 from coronet_core.support.errors import ParamsError
-from flows.monitoring.retries import retry_until_reachable
+from flows.monitoring.server_wait import retry_until_reachable
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
-from tasks.runtime.tracking.provenance import dvc_hashes
-from tasks.runtime.tracking.stage_run import code_version
+from tasks.runtime.tracking.provenance import code_version, dvc_hashes
 
 DEMO: Final = "demo"
 DIGITS: Final = 7

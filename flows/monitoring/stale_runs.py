@@ -1,4 +1,4 @@
-"""Runs that a kill has left as running on Prefect's page: the next one of the same work says that they have crashed."""
+"""Stale runs: the next run of the same work marks killed ones as crashed on Prefect's page."""
 
 import contextlib
 from collections.abc import Iterator

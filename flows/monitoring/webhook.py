@@ -1,4 +1,4 @@
-"""The end of a flow run, told to a webhook: for teams whose channel is not Prefect's page."""
+"""Notifying a webhook of the end of a flow run."""
 
 import os
 from typing import Any, Final

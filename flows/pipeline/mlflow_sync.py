@@ -1,10 +1,10 @@
-"""MLflow is told by the flow what its stages record: a stage would have to load MLflow first, which takes seconds."""
+"""Sending the stages' run records to MLflow from the flow, so that no stage has to load MLflow."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.runtime.tracking.delivery import deliver_all, deliver_leftovers
+from tasks.runtime.tracking.mlflow_delivery import deliver_all, deliver_leftovers
 from tasks.runtime.tracking.orphaned_runs import close_abandoned, end_lost_runs
 from tasks.runtime.tracking.stage_run import SECONDS_AFTER_FAILURE, SECONDS_BETWEEN_DELIVERIES
 

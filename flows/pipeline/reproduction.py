@@ -30,7 +30,7 @@ from tasks.registry.versions import Version, find_version
 from tasks.runtime.external_text import DVC_MD5, matching, printable
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
-from tasks.runtime.tracking.delivery import absolute_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.run_record import RECORDS
 from tasks.runtime.tracking.stage_run import PARENT_VARIABLE, StageRun
 from tasks.studies.differences import Difference, differences
@@ -88,7 +88,7 @@ def print_reproduction(name: str, tolerance: float) -> None:
     for path in made.differing_files:
         print(f"another file: {printable(path)}")
     for one in made.differing_figures[:MAX_SHOWN]:
-        print(printable(f"another figure: {one.name} = {one.found}, was {one.expected}"))
+        print(printable(f"differs: {one.name} = {one.found}, was {one.expected}"))
     allowed = "exactly" if tolerance == 0 else f"within {tolerance:g}"
     if made.differing_figures:
         n = len(made.differing_figures)

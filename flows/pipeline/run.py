@@ -15,7 +15,7 @@ from flows.project.summary import print_tables
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import AUDIT, METRICS, REPORT
-from tasks.runtime.tracking.delivery import deliver_leftovers
+from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.orphaned_runs import end_own_runs
 
 BUILD_SPLIT: Final = "build_split"
@@ -50,7 +50,7 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
 
 def _require_key() -> None:
     """Raise ParamsError now rather than behind Prefect's start if ids of patients need a key that is not set."""
-    from tasks.build_split.sources import ids_of  # late: with nothing to do, no data are read
+    from tasks.build_split.pseudonym_key import ids_of  # late: with nothing to do, no data are read
 
     ids_of(read_params().data)
 

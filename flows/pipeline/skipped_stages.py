@@ -1,4 +1,4 @@
-"""Stages that are never begun, because one that they wait for has not completed.
+"""Stages that are skipped because an upstream stage did not complete.
 
 Prefect leaves their tasks pending and names what they wait for by an id; here they get an end that names the stage.
 """
@@ -40,7 +40,7 @@ def end_those_not_run(stages: Sequence[Stage], futures: Mapping[str, PrefectFutu
         for stage in submitted:
             if states[stage.name].name == PREFECTS_NAME:
                 missing = ", ".join(name for name in stage.upstream if not states[name].is_completed())
-                _end(client, futures[stage.name], f"waits for what has not completed: {missing}", deadline)
+                _end(client, futures[stage.name], f"upstream stages did not complete: {missing}", deadline)
 
 
 def _end(client: SyncPrefectClient, future: PrefectFuture[Any], message: str, deadline: float) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from prefect import Task, get_client, get_run_logger, task
+from prefect import get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, TaskRun
@@ -18,45 +17,26 @@ from prefect.context import TagsContext
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from pydantic import BaseModel, ConfigDict, Field
 
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
-from flows.monitoring.retries import retry_until_reachable
+from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stage_progress import stage_log
 from flows.pipeline.mlflow_sync import records_delivered
+from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy, may_pass
 from flows.pipeline.skipped_stages import end_those_not_run
 from flows.project.graph import Stage
 from flows.project.processes import StageProcesses, stage_environment
-from flows.ray.residual_fan_out import fan_out_if_due
+from flows.ray.dispatch import fan_out_if_due
 from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
 from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
 from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE, PARENT_VARIABLE, StageRun
-
-LONGEST_DELAY_S = 600.0
 
 Futures = dict[str, PrefectFuture[State[None]]]
 
 
 class StagesFailedError(CoroNetError):
     """Stages of a flow run failed; names each with its reason."""
-
-
-class StagePolicy(BaseModel):
-    """How often and how long stages are tried: a parameter of flows, and a form on Prefect's page."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    retries: int = Field(default=2, ge=0, le=10, description="Further tries of a stage that failed by what may pass.")
-    retry_delay_s: float = Field(
-        default=10.0, gt=0, description="Seconds before the first of them; each next one waits twice."
-    )
-    timeout_minutes: float | None = Field(
-        default=None, gt=0, description="A stage that takes longer is ended; null: never. Time on Ray does not count."
-    )
-
-
-DEFAULT_POLICY = StagePolicy()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +129,7 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
     """Run all stages, each behind those it waits for. Ctrl-C and cancellation end those that run."""
     futures: Futures = {}
     tried = run_stage.with_options(
-        retries=policy.retries, retry_delay_seconds=_delays(policy), retry_condition_fn=_may_pass
+        retries=policy.retries, retry_delay_seconds=policy.delays_s, retry_condition_fn=may_pass
     )
     limited = retry_until_reachable(lambda: limited_tags(tag for stage in stages for tag in stage.tags))
     try:
@@ -185,14 +165,6 @@ def _has_limit(client: SyncPrefectClient, tag: str) -> bool:
     except ObjectNotFound:
         return False
     return True
-
-
-def _delays(policy: StagePolicy) -> list[float]:
-    return [min(LONGEST_DELAY_S, policy.retry_delay_s * 2**n) for n in range(policy.retries)] or [0.0]
-
-
-def _may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    return state.name == TRANSIENT_FAILURE
 
 
 def _task_runs(futures: Futures) -> dict[str, TaskRun]:

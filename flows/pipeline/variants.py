@@ -21,13 +21,14 @@ from coronet_core.common.cpu_count import usable_cores
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.stale_runs import alone_as_run
-from flows.pipeline.stages import DEFAULT_POLICY, run_stages
+from flows.pipeline.retries import DEFAULT_POLICY
+from flows.pipeline.stages import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.workspace import WORKSPACES, Changes, open_workspace
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS
-from tasks.runtime.tracking.delivery import absolute_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.stage_run import StageRun, numbers_of
 
 TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")

@@ -1,4 +1,4 @@
-"""What commands need, looked for before anything heavy is imported, started or written.
+"""Checks of what a command needs, before anything heavy is imported, started or written.
 
 Each `require_...` raises CoroNetError, with a remedy, if the thing is not there. None of them imports torch, MLflow or
 Prefect, or writes; what only a store or a server can tell is left to the command.
@@ -81,7 +81,7 @@ def require_git() -> None:
 
 def require_registry() -> None:
     """Require that there may be registered versions: with SQLite, that its file is there."""
-    from tasks.runtime.tracking.delivery import tracking_uri
+    from tasks.runtime.tracking.mlflow_delivery import tracking_uri
 
     uri = os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()
     if uri.startswith(SQLITE) and not Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).is_file():
@@ -98,7 +98,7 @@ def require_model(source: str | None) -> None:
 
         Lock(Path()).check_models()
         return
-    from tasks.inference.source import REGISTRY_SCHEME, local_package
+    from tasks.inference.model_source import REGISTRY_SCHEME, local_package
 
     if source.startswith(REGISTRY_SCHEME):
         require_registry()

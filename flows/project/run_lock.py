@@ -1,4 +1,4 @@
-"""One at a time: what two processes may not do at once to one project."""
+"""A lock on what two processes must not do to one project at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What a worker is sent to run a stage."""
+"""The request by which a worker is asked to run a stage."""
 
 from dataclasses import dataclass
 

@@ -18,7 +18,7 @@ from flows.remote.lock_entries import StageInputs, inputs_of, lock_text, locked_
 from flows.remote.request import StageOrder
 from flows.remote.transfer import check_remote, pull, push
 from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
-from tasks.runtime.tracking.delivery import absolute_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.stage_run import PARENT_RUN_VARIABLE
 
 ENTRY_KEY: Final = "dvc-lock-entry"

@@ -6,7 +6,7 @@ import sys
 
 from coronet_core.support.errors import CoroNetError
 from flows.servers.commands import mlflow_server, prefect_server
-from tasks.runtime.tracking.delivery import repair_own_store
+from tasks.runtime.tracking.mlflow_delivery import repair_own_store
 
 SERVERS = {"prefect": (prefect_server, 4200), "mlflow": (mlflow_server, 5000)}
 

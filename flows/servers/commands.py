@@ -3,9 +3,9 @@
 from typing import Final
 
 from flows.monitoring.work_pool import POOL
-from flows.servers.guard import allowed_hosts
+from flows.servers.cross_site_guard import allowed_hosts
 from flows.servers.server_process import HOST, Server
-from tasks.runtime.tracking.delivery import DEFAULT_TRACKING_URI
+from tasks.runtime.tracking.mlflow_delivery import DEFAULT_TRACKING_URI
 
 MLFLOW_APP: Final = "coronet"
 """What pyproject.toml calls flows/servers/mlflow_app.py among MLflow's plug-ins."""

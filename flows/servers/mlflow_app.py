@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp
 
-from flows.servers.guard import guarded
+from flows.servers.cross_site_guard import guarded
 
 
 def create_app() -> ASGIApp:

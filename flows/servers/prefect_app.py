@@ -9,7 +9,7 @@ import uvicorn
 from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
-from flows.servers.guard import guarded
+from flows.servers.cross_site_guard import guarded
 from flows.servers.server_process import HOST
 
 

@@ -23,7 +23,7 @@ from flows.project.live_params import prepare
 from flows.project.processes import Descendants, stage_environment
 from flows.servers.commands import mlflow_server, prefect_server, worker
 from flows.servers.server_process import SERVER_LOGS, Server, child_server, is_healthy
-from tasks.runtime.tracking.delivery import repair_own_store, shown_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import repair_own_store, shown_tracking_uri
 
 POOL_TYPE: Final = "process"
 PREFECT_FILE: Final = Path("prefect.yaml")

@@ -1,4 +1,4 @@
-"""What is asked of images: answers, maps, residuals, previews."""
+"""Requests with images: predictions, maps, residuals, previews."""
 
 from typing import Annotated, Any, Final, Literal
 

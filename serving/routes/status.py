@@ -1,4 +1,4 @@
-"""How the service is, and which model answers."""
+"""Health, model and metrics of the service."""
 
 from typing import Any
 

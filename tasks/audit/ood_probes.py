@@ -7,7 +7,7 @@ import numpy as np
 
 from coronet_core.audits.ood_detection import Detection, detection, energies_of
 from coronet_core.audits.probes import PROBES
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.common.seeds import derive_seed, generator
 from coronet_core.metrics.intervals import Proportion
 from coronet_core.metrics.out_of_distribution import EnergyReference, ood_score

@@ -11,7 +11,7 @@ from coronet_core.data.shortcuts import TELLING_AUC
 from coronet_core.metrics.intervals import Proportion
 from tasks.audit.audited_images import AuditImages, read_audit_images
 from tasks.audit.ood_probes import DETECTED_AUC, out_of_distribution
-from tasks.audit.simple_classifiers import by_cells, by_column
+from tasks.audit.shortcut_classifiers import by_cells, by_column
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads

@@ -14,7 +14,8 @@ from coronet_core.data.ingest import group_oldest, known_rows
 from coronet_core.data.manifest import write_manifest
 from coronet_core.support.errors import ParamsError
 from coronet_core.support.whole_files import write_whole
-from tasks.build_split.sources import ids_of, key_warnings, list_images
+from tasks.build_split.pseudonym_key import ids_of, key_warnings
+from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules
 from tasks.build_split.stage import name_doubtful, tell
 from tasks.runtime.files import write_json

@@ -7,11 +7,9 @@ from typing import assert_never
 
 from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.data.image_record import Listing, Record
-from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import covid_chestxray, covidx_lists, image_folder, phantom, rsna
 from coronet_core.data.splitting.published_splits import read_ids, require_parts, with_test_patients
-from coronet_core.support.errors import DataError, ParamsError
-from tasks.build_split.pseudonym_key import DEFAULT_KEY, KEY_VARIABLE, NEW_KEY, SET_KEY, pseudonym_key
+from coronet_core.support.errors import DataError
 from tasks.runtime.params.data import (
     CovidChestXraySource,
     CovidxListsSource,
@@ -26,35 +24,6 @@ from tasks.runtime.params.data import (
 from tasks.runtime.progress import log
 
 MAX_NAMED = 3
-
-
-def ids_of(data: DataParams) -> Ids:
-    """Return how images and patients are called in what is written.
-
-    Raises ParamsError if the key of the hashes is no secret, and `data.require_secret_key` wants one.
-    """
-    if data.require_secret_key and _is_guessable(data):
-        raise ParamsError(
-            f"{KEY_VARIABLE} is not set, and data.require_secret_key is true: whoever can guess a patient's id could "
-            f"recompute its hash. Make a key once with `{NEW_KEY}`, and type `{SET_KEY}` in each shell before "
-            "`coronet`. For public data, or to go on with a split that was made without a key, set "
-            "data.require_secret_key: false in params.yaml."
-        )
-    return Ids(pseudonym_key(), as_given=data.ids == "as_given")
-
-
-def key_warnings(data: DataParams) -> list[str]:
-    """Return a sentence for the report if the key of the hashes is no secret, and images are of real patients."""
-    if not _is_guessable(data):
-        return []
-    told = (
-        f"{KEY_VARIABLE} is not set: ids of patients are hashed with a key that everybody knows, so whoever can guess "
-    )
-    return [f"{told}an id can recompute its hash and find the patient. Set it before you give to others what was made."]
-
-
-def _is_guessable(data: DataParams) -> bool:
-    return pseudonym_key() == DEFAULT_KEY and not all(isinstance(source, PhantomSource) for source in data.sources)
 
 
 def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Listing:

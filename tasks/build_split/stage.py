@@ -26,7 +26,8 @@ from coronet_core.data.reading.suitability import MASK, note_unsuitable, reject_
 from coronet_core.data.splitting.duplicates import KINDS
 from coronet_core.paper import PAPER
 from coronet_core.support.errors import DataError
-from tasks.build_split.sources import ids_of, key_warnings, list_images
+from tasks.build_split.pseudonym_key import ids_of, key_warnings
+from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules, notes_of, previous_splits
 from tasks.runtime.files import digest, write_json, write_rows
 from tasks.runtime.kept_files import set_aside

@@ -11,7 +11,7 @@ from coronet_core.score_drift import Shift, holm, shift_of_scores, shift_of_shar
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.calibrate.drift_reference import SCORES, ScoreReference
 from tasks.drift.prediction_window import Span, Window, read_window
-from tasks.inference.source import load_model
+from tasks.inference.model_source import load_model
 
 ABSTAINED = "abstained"
 

@@ -20,7 +20,7 @@ from coronet_core.attribution.randomisation import (
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.seeds import derive_seed
 from tasks.explain.methods import CONTROLS, maps_of, passes
-from tasks.explain.work import Batch, ExplanationWork
+from tasks.explain.resumable_batches import Batch, ExplanationWork
 from tasks.runtime.kept_files import Arrays
 from tasks.runtime.params.explain import ExplainParams
 

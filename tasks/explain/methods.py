@@ -13,7 +13,7 @@ from coronet_core.attribution.occlusion import Occlusion, n_windows, occlusion_m
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.classifier.inputs import cin_input
-from tasks.explain.work import Batch
+from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import ExplainParams, IntegratedGradientsParams
 
 

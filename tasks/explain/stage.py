@@ -15,7 +15,7 @@ from tasks.explain.image_choice import choose
 from tasks.explain.measures import repeated_and_random, table_by_method
 from tasks.explain.method_runs import make_curves, make_maps, randomise, repeat, total_passes
 from tasks.explain.methods import CONTROLS
-from tasks.explain.work import ExplanationWork
+from tasks.explain.resumable_batches import ExplanationWork
 from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest, write_json

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from coronet_core.autoencoder.tfen import residual_tensor
+from coronet_core.autoencoder.residual_tensor import residual_tensor
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.metrics.arrays import Floats
 from tasks.export.export_options import Pixels

@@ -11,10 +11,10 @@ import torch
 
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import find_files, read_files
+from tasks.inference.model_source import load_model
 from tasks.inference.output.dataset import PredictionDataset
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import Networks, decode_files, predict_decoded
-from tasks.inference.source import load_model
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.compute.devices import device_type

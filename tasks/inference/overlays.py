@@ -23,12 +23,12 @@ from coronet_core.common.shards import write_array
 from coronet_core.support.errors import DataError, ParamsError
 from coronet_core.support.whole_files import write_whole
 from tasks.explain.methods import maps_of, passes
-from tasks.explain.work import Batch
+from tasks.explain.resumable_batches import Batch
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import read_files
+from tasks.inference.model_source import params_of_run
 from tasks.inference.output.formats import safe_cell
 from tasks.inference.predictor import Networks, decode_files, predict_decoded
-from tasks.inference.source import params_of_run
 from tasks.report.plots.attribution_maps import Explained, attribution_maps
 from tasks.runtime.code_digest import code_digest, files_needed_by
 from tasks.runtime.files import digest

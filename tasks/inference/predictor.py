@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.common.batches import as_image

@@ -18,7 +18,7 @@ from tasks.inference.input.in_memory import content_of
 from tasks.inference.predictor import predict_files
 from tasks.package.package_folder import read_package
 from tasks.package.prediction_schema import PREDICTION_FIELDS
-from tasks.registry.names import IMAGE_COLUMN, PACKAGE_ARTIFACT, READ_PATHS
+from tasks.registry.model_name import IMAGE_COLUMN, PACKAGE_ARTIFACT, READ_PATHS
 
 
 class PackagePredictor:

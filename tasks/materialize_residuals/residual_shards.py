@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.autoencoder.residuals import stored_residuals
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN, stored_residuals
 from tasks.runtime.params.schema import ResidualParams
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from coronet_core.autoencoder.residuals import freeze
+from coronet_core.autoencoder.residual_tensor import freeze
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.literals import CinInput

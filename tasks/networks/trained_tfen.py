@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.residuals import freeze
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.common.classes import ClassName
 from coronet_core.common.weights import load_weights, load_weights_from
 from tasks.runtime.paths import autoencoder_weights

@@ -1,4 +1,4 @@
-"""Writing and reading a package, with checks of every file before any weights are loaded."""
+"""The package: one folder with weights, params, calibration and model card; written, checked and read."""
 
 import hashlib
 import shutil

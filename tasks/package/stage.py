@@ -9,8 +9,8 @@ from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import MODEL_CARD, PACKAGE
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
-from tasks.runtime.tracking.stage_run import code_version
-from tasks.training.number_formats import training_formats
+from tasks.runtime.tracking.provenance import code_version
+from tasks.training.trained_precision import training_formats
 
 
 def run(context: StageContext) -> None:

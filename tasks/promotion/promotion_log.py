@@ -23,7 +23,7 @@ from tasks.registry.versions import Version, tag_version
 from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.paths import STATE
 from tasks.runtime.progress import log
-from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH
+from tasks.runtime.tracking.mlflow_delivery import MAX_TAG_LENGTH
 
 LOG: Final = Path("promotions.jsonl")
 LOCK: Final = STATE / "promotions.lock"

@@ -12,7 +12,8 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.reading.image import decode
 from coronet_core.support.errors import DataError
-from tasks.build_split.sources import ids_of, list_images
+from tasks.build_split.pseudonym_key import ids_of
+from tasks.build_split.sources import list_images
 from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.inference.predictor import Networks
 from tasks.networks.residual_inputs import class_indices

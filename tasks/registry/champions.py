@@ -9,7 +9,7 @@ from typing import Final
 from filelock import FileLock
 
 from coronet_core.support.errors import CoroNetError
-from tasks.registry.names import MODEL
+from tasks.registry.model_name import MODEL
 from tasks.registry.versions import CHALLENGER, CHAMPION, Version, champion, registry
 from tasks.runtime.paths import STATE
 

@@ -13,7 +13,7 @@ from tasks.package.package_folder import read_package
 from tasks.registry.versions import Version, registry
 from tasks.runtime.files import publish_folder
 from tasks.runtime.paths import PACKAGE, STATE
-from tasks.runtime.tracking.delivery import tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import tracking_uri
 
 FETCHED: Final = STATE / "packages"
 

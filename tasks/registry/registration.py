@@ -11,7 +11,7 @@ from coronet_core.support.errors import TransientError
 from tasks.package.metadata import CARD, DESCRIPTION, Description, package_digest, read_description
 from tasks.package.package_folder import read_package
 from tasks.registry.model_files import copy_code, input_example, requirements, served_file, signature
-from tasks.registry.names import MODEL, PACKAGE_ARTIFACT, READ_PATHS
+from tasks.registry.model_name import MODEL, PACKAGE_ARTIFACT, READ_PATHS
 from tasks.registry.version_lineage import (
     METRIC_TAG,
     RUN_TAG,
@@ -32,7 +32,7 @@ from tasks.registry.versions import (
 )
 from tasks.runtime.paths import PACKAGE, STATE
 from tasks.runtime.progress import log
-from tasks.runtime.tracking.delivery import deliver_leftovers, tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers, tracking_uri
 from tasks.runtime.tracking.orphaned_runs import end_lost_runs
 from tasks.runtime.tracking.stage_run import StageRun
 

@@ -14,7 +14,7 @@ from tasks.package.metadata import Lineage
 from tasks.registry.versions import Version, registry
 from tasks.runtime.external_text import RUN_ID, matching
 from tasks.runtime.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
-from tasks.runtime.tracking.delivery import tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

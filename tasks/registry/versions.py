@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
-from tasks.registry.names import MODEL
+from tasks.registry.model_name import MODEL
 from tasks.runtime.external_text import SHA256, matching, printable
-from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

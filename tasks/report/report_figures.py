@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coronet_core.audits.masking import VIEWS, Regions, seen_as
-from coronet_core.autoencoder.tfen import residual_tensor
+from coronet_core.autoencoder.residual_tensor import residual_tensor
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.common.shards import Shards

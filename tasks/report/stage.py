@@ -31,9 +31,9 @@ from tasks.runtime.paths import (
 )
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
-from tasks.runtime.tracking.provenance import commit_date, dvc_hashes_of_deps, library_versions
-from tasks.runtime.tracking.stage_run import code_version, flattened
-from tasks.training.number_formats import FORMAT_NAMES, training_formats
+from tasks.runtime.tracking.provenance import code_version, commit_date, dvc_hashes_of_deps, library_versions
+from tasks.runtime.tracking.stage_run import flattened
+from tasks.training.trained_precision import FORMAT_NAMES, training_formats
 
 CODE = ("coronet_core", "tasks")
 

@@ -14,7 +14,7 @@ from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import MANIFEST
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
-from tasks.runtime.tracking.delivery import deliver_leftovers
+from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import SilentRun, StageRun, is_delivered_elsewhere
 
 STAGES = {

@@ -15,7 +15,7 @@ from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import discard, resume_folder
 from tasks.runtime.stage_context import StageContext
 from tasks.training.checkpoints import load_checkpoint, save_checkpoint
-from tasks.training.number_formats import FORMAT_NAMES
+from tasks.training.trained_precision import FORMAT_NAMES
 
 SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
 

@@ -53,6 +53,7 @@ def bench_of(measurement: str, device: str, reference: Path | None = None) -> Be
     )
 
 
+@pytest.mark.slow
 @on_each_device
 def test_everything_is_right(device: str) -> None:
     if (reference := reference_folder()) is None:
@@ -109,6 +110,7 @@ def test_the_compiled_step_computes_what_ours_does(monkeypatch: pytest.MonkeyPat
         torch.testing.assert_close(compiled(), ours(), rtol=1e-3, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measurement", [one for one in PLAN if one.name not in NOT_HERE], ids=lambda one: one.name)
 def test_every_measurement_measures_or_names_what_is_missing(
     measurement: Measurement, monkeypatch: pytest.MonkeyPatch

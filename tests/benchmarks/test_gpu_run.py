@@ -34,6 +34,7 @@ def lines_of(results: Results) -> list[tuple[str, str]]:
     return [(row.name, row.reason) for row in results.rows]
 
 
+@pytest.mark.slow
 def test_errors_and_crashes_are_rows_and_the_next_measurement_goes_on(results: Results) -> None:
     names = ("fail", "fail_as_a_whole", "crash", "break_cuda", "find_one")
     run([misbehaving(name) for name in names], SETTING, PATIENT, results)
@@ -50,6 +51,7 @@ def test_errors_and_crashes_are_rows_and_the_next_measurement_goes_on(results: R
     ]
 
 
+@pytest.mark.slow
 def test_what_hangs_is_cut_off_and_leaves_the_others_their_time(results: Results) -> None:
     """Of 400 s the first has a hundredth, 4 s, which begin when its process is ready."""
     run([misbehaving("find_one_and_hang"), misbehaving("find_one", 99)], SETTING, 400.0, results)
@@ -74,6 +76,7 @@ def test_rows_are_on_disk_as_soon_as_they_are_found(results: Results, tmp_path: 
     assert "ours, batch 32" in (tmp_path / "on_gpu.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_keeps_its_rows_and_leaves_no_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--minutes", "60", "--out", str(tmp_path)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:

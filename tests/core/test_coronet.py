@@ -9,8 +9,7 @@ import torch
 from torchvision.models import ResNet18_Weights
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.residuals import residuals_of, stored_residuals
-from coronet_core.autoencoder.tfen import TFEN, residual_tensor
+from coronet_core.autoencoder.residual_tensor import TFEN, residual_tensor, residuals_of, stored_residuals
 from coronet_core.classifier.cin import build_cin, imagenet_backbone, load_backbone
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.classifier.inputs import CinInputs, cin_input

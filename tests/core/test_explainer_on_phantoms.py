@@ -17,8 +17,7 @@ from coronet_core.attribution.localisation import box_mask, points_into
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
 from coronet_core.attribution.randomisation import randomised, rank_correlation
 from coronet_core.autoencoder.fpae import Autoencoding
-from coronet_core.autoencoder.residuals import freeze
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.data.sources import phantom
 

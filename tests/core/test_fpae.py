@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.gpu.released import released_autoencoders
 from coronet_core.autoencoder.fpae import FPAE, TransposedConv
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 
 TOLERANCE = 1e-5
 

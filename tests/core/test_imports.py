@@ -40,7 +40,7 @@ import coronet_core.common.batches
 import coronet_core.metrics
 import coronet_core.classifier.coronet
 import coronet_core.metrics.out_of_distribution
-import coronet_core.autoencoder.residuals
+import coronet_core.autoencoder.residual_tensor
 import coronet_core.common.shards
 import coronet_core.autoencoder.training
 import coronet_core.classifier.training

@@ -7,7 +7,7 @@ import torch
 
 from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS, cascade, randomised
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.coronet import CoroNet
 

@@ -78,6 +78,7 @@ def doubles(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     return compared(tmp_path_factory.mktemp("doubles"), list(DOUBLES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", DOUBLES, ids=lambda recipe: f"{recipe.network}-{recipe.batch_size}")
 def test_two_ranks_train_the_weights_of_one_process_in_float64(doubles: Compared, recipe: Recipe) -> None:
     tolerance = DOUBLES[recipe]
@@ -98,6 +99,7 @@ def singles(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     return compared(tmp_path_factory.mktemp("singles"), SINGLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", SINGLES, ids=lambda recipe: recipe.network)
 def test_in_float32_two_ranks_differ_from_one_process_by_rounding_alone(singles: Compared, recipe: Recipe) -> None:
     alone, (leader, _) = singles[recipe]
@@ -108,6 +110,7 @@ def test_in_float32_two_ranks_differ_from_one_process_by_rounding_alone(singles:
     assert first["training_loss"] == pytest.approx(first_alone["training_loss"], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
 def test_training_goes_on_with_another_number_of_ranks(
     tmp_path: Path, doubles: Compared, before: int, after: int

@@ -214,10 +214,10 @@ def test_inverse_frequency_weights_balance_the_classes() -> None:
 
 def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> None:
     labels = torch.arange(60) % 3
-    residuals = np.random.default_rng(0).random((60, 3, 64, 64)).astype(np.float16) * 0.05
+    residuals = np.random.default_rng(0).random((60, 3, 32, 32)).astype(np.float16) * 0.05
     residuals[np.arange(60), labels.numpy()] += np.float16(0.2)  # class c has energy in channel c
     write_shard(tmp_path / "residuals", 0, residuals)
-    write_shard(tmp_path / "images", 0, np.zeros((60, 64, 64), dtype=np.uint8))
+    write_shard(tmp_path / "images", 0, np.zeros((60, 32, 32), dtype=np.uint8))
 
     def inputs(rows: range) -> CinInputs:
         subsets = [Subset(Shards.in_folder(tmp_path / name), rows, CPU) for name in ("images", "residuals")]
@@ -237,5 +237,5 @@ def test_cin_learns_residuals_that_tell_the_classes_apart(tmp_path: Path) -> Non
         batch_size=8,
         precision="fp32",
     )
-    history = fit(learner, schedule(epochs=20, batch_size=8))  # batch norm needs its steps
+    history = fit(learner, schedule(epochs=12, batch_size=8))  # batch norm needs its steps
     assert max(epoch["validation_accuracy"] for epoch in history) == 1.0

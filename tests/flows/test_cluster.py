@@ -9,8 +9,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from coronet_core.support.errors import CoroNetError
 from flows.project.preconditions import require_ray
 from flows.ray.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, joined_cluster
-from flows.ray.residual_fan_out import STAGE as FANNED_OUT
-from flows.ray.residual_fan_out import fan_out_if_due, on_ray
+from flows.ray.dispatch import STAGE as FANNED_OUT
+from flows.ray.dispatch import fan_out_if_due, on_ray
 from tasks.materialize_residuals.kept_shards import STAGE
 
 TWO_NODES = Cluster(nodes=(Node(cores=4, gpus=0), Node(cores=9, gpus=1)))

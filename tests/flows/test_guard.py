@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from coronet_core.support.errors import ParamsError
-from flows.servers.guard import HOSTS_VARIABLE, allowed_hosts, guarded
+from flows.servers.cross_site_guard import HOSTS_VARIABLE, allowed_hosts, guarded
 
 LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "cross-site"}
 

@@ -70,7 +70,7 @@ def change(project: Project, *, push: bool) -> None:
 
 def test_code_that_is_not_committed_is_not_sent(project: Project) -> None:
     (project.folder / "tasks" / "runtime" / "paths.py").write_text("")
-    with pytest.raises(CoroNetError, match=r"not committed: tasks/paths\.py\. .*commit it and push it first"):
+    with pytest.raises(CoroNetError, match=r"not committed: tasks/runtime/paths\.py\. .*commit it and push it first"):
         _commit()
 
 
@@ -240,7 +240,7 @@ def test_a_stage_reads_outs_of_others_and_what_it_goes_on_from() -> None:
         residuals, split = inputs_of(repo, "materialize_residuals"), inputs_of(repo, "build_split")
     assert set(residuals.upstream) == {"build_split", "train_autoencoder@healthy", STAGE}
     assert "models/autoencoder_pneumonia.safetensors" in residuals.outs
-    assert "coronet_core/autoencoder/residuals.py" in residuals.deps
+    assert "coronet_core/autoencoder" in residuals.deps
     assert "params.yaml" not in residuals.deps
     assert (split.outs, split.upstream) == (("data/split",), ("build_split",))
 
@@ -248,11 +248,11 @@ def test_a_stage_reads_outs_of_others_and_what_it_goes_on_from() -> None:
 @pytest.mark.usefixtures("worker")
 def test_a_stage_in_a_checkout_reads_from_the_checkout(project: Project) -> None:
     with open_checkout(order(project), print) as folder:
-        (folder / "tasks" / "data.py").write_text("# not what the clone has\n")
+        (folder / "tasks" / "train_autoencoder" / "stage.py").write_text("# not what the clone has\n")
         with locked_project(folder) as there, locked_project() as here:
             found, clones = inputs_of(there, STAGE), inputs_of(here, STAGE)
     assert found.outs == clones.outs == ("data/split",)
-    assert {dep for dep, md5 in found.deps.items() if clones.deps[dep] != md5} == {"tasks/train_autoencoder/stage.py"}
+    assert {dep for dep, md5 in found.deps.items() if clones.deps[dep] != md5} == {"tasks/train_autoencoder"}
 
 
 def test_deps_that_differ_are_named(project: Project) -> None:

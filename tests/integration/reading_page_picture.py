@@ -12,7 +12,7 @@ from PIL import Image
 
 from coronet_core.common.classes import CLASSES
 from coronet_core.data.sources import phantom
-from tasks.inference.source import load_model
+from tasks.inference.model_source import load_model
 from tasks.runtime.params.file import read_params
 from tests.integration.chromium import WAIT_S, reading_page
 from tests.serving.served import running, served_model

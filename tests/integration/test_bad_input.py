@@ -85,7 +85,7 @@ def test_the_flow_ends_with_the_stage_and_its_fault(project: Project) -> None:
     last = finished.stdout[finished.stdout.rindex("error: ") :].splitlines()[0]
     assert finished.returncode == 1
     assert last.startswith(f"error: build_split: {message}")
-    assert "not run: waits for what has not completed: build_split" in finished.stdout
+    assert "not run: upstream stages did not complete: build_split" in finished.stdout
     assert "Traceback" not in finished.stdout
 
 

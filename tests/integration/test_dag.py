@@ -200,6 +200,7 @@ def test_commands_of_dvc_work(project: Project, command: list[str], shown: str) 
     assert shown in finished.stdout
 
 
+@pytest.mark.slow
 def test_another_learning_rate_runs_the_cin_and_what_follows(project: Project) -> None:
     project.set_params({"cin": {"learning_rate": 0.0005}})
     finished = project.run("dvc", "repro")
@@ -207,16 +208,19 @@ def test_another_learning_rate_runs_the_cin_and_what_follows(project: Project) -
     assert re.findall(r"Running stage '(\S+)'", finished.stdout) == STAGES[4:]
 
 
+@pytest.mark.slow
 def test_the_flow_after_dvc_repro_does_nothing(project: Project) -> None:
     assert "nothing to do" in project.run("flows", "run").stdout
 
 
+@pytest.mark.slow
 def test_a_run_by_dvc_alone_has_no_parent(project: Project) -> None:
     latest = max((r for r in mlflow_runs(project) if r.info.run_name == "train_cin"), key=lambda r: r.info.start_time)
     assert "mlflow.parentRunId" not in latest.data.tags
     assert latest.data.params["cin.learning_rate"] == "0.0005"
 
 
+@pytest.mark.slow
 def test_dvc_experiments_run_what_other_params_change(project: Project) -> None:
     finished = project.run("dvc", "exp", "run", "-S", "evaluate.confidence=0.9")
     assert finished.returncode == 0, finished.stdout

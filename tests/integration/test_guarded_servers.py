@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.servers.commands import mlflow_server, prefect_server
-from flows.servers.guard import HOSTS_VARIABLE
+from flows.servers.cross_site_guard import HOSTS_VARIABLE
 from flows.servers.server_process import Server, child_server, free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

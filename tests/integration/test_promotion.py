@@ -211,7 +211,7 @@ def test_a_question_that_is_ended_with_its_process_promotes_nobody(team: Team) -
         process.terminate()
         process.communicate(timeout=60)
     team.flow_run(lambda run: run["id"] == asked["id"] and run["state_type"] == "CRASHED")
-    assert "the question has ended without an answer" in team.version("2")["tags"]["promotion.reasons"]
+    assert "the approval ended without an answer" in team.version("2")["tags"]["promotion.reasons"]
     assert team.champion == 1
 
 

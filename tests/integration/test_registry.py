@@ -253,5 +253,5 @@ def test_figures_that_do_not_match_are_told(team: Team) -> None:
     finished = team.coronet("reproduce", "1")
     client.put_object(Bucket="mlflow", Key=key, Body=json.dumps(told).encode())
     assert finished.returncode == 1, finished.stdout
-    assert f"another figure: accuracy = {told['accuracy']}, was 2.0" in finished.stdout
+    assert f"differs: accuracy = {told['accuracy']}, was 2.0" in finished.stdout
     assert "version 1 is not reproduced: 1 figures differ" in finished.stdout

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,16 +19,15 @@ import pytest
 from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from benchmarks.browser import chromium, csrf_headers, rendered
+from benchmarks.browser import chromium, rendered
 from flows.pipeline.stages import limited_tags
 from flows.servers.server_process import free_port
 from tests.integration.conftest import LIGHT, make_project
-from tests.integration.hosts import HTTP, Host, end_group
+from tests.integration.hosts import Host, end_group
 from tests.integration.postgres import postgres_server
+from tests.integration.up import ENDS, LONGEST_WAIT_S, Up
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-RETRY_FOR_S = 420
 
 
 @dataclass
@@ -59,50 +57,6 @@ def webhook() -> Iterator[Listener]:
     yield listener
     server.shutdown()
     server.server_close()
-
-
-@dataclass
-class Up:
-    """A running `coronet up`."""
-
-    host: Host
-    api: str
-    mlflow: str
-    process: "subprocess.Popen[str]"
-
-    def get(self, path: str) -> Any:
-        return HTTP.get(f"{self.api}/{path}").raise_for_status().json()
-
-    def post(self, path: str, **body: Any) -> Any:
-        return HTTP.post(f"{self.api}/{path}", json=body, headers=csrf_headers(self.api)).raise_for_status().json()
-
-    def patch(self, path: str, **body: Any) -> None:
-        HTTP.patch(f"{self.api}/{path}", json=body, headers=csrf_headers(self.api)).raise_for_status()
-
-    def start(self, deployment: str, **parameters: Any) -> UUID:
-        found = self.get(f"deployments/name/{deployment}")
-        return UUID(self.post(f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
-
-    def wait(self, run_id: UUID, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        deadline = time.monotonic() + RETRY_FOR_S
-        while time.monotonic() < deadline:
-            run: dict[str, Any] = self.get(f"flow_runs/{run_id}")
-            if reached(run):
-                return run
-            time.sleep(1)
-        pytest.fail(f"{run['name']} is {run['state_name']}:\n{self.logs(run_id)}")
-
-    def end_of(self, run_id: UUID) -> dict[str, Any]:
-        return self.wait(run_id, lambda run: run["state_type"] in ENDS)
-
-    def runs_of(self, deployment_id: str) -> str:
-        """Every run of a deployment with its state and log: what to read when a test fails."""
-        runs = self.post("flow_runs/filter", flow_runs={"deployment_id": {"any_": [deployment_id]}})
-        return "\n".join(f"{run['name']}: {run['state_name']}\n{self.logs(run['id'])}" for run in runs)
-
-    def logs(self, run_id: UUID) -> str:
-        wanted = {"flow_run_id": {"any_": [str(run_id)]}}
-        return "\n".join(line["message"] for line in self.post("logs/filter", logs=wanted))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +174,7 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
     path = f"deployments/{deployment['id']}/schedules/{schedule}"
     up.patch(path, active=True, schedule=every_minute)
     wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"name": {"any_": ["Up to date"]}}}
-    deadline = time.monotonic() + RETRY_FOR_S
+    deadline = time.monotonic() + LONGEST_WAIT_S
     while not (found := up.post("flow_runs/filter", flow_runs=wanted)) and time.monotonic() < deadline:
         time.sleep(2)
     up.patch(path, active=False)
@@ -232,7 +186,7 @@ def test_a_schedule_fires_and_finds_nothing_to_do(up: Up) -> None:
 def test_what_a_schedule_brings_is_judged_by_a_run_of_its_own(up: Up) -> None:
     """The demo's floors are out of reach for three test images of a class."""
     wanted = {"name": {"any_": ["promote"]}}
-    (run, *_) = until(lambda: up.post("flow_runs/filter", flows=wanted), RETRY_FOR_S)
+    (run, *_) = until(lambda: up.post("flow_runs/filter", flows=wanted), LONGEST_WAIT_S)
     ended = up.end_of(UUID(run["id"]))
     assert ended["state_name"] == "Refused", up.logs(UUID(run["id"]))
     assert "is refused:" in ended["state"]["message"]
@@ -261,7 +215,7 @@ def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: 
     until(lambda: not training(up.host.folder))
     tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(run_id)]}})
     told = {task["name"]: (task["state_name"], task["state"]["message"]) for task in tasks}
-    assert told["calibrate"] == ("Not run", "waits for what has not completed: train_cin")
+    assert told["calibrate"] == ("Not run", "upstream stages did not complete: train_cin")
     up.host.set_params({"cin": {"epochs": 2}})
     assert up.end_of(up.start("retrain/retrain", promotion=None))["state_type"] == "COMPLETED"
 

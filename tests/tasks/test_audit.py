@@ -26,7 +26,7 @@ from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.support.errors import DataError
 from tasks.audit import stage as audit
 from tasks.audit.audited_images import AuditImages
-from tasks.audit.simple_classifiers import by_column, looked_up
+from tasks.audit.shortcut_classifiers import by_column, looked_up
 from tasks.build_split import stage as build_split
 from tasks.calibrate.calibration_file import Calibration, write_calibration
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
@@ -36,6 +36,8 @@ from tasks.runtime.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weight
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
 from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.usefixtures("without_mlflow")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
+        patched.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         Path("data/raw").mkdir(parents=True)
         build_split.run(StageContext(name="build_split", params=params, tracking=StageRun("build_split", {})))
         for label in CLASSES[:2]:
@@ -87,7 +90,6 @@ def context(built: tuple[Path, Params], tmp_path: Path, monkeypatch: pytest.Monk
     folder, params = built
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     return StageContext(name="audit", params=params, tracking=StageRun("audit", {}))
 
 

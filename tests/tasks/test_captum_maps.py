@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from coronet_core.attribution.blur import blur
-from coronet_core.autoencoder.tfen import TFEN
+from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
 from tasks.explain.methods import grad_cam_maps, integrated_gradients_maps
 from tasks.runtime.params.explain import IntegratedGradientsParams

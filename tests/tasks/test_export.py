@@ -23,8 +23,8 @@ from coronet_core.common.literals import CinInput
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.support.errors import CoroNetError
 from tasks.build_split import stage as build_split
+from tasks.export import export_model as exporting
 from tasks.export import export_options as options
-from tasks.export import exporting
 from tasks.export.export_options import ExportOrder, Number, Pixels, Target
 from tasks.export.exported_network import OUTPUTS, WholeNetwork
 from tasks.inference.input.image_file import FileContent
@@ -123,6 +123,7 @@ def test_a_torch_program_loaded_without_our_classes_answers_as_the_network(given
     assert json.loads(extra["metadata.json"])["classes"] == json.dumps(CLASSES)
 
 
+@pytest.mark.slow
 def test_half_precision_halves_the_file_and_its_loss_is_told_beside_it(given: Any) -> None:
     given(model_of("residual_tensor"))
     told = exporting.export(None, order("half.onnx", Number.FP16))
@@ -151,7 +152,8 @@ def split(given: Any) -> None:
     given(model_of("residual_tensor"))
 
 
-@pytest.mark.usefixtures("split")
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_mlflow", "split")
 def test_int8_is_scaled_by_validation_images_and_measured_on_test_images() -> None:
     told = exporting.export(None, order("small.onnx", Number.INT8))
     assert told["file_bytes"] < 0.3 * told["fp32_weights_bytes"]

@@ -59,6 +59,7 @@ def test_the_papers_preset_is_table_1(
     assert any("By its source alone, COVID-19 (ROC-AUC 1.00) can be" in sentence for sentence in report["warnings"])
 
 
+@pytest.mark.slow
 def test_without_duplicates_5442_and_594_images_of_pneumonia_are_left(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_without_duplicates_5442_and_594_images_of_pneumonia_are_left(
     assert report["rejected"] == {"duplicate": 3543}
 
 
+@pytest.mark.slow
 def test_the_audit_names_the_leaked_patients(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = build(preset("paper", raw, monkeypatch, ids="as_given"), tmp_path)
     leaked = report["leaks"]["patient_ids_by_class"]["pneumonia"]
@@ -85,6 +87,7 @@ def test_the_audit_names_the_leaked_patients(raw: Path, tmp_path: Path, monkeypa
     assert leaked == sorted(f"nih-{patient}" for patient in parts[0] & parts[1] if patient is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["covidx_2020-03-28", "covidx_2020-04-15"])
 def test_the_honest_presets_leak_nobody(name: str, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = build(preset(name, raw, monkeypatch), tmp_path)
@@ -133,6 +136,7 @@ def published(raw: Path, monkeypatch: pytest.MonkeyPatch, leaks: Leaks, **names:
 TABLE_1_LISTS = {"train": "coronet_table1_train_rows.txt", "test": "coronet_table1_test_rows.txt"}
 
 
+@pytest.mark.slow
 def test_the_published_list_as_it_is_gives_table_1_and_is_refused_if_leaks_are(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +146,7 @@ def test_the_published_list_as_it_is_gives_table_1_and_is_refused_if_leaks_are(
         build(published(raw, monkeypatch, Leaks.REFUSE, **TABLE_1_LISTS), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_repaired_list_keeps_its_test_part_and_leaks_nobody(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

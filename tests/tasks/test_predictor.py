@@ -40,6 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         torch.manual_seed(0)
         Path("data/raw").mkdir(parents=True)
         params = small_params()

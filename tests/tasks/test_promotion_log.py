@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.promotion.promotion_log import LOG, Event, Line, append, former_champions, lines_of
-from tasks.runtime.tracking.delivery import MAX_TAG_LENGTH
+from tasks.runtime.tracking.mlflow_delivery import MAX_TAG_LENGTH
 
 WRITER = """
 import sys

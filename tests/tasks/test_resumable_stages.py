@@ -41,6 +41,8 @@ from tasks.training import training_run as training_stage
 from tests.conftest import PROJECT
 from tests.tasks.damage import DAMAGES, Damage, every_damage, spoil
 
+pytestmark = pytest.mark.usefixtures("without_mlflow")
+
 
 class Stopped(BaseException):
     """Stands for a kill: no handler of errors sees it."""
@@ -50,7 +52,6 @@ class Stopped(BaseException):
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
     """A project with a split of 12 phantoms and untrained networks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     Path("data/raw").mkdir(parents=True)
     params = read_params(PROJECT / "params.yaml")
     source = PhantomSource(

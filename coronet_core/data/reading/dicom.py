@@ -17,8 +17,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from coronet_core.data import fields
 from coronet_core.data.options import Reading
 from coronet_core.data.reading.colour import deep_grey, refuse_colour
-from coronet_core.data.reading.dicom_grey import has_decoded_bits, monochrome
 from coronet_core.data.reading.dicom_header import remarks, repair, value_of, words
+from coronet_core.data.reading.dicom_pixels import has_decoded_bits, monochrome
 from coronet_core.data.reading.grey import stretched
 from coronet_core.data.reading.polarity import air_dark, is_negative
 from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, dicom_faults, eight_bit

@@ -1,4 +1,4 @@
-"""The schema of the section `promotion` of `params.yaml`: what a version must show before it becomes the champion."""
+"""All parameters of a run as dataclasses: the sections of `params.yaml` and their rules."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final
 
-from tasks.runtime.tracking.delivery import (
+from tasks.runtime.tracking.mlflow_delivery import (
     DEFAULT_EXPERIMENT,
     RECORD_TAG,
     SQLITE,

@@ -1,4 +1,4 @@
-"""What a run was made from, and what it made: DVC's digests, versions of the libraries, the commit's date."""
+"""What a run was made from, and what it made: DVC's digests, versions of the libraries, the commit and its date."""
 
 import platform
 import subprocess
@@ -7,6 +7,8 @@ from importlib.metadata import version
 from sqlite3 import Error as SQLiteError
 from typing import Any, Final
 
+NOT_CODE = ":(exclude)dvc.lock"
+"""Files that differ from the commit without the code being another."""
 LIBRARIES: Final = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "mlflow", "prefect", "dvc")
 
 
@@ -26,6 +28,21 @@ def dvc_hashes_of_deps(*stages: str) -> dict[str, str]:
 def library_versions() -> dict[str, str]:
     """Return name -> version of Python and of the libraries that decide what a run computes."""
     return {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def code_version() -> dict[str, str]:
+    """Return the git commit of the code, and whether files differ from it."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {
+            "git.commit": git("rev-parse", "HEAD"),
+            "git.dirty": str(bool(git("status", "--porcelain", "--", ".", NOT_CODE))).lower(),
+        }
+    except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
+        return {"git.commit": "unknown"}
 
 
 def commit_date() -> str | None:

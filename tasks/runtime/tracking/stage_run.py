@@ -1,11 +1,10 @@
 """Tracking: every executed stage is an MLflow run, nested under the pipeline run of the flow that started it.
 
 Stage outputs are the truth and MLflow mirrors them. Nothing here ever stops a stage: a run is first recorded on disk
-(`tasks/runtime/tracking/run_record.py`) and then delivered (`tasks/runtime/tracking/delivery.py`).
+(`tasks/runtime/tracking/run_record.py`) and then delivered (`tasks/runtime/tracking/mlflow_delivery.py`).
 """
 
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -15,9 +14,9 @@ from typing import Any, Self
 
 from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import DataError
-from tasks.runtime.tracking.delivery import deliver
+from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs
-from tasks.runtime.tracking.provenance import dvc_hashes
+from tasks.runtime.tracking.provenance import code_version, dvc_hashes
 from tasks.runtime.tracking.run_owner import Owner
 from tasks.runtime.tracking.run_record import RunRecord
 
@@ -28,8 +27,6 @@ PARENT_RUN_VARIABLE = "CORONET_PIPELINE_RUN"
 DELIVERED_VARIABLE = "CORONET_RECORDS_DELIVERED"
 """Environment variable by which a flow tells its stages that it delivers their records, so that they need not load
 MLflow, which takes them seconds."""
-NOT_CODE = ":(exclude)dvc.lock"
-"""Files that differ from the commit without the code being another."""
 SECONDS_BETWEEN_DELIVERIES = 5.0
 SECONDS_AFTER_FAILURE = 60.0
 
@@ -141,21 +138,6 @@ def numbers_of(nested: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         elif isinstance(value, int | float):
             numbers[f"{prefix}{name}"] = float(value)
     return numbers
-
-
-def code_version() -> dict[str, str]:
-    """Return the git commit of the code, and whether files differ from it."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return {
-            "git.commit": git("rev-parse", "HEAD"),
-            "git.dirty": str(bool(git("status", "--porcelain", "--", ".", NOT_CODE))).lower(),
-        }
-    except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
-        return {"git.commit": "unknown"}
 
 
 class SilentRun(StageRun):

@@ -25,7 +25,7 @@ from tests.core.test_dicom import SECRETS, dicom, saved
 from tests.tasks.damage import DAMAGES, spoil
 from tests.tasks.split.raw_images import RAW, add_patients, file_of, splits_of_patients
 
-pytestmark = pytest.mark.usefixtures("mlflow_store")
+pytestmark = pytest.mark.usefixtures("without_mlflow")
 
 
 def test_names_of_images_are_no_formulas_of_a_spreadsheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,13 +111,6 @@ def test_a_stop_while_the_split_is_published_loses_nobody(
     build()
     after = splits_of_patients()
     assert {patient: after[patient] for patient in before} == before
-
-
-def test_what_is_wrong_with_a_file_is_not_told_to_mlflow(build: Callable[..., Any], tmp_path: Path) -> None:
-    (RAW / "healthy" / "DOE_JANE.png").write_bytes(b"")
-    with pytest.raises(DataError, match="finds no patient in this file name"):
-        build()
-    assert b"DOE_JANE" not in (tmp_path / "mlflow.db").read_bytes()
 
 
 def test_a_duplicate_that_connects_old_patients_moves_them_to_where_most_was_seen(build: Callable[..., Any]) -> None:
@@ -275,6 +268,7 @@ def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], mo
     assert len(read) == 24 - 14  # two blocks of seven were whole
 
 
+@pytest.mark.slow
 def test_real_public_sets_share_images_and_give_their_labels_away(build: Callable[..., Any], shared: Path) -> None:
     """DarkCovidNet's X-rays and a sample of COVID-19 Radiography and Kermany: 6,895 images."""
     sources = [

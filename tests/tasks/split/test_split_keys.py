@@ -13,7 +13,7 @@ from tasks.runtime.paths import IMAGE_NAMES, SPLIT
 from tests.conftest import PROJECT
 from tests.tasks.split.raw_images import splits_of_patients
 
-pytestmark = pytest.mark.usefixtures("mlflow_store")
+pytestmark = pytest.mark.usefixtures("without_mlflow")
 
 
 def test_the_names_of_images_are_for_their_owner_alone(build: Callable[..., Any]) -> None:

@@ -18,7 +18,7 @@ from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.core.test_dicom import dicom, saved
 from tests.tasks.split.raw_images import FOLDERS, RAW, file_of, splits_of_patients
 
-pytestmark = pytest.mark.usefixtures("mlflow_store")
+pytestmark = pytest.mark.usefixtures("without_mlflow")
 
 
 def test_what_is_passed_over_is_told_on_the_terminal_and_in_the_report(

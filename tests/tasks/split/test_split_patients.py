@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 from tests.core.test_dicom import dicom, saved
 from tests.tasks.split.raw_images import RAW, add_patients, file_of
 
-pytestmark = pytest.mark.usefixtures("mlflow_store")
+pytestmark = pytest.mark.usefixtures("without_mlflow")
 
 
 def add_dicoms(name_of: Callable[[str, int], str], patient_of: Callable[[str, int], str], images: range) -> None:

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from coronet_core.support.errors import DataError
 from flows.cli.show_models import fetch_to, print_versions
-from tasks.registry.names import MODEL
+from tasks.registry.model_name import MODEL
 from tasks.registry.versions import CHAMPION, DIGEST_TAG
 
 CORONET = Path(sys.executable).with_name("coronet")

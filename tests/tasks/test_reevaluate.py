@@ -12,7 +12,8 @@ from coronet_core.data.manifest import read_manifest
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
-from tasks.build_split.sources import ids_of, list_images
+from tasks.build_split.pseudonym_key import ids_of
+from tasks.build_split.sources import list_images
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.inference.predictor import Networks
 from tasks.package.trained_model import TrainedModel
@@ -31,6 +32,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
     """The params of a run up to `evaluate`, with networks that have learnt nothing, in the current folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         yield run_up_to_evaluate().params
 
 

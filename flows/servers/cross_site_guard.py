@@ -1,4 +1,4 @@
-"""What keeps pages of other sites from commanding a server of this machine through somebody's browser.
+"""A guard against cross-site requests: other sites' pages must not command a local server through a browser.
 
 A page can send requests to any address that the browser reaches, loopback included, and by a name of its own that it
 lets point here (DNS rebinding) even read the answers. Neither Prefect nor MLflow refuses all of that by itself.

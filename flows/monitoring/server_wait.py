@@ -1,4 +1,4 @@
-"""Waiting for Prefect's server, as Prefect itself does within a run: a restart of it costs nothing."""
+"""Waiting for Prefect's server while it restarts, as Prefect itself does within a run."""
 
 import time
 from collections.abc import Callable

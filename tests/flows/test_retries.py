@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from coronet_core.support.errors import TransientError
-from flows.monitoring import retries as timeouts
-from flows.monitoring.retries import retry_until_reachable
+from flows.monitoring import server_wait as timeouts
+from flows.monitoring.server_wait import retry_until_reachable
 
 
 @pytest.fixture(autouse=True)

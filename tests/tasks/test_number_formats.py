@@ -18,7 +18,7 @@ from tasks.runtime.tracking.stage_run import StageRun
 from tasks.train_autoencoder import stage as train_autoencoder
 from tasks.training import training_run as training_stage
 from tasks.training.checkpoints import save_checkpoint
-from tasks.training.number_formats import training_formats
+from tasks.training.trained_precision import training_formats
 from tests.tasks.finished_run import small_params
 
 WEIGHTS = autoencoder_weights("healthy")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import DataError
-from tasks.inference.source import load_model, params_of_run
+from tasks.inference.model_source import load_model, params_of_run
 from tasks.package.package_folder import write_package
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 

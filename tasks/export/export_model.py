@@ -13,7 +13,7 @@ from coronet_core.support.whole_files import write_whole
 from tasks.export.export_options import ExportOrder, Number, Pixels, Target
 from tasks.export.exported_network import WholeNetwork, open_program, program_of, session_of, write_program
 from tasks.export.sample_images import Loss, drawn_images, measure, split_images
-from tasks.inference.source import load_model
+from tasks.inference.model_source import load_model
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.files import write_json
 

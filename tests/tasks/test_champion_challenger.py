@@ -47,6 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("run")
         patch.chdir(folder)
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         params = run_up_to_evaluate().params
         write_package(PACKAGE, model_of_run(params), CARD, some_lineage())
         shutil.copytree(PROJECT / ".dvc", ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
