@@ -20,9 +20,7 @@ class StagePolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     retries: int = Field(default=2, ge=0, le=10, description="Retries of a stage after a transient failure.")
-    retry_delay_s: float = Field(
-        default=10.0, gt=0, description="Seconds before the first retry; doubled each time."
-    )
+    retry_delay_s: float = Field(default=10.0, gt=0, description="Seconds before the first retry; doubled each time.")
     timeout_minutes: float | None = Field(
         default=None, gt=0, description="Time limit of a stage; null: none. Time on Ray does not count."
     )

@@ -1,1 +1,1 @@
-"""Stage `audit`: does the network read lungs, and are images noticed that are no chest X-ray?"""
+"""Stage `audit`: does the network rely on the lungs, and are images that are not chest X-rays detected?"""

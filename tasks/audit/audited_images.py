@@ -1,4 +1,4 @@
-"""The images of an audit, batch by batch, and how its figures are taken from them."""
+"""The images of the audit in batches, and the figures computed from their predictions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from tasks.runtime.stage_context import StageContext
 
 @dataclass(frozen=True, kw_only=True)
 class AuditImages:
-    """The training images, from which simple classifiers learn, and the test images, on which all are asked."""
+    """The training images, for the simple classifiers, and the test images, on which everything is evaluated."""
 
     train: pd.DataFrame
-    """Rows of the manifest, indexed by place in the image stack, as `test`."""
+    """Rows of the manifest, indexed by position in the image stack, like `test`."""
     test: pd.DataFrame
     sample: Sample
     """Of the test images."""
@@ -45,7 +45,7 @@ class AuditImages:
 
     @property
     def n_shown(self) -> int:
-        """Images that the audit goes through: test images three times, to network, forest and score."""
+        """Images that the audit processes; the test images three times, for the network, the forest and the score."""
         return len(self.train) + 3 * len(self.test) + len(PROBES) * self.n_probes
 
     def batches(self, rows: pd.DataFrame) -> Iterator[Tensor]:
@@ -57,12 +57,12 @@ class AuditImages:
             yield as_image(stored.to(self.device))
 
     def figures(self, probabilities: NDArray[np.float64]) -> ViewFigures:
-        """Return what `probabilities` (n, 3) of the test images come to."""
+        """Return the figures of the predicted `probabilities` (n, 3) of the test images."""
         return view_figures(probabilities, self.sample)
 
 
 def read_audit_images(context: StageContext) -> AuditImages:
-    """Read the split. Raises DataError if there is nothing to audit."""
+    """Read the split. Raises DataError if it has no test images."""
     params, evaluate, seed = context.params.audit, context.params.evaluate, derive_seed(context.params.seed, "audit")
     left, top, right, bottom = params.lungs_box
     manifest = read_manifest(MANIFEST)

@@ -1,4 +1,4 @@
-"""How well the out-of-distribution score of the autoencoders tells the test X-rays from images that are none."""
+"""How well the out-of-distribution score separates the test X-rays from images that are not chest X-rays."""
 
 from collections.abc import Callable
 from typing import Final
@@ -14,13 +14,13 @@ from coronet_core.metrics.out_of_distribution import EnergyReference, ood_score
 from tasks.audit.audited_images import AuditImages
 
 DETECTED_AUC: Final = 0.8
-"""ROC-AUC from which on a kind of probe counts as told from X-rays; 0.5 is chance."""
+"""ROC-AUC from which a kind of probe counts as detected; 0.5 is chance."""
 
 
 def out_of_distribution(
     tfen: TFEN, images: AuditImages, reference: EnergyReference, on_images: Callable[[int], object]
 ) -> tuple[Proportion, dict[str, Detection]]:
-    """Return the share of test X-rays that the score takes for something else, and what it makes of each probe."""
+    """Return the share of test X-rays that the score flags, and the detection of each kind of probe."""
     parts = []
     for batch in images.batches(images.test):
         parts.append(energies_of(tfen, batch))

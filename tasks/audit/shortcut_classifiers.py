@@ -1,8 +1,7 @@
-"""What simple classifiers make of the test images: of each view's cells, and of columns of the manifest without images.
+"""Simple classifiers as baselines: trained on the cells of each view, or on a column of the manifest without images.
 
 A network that was trained on whole images scores less on masked ones partly because they are unfamiliar. A classifier
-that is trained on the view itself has no such excuse: it says how much of the class a view holds, whether the network
-uses it or not.
+that is trained on the view itself shows how much the view reveals of the class, whether or not the network uses it.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from tasks.audit.audited_images import AuditImages
 
 
 def by_cells(images: AuditImages, on_images: Callable[[int], object]) -> dict[View, ViewFigures]:
-    """Return what a random forest scores on each view, trained on that view of the training images."""
+    """Return the figures of a random forest on each view, trained on that view of the training images."""
     seen = read_by_view(cells, images.batches(images.train), images.regions, on_images)
     asked = read_by_view(cells, images.batches(images.test), images.regions, on_images)
     labels = images.train["label"].to_numpy()
@@ -32,7 +31,7 @@ def by_cells(images: AuditImages, on_images: Callable[[int], object]) -> dict[Vi
 
 
 def by_column(images: AuditImages, column: Literal["source", "view"]) -> ViewFigures | None:
-    """Return what a look-up scores that knows a column of the manifest; None if the column has one value."""
+    """Return the figures of a look-up by a column of the manifest; None if the column has a single value."""
     known, asked = (rows[column].astype(object).fillna("") for rows in (images.train, images.test))
     if len({*known, *asked}) == 1:
         return None
@@ -40,10 +39,10 @@ def by_column(images: AuditImages, column: Literal["source", "view"]) -> ViewFig
 
 
 def looked_up(known: NDArray[np.object_], labels: NDArray[np.object_], asked: NDArray[np.object_]) -> Floats:
-    """Return the probabilities (m, 3) of images with the values `asked` (m,), as frequent as the classes are there.
+    """Return class probabilities (m, 3) for the values `asked` (m,): the class frequencies of each value.
 
-    The frequencies are those among the values `known` (n,) of images with `labels` (n,), as if the classes were of the
-    same size; a value that is not among them tells nothing.
+    The frequencies are those among the values `known` (n,) of images with `labels` (n,), with classes weighted to the
+    same size; for an unknown value the classes are equally probable.
     """
     of_class = [known[labels == label] for label in CLASSES]
     prior = np.array([len(values) > 0 for values in of_class], dtype=np.float64)

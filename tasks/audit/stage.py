@@ -1,4 +1,4 @@
-"""Stage `audit`: whether the network reads lungs, and whether images that are no chest X-ray are noticed."""
+"""Stage `audit`: whether the network relies on the lungs, and whether images that are not X-rays are detected."""
 
 from dataclasses import asdict
 from typing import Any
@@ -31,12 +31,12 @@ def run(context: StageContext) -> None:
     coronet = load_coronet(context.params.cin.input, context.device)
     reference = read_calibration().energies
     with Progress(context.name, images.n_shown, "images") as bar:
-        answers = read_by_view(
+        predictions = read_by_view(
             lambda x: coronet(x).probabilities, images.batches(images.test), images.regions, bar.advance
         )
         forest = by_cells(images, bar.advance)
         xrays, probes = out_of_distribution(coronet.tfen, images, reference, bar.advance)
-    network = {view: images.figures(probabilities) for view, probabilities in answers.items()}
+    network = {view: images.figures(probabilities) for view, probabilities in predictions.items()}
     columns = {column: by_column(images, column) for column in ("source", "view")}
     limits = Limits(
         max_retained_skill=params.max_retained_skill,
@@ -44,7 +44,7 @@ def run(context: StageContext) -> None:
         min_kept_skill=params.min_kept_skill,
     )
     verdict = judge(network, columns["source"], images.n_classes, limits)
-    remarked = remarks(forest, probes)
+    sentences = remarks(forest, probes)
     report = {
         "images": {"train": len(images.train), "test": len(images.test)},
         "views": _views(network, forest, images),
@@ -60,14 +60,14 @@ def run(context: StageContext) -> None:
             "probes": {kind: asdict(found) for kind, found in probes.items()},
         },
         "verdict": asdict(verdict),
-        "remarks": remarked,
+        "remarks": sentences,
     }
     write_json(AUDIT, nulls_for_nan(report))
-    _tell(context, network, probes, xrays, verdict, remarked)
+    _track_and_log(context, network, probes, xrays, verdict, sentences)
 
 
 def _views(network: Figures, forest: Figures, images: AuditImages) -> dict[str, Any]:
-    """Return for each view what network and forest score on it, and the share of the network's skill that is left."""
+    """Return for each view the figures of network and forest, and the share of the network's skill that is retained."""
     return {
         view: {
             "network": asdict(figures),
@@ -79,12 +79,12 @@ def _views(network: Figures, forest: Figures, images: AuditImages) -> dict[str, 
 
 
 def remarks(forest: Figures, probes: dict[str, Detection]) -> list[str]:
-    """Return in plain sentences what the data and the score show that the verdict does not count."""
+    """Return sentences about the data and the score that do not count for the verdict."""
     where = {"lungs_masked": "what lies outside the lungs", "only_border": "the border of the images"}
     telling = {view: forest[view].roc_auc_macro for view in where}  # type: ignore[index]  # they are views
     sentences = [
-        f"A simple classifier tells the classes by {where[view]} alone (mean ROC-AUC {area:.2f}): the data offer this "
-        "shortcut, whether the network takes it or not."
+        f"A simple classifier predicts the class from {where[view]} alone (mean ROC-AUC {area:.2f}): the data offer "
+        "this shortcut, whether or not the network uses it."
         for view, area in telling.items()
         if area is not None and area >= TELLING_AUC
     ]
@@ -95,18 +95,18 @@ def remarks(forest: Figures, probes: dict[str, Detection]) -> list[str]:
     ]
     if unnoticed:
         sentences.append(
-            f"The out-of-distribution score hardly tells these from X-rays (ROC-AUC): {', '.join(unnoticed)}."
+            f"The out-of-distribution score hardly separates these from X-rays (ROC-AUC): {', '.join(unnoticed)}."
         )
     return sentences
 
 
-def _tell(
+def _track_and_log(
     context: StageContext,
     network: Figures,
     probes: dict[str, Detection],
     xrays: Proportion,
     verdict: Verdict,
-    remarked: list[str],
+    sentences: list[str],
 ) -> None:
     numbers: dict[str, float | None] = {"passed": float(verdict.passed), "xrays_flagged": xrays.share}
     for view, figures in network.items():
@@ -118,7 +118,7 @@ def _tell(
     numbers |= {f"out_of_distribution.{kind}": found.roc_auc for kind, found in probes.items()}
     context.tracking.metrics({name: value for name, value in numbers.items() if value is not None})
     context.tracking.artifact(AUDIT)
-    for sentence in (*verdict.findings, *verdict.not_checked, *remarked):
+    for sentence in (*verdict.findings, *verdict.not_checked, *sentences):
         log(sentence)
     log(
         ("passed" if verdict.passed else "not passed")

@@ -1,1 +1,1 @@
-"""Stage `calibrate`: the CIN on the validation split; temperature, prediction sets and thresholds."""
+"""Stage `calibrate`: fits temperature, prediction sets and thresholds on the validation split."""

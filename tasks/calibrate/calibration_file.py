@@ -1,4 +1,4 @@
-"""`models/calibration.json`: what the validation split settles for every other image."""
+"""`models/calibration.json`: everything that is fitted on the validation split and applied to other images."""
 
 import json
 import math
@@ -16,28 +16,28 @@ from tasks.runtime.paths import CALIBRATION
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How to read the CIN's answers."""
+    """How to interpret the CIN's outputs."""
 
     images: dict[ClassName, int]
-    """Validation images of each class, from which all of this comes."""
+    """Number of validation images of each class."""
     temperature: float
-    """By which logits are divided."""
+    """The logits are divided by this."""
     before: CalibrationErrors
     """On the validation images, at temperature 1."""
     after: CalibrationErrors
     miscoverage: float
-    """Share of prediction sets that may miss the truth."""
+    """Share of prediction sets that may miss the true class."""
     conformal_quantile: float | None
     """A class is in the prediction set if 1 - its calibrated probability is at most this; None: every class is."""
     sensitivity_floor: float
     covid19_threshold: float | None
-    """Probability of COVID-19, at temperature 1, that the floor's share of its images reaches; None without images."""
+    """Probability of COVID-19, at temperature 1, from which the sensitivity floor is reached; None without images."""
     energies: EnergyReference
-    """From which residual energies an image is out of distribution."""
+    """Reference for the out-of-distribution score."""
     warnings: list[str]
-    """What the validation split could not settle, in plain sentences."""
+    """Limitations of the fit, as sentences."""
     scores: ScoreReference | None = None
-    """What later images are compared with; None in files of before there was one."""
+    """Reference scores for drift; None in files written by versions without drift detection."""
 
     @property
     def quantile(self) -> float:
@@ -46,7 +46,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return what `asdict` made a dict of."""
+        """Return the calibration from the output of `asdict`."""
         errors = {name: CalibrationErrors(**fields[name]) for name in ("before", "after")}
         energies, scores = EnergyReference.from_dict(fields["energies"]), fields.get("scores")
         reference = None if scores is None else ScoreReference.from_dict(scores)

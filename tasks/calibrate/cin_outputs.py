@@ -1,4 +1,4 @@
-"""What the trained CIN says of one split."""
+"""Predictions of the trained CIN for one split."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,10 @@ from tasks.runtime.stage_context import StageContext
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPredictions:
-    """A split's images and the CIN's answers, in the same order."""
+    """A split's images and the CIN's predictions, in the same order."""
 
     images: pd.DataFrame
-    """Rows of the manifest, indexed by place in the residual stack, with the residual energies."""
+    """Rows of the manifest, indexed by position in the residual stack, with the residual energies."""
     truth: NDArray[np.int64]
     """Class indices (n,)."""
     logits: Floats
@@ -39,7 +39,7 @@ class SplitPredictions:
 
     @property
     def groups(self) -> NDArray[np.object_]:
-        """Patient groups (n,), which the bootstrap draws."""
+        """Patient groups (n,), the units of the bootstrap."""
         return self.images["patient_group"].to_numpy(dtype=object)
 
     @property
@@ -53,7 +53,7 @@ class SplitPredictions:
 
 
 def predict_split(context: StageContext, split: SplitName) -> SplitPredictions:
-    """Return what the CIN says of a split's images. Raises DataError if it has none."""
+    """Return the CIN's predictions for a split. Raises DataError if it has no images."""
     index = read_residual_index()
     index = index[index["split"] == split]
     described = read_manifest(MANIFEST).loc[index.index].join(index[ENERGY_COLUMNS])
@@ -81,7 +81,7 @@ def logits_of_split(context: StageContext, split: SplitName) -> torch.Tensor:
     logits = torch.cat(parts)
     if n_bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise TrainingError(
-            f"the CIN gives no finite answer for {n_bad} of {len(logits)} {split} images: its weights ({CIN_WEIGHTS}) "
-            "or the residual tensors have gone astray. Train again with a smaller learning_rate or precision: fp32."
+            f"the CIN's logits are not finite for {n_bad} of {len(logits)} {split} images: its weights ({CIN_WEIGHTS}) "
+            "or the residual tensors are broken. Train again with a smaller learning_rate or precision: fp32."
         )
     return logits

@@ -1,4 +1,4 @@
-"""What the scores of validation images are like, kept in `models/calibration.json`: it goes where the model goes."""
+"""The scores of the validation images, the reference for drift; stored in `models/calibration.json`."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -11,29 +11,29 @@ from coronet_core.common.classes import CLASSES
 from tasks.networks.residual_index import ENERGY_COLUMNS
 
 SCORES: Final = (*(f"calibrated_{label}" for label in CLASSES), *ENERGY_COLUMNS)
-"""Columns of predictions that are compared: calibrated probabilities and residual energies."""
+"""Prediction columns that are compared: calibrated probabilities and residual energies."""
 MAX_IMAGES: Final = 1000
 DIGITS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreReference:
-    """Scores of validation images, one image a patient: what a test takes for independent."""
+    """Scores of validation images, one image per patient, as statistical tests assume independence."""
 
     images: int
     abstained: int
-    """Of these images, those that are left to a person."""
+    """How many of these images the network abstained from."""
     scores: dict[str, list[float]]
-    """By column, ascending, each by itself: no image's scores can be put together again."""
+    """By column, each sorted in ascending order on its own, so that no image's scores can be reassembled."""
 
     @classmethod
-    def from_answers(cls, answers: pd.DataFrame, groups: NDArray[np.object_], seed: int) -> Self:
-        """Return the reference of `answers` with the columns SCORES and `abstained`.
+    def from_predictions(cls, predictions: pd.DataFrame, groups: NDArray[np.object_], seed: int) -> Self:
+        """Return the reference for `predictions` with the columns SCORES and `abstained`.
 
-        `groups` are the images' patient groups. Of each the first image is taken and, of more than MAX_IMAGES, so many
-        at random.
+        `groups` are the images' patient groups. The first image of each group is taken, and a random sample of these
+        if there are more than MAX_IMAGES.
         """
-        chosen = answers[~pd.Series(groups, index=answers.index).duplicated()]
+        chosen = predictions[~pd.Series(groups, index=predictions.index).duplicated()]
         if len(chosen) > MAX_IMAGES:
             chosen = chosen.sample(MAX_IMAGES, random_state=seed % 2**32)
         scores = {name: [float(f"{value:.{DIGITS}g}") for value in np.sort(chosen[name])] for name in SCORES}
@@ -41,5 +41,5 @@ class ScoreReference:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return what `asdict` made a dict of."""
+        """Return the reference from the output of `asdict`."""
         return cls(**fields)

@@ -1,4 +1,4 @@
-"""What is said of each image, from the CIN's logits, the residual energies and what the validation split settled."""
+"""The prediction for each image, from the CIN's logits, the residual energies and the calibration."""
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ from coronet_core.metrics.out_of_distribution import ood_score
 from tasks.calibrate.calibration_file import Calibration
 
 
-def answers(logits: Floats, energies: NDArray[np.float64], calibration: Calibration) -> pd.DataFrame:
-    """Return one row an image: class, logits, probabilities, prediction set, abstention and out-of-distribution score.
+def prediction_rows(logits: Floats, energies: NDArray[np.float64], calibration: Calibration) -> pd.DataFrame:
+    """Return a row per image: class, logits, probabilities, prediction set, abstention, out-of-distribution score.
 
     `logits` and `energies` are (n, 3). Probabilities are softmax(logits) and, calibrated, softmax(logits / T).
     """

@@ -1,4 +1,4 @@
-"""Stage `calibrate`: the CIN on the validation split; temperature, prediction sets and thresholds for test images."""
+"""Stage `calibrate`: fits temperature, prediction sets and thresholds on the validation split."""
 
 import math
 from dataclasses import asdict, replace
@@ -12,7 +12,7 @@ from coronet_core.metrics.out_of_distribution import EnergyReference
 from tasks.calibrate.calibration_file import Calibration, write_calibration
 from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
 from tasks.calibrate.drift_reference import ScoreReference
-from tasks.calibrate.predictions import answers
+from tasks.calibrate.predictions import prediction_rows
 from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.params.schema import CalibrateParams
@@ -26,7 +26,7 @@ ROUNDING = 1e-9
 
 
 def run(context: StageContext) -> None:
-    """Settle on validation images what is applied to test images unchanged."""
+    """Fit the calibration on validation images; it is applied to test images unchanged."""
     use_cpu_threads(share=1)
     validation = predict_split(context, "validation")
     calibration = with_scores(calibrated(validation, context.params.calibrate), validation, context.params.seed)
@@ -46,7 +46,7 @@ def run(context: StageContext) -> None:
 
 
 def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibration:
-    """Return what the `validation` split settles."""
+    """Return the calibration fitted on the `validation` split."""
     truth, logits = validation.truth, validation.logits
     temperature = fit_temperature(logits, truth)
     quantile = conformal_quantile(validation.probabilities(temperature), truth, params.miscoverage)
@@ -68,18 +68,20 @@ def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibra
 
 
 def with_scores(calibration: Calibration, validation: SplitPredictions, seed: int) -> Calibration:
-    """Return `calibration` with the `validation` images' scores as it makes them: what drift is measured from."""
-    told = answers(validation.logits, validation.energies, calibration)
-    told[ENERGY_COLUMNS] = validation.energies
-    reference = ScoreReference.from_answers(told, validation.groups, derive_seed(seed, "calibrate", "scores"))
+    """Return `calibration` with the scores of the `validation` images, the reference for drift."""
+    predictions = prediction_rows(validation.logits, validation.energies, calibration)
+    predictions[ENERGY_COLUMNS] = validation.energies
+    reference = ScoreReference.from_predictions(
+        predictions, validation.groups, derive_seed(seed, "calibrate", "scores")
+    )
     return replace(calibration, scores=reference)
 
 
 def _warnings(images: dict[ClassName, int], temperature: float, quantile: float, params: CalibrateParams) -> list[str]:
     n = sum(images.values())
     sentences = [
-        f"No validation image of {DISPLAY_NAMES[label]}: probabilities and prediction sets promise nothing for it"
-        + (", and there is no threshold that reaches calibrate.sensitivity_floor." if label == "covid19" else ".")
+        f"No validation image of {DISPLAY_NAMES[label]}: its probabilities and prediction sets are not calibrated"
+        + (", and no threshold can be chosen for calibrate.sensitivity_floor." if label == "covid19" else ".")
         for label, count in images.items()
         if count == 0
     ]
@@ -87,18 +89,19 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
         needed = math.ceil(1 / (1 - params.sensitivity_floor) - ROUNDING)
         sentences.append(
             f"{images['covid19']} validation images of COVID-19 are too few to miss one and still reach "
-            f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Take {needed} or "
+            f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Use {needed} or "
             "more, or lower calibrate.sensitivity_floor."
         )
     if is_at_the_end(temperature):
         sentences.append(
-            f"The temperature ends at {temperature:.2f}, where its range does: the {n} validation images are told "
-            "all right or no better than by chance, and do not say how sure the CIN may be."
+            f"The temperature is at {temperature:.2f}, the end of its range: the {n} validation images are classified "
+            "all correctly or no better than chance, so the CIN's confidence cannot be calibrated on them."
         )
     if math.isinf(quantile):
         needed = math.ceil(1 / params.miscoverage - 1)
         sentences.append(
             f"{n} validation images are too few for prediction sets that miss {params.miscoverage:.0%}: every set "
-            f"holds every class and no image is answered. Take {needed} or more, or raise calibrate.miscoverage."
+            f"contains every class, so the network abstains from every image. Use {needed} or more, or raise "
+            "calibrate.miscoverage."
         )
     return sentences

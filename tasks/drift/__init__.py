@@ -1,1 +1,1 @@
-"""Whether what a model is shown now is still what it was validated on."""
+"""Drift: whether new images still resemble those that the model was validated on."""

@@ -1,4 +1,4 @@
-"""Drift of logged predictions against the validation images: scores compared, judged and summed up."""
+"""Drift of logged predictions from the validation images, score by score."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,16 +18,16 @@ ABSTAINED = "abstained"
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """When a score counts as drifted: both its corrected p-value and its stability index say so."""
+    """A score has drifted if both its corrected p-value and its stability index (PSI) pass their limits."""
 
     level: float = 0.01
-    """Chance of any false alarm in a window of images like the validation images, at most."""
+    """Upper limit of the chance of a false alarm in a window of images like the validation images."""
     min_psi: float = 0.1
     min_images: int = 50
-    """A window of fewer is not judged."""
+    """Smaller windows are not tested."""
 
     def __post_init__(self) -> None:
-        """Raise ParamsError for values that make no rule."""
+        """Raise ParamsError for values out of range."""
         if not 0 < self.level < 1:
             raise ParamsError(f"level = {self.level}: allowed: a number between 0 and 1")
         if not self.min_psi >= 0:
@@ -38,56 +38,56 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreDrift:
-    """One score, or the share of abstentions."""
+    """Drift of one score, or of the share of abstentions."""
 
     name: str
     shift: Shift
     corrected_p: float
-    """For the number of scores."""
+    """Corrected for the number of scores."""
     drifted: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """A window against the reference."""
+    """Drift of a window from the reference."""
 
     model: str
-    """Digest of the model that answered."""
+    """Digest of the model."""
     reference_images: int
     window_images: int
     passed_over: dict[str, int]
-    """Lines of the log that do not count, by reason."""
+    """Number of ignored lines of the log, by reason."""
     rule: Rule
     scores: list[ScoreDrift]
 
     @property
     def drifted(self) -> list[str]:
-        """Names of the scores that have; none if nothing has."""
+        """Names of the drifted scores."""
         return [score.name for score in self.scores if score.drifted]
 
     @property
     def verdict(self) -> str:
-        """The verdict in a sentence."""
+        """The result as a sentence."""
         if not self.drifted:
             return f"no drift: {self.window_images} images are like the validation images"
         return f"drift in {', '.join(self.drifted)} ({self.window_images} images)"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON takes, with the verdict."""
+        """Return the result as JSON values, with the verdict."""
         return {**asdict(self), "verdict": self.verdict, "drifted": bool(self.drifted)}
 
 
 def compare(window: Window, reference: ScoreReference | None, rule: Rule) -> Drift:
     """Return how far `window` has moved from the `reference`.
 
-    Raises DataError without a reference and for too few images to tell.
+    Raises DataError if there is no reference, or if there are too few images.
     """
     if reference is None or reference.images == 0:
-        raise DataError("this model brings no scores of its validation images. Calibrate it again (`coronet run`).")
+        raise DataError("this model has no reference scores of validation images. Calibrate it again (`coronet run`).")
     if window.images < rule.min_images:
         passed_over = "".join(f"; {n} {reason}" for reason, n in window.passed_over.items())
         raise DataError(
-            f"{window.images} images in the window, and {rule.min_images} needed{passed_over}. Widen the window "
+            f"{window.images} images in the window, {rule.min_images} needed{passed_over}. Widen the window "
             "(--since, --until), or log more predictions."
         )
     shifts = {name: shift_of_scores(np.array(reference.scores[name]), window.scores[name]) for name in SCORES}
@@ -111,21 +111,21 @@ def _judged(names: Sequence[str], shifts: Sequence[Shift], rule: Rule) -> list[S
 
 
 def check(log: Path, span: Span, source: str | None, rule: Rule) -> Drift:
-    """Return how far the predictions of the model `source`, logged in `span`, have moved from its validation images.
+    """Return the drift of the predictions of the model `source`, logged in `span`, from its validation images.
 
-    Raises DataError if there is no log, no such model, or too little to tell.
+    Raises DataError if there is no log, no such model, or too few images.
     """
     model = load_model(source)
     return compare(read_window(log, model.digest, span), model.calibration.scores, rule)
 
 
 COLUMNS: Final = ("score", "validation images", "window", "PSI", "p (corrected)", "drifted")
-"""Medians of scores, and the share of images that are left to a person."""
+"""Columns of the table: medians of the scores and, for abstentions, shares."""
 SMALLEST_SHOWN: Final = 1e-4
 
 
 def rows_of(drift: Drift) -> list[dict[str, str]]:
-    """Return a row a score, by COLUMNS."""
+    """Return one row per score with COLUMNS."""
     return [dict(zip(COLUMNS, _cells(score), strict=True)) for score in drift.scores]
 
 

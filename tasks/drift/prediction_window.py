@@ -1,4 +1,4 @@
-"""The logged predictions of one model in a span of time, each image once."""
+"""The logged predictions of one model in a time span, each image once."""
 
 import json
 import math
@@ -25,36 +25,36 @@ DAMAGED: Final = "damaged lines"
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """From `since` to before `until`, both with their zone; None is open."""
+    """A time span from `since` up to, not including, `until`, both with a time zone; None is open."""
 
     since: datetime | None = None
     until: datetime | None = None
 
     @classmethod
     def from_text(cls, since: str | None, until: str | None) -> "Span":
-        """Return the span of ISO days or times, UTC if they name no zone; a day is whole, `until` included.
+        """Return the span of ISO dates or times, in UTC unless they have a zone; a date `until` is included.
 
-        Raises DataError for other text and for a span that holds no time.
+        Raises DataError for other text and for an empty span.
         """
         span = cls(
             since=None if since is None else _moment(since, "since", timedelta(0)),
             until=None if until is None else _moment(until, "until", timedelta(days=1)),
         )
         if span.since is not None and span.until is not None and span.since >= span.until:
-            raise DataError(f"since = {since}, until = {until}: no time between them. Swap or widen them.")
+            raise DataError(f"since = {since}, until = {until}: an empty time span. Swap or widen them.")
         return span
 
     @classmethod
     def last(cls, days: int) -> "Span":
-        """Return the span of the last `days` times 24 hours."""
+        """Return the span of the last `days` days of 24 hours."""
         return cls(since=datetime.now(UTC) - timedelta(days=days))
 
     def holds(self, moment: datetime) -> bool:
-        """Say whether `moment` is in it."""
+        """Return whether `moment` is in the span."""
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
     def touches(self, day: date) -> bool:
-        """Say whether any of that day, by UTC, is in it."""
+        """Return whether any part of that day, in UTC, is in the span."""
         begin = datetime.combine(day, time(), UTC)
         is_over = self.since is not None and begin + timedelta(days=1) <= self.since
         return not is_over and (self.until is None or begin < self.until)
@@ -62,26 +62,26 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What was logged of different images."""
+    """The logged predictions of a window, one per image."""
 
     model: str
-    """Digest of the model that answered."""
+    """Digest of the model."""
     scores: dict[str, NDArray[np.float64]]
-    """By column of SCORES, (n,) each, in the order of the images' first lines."""
+    """By column of SCORES, (n,) each, in the order in which the images first appear."""
     abstained: int
     passed_over: Counter[str]
-    """Lines that do not count, by reason."""
+    """Number of ignored lines, by reason."""
 
     @property
     def images(self) -> int:
-        """Their number."""
+        """Number of images."""
         return len(self.scores[SCORES[0]])
 
 
 def read_window(folder: Path, model_digest: str, span: Span) -> Window:
-    """Read what the model with this digest said in a span of time. Of an image that came again the last line counts.
+    """Read the predictions of the model with this digest in a time span. The last line of a repeated image counts.
 
-    Lines of other models and damaged ones are passed over and counted. Raises DataError if there is no log.
+    Damaged lines and those of other models are ignored and counted. Raises DataError if there is no log.
     """
     days = logged_days(folder)
     passed_over: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def read_window(folder: Path, model_digest: str, span: Span) -> Window:
 
 
 def logged_days(folder: Path) -> dict[Path, str]:
-    """Return the day, in ISO 8601, of each file of the log in `folder`. Raises DataError if there is none."""
+    """Return the ISO 8601 day of each log file in `folder`. Raises DataError if there is none."""
     days = {path: match[1] for path in sorted(folder.glob("*")) if (match := LOG_FILE.fullmatch(path.name))}
     if not days:
         raise DataError(f"{folder}: no log of predictions. `coronet predict --log {folder}` writes one.")
@@ -124,7 +124,7 @@ class _Entry:
 
 
 def _entries(files: Iterable[Path]) -> Iterator[_Entry | None]:
-    """Yield every line of `files`; None for one that is damaged."""
+    """Yield the lines of `files`; None for damaged lines."""
     for path in files:
         with path.open("rb") as lines:
             for line in lines:
@@ -136,7 +136,7 @@ def _entry(line: bytes) -> _Entry | None:
         fields: dict[str, Any] = json.loads(line)
         moment, scores = datetime.fromisoformat(fields["time"]), [float(fields[name]) for name in SCORES]
         entry = _Entry(moment, str(fields["model"]), str(fields["image"]), bool(fields["abstained"]), scores)
-    except (ValueError, KeyError, TypeError):  # half a line, or somebody else's
+    except (ValueError, KeyError, TypeError):  # a truncated line, or one of another program
         return None
     return entry if all(map(math.isfinite, scores)) and moment.tzinfo is not None else None
 
@@ -149,5 +149,5 @@ def _moment(text: str, name: str, until_its_end: timedelta) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise DataError(f"{name} = {text}: no time. Give a day or a time: 2026-01-31, 2026-01-31T18:30.") from None
+        raise DataError(f"{name} = {text}: not a time. Give a day or a time: 2026-01-31, 2026-01-31T18:30.") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

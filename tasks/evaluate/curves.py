@@ -1,4 +1,4 @@
-"""The files of `reports/plots`, which `dvc plots` and the report draw."""
+"""The files in `reports/plots`, drawn by `dvc plots` and by the report."""
 
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,10 @@ from tasks.runtime.paths import CONFUSION_PLOT, RELIABILITY_PLOT, precision_reca
 
 
 def write_curves(test: SplitPredictions, temperature: float, params: EvaluateParams) -> None:
-    """Write the confusions, each class's ROC and precision-recall curve, and the reliability diagram.
+    """Write the confusions, the ROC and precision-recall curves of each class, and the reliability diagram.
 
-    The curves have the areas that the tables give: both rank by `evaluate.auc_of`. The curve of a class without images,
-    or without any others, has no points.
+    Curves and tables rank by the same scores (`evaluate.auc_of`), so their areas agree. The curve is empty if there are
+    no images of the class, or none of any other.
     """
     names = [DISPLAY_NAMES[label] for label in CLASSES]
     confusions = {"truth": [names[i] for i in test.truth], "predicted": [names[i] for i in test.predicted]}

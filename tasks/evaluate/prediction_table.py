@@ -1,4 +1,4 @@
-"""`reports/predictions.parquet`: one row a test image, all that is said of it."""
+"""`reports/predictions.parquet`: one row per test image with its prediction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,25 +10,25 @@ import pandas as pd
 from coronet_core.common.classes import CLASSES
 from tasks.calibrate.calibration_file import Calibration
 from tasks.calibrate.cin_outputs import SplitPredictions
-from tasks.calibrate.predictions import answers
+from tasks.calibrate.predictions import prediction_rows
 from tasks.networks.residual_inputs import class_indices
 
 DESCRIBED_BY = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age"]
 
 
 def prediction_table(test: SplitPredictions, calibration: Calibration) -> pd.DataFrame:
-    """Return the table; `stack_row` is the image's place in the stacks of images and residuals."""
+    """Return the table; `stack_row` is the image's position in the stacks of images and residuals."""
     table = test.images[DESCRIBED_BY].reset_index(names="stack_row")
-    return table.join(answers(test.logits, test.energies, calibration))
+    return table.join(prediction_rows(test.logits, test.energies, calibration))
 
 
 def read_predictions(file: Path | BinaryIO) -> SplitPredictions:
-    """Read the predictions of a run; residual energies are not in them."""
+    """Read the predictions of a run; they do not include residual energies."""
     return _predictions_of(pd.read_parquet(file))
 
 
 def pooled_predictions(paths: Sequence[Path]) -> SplitPredictions:
-    """Read the predictions of several runs as one."""
+    """Read the predictions of several runs as one table."""
     return _predictions_of(pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True))
 
 

@@ -1,4 +1,4 @@
-"""How far answers on the test split can be trusted, with what the validation split settled for them."""
+"""Reliability on the test split: operating points, calibration, abstention and out-of-distribution images."""
 
 from dataclasses import asdict
 from typing import Any
@@ -21,15 +21,15 @@ from tasks.runtime.params.schema import EvaluateParams
 
 COVID19 = CLASSES.index("covid19")
 MAX_NAMED = 10
-"""Images out of distribution that are named; the table of predictions has the score of each."""
+"""Out-of-distribution images listed in the metrics; the prediction table has the score of every image."""
 
 
 def operating_points(
     test: SplitPredictions, calibration: Calibration, params: EvaluateParams, seed: int
 ) -> dict[str, Any]:
-    """Return the sensitivity to COVID-19 at chosen specificities, and what the validation split's threshold gives.
+    """Return the sensitivity to COVID-19 at chosen specificities, and the figures at the validation split's threshold.
 
-    At a specificity, the threshold is taken from the test ROC: what is possible. The other is what would happen.
+    At a specificity, the threshold is chosen on the test ROC: the best possible. The validation threshold is as in use.
     """
     is_covid, score = test.truth == COVID19, test.probabilities()[:, COVID19]
     ranking = Ranking.of(score, is_covid)
@@ -67,7 +67,7 @@ def _at_threshold(
 
 
 def calibration_figures(test: SplitPredictions, calibration: Calibration) -> dict[str, Any]:
-    """Return the errors of the probabilities as the CIN gives them and at the validation split's temperature."""
+    """Return the calibration errors at temperature 1 and at the temperature fitted on the validation split."""
     sides = {"before": 1.0, "after": calibration.temperature}
     return {
         "temperature": calibration.temperature,
@@ -79,7 +79,7 @@ def calibration_figures(test: SplitPredictions, calibration: Calibration) -> dic
 
 
 def abstention_figures(test: SplitPredictions, calibration: Calibration, confidence: float) -> dict[str, Any]:
-    """Return what the prediction sets come to: their coverage, the images not answered, and those answered right."""
+    """Return the coverage of the prediction sets, the abstentions, and the accuracy on the other images."""
     sets = prediction_sets(test.probabilities(calibration.temperature), calibration.quantile)
     return {
         "miscoverage": calibration.miscoverage,
@@ -89,9 +89,9 @@ def abstention_figures(test: SplitPredictions, calibration: Calibration, confide
 
 
 def out_of_distribution_figures(test: SplitPredictions, calibration: Calibration, confidence: float) -> dict[str, Any]:
-    """Return the share of images, of all and of each class, that are unlike the validation images, and the furthest.
+    """Return the share of out-of-distribution images, overall and by class, and list the most distant ones.
 
-    These are to be looked at: one of them may be no chest X-ray.
+    These should be inspected: some may not be chest X-rays.
     """
     reference = calibration.energies
     scores = ood_score(test.energies, reference)

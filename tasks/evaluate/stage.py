@@ -1,4 +1,4 @@
-"""Stage `evaluate`: the CIN on the test split. Predictions, Tables 2 to 5 with intervals, and plots."""
+"""Stage `evaluate`: predictions for the test split, Tables 2 to 5 with intervals, and plots."""
 
 from functools import partial
 
@@ -27,11 +27,11 @@ from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import numbers_of
 
 NOT_FOR_MLFLOW = ("subgroups",)
-"""Their names are the data's, and MLflow does not take every character."""
+"""Their names come from the data and may have characters that MLflow does not accept."""
 
 
 def run(context: StageContext) -> None:
-    """Predict every test image and write what it comes to."""
+    """Predict every test image; write predictions, metrics and plots."""
     use_cpu_threads(share=1)
     params, seed = context.params.evaluate, derive_seed(context.params.seed, "evaluate")
     calibration = read_calibration()
@@ -75,11 +75,11 @@ def _reconstruction_errors(images: pd.DataFrame) -> dict[str, dict[str, float]]:
 def _warnings(test: SplitPredictions) -> list[str]:
     there = set(test.images["label"])
     sentences = [
-        f"No test image of {DISPLAY_NAMES[label]}: it has no sensitivity and no areas under curves, and means over "
-        "classes are over the others. Raise data.split.test_fraction or add images of it."
+        f"No test image of {DISPLAY_NAMES[label]}: its sensitivity, ROC-AUC and PR-AUC are undefined, and means over "
+        "classes leave it out. Raise data.split.test_fraction or add images of it."
         for label in CLASSES
         if label not in there
     ]
     if len(there) == 1:
-        sentences.append("All test images are of one class: there are no areas under curves, nothing to tell apart.")
+        sentences.append("All test images are of one class: ROC-AUC and PR-AUC are undefined.")
     return sentences

@@ -1,4 +1,4 @@
-"""The test split's figures by source, view, sex and age: a mean over all hides whom a model fails."""
+"""The test split's figures by source, view, sex and age, which an overall average can hide."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tasks.runtime.params.schema import EvaluateParams
 
 
 def subgroups(test: SplitPredictions, params: EvaluateParams) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the figures of each group of each grouping: `{"view": {"AP": {...}}}`. Missing values are a group."""
+    """Return figures by grouping and group: `{"view": {"AP": {...}}}`. Missing values form a group."""
     scores = ranking_scores(test, params)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for grouping, groups in groupings(test.images).items():

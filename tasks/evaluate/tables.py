@@ -1,4 +1,4 @@
-"""Tables 2 to 5 of the test split, the areas under its curves, and intervals over its patients."""
+"""Tables 2 to 5 of the test split, areas under the curves, and bootstrap intervals over patients."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,7 +27,7 @@ from tasks.runtime.params.schema import EvaluateParams
 
 
 def tables(test: SplitPredictions, confidence: float) -> dict[str, Any]:
-    """Return Tables 2 to 5 and what else the confusion matrix says, every proportion with its Wilson interval."""
+    """Return Tables 2 to 5 and other figures of the confusion matrix, proportions with Wilson intervals."""
     confusion = confusion_matrix(test.truth, test.predicted)
     hits, of_class, as_class, n = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum()
     figures: dict[str, Any] = {
@@ -52,7 +52,7 @@ def tables(test: SplitPredictions, confidence: float) -> dict[str, Any]:
 
 
 def agreement(confusion: ConfusionMatrix) -> dict[str, float]:
-    """Return the figures that do not gain from a frequent class."""
+    """Return the figures that a frequent class does not inflate."""
     return {
         "balanced_accuracy": float(balanced_accuracy(confusion)),
         "cohen_kappa": float(cohen_kappa(confusion)),
@@ -61,7 +61,7 @@ def agreement(confusion: ConfusionMatrix) -> dict[str, float]:
 
 
 def areas_and_intervals(test: SplitPredictions, params: EvaluateParams, seed: int) -> dict[str, Any]:
-    """Return `roc_auc` and `pr_auc`, by class and their mean, and `intervals` of all figures over the patients."""
+    """Return `roc_auc` and `pr_auc`, by class and as mean, and bootstrap `intervals` of all figures."""
     figures = figures_of(test.truth, test.predicted, ranking_scores(test, params))
     values = nested(estimate(figures, len(test.truth)))
     return {name: values[name] for name in ("roc_auc", "pr_auc")} | {
@@ -70,16 +70,16 @@ def areas_and_intervals(test: SplitPredictions, params: EvaluateParams, seed: in
 
 
 def ranking_scores(test: SplitPredictions, params: EvaluateParams) -> Floats:
-    """Return what images are ranked by, (n, 3): probabilities or, as the released code did, hard predictions."""
+    """Return the scores (n, 3) for ROC and PR: probabilities or, as in the released code, hard predictions."""
     return test.probabilities() if params.auc_of == "probabilities" else np.eye(len(CLASSES))[test.predicted]
 
 
 def patient_intervals(
     statistics: Statistics, test: SplitPredictions, params: EvaluateParams, seed: int
 ) -> dict[str, Interval | None]:
-    """Return an interval of each of the `statistics`, from draws of the split's patients.
+    """Return an interval for each of the `statistics`, by bootstrap over the split's patients.
 
-    None for too few patients, and where all draws give the same.
+    None if there are too few patients, or if all replicates are equal.
     """
     drawn = bootstrap(statistics, test.groups, params.bootstrap_replicates, seed)
     return {name: with_width(percentile_interval(values, params.confidence)) for name, values in drawn.items()}

@@ -1,4 +1,4 @@
-"""Which test images are explained."""
+"""Selection of the test images to explain."""
 
 import hashlib
 
@@ -10,13 +10,12 @@ from tasks.runtime.params.explain import ExplainParams
 
 
 def choose(predictions: pd.DataFrame, manifest: pd.DataFrame, params: ExplainParams, seed: int) -> pd.DataFrame:
-    """Choose images of each class at random, then further ones that have boxes and were recognised.
+    """Choose images of each class at random, then further images with boxes that were classified correctly.
 
-    A class has a second image of a patient only when there are no further patients: the intervals of the measures take
-    images for independent. The same for the same seed, whatever other patients are in the split. Returns rows of the
-    predictions with the columns `explained` (the class whose probability is explained: the predicted one),
-    `probability` (of it) and `opacity_boxes` (left, top, right, bottom as fractions; an empty list where there are
-    none).
+    A second image of a patient is chosen only when there are no further patients, as the intervals of the measures
+    assume independent images. The order depends on the seed and the image ids alone, not on the rest of the split.
+    Returns rows of the predictions with the columns `explained` (the class whose probability is explained: the
+    predicted one), its `probability`, and `opacity_boxes` (left, top, right, bottom as fractions; may be empty).
     """
     boxes = [_listed(manifest["opacity_boxes"][row]) for row in predictions["stack_row"]]
     predictions = predictions.assign(
@@ -35,7 +34,7 @@ def choose(predictions: pd.DataFrame, manifest: pd.DataFrame, params: ExplainPar
 
 
 def can_point(chosen: pd.DataFrame) -> pd.Series:
-    """Tell of each image whether its map should point at its boxes: it has some, and was recognised."""
+    """Return for each image whether it counts in the pointing game: it has boxes and was classified correctly."""
     return (chosen["opacity_boxes"].map(len) > 0) & (chosen["predicted"] == chosen["label"])
 
 

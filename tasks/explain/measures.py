@@ -1,4 +1,4 @@
-"""What maps are worth: one table by method, from maps and curves that are made."""
+"""Quantitative evaluation of attribution maps: one table by method, from maps and curves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 def table_by_method(
     chosen: pd.DataFrame, maps: Mapping[str, Tensor], curves: Mapping[str, Curves], params: MeasureParams
 ) -> dict[str, dict[str, Any]]:
-    """Return the measures of each method's maps (n, 1, H, W) of the images `chosen`; null where there are none."""
+    """Return the measures of each method's maps (n, 1, H, W) of the images `chosen`; null where undefined."""
     return {
         method: {
             "blank_maps": int((salience.amax((1, 2, 3)) == 0).sum()),
@@ -38,7 +38,7 @@ def table_by_method(
 def repeated_and_random(
     method: str, repeated: Tensor, random: Mapping[str, Mapping[str, Tensor]], confidence: float
 ) -> dict[str, Any]:
-    """Return how alike a method's maps are to those of other seeds, (n,), and of random weights, (k,) by level.
+    """Return the similarity of a method's maps to those with other seeds, (n,), and with random weights, (k,) by level.
 
     `repeated` belongs to the perturbation: the other methods have no random numbers.
     """
@@ -54,7 +54,7 @@ def repeated_and_random(
 
 
 def _curve_measures(method: str, curves: Mapping[str, Curves], confidence: float) -> dict[str, Any]:
-    """Areas under the curves, and what they are above those of maps that know nothing, image by image."""
+    """Areas under the curves, and their paired differences to the baseline maps."""
     measures: dict[str, Any] = {}
     for name in Curves._fields:
         areas = {other: _numbers(area(getattr(curves[other], name))) for other in (method, *CONTROLS)}
@@ -73,7 +73,7 @@ def _border_measures(salience: Tensor, params: MeasureParams) -> dict[str, Any]:
 
 
 def _box_measures(salience: Tensor, chosen: pd.DataFrame, params: MeasureParams) -> dict[str, Any]:
-    """The pointing game and the salience within boxes, where there are some and the image was recognised."""
+    """The pointing game and the salience within boxes, on images with boxes that were classified correctly."""
     pointing = np.flatnonzero(can_point(chosen))
     salience = salience[pointing]
     height, width = salience.shape[-2:]
@@ -95,7 +95,7 @@ def _box_measures(salience: Tensor, chosen: pd.DataFrame, params: MeasureParams)
 
 
 def mean_with_interval(name: str, values: Values, confidence: float) -> dict[str, Any]:
-    """Return the mean of `values` and Student's interval of it under `name`; what is NaN (a blank map) is left out."""
+    """Return the mean of `values` and its Student interval under `name`; NaN (a blank map) is ignored."""
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return {name: None, f"{name}_interval": None}

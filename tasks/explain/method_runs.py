@@ -1,4 +1,4 @@
-"""What is computed with the networks: maps, their curves, maps of other seeds and of networks with random weights."""
+"""Computations with the networks: maps, curves, maps with other seeds and with random weights."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class Maps(NamedTuple):
     salience: Tensor
     """(n, 1, H, W) float32, at least 0."""
     seconds: float
-    """That they took, on average."""
+    """Mean time per image."""
 
 
 def make_maps(
@@ -43,7 +43,7 @@ def make_maps(
     name: str = "maps",
     rows: Tensor | None = None,
 ) -> Maps:
-    """Return a method's maps of the images at `rows`, of all by default; `name` tells apart what is kept."""
+    """Return a method's maps of the images at `rows` (default: all); `name` prefixes the stored files."""
 
     def make(batch: Batch) -> Arrays:
         begin = time.perf_counter()
@@ -76,7 +76,7 @@ def make_curves(
 
 
 def repeat(work: ExplanationWork, coronet: CoroNet, first: Tensor, params: ExplainParams, seed: int) -> Tensor:
-    """Return how alike the perturbation's maps `first` are to those of further seeds, (n,); none without seeds."""
+    """Return the similarity of the perturbation maps `first` to those with other seeds, (n,); empty without seeds."""
     n_seeds = params.measures.repeat_seeds
     if n_seeds == 0:
         return torch.empty(0)
@@ -88,7 +88,7 @@ def repeat(work: ExplanationWork, coronet: CoroNet, first: Tensor, params: Expla
 def randomise(
     work: ExplanationWork, coronet: CoroNet, trained: Mapping[str, Tensor], params: ExplainParams, seed: int
 ) -> dict[str, dict[str, Tensor]]:
-    """Return by method and level of random weights how alike maps still are to the `trained` network's, (k,)."""
+    """Return by method and level the similarity (k,) of maps with random weights to the `trained` network's."""
     alike: dict[str, dict[str, Tensor]] = {method: {} for method in params.methods}
     n_images = min(params.measures.randomisation_images, len(work.everything))
     if n_images == 0:
@@ -102,7 +102,7 @@ def randomise(
 
 
 def total_passes(n_images: int, params: ExplainParams, size: tuple[int, int]) -> int:
-    """Return the passes of images through the network that the stage makes: the length of its bar."""
+    """Return the number of passes of images through the network, the length of the progress bar."""
     of_methods = sum(passes(method, params, *size) for method in params.methods)
     of_repeats = params.measures.repeat_seeds * passes("perturbation", params, *size)
     of_curves = (len(params.methods) + len(CONTROLS)) * _curve_passes(params)

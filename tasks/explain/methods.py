@@ -22,7 +22,7 @@ def integrated_gradients_maps(
 ) -> Tensor:
     """Return the maps (B, 1, H, W) of integrated gradients (Sundararajan et al. 2017), float32, at least 0.
 
-    From the blurred image to X, of the probability of `target` (B,). What speaks against the class counts as 0.
+    From the blurred image to X, of the probability of `target` (B,). Negative attributions are set to 0.
     """
     from captum.attr import IntegratedGradients
 
@@ -39,7 +39,7 @@ def integrated_gradients_maps(
 def grad_cam_maps(coronet: CoroNet, image: Tensor, target: Tensor) -> Tensor:
     """Return the maps (B, 1, H, W) of Grad-CAM (Selvaraju et al. 2017) on the CIN's last block, float32, at least 0.
 
-    Of the logit of `target` (B,), as its authors have it. The block's cells are 32 pixels wide, its maps as coarse.
+    Of the logit of `target` (B,), as in the original. The block's cells, and so the maps, are 32 pixels coarse.
     """
     from captum.attr import LayerGradCam
 
@@ -64,11 +64,11 @@ class _Logits(nn.Module):
 
 
 CONTROLS: Final = ("random", "centre")
-"""Maps that know nothing of the network; measured beside the others, always."""
+"""Baseline maps that do not depend on the network; always evaluated too."""
 
 
 def maps_of(method: str, coronet: CoroNet, batch: Batch, params: ExplainParams, seed: int) -> Tensor:
-    """Return the maps (b, 1, H, W) float32, at least 0, of a batch of images for the classes that are to be explained.
+    """Return the maps (b, 1, H, W) float32, at least 0, of a batch of images for the classes to explain.
 
     `coronet` is a CoroNet, trained or with random weights.
     """
@@ -90,11 +90,11 @@ def maps_of(method: str, coronet: CoroNet, batch: Batch, params: ExplainParams, 
             return random_maps(batch.names, height, width, seed).to(image.device)
         case "centre":
             return centre_map(height, width).expand(len(image), -1, -1, -1).to(image.device)
-    raise ValueError(f"{method}: no such method")
+    raise ValueError(f"{method}: unknown method")
 
 
 def passes(method: str, params: ExplainParams, height: int, width: int) -> int:
-    """Return how many passes through the network a map takes."""
+    """Return the number of passes through the network per map."""
     return {
         "perturbation": params.perturbation.iterations,
         "occlusion": n_windows(height, width, Occlusion(**asdict(params.occlusion))),

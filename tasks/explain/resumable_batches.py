@@ -1,4 +1,4 @@
-"""Work on the chosen images batch by batch. What a killed run has finished of it is not done again."""
+"""Work on the chosen images in batches. Batches that a killed run has finished are not repeated."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ class Batch:
     """Some of the chosen images, on the device."""
 
     rows: Tensor
-    """Their places among the chosen (b,) int64, on the CPU."""
+    """Positions among the chosen images (b,) int64, on the CPU."""
     names: list[str]
     image: Tensor
     """(b, 1, H, W) float32 in [0, 1]."""
     target: Tensor
-    """(b,) int64, the classes to explain."""
+    """Classes to explain, (b,) int64."""
     on_pass: Callable[[], object]
-    """To be called after a pass of all of them through the network."""
+    """Called after each pass of the batch through the network."""
 
 
 class ExplanationWork:
-    """The chosen images, and the folder that keeps what has been made of them."""
+    """The chosen images, and the folder with the finished batches."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class ExplanationWork:
         self._bar = bar
 
     def in_batches(self, name: str, rows: Tensor, passes: int, make: Callable[[Batch], Arrays]) -> Arrays:
-        """Return what `make` makes of the images at `rows`, its arrays joined.
+        """Apply `make` to the images at `rows` in batches and return the concatenated arrays.
 
-        `name` says what it is, on disk; `passes` through the network are what it costs an image, on the bar.
+        `name` is the prefix of the stored files; `passes` is the number of passes per image, for the progress bar.
         """
         parts = [self._one(name, batch, passes, make) for batch in batches(rows, self._batch_size)]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -1,4 +1,4 @@
-"""Stage `explain`: attribution maps of chosen test images (paper sec. 3.4) by several methods, and their measures."""
+"""Stage `explain`: attribution maps of chosen test images (paper sec. 3.4) by several methods, and their evaluation."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from tasks.runtime.stage_context import StageContext
 
 
 def run(context: StageContext) -> None:
-    """Explain the predictions of some test images; write the maps by method, an index of them, and their measures."""
+    """Explain the predictions of some test images; write the maps by method, their index and their measures."""
     use_cpu_threads(share=1)
     params, seed = context.params.explain, derive_seed(context.params.seed, "explain")
     coronet = load_coronet(context.params.cin.input, context.device)
@@ -60,11 +60,11 @@ def run(context: StageContext) -> None:
     _write(resume, chosen, maps, table, curves)
     _track(context, table)
     pointing = table["perturbation"]["pointing_accuracy"]
-    told = "" if pointing is None else f", pointing accuracy {pointing:.2f}"
-    log(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_told_area(table)}{told}")
+    accuracy = "" if pointing is None else f", pointing accuracy {pointing:.2f}"
+    log(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_deletion_auc(table)}{accuracy}")
 
 
-def _told_area(table: dict[str, dict[str, Any]]) -> str:
+def _deletion_auc(table: dict[str, dict[str, Any]]) -> str:
     ours, random = (table[method]["deletion_auc"] for method in ("perturbation", "random"))
     return f"deletion AUC {ours:.3f} (random maps {random:.3f})"
 
@@ -76,7 +76,7 @@ def _write(
     table: dict[str, dict[str, Any]],
     curves: dict[str, Curves],
 ) -> None:
-    """Write all outs. The folder moves into place last: until then the next run finds what this one has finished."""
+    """Write all outs. The folder moves into place last, so that a killed run can be resumed until then."""
     folder = resume / EXPLANATIONS.name
     folder.mkdir(exist_ok=True)
     for method, salience in maps.items():

@@ -1,4 +1,4 @@
-"""Exporting: the network written as one file, compared with torch, and described in its metadata."""
+"""Exporting a model, with its metadata and a comparison with the original network."""
 
 import json
 from dataclasses import asdict
@@ -22,7 +22,7 @@ RANGES: Final = {Pixels.UINT8: "grey levels 0 to 255", Pixels.FLOAT32: "grey lev
 
 
 def metadata_of(model: TrainedModel, order: ExportOrder) -> dict[str, str]:
-    """Return the file's own description; values that are no text are JSON."""
+    """Return the file's metadata; values other than text are JSON."""
     calibration = model.calibration
     side = model.image_size_px
     return {
@@ -45,43 +45,43 @@ def metadata_of(model: TrainedModel, order: ExportOrder) -> dict[str, str]:
 MIB = 2**20
 
 
-def summary_lines(told: dict[str, Any]) -> list[str]:
-    """Return the lines for what `export` returns."""
-    loss, size, weights = told["loss"], told["file_bytes"] / MIB, told["fp32_weights_bytes"] / MIB
-    compared = f"against the network in fp32, on {loss['images']} {loss['origin']}"
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """Return the output of `export` as lines for the terminal."""
+    loss, size, weights = summary["loss"], summary["file_bytes"] / MIB, summary["fp32_weights_bytes"] / MIB
+    compared = f"compared with the network in fp32, on {loss['images']} {loss['origin']}"
     differs = f"probabilities differ by at most {loss['largest_difference']:.2g} (mean {loss['mean_difference']:.2g})"
     lines = [
-        f"{told['file']}: {size:.1f} MiB (weights in fp32: {weights:.1f} MiB)",
-        f"{compared}: {differs}, {loss['other_labels']} other labels",
+        f"{summary['file']}: {size:.1f} MiB (weights in fp32: {weights:.1f} MiB)",
+        f"{compared}: {differs}, {loss['other_labels']} predicted classes differ",
     ]
     if loss["accuracy"] is not None:
         lines.append(f"accuracy {loss['accuracy']:.4f} (fp32: {loss['accuracy_in_fp32']:.4f})")
-    return [*lines, told["metadata"]["notice"]]
+    return [*lines, summary["metadata"]["notice"]]
 
 
 ROUNDING: Final = 1e-3
-"""By which a probability may differ in fp32; more is a fault. Residuals are rounded to float16, which may differ in the
-last bit: 5e-5 on the demo."""
+"""Largest difference of a probability allowed in fp32. Residuals are rounded to float16, whose last bit may differ:
+5e-5 on the demo."""
 
 
 def export(source: str | None, order: ExportOrder) -> dict[str, Any]:
-    """Write the model that `source` names as `order` says; returns what is also written beside it, as JSON.
+    """Export the model at `source` with the options `order`; return the summary that is also written as `FILE.json`.
 
-    Raises CoroNetError if that cannot be done, or if the file does not answer as the network does.
+    Raises CoroNetError if this is not possible, or if the file's predictions differ from the network's.
     """
     order.check()
     model = load_model(source)
     measured: list[Loss] = []
     write_whole(order.out, lambda partial_file: measured.append(_write(partial_file, model, order)))
-    told = {
+    summary = {
         "file": order.out.name,
         "file_bytes": order.out.stat().st_size,
         "fp32_weights_bytes": sum(map(len, (*model.autoencoders.values(), model.cin))),
         "loss": asdict(measured[0]),
         "metadata": metadata_of(model, order),
     }
-    write_json(order.out.with_name(f"{order.out.name}.json"), told)
-    return told
+    write_json(order.out.with_name(f"{order.out.name}.json"), summary)
+    return summary
 
 
 def _write(path: Path, model: TrainedModel, order: ExportOrder) -> Loss:
@@ -115,7 +115,7 @@ def _quantise(path: Path, model: TrainedModel, pixels: Pixels) -> None:
     images = split_images("validation", model)
     if images is None:
         raise DataError(
-            f"--precision int8: validation images of {model.image_size_px} px set its ranges, and this folder has "
-            "none. Run it where the model was trained, or the stage build_split (`coronet run`)."
+            f"--precision int8 needs validation images of {model.image_size_px} px to set its ranges, but this folder "
+            "has none. Export where the model was trained, or run the stage build_split (`coronet run`)."
         )
     quantise(path, images, pixels)

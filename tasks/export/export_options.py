@@ -1,4 +1,4 @@
-"""What can be chosen of an exported file."""
+"""Options of an export."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from coronet_core.support.errors import CoroNetError
 
 
 class Target(StrEnum):
-    """Kinds of file."""
+    """File formats."""
 
     ONNX = "onnx"
     TORCH = "torch"
@@ -25,7 +25,7 @@ class Number(StrEnum):
 
 
 class Pixels(StrEnum):
-    """What the program takes: grey levels as stored, or those divided by 255."""
+    """Input of the exported program: grey levels as stored, or divided by 255."""
 
     UINT8 = "uint8"
     FLOAT32 = "float32"
@@ -37,7 +37,7 @@ SUFFIXES: Final = {Target.ONNX: ".onnx", Target.TORCH: ".pt2"}
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOrder:
-    """What to write, and where."""
+    """The file to write, and its options."""
 
     target: Target
     number: Number
@@ -45,14 +45,16 @@ class ExportOrder:
     out: Path
 
     def check(self) -> None:
-        """Raise CoroNetError for what cannot be written, or not without a package that is not installed."""
+        """Raise CoroNetError if the options do not fit together, or if a required package is not installed."""
         suffix = SUFFIXES[self.target]
         if self.target is Target.TORCH and self.number is Number.INT8:
-            raise CoroNetError("--to torch --precision int8: int8 is made by onnxruntime. Use --to onnx, or fp16.")
+            raise CoroNetError("--to torch --precision int8: int8 is supported for ONNX only. Use --to onnx, or fp16.")
         if self.out.suffix != suffix:
-            raise CoroNetError(f"--out {self.out}: a file for --to {self.target} ends in {suffix}. Give such a name.")
+            raise CoroNetError(
+                f"--out {self.out}: a file for --to {self.target} must end in {suffix}. Give such a name."
+            )
         if self.out.is_dir():
-            raise CoroNetError(f"--out {self.out}: a folder. Name a file in it.")
+            raise CoroNetError(f"--out {self.out}: a folder. Give a file in it.")
         missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
         if missing and self.target is Target.ONNX:
             raise CoroNetError(f"--to onnx needs {', '.join(missing)}. Install it: pip install 'coronet[export]'.")

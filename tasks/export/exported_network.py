@@ -25,16 +25,16 @@ CPU: Final = torch.device("cpu")
 
 PROBABILITIES: Final = "probabilities"
 OUTPUTS: Final = ("logits", PROBABILITIES, "energies")
-"""What the program says of a batch of images, each (B, 3) float32: logits, in the order of
+"""Outputs for a batch of images, each (B, 3) float32: logits, in the order of
 `coronet_core.common.classes.CLASSES`; softmax(logits / temperature), which is calibrated; and the means of the residual
 tensor's channels, from which the out-of-distribution score follows."""
 
 
 class WholeNetwork(nn.Module):
-    """Both autoencoders, the CIN and the temperature; it holds no file and no path."""
+    """Both autoencoders, the CIN and the temperature in one module."""
 
     def __init__(self, model: TrainedModel, number_type: torch.dtype = torch.float32) -> None:
-        """`number_type` is that of weights and convolutions; what is subtracted or summed stays float32."""
+        """`number_type` is the type of weights and convolutions; differences and sums stay float32."""
         super().__init__()
         self.tfen = tfen_from(model.autoencoders, CPU).to(number_type)
         self.cin = cin_from(model.cin, model.cin_input, CPU).to(number_type)
@@ -45,7 +45,7 @@ class WholeNetwork(nn.Module):
         self.eval().requires_grad_(requires_grad=False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Answer for `image`, (B, 1, H, W): float32 in [0, 1], or uint8. Returns a tensor for each of OUTPUTS."""
+        """Return a tensor for each of OUTPUTS for `image`, (B, 1, H, W): float32 in [0, 1], or uint8."""
         if image.dtype == torch.uint8:
             image = image.float() / GREY_LEVELS
         rounded = image.to(self._number_type)
@@ -61,12 +61,12 @@ class WholeNetwork(nn.Module):
 
 
 EXAMPLES = 2
-"""Not one: torch.export takes a dimension of one for a constant."""
+"""Not 1: torch.export treats a dimension of 1 as constant."""
 METADATA_FILE = "metadata.json"
 
 
 def program_of(network: nn.Module, side_px: int, pixels: Pixels) -> ExportedProgram:
-    """Trace `network` for images of `side_px` squared and any number of them."""
+    """Trace `network` for any number of images of `side_px` x `side_px`."""
     shape = (EXAMPLES, 1, side_px, side_px)
     example = torch.zeros(shape, dtype=torch.uint8 if pixels is Pixels.UINT8 else torch.float32)
     with torch.no_grad():
@@ -75,7 +75,7 @@ def program_of(network: nn.Module, side_px: int, pixels: Pixels) -> ExportedProg
 
 def write_program(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
     """Write a `.pt2` file, with the metadata as `metadata.json` among its extra files."""
-    with path.open("wb") as file:  # torch asks names for a suffix that a partial file does not have
+    with path.open("wb") as file:  # torch checks the suffix of names, and partial files have another
         torch.export.save(program, file, extra_files={METADATA_FILE: json.dumps(metadata)})
 
 
@@ -86,11 +86,11 @@ def open_program(path: Path, pixels: Pixels) -> Session:
 
 
 def session_of(network: Callable[[Tensor], dict[str, Tensor]], pixels: Pixels) -> Session:
-    """Run a network or a program that takes `pixels`."""
+    """Return a session that runs a network or program with input `pixels`."""
 
     @torch.no_grad()
-    def answer(images: NDArray[np.uint8]) -> Floats:
-        answers = network(torch.from_numpy(as_input(images, pixels)))
-        return answers[PROBABILITIES].double().numpy()
+    def predict(images: NDArray[np.uint8]) -> Floats:
+        outputs = network(torch.from_numpy(as_input(images, pixels)))
+        return outputs[PROBABILITIES].double().numpy()
 
-    return answer
+    return predict

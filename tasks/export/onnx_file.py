@@ -1,4 +1,4 @@
-"""ONNX: one file with its weights inside, any number of images; the CIN in int8 if asked for."""
+"""ONNX: a single file with the weights, for any batch size; optionally with the CIN in int8."""
 
 import io
 import logging
@@ -29,7 +29,7 @@ OPSET = 20
 
 def write_onnx(program: ExportedProgram, path: Path) -> None:
     """Write `program` as ONNX."""
-    with redirect_stdout(io.StringIO()):  # torch tells its steps
+    with redirect_stdout(io.StringIO()):  # torch prints its steps
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -39,16 +39,16 @@ def write_onnx(program: ExportedProgram, path: Path) -> None:
             verbose=False,
         )
     if exported is None:
-        raise RuntimeError("torch.onnx.export gave no program")
+        raise RuntimeError("torch.onnx.export returned no program")
     model = exported.model_proto
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
-    del model.graph.value_info[:]  # shapes between, by another name of the dimension; onnxruntime infers them
+    del model.graph.value_info[:]  # intermediate shapes use another name for the dimension; onnxruntime infers them
     onnx.save(model, path)
 
 
 def describe(path: Path, metadata: dict[str, str]) -> None:
-    """Write `metadata` into an ONNX file, in place of what its makers said."""
+    """Write `metadata` into an ONNX file, in place of the exporter's."""
     model = onnx.load(path)
     onnx.helper.set_model_props(model, metadata)
     model.producer_name, model.doc_string = "coronet", metadata["notice"]
@@ -62,11 +62,11 @@ def open_onnx(path: Path, pixels: Pixels) -> Session:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-    def answer(images: NDArray[np.uint8]) -> Floats:
+    def predict(images: NDArray[np.uint8]) -> Floats:
         (probabilities,) = session.run([PROBABILITIES], {INPUT: as_input(images, pixels)})
         return np.asarray(probabilities, dtype=np.float64)
 
-    return answer
+    return predict
 
 
 SCALING_IMAGES = 64
@@ -85,9 +85,9 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime comes
 
 
 def quantise(path: Path, images: KnownImages, pixels: Pixels) -> None:
-    """Replace the ONNX file at `path`, fp32, by one whose CIN computes in int8: weights by channel, inputs by tensor.
+    """Replace the fp32 ONNX file at `path` by one whose CIN computes in int8: weights per channel, inputs per tensor.
 
-    `images` are those that set the ranges; some of them are taken.
+    A sample of `images` sets the ranges.
     """
     logging.getLogger().addFilter(_is_no_advice)
     try:

@@ -1,4 +1,4 @@
-"""The images that an exported file is scaled by and compared on, and how far its answers differ."""
+"""Images for quantising and checking an exported file, and the comparison of its predictions with the network's."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,27 +18,27 @@ from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import IMAGES, MANIFEST
 
 Session = Callable[[NDArray[np.uint8]], Floats]
-"""A network or a file that is run: from images (B, 1, H, W) uint8 to calibrated probabilities (B, 3)."""
+"""A runnable network or file: from images (B, 1, H, W) uint8 to calibrated probabilities (B, 3)."""
 GREY_LEVELS: Final = 255
 DRAWN_IMAGES: Final = 24
 SEED: Final = 2020
 
 
 def as_input(images: NDArray[np.uint8], pixels: Pixels) -> NDArray[Any]:
-    """Return `images` as a file that takes `pixels` wants them."""
+    """Return `images` in the input format `pixels`."""
     return images if pixels is Pixels.UINT8 else images.astype(np.float32) / np.float32(GREY_LEVELS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownImages:
-    """Images of the model's size, read some at a time."""
+    """Images of the model's size, read in batches."""
 
     origin: str
     read: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
     """From row numbers (B,) to images (B, H, W)."""
     rows: NDArray[np.int64]
     truth: NDArray[np.int64] | None
-    """Class indices (n,) in the order of `rows`; None where the network cannot be expected to know them."""
+    """Class indices (n,) in the order of `rows`; None for images without labels."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,13 +49,13 @@ class KnownImages:
             yield self.read(self.rows[start : start + size])[:, None]
 
     def spread(self, n: int) -> "KnownImages":
-        """Return at most `n` of them, evenly spread."""
+        """Return at most `n` images, evenly spaced."""
         chosen = np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(np.int64))
         return replace(self, rows=self.rows[chosen], truth=None if self.truth is None else self.truth[chosen])
 
 
 def split_images(split: SplitName, model: TrainedModel) -> KnownImages | None:
-    """Return the images of a split of the project in this folder; None without one, or with images of another size."""
+    """Return a split's images of the project in this folder; None if there are none of the model's size."""
     if not MANIFEST.is_file():
         return None
     manifest = read_manifest(MANIFEST)
@@ -72,10 +72,10 @@ def split_images(split: SplitName, model: TrainedModel) -> KnownImages | None:
 
 
 def drawn_images(model: TrainedModel) -> KnownImages:
-    """Draw chests, for a model whose split is not here: they tell whether a file answers as the network does."""
+    """Draw phantoms for a model whose split is not here; they suffice to compare a file with the network."""
     names = [(CLASSES[i % len(CLASSES)], f"export-{i}") for i in range(DRAWN_IMAGES)]
     drawn = np.stack([phantom.draw(SEED, label, name, 0, model.image_size_px)[0] for label, name in names])
-    return KnownImages(origin="drawn chests", read=drawn.__getitem__, rows=np.arange(len(drawn)), truth=None)
+    return KnownImages(origin="phantoms", read=drawn.__getitem__, rows=np.arange(len(drawn)), truth=None)
 
 
 BATCH_IMAGES: Final = 16
@@ -83,23 +83,23 @@ BATCH_IMAGES: Final = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """The file's answers beside those of the network."""
+    """Differences between the predictions of the file and of the network."""
 
     images: int
     origin: str
-    """Whose images they are."""
+    """Where the images come from."""
     accuracy: float | None
-    """Of the file; None for images without a truth."""
+    """Accuracy of the file; None for images without labels."""
     accuracy_in_fp32: float | None
     other_labels: int
-    """Images for which the file's most probable class is another."""
+    """Number of images for which the predicted class differs."""
     largest_difference: float
-    """Of a calibrated probability."""
+    """Largest difference of a calibrated probability."""
     mean_difference: float
 
 
 def measure(file: Session, network: Session, images: KnownImages) -> Loss:
-    """Ask both about `images`, some at a time."""
+    """Compare both on `images`, in batches."""
     parts = [(file(batch), network(batch)) for batch in images.batches(BATCH_IMAGES)]
     found, expected = (np.concatenate(side) for side in zip(*parts, strict=True))  # (n, 3) each
     differences = np.abs(found - expected)

@@ -1,1 +1,1 @@
-"""A trained network on any image files."""
+"""Predictions and attribution maps for image files."""

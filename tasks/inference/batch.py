@@ -1,4 +1,4 @@
-"""Predictions of many files: what is to be done, shard by shard, and how a finished shard is kept."""
+"""Predictions for many files, shard by shard."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,17 +26,17 @@ SHARD_FILES: Final = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Files in shards, the model that answers, and where the answers go."""
+    """Files in shards, the model, and the dataset that receives the predictions."""
 
     shards: list[list[ImageFile]]
     passed_over: Counter[str]
-    """Number of files that are not predicted, by reason."""
+    """Number of skipped files by reason."""
     model: TrainedModel
     dataset: PredictionDataset
 
     @classmethod
     def of(cls, paths: Sequence[str], out: Path, model: str | None, shard_files: int) -> Self:
-        """Find the files that `paths` name, load the model and open the folder `out`. Raises CoroNetError."""
+        """Find the files given by `paths`, load the model and open the folder `out`. Raises CoroNetError."""
         files, passed_over = find_files(paths)
         loaded, shards = load_model(model), shards_of(files, shard_files)
         dataset = PredictionDataset(out, shards, loaded.digest, passed_over)
@@ -44,12 +44,12 @@ class Batch:
 
     @property
     def n_files(self) -> int:
-        """Files in all shards."""
+        """Number of files in all shards."""
         return sum(map(len, self.shards))
 
 
 def predict_here(batch: Batch, log: PredictionLog | None) -> None:
-    """Predict what is missing in this process, one shard after another."""
+    """Predict the missing shards in this process, one after another."""
     missing = batch.dataset.missing()
     if not missing:
         return
@@ -63,10 +63,10 @@ def predict_here(batch: Batch, log: PredictionLog | None) -> None:
 
 
 def keep_and_log(batch: Batch, log: PredictionLog | None) -> Callable[[int, pa.Table], None]:
-    """Return what keeps a shard's rows and, if there is a log, logs them first.
+    """Return a function that logs a shard's rows, if there is a log, and then stores them.
 
-    A run that is killed in between logs them again, and the log's readers count an image once; the other way round
-    they would be missing.
+    If a run is killed in between, the rows are logged again, and readers of the log count an image once; in the other
+    order they would be missing from the log.
     """
 
     def keep(shard: int, rows: pa.Table) -> None:
@@ -78,7 +78,7 @@ def keep_and_log(batch: Batch, log: PredictionLog | None) -> Callable[[int, pa.T
 
 
 def inference_device() -> Literal["cpu", "cuda"]:
-    """Return where networks answer: as params.yaml says, or without one on a GPU if there is one."""
+    """Return the device of the networks: from params.yaml or, without one, a GPU if there is one."""
     if PARAMS_FILE.is_file():
         return device_type(read_params())
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Where the model comes from that answers: the project's last run, a package, or the registry."""
+"""Loading the model for predictions: from the project's last run, a package, or the registry."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -9,13 +9,15 @@ from tasks.package.metadata import read_description
 from tasks.package.trained_model import TrainedModel
 
 REGISTRY_SCHEME: Final = "models:/"
-ALLOWED: Final = "a folder of a package, or a registered version such as models:/coronet@champion or models:/coronet/3"
+ALLOWED: Final = (
+    "the folder of a package, or a registered version such as models:/coronet@champion or models:/coronet/3"
+)
 
 
 def load_model(source: str | None) -> TrainedModel:
-    """Return the model that `source` names: a package's folder, `models:/...`, or without one the project's last run.
+    """Return the model at `source`: a package's folder, `models:/...`, or None for the project's last run.
 
-    Raises DataError when there is none, WeightsError or DataError when its files do not belong together.
+    Raises DataError if there is none, WeightsError or DataError if its files do not belong together.
     """
     if source is None:
         return TrainedModel.of_project(Path())
@@ -25,12 +27,12 @@ def load_model(source: str | None) -> TrainedModel:
 
 
 def params_of_run(source: str | None) -> dict[str, Any]:
-    """Return the params, by section, of the stages that have run where the model of `source` was made."""
+    """Return the params, by section, of the stages of the run that made the model of `source`."""
     return Lock(Path()).all_params() if source is None else read_description(package_folder(source)).lineage.params
 
 
 def package_folder(source: str) -> Path:
-    """Return the folder of the package that `source` names; a registered one is downloaded once."""
+    """Return the folder of the package at `source`; a registered package is downloaded once."""
     if source.startswith(REGISTRY_SCHEME):
         from tasks.registry.fetching import fetch  # late: MLflow takes a while
         from tasks.registry.versions import find_version
@@ -40,7 +42,7 @@ def package_folder(source: str) -> Path:
 
 
 def local_package(source: str) -> Path:
-    """Return the folder `source`. Raises DataError if there is none."""
+    """Return the folder `source`. Raises DataError if it does not exist."""
     if not Path(source).is_dir():
         raise DataError(f"model = {source}: no such folder. Allowed: {ALLOWED}.")
     return Path(source)

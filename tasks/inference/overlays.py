@@ -1,4 +1,4 @@
-"""How maps are made for images that belong to no run: as the run did that trained the model, or as a file says."""
+"""Attribution maps and overlays for image files, with the settings of the model's run or of a params file."""
 
 import csv
 import itertools
@@ -41,17 +41,17 @@ STAGE = "explain"
 
 @dataclass(frozen=True, kw_only=True)
 class MapSettings:
-    """Parameters of the methods, and the seed of their random numbers."""
+    """Parameters and random seed of the methods."""
 
     params: ExplainParams
     seed: int
 
     @classmethod
     def of(cls, params_file: Path | None, source: str | None, image_size_px: int) -> Self:
-        """Return the settings of `params_file`; without one those of the run that trained the model of `source`.
+        """Return the settings of `params_file` or, without one, of the run that trained the model of `source`.
 
-        If that run had not come as far as the stage `explain`, they are those of `params.yaml`. Raises ParamsError if
-        they are not to be had, or do not suit images of `image_size_px`.
+        If that run has not run the stage `explain`, they are those of `params.yaml`. Raises ParamsError if there are no
+        settings, or if they do not suit images of `image_size_px`.
         """
         settings = cls._of_run(source) if params_file is None else None
         if settings is None:
@@ -60,8 +60,8 @@ class MapSettings:
         mask = settings.params.perturbation.mask_size_px
         if mask > image_size_px:
             raise ParamsError(
-                f"explain.perturbation.mask_size_px = {mask}: allowed: at most the {image_size_px} pixels that the "
-                "model's images have. Give a file with other ones (--params)."
+                f"explain.perturbation.mask_size_px = {mask}: allowed: at most {image_size_px}, the size of the "
+                "model's images. Give a file with other settings (--params)."
             )
         return settings
 
@@ -74,8 +74,8 @@ class MapSettings:
             params = TypeAdapter(ExplainParams).validate_json(json.dumps(found[STAGE]))
         except ValidationError as error:
             raise ParamsError(
-                f"the run that trained the model has a section {STAGE} of another version of CoroNet. Give a file with "
-                "one of this version (--params)."
+                f"the run that trained the model has a section {STAGE} of another version of CoroNet. Give a params "
+                "file of this version (--params)."
             ) from error
         return cls(params=params, seed=derive_seed(found["seed"], STAGE))
 
@@ -92,14 +92,14 @@ INDEX_COLUMNS: Final = (
     "map",
 )
 NAMED_BY: Final = 40
-"""Characters of a file's own name."""
+"""Characters of the image file's name that are kept."""
 DIGITS: Final = 16
 OURS: Final = re.compile(rf"index_\w+\.csv|[\w.-]*-[0-9a-f]{{{DIGITS}}}\.(png|npy)|\..*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlays:
-    """Maps by one method, and the folder that they go to."""
+    """Maps by one method, written to a folder."""
 
     networks: Networks
     method: MethodName
@@ -107,16 +107,18 @@ class Overlays:
     folder: Path
 
     def __post_init__(self) -> None:
-        """Make the folder. Raises DataError if it holds anything else than overlays."""
+        """Make the folder. Raises DataError if it contains anything but maps and overlays."""
         if self.folder.exists() and not self.folder.is_dir():
-            raise DataError(f"{self.folder}: a file. Maps are a folder of files: give another name.")
+            raise DataError(f"{self.folder}: a file. Maps are written to a folder: give another name.")
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.iterdir():
             if OURS.fullmatch(path.name) is None:
-                raise DataError(f"{self.folder}: holds {path.name}, so it is no folder of maps. Give another name.")
+                raise DataError(
+                    f"{self.folder}: contains {path.name}, so it is not a folder of maps. Give another name."
+                )
 
     def draw(self, files: Sequence[ImageFile]) -> list[dict[str, Any]]:
-        """Draw all `files` and write the index; returns its rows, one a file, those that cannot be read included."""
+        """Draw all `files` and write the index; returns its rows, one per file, unreadable ones included."""
         rows: list[dict[str, Any]] = []
         with Progress(f"explain {self.method}", len(files), "files") as bar:
             for shard in shards_of(files, SHARD_FILES):
@@ -126,19 +128,19 @@ class Overlays:
 
     def _draw_shard(self, files: Sequence[ImageFile], bar: Progress) -> list[dict[str, Any]]:
         decoded = decode_files(read_files(files), self.networks.model)
-        answers = predict_decoded(decoded, self.networks).to_pylist()
+        predictions = predict_decoded(decoded, self.networks).to_pylist()
         names = [self._name(file) for file in files]
-        answered = [i for i, answer in enumerate(answers) if answer["error"] is None]
-        to_draw = [i for i in answered if not self._is_drawn(names[i])]
+        predicted = [i for i, prediction in enumerate(predictions) if prediction["error"] is None]
+        to_draw = [i for i in predicted if not self._is_drawn(names[i])]
         bar.advance(len(files) - len(to_draw))
         batch_size = self.settings.params.batch_size
         for chosen in (to_draw[start : start + batch_size] for start in range(0, len(to_draw), batch_size)):
             images = np.stack([image.pixels for i in chosen if (image := decoded[i].image) is not None])
-            maps = self._maps(images, [answers[i]["predicted"] for i in chosen], bar)
+            maps = self._maps(images, [predictions[i]["predicted"] for i in chosen], bar)
             for i, image, salience in zip(chosen, images, maps, strict=True):
-                self._write(names[i], image, salience, answers[i])
+                self._write(names[i], image, salience, predictions[i])
             bar.advance(len(chosen))
-        return [_row(answer, name) for answer, name in zip(answers, names, strict=True)]
+        return [_row(prediction, name) for prediction, name in zip(predictions, names, strict=True)]
 
     def _maps(self, images: NDArray[np.uint8], explained: Sequence[str], bar: Progress) -> NDArray[np.float32]:
         """Return the maps (b, H, W) of `images` (b, H, W) for the classes `explained`."""
@@ -155,21 +157,21 @@ class Overlays:
         return np.asarray(found.squeeze(1).cpu().numpy(), dtype=np.float32)
 
     def _write(
-        self, name: str, image: NDArray[np.uint8], salience: NDArray[np.float32], answer: dict[str, Any]
+        self, name: str, image: NDArray[np.uint8], salience: NDArray[np.float32], prediction: dict[str, Any]
     ) -> None:
-        """Write the map and then its overlay, which says that both are there."""
-        told = Explained(None, answer["predicted"], _probability(answer), boxes=())
-        drawing = attribution_maps(image[None], {self.method: salience[None]}, [told])
+        """Write the map and then its overlay, which marks both as finished."""
+        explained = Explained(None, prediction["predicted"], _probability(prediction), boxes=())
+        drawing = attribution_maps(image[None], {self.method: salience[None]}, [explained])
         write_array(self.folder / f"{name}.npy", salience)
         write_whole(self.folder / f"{name}.png", lambda partial: partial.write_bytes(drawing.png))
 
     def _is_drawn(self, name: str) -> bool:
-        """Say whether a map and its overlay are there, as far as files of these kinds can tell that they are whole."""
+        """Return whether the map and its overlay exist and can be opened."""
         try:
             np.load(self.folder / f"{name}.npy", mmap_mode="r")
             with Image.open(self.folder / f"{name}.png") as overlay:
                 overlay.verify()
-        except (OSError, ValueError, EOFError, SyntaxError):  # the last is Pillow's for another checksum
+        except (OSError, ValueError, EOFError, SyntaxError):  # the last is Pillow's for a wrong checksum
             return False
         return True
 
@@ -178,23 +180,23 @@ class Overlays:
         return code_digest(files_needed_by(__name__))
 
     def _name(self, file: ImageFile) -> str:
-        """Return a name that another file, version of it, model, method, setting or code would not have."""
+        """Return a name that changes with the file, its version, the model, the method, the settings or the code."""
         model = self.networks.model.digest
         work = digest(file.path, file.version, model, self.method, self.settings, self._code)
         own = re.sub(r"[^A-Za-z0-9.-]+", "_", PurePosixPath(file.path).name)[-NAMED_BY:].lstrip("._-")
         return f"{own or 'image'}-{work[:DIGITS]}"
 
 
-def _probability(answer: dict[str, Any]) -> float:
-    return float(answer[f"calibrated_{answer['predicted']}"])
+def _probability(prediction: dict[str, Any]) -> float:
+    return float(prediction[f"calibrated_{prediction['predicted']}"])
 
 
-def _row(answer: dict[str, Any], name: str) -> dict[str, Any]:
-    if answer["error"] is not None:
-        return {"path": answer["path"], "error": answer["error"]}
-    told = {column: answer[column] for column in ("path", "abstained", "out_of_distribution")}
-    made = {"overlay": f"{name}.png", "map": f"{name}.npy"}
-    return told | made | {"explained": answer["predicted"], "probability": _probability(answer)}
+def _row(prediction: dict[str, Any], name: str) -> dict[str, Any]:
+    if prediction["error"] is not None:
+        return {"path": prediction["path"], "error": prediction["error"]}
+    kept = {column: prediction[column] for column in ("path", "abstained", "out_of_distribution")}
+    written = {"overlay": f"{name}.png", "map": f"{name}.npy"}
+    return kept | written | {"explained": prediction["predicted"], "probability": _probability(prediction)}
 
 
 def _write_index(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The log of predictions: hashes and scores, a line an image, in files by day. No pixels, no paths, no names.
+"""The log of predictions: hashes and scores, one line per image, in files by day. No pixels, paths or names.
 
-Every writer has a file of its own and appends whole lines to it, so several processes, on several hosts, can share a
-folder, and what a killed one leaves is at worst one torn last line.
+Each writer appends whole lines to its own file, so several processes on several hosts can share a folder, and a killed
+process leaves at worst one truncated last line.
 """
 
 import json
@@ -30,25 +30,25 @@ def _now() -> datetime:
 
 
 class PredictionLog:
-    """One writer to the log in a folder; threads may share it."""
+    """A writer of the log in a folder; threads may share it."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime] = _now) -> None:
-        """`now` tells the time with its zone."""
+        """`now` returns the time with its zone."""
         self._folder = folder
         self._now = now
         self._lock = threading.Lock()
         self._own_name = _new_name()
 
     def append(self, rows: pa.Table, model_digest: str) -> None:
-        """Log `rows` of predictions (`prediction_schema.SCHEMA`) by the model; those without an answer are not.
+        """Log `rows` (`prediction_schema.SCHEMA`) of the model with this digest, except those with an error.
 
-        Images are called by keyed hashes of their files: one that is predicted again can be told, and counts once.
+        Images are identified by keyed hashes of their files, so that readers can count a repeated image once.
         """
-        answered = rows.filter(pc.is_null(rows["error"])).select(["sha256", *KEPT])
-        if answered.num_rows == 0:
+        predicted = rows.filter(pc.is_null(rows["error"])).select(["sha256", *KEPT])
+        if predicted.num_rows == 0:
             return
         now = self._now().astimezone(UTC)
-        lines = [json.dumps(_entry(row, now, model_digest)) for row in answered.to_pylist()]
+        lines = [json.dumps(_entry(row, now, model_digest)) for row in predicted.to_pylist()]
         with self._lock:
             self._write("".join(f"{line}\n" for line in lines).encode(), f"{now:%Y-%m-%d}")
 
@@ -61,7 +61,7 @@ class PredictionLog:
                 while content:
                     content = content[file.write(content) :]
         except OSError:
-            self._own_name = _new_name()  # the next line must not go on behind half a line
+            self._own_name = _new_name()  # the next line must not continue a truncated one
             raise
 
 

@@ -1,10 +1,10 @@
-"""What a user may choose for predictions; apart, as the command line needs it before anything heavy is imported."""
+"""Options of predictions; separate, so that the command line can load them without heavy imports."""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How predictions are given."""
+    """Output formats of predictions."""
 
     TABLE = "table"
     CSV = "csv"
@@ -13,7 +13,7 @@ class Format(StrEnum):
 
 
 class Method(StrEnum):
-    """How maps are made (`tasks.runtime.params.explain.MethodName`)."""
+    """Attribution methods (`tasks.runtime.params.explain.MethodName`)."""
 
     PERTURBATION = "perturbation"
     OCCLUSION = "occlusion"

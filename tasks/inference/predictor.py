@@ -1,4 +1,4 @@
-"""From image files to prediction rows: decoded, reduced to residual tensors, classified, calibrated."""
+"""From image files to prediction rows: decoding, residual tensors, classification, calibration."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +18,13 @@ from coronet_core.common.batches import as_image
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.metrics.arrays import Floats
 from coronet_core.support.errors import DataError
-from tasks.calibrate.predictions import answers
+from tasks.calibrate.predictions import prediction_rows
 from tasks.inference.input.image_file import FileContent
 from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.networks.trained_cin import cin_from
 from tasks.networks.trained_tfen import tfen_from
-from tasks.package.prediction_schema import SCHEMA, described, in_unicode
+from tasks.package.prediction_schema import SCHEMA, in_unicode, with_reasons
 from tasks.package.trained_model import TrainedModel
 
 
@@ -39,17 +39,17 @@ class Networks:
 
     @classmethod
     def of(cls, model: TrainedModel, device: torch.device) -> Self:
-        """Load the networks of `model`. Raises WeightsError if they are not what its files say."""
+        """Load the networks of `model`. Raises WeightsError if the weights do not fit the networks."""
         cin = cin_from(model.cin, model.cin_input, device)
         return cls(model=model, tfen=tfen_from(model.autoencoders, device), cin=cin, device=device)
 
     @property
     def coronet(self) -> CoroNet:
-        """The whole network, image in and probabilities out: what maps explain."""
+        """The whole network, from image to probabilities, as the attribution methods take it."""
         return CoroNet(self.tfen, self.cin, self.model.cin_input)
 
     @torch.inference_mode()
-    def answer(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.float64]]:
+    def predict(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.float64]]:
         """Return logits (n, 3) and residual energies (n, 3) of `images` (n, H, W)."""
         made = compute_shard(self.tfen, images, self.model.residuals, self.device)
         return np.concatenate(list(self._logits(images, made.residuals))), made.energies
@@ -63,12 +63,12 @@ class Networks:
             yield self.cin(inputs).double().cpu().numpy()
 
 
-NOT_FINITE = "the networks give no finite answer"
+NOT_FINITE = "the network's output is not finite"
 
 
 @dataclass(frozen=True)
 class DecodedFile:
-    """A file as the networks take it, or why they cannot."""
+    """A file's image, or the reason why it could not be decoded."""
 
     path: str
     image: DecodedImage | None
@@ -76,32 +76,32 @@ class DecodedFile:
 
 
 def predict_files(files: Sequence[FileContent], model: TrainedModel, device: torch.device) -> pa.Table:
-    """Return a row for each of `files`, in order (`table.SCHEMA`); one that cannot be read has the reason."""
+    """Return a row for each of `files`, in order (`prediction_schema.SCHEMA`); unreadable files have an `error`."""
     return predict_decoded(decode_files(files, model), Networks.of(model, device))
 
 
 def decode_files(files: Sequence[FileContent], model: TrainedModel) -> list[DecodedFile]:
-    """Decode `files`, in order, for `model`; with as many threads as torch uses."""
+    """Decode `files` for `model`, in order, with as many threads as torch uses."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         return list(pool.map(partial(_decoded, model=model), files))
 
 
 def predict_decoded(files: Sequence[DecodedFile], networks: Networks) -> pa.Table:
-    """Return a row for each of `files`, in order (`table.SCHEMA`)."""
+    """Return a row for each of `files`, in order (`prediction_schema.SCHEMA`)."""
     images = [file.image for file in files if file.image is not None]
-    answered = iter(_answers(images, networks)) if images else iter(())
+    predicted = iter(_predictions(images, networks)) if images else iter(())
     rows: list[dict[Hashable, object]] = []
     for file in files:
-        answer: dict[Hashable, object] = {"error": file.error} if file.image is None else next(answered)
-        rows.append({"path": in_unicode(file.path), **answer})
+        row: dict[Hashable, object] = {"error": file.error} if file.image is None else next(predicted)
+        rows.append({"path": in_unicode(file.path), **row})
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _answers(images: Sequence[DecodedImage], networks: Networks) -> list[dict[Hashable, object]]:
+def _predictions(images: Sequence[DecodedImage], networks: Networks) -> list[dict[Hashable, object]]:
     """Return the columns of each image's row."""
-    logits, energies = networks.answer(np.stack([image.pixels for image in images]))
+    logits, energies = networks.predict(np.stack([image.pixels for image in images]))
     calibration = networks.model.calibration
-    table = described(answers(logits, energies, calibration), calibration)
+    table = with_reasons(prediction_rows(logits, energies, calibration), calibration)
     table[ENERGY_COLUMNS] = energies
     rows: list[dict[Hashable, object]] = []
     for image, row, logit in zip(images, table.to_dict("records"), logits, strict=True):

@@ -1,7 +1,7 @@
-"""The registered model as MLflow runs it: a package behind MLflow's `predict`. MLflow runs this file to load a model.
+"""The registered model: a package behind MLflow's `predict`. MLflow runs this file to load the model.
 
-It takes what `input.in_memory` takes, one image or several: in a list, in the column `image` of a data frame, in
-a stack of arrays (n, H, W). A two-dimensional array, and one of three dimensions that ends in 3 or 4, is one image.
+It takes one image or several, in any form that `input.in_memory` reads: in a list, in the column `image` of a data
+frame, or as a stack of arrays (n, H, W). An array of shape (H, W), (H, W, 3) or (H, W, 4) is one image.
 """
 
 from collections.abc import Mapping
@@ -17,37 +17,37 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from tasks.inference.input.in_memory import content_of
 from tasks.inference.predictor import predict_files
 from tasks.package.package_folder import read_package
-from tasks.package.prediction_schema import ANSWERS
+from tasks.package.prediction_schema import PREDICTION_FIELDS
 from tasks.registry.model_name import IMAGE_COLUMN, PACKAGE_ARTIFACT, READ_PATHS
 
 
-class Answering:
-    """What MLflow calls. Apart from PythonModel, which would wrap a `predict` of its own and refuse bare images."""
+class PackagePredictor:
+    """The methods that MLflow calls. Not a PythonModel itself, which would wrap `predict` and refuse bare images."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the package, refusing one that is not whole."""
+        """Read the package; an incomplete one is refused."""
         self._model = read_package(Path(context.artifacts[PACKAGE_ARTIFACT]))
         self._reads_paths = bool((context.model_config or {}).get(READ_PATHS, False))
 
-    @no_type_check  # MLflow would derive the signature from the hints, and they cannot say it
+    @no_type_check  # MLflow would derive the signature from the hints, which cannot express it
     def predict(self, context: PythonModelContext, model_input: Any) -> pd.DataFrame:  # noqa: ARG002
-        """Return a data frame with a row for each image: `ANSWERS`; a bad image has the reason in `error`."""
+        """Return a row for each image with the columns `PREDICTION_FIELDS`; unreadable images have an `error`."""
         images = [
             content_of(value, str(number), reads_paths=self._reads_paths)
             for number, value in enumerate(_images(model_input))
         ]
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        names = [field.name for field in ANSWERS]
+        names = [field.name for field in PREDICTION_FIELDS]
         rows = predict_files(images, self._model, device).select(names).to_pylist()
-        return pd.DataFrame(rows, columns=names, dtype=object)  # as objects: what there is none of stays None
+        return pd.DataFrame(rows, columns=names, dtype=object)  # as objects, so that missing values stay None
 
 
-class CoroNetModel(Answering, PythonModel):
+class CoroNetModel(PackagePredictor, PythonModel):
     """The whole CoroNet as an MLflow model."""
 
 
 def _images(given: Any) -> list[Any]:
-    """Return the images that MLflow was given, one by one."""
+    """Return the images in MLflow's input as a list."""
     if isinstance(given, pd.DataFrame):
         columns = [IMAGE_COLUMN] if IMAGE_COLUMN in given.columns else list(given.columns[:1])
         return [image for column in columns for image in given[column]]

@@ -1,4 +1,4 @@
-"""`dvc.lock`: which params the trained networks were made with, and whether the files here belong together."""
+"""`dvc.lock`: the params of the trained networks, and whether the files here come from the same run."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
 
 
 class Lock:
-    """What DVC wrote down of the last run of each stage."""
+    """DVC's record of the last run of each stage."""
 
     def __init__(self, folder: Path) -> None:
         """Read the lock of the project in `folder`. Raises DataError unless its stages have run up to `calibrate`."""
@@ -28,7 +28,7 @@ class Lock:
             raise DataError(f"{path}: the stage {missing[0]} has not run. Train the networks first (`coronet run`).")
 
     def params(self, stage: str) -> dict[str, Any]:
-        """Return the params that `stage` ran with, by the keys that `dvc.yaml` names."""
+        """Return the params that `stage` ran with, by their keys in `dvc.yaml`."""
         found: dict[str, Any] = self._stages[stage]["params"][str(PARAMS_FILE)]
         return found
 
@@ -45,18 +45,18 @@ class Lock:
         return found
 
     def md5s(self) -> dict[str, str]:
-        """Return DVC's digest of each file and folder that a stage read or wrote, by path."""
+        """Return DVC's MD5 of each file and folder that a stage read or wrote, by path."""
         entries = [
             entry for stage in self._stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])
         ]
         return {entry["path"]: entry["md5"] for entry in entries if not entry["path"].startswith(str(PACKAGE))}
 
     def check_models(self) -> None:
-        """Raise DataError unless the networks and the calibration of this folder were made from one another."""
+        """Raise DataError unless the networks and the calibration of this folder come from the same run."""
         for path, is_its in self._bonds():
             if not is_its:
                 raise DataError(
-                    f"{self._folder / path}: not the one that the other networks and the calibration were made with. "
+                    f"{self._folder / path}: does not belong to the other networks and the calibration. "
                     "Bring the stages up to date (`coronet run`), or get the last run's files with `dvc checkout`."
                 )
 
@@ -74,7 +74,7 @@ class Lock:
         return entries.get(str(path))
 
     def _md5(self, path: Path) -> str:
-        """Return DVC's digest of a file. Raises DataError if it is not there."""
+        """Return DVC's MD5 of a file. Raises DataError if it is missing."""
         if not (self._folder / path).is_file():
-            raise DataError(f"{self._folder / path}: not there. Run `coronet run`, or get it with `dvc checkout`.")
+            raise DataError(f"{self._folder / path}: missing. Run `coronet run`, or get it with `dvc checkout`.")
         return hashlib.md5((self._folder / path).read_bytes(), usedforsecurity=False).hexdigest()

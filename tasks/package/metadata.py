@@ -1,4 +1,4 @@
-"""`coronet.json`, the description of a package: settings, calibration, digests of the other files, and lineage."""
+"""`coronet.json`, the metadata of a package: settings, calibration, digests of the other files, and lineage."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from tasks.runtime.params.ranges import STRICT, SidePx
 from tasks.runtime.params.schema import BatchSize, ResidualParams
 
 FORMAT_VERSION: Final = 1
-"""Of the folder's layout and of the description. A reader refuses any other."""
+"""Version of the folder's layout and of the metadata. Other versions are refused."""
 DESCRIPTION: Final = "coronet.json"
 CARD: Final = "MODEL_CARD.md"
 AUTOENCODERS: Final[dict[ClassName, str]] = {
@@ -27,7 +27,7 @@ AUTOENCODERS: Final[dict[ClassName, str]] = {
 }
 CIN: Final = "cin.safetensors"
 DESCRIBED: Final = (*AUTOENCODERS.values(), CIN, CARD)
-"""The files of a package beside its description."""
+"""The files of a package apart from `coronet.json`."""
 MAX_DESCRIPTION_BYTES: Final = 16 * 2**20
 REMEDY: Final = "Package the networks again (`coronet run`), or fetch the package again (`coronet models fetch`)."
 
@@ -39,7 +39,7 @@ Commit = Annotated[str, StringConstraints(pattern=f"{GIT_COMMIT}|^unknown$")]
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the networks are fed, and in which steps."""
+    """Input of the networks, and how they are run."""
 
     image_size_px: SidePx
     aspect: Aspect
@@ -48,13 +48,13 @@ class Settings:
     batch_size: BatchSize
     """Of the CIN."""
     reading: Reading = 1
-    """The version of the rule by which values become grey; the first in packages from before it was kept."""
+    """Version of the rule that converts pixel values to grey; 1 in older packages, which do not record it."""
 
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """A file of the package as it was written."""
+    """Digest and size of a file of the package."""
 
     sha256: Sha256
     size_bytes: NonNegativeInt
@@ -63,26 +63,26 @@ class FileEntry:
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """What a package was made from. Digests are DVC's md5 by path, as `dvc.lock` has them."""
+    """What a package was made from. Digests are DVC's MD5 by path, from `dvc.lock`."""
 
     commit: Commit
     """Of the code, `unknown` without git."""
     has_local_changes: bool
-    """Whether files differed from the commit; params.yaml counts, too."""
+    """Whether files, params.yaml included, differed from the commit."""
     params: dict[str, Any]
-    """Those that the stages ran with, by section."""
+    """Params that the stages ran with, by section."""
     data: dict[str, Md5]
     """Raw data, split, weights and reports."""
     code: dict[str, Md5]
     """Every file of code that a stage depends on."""
     training_precision: dict[str, Precision] = field(default_factory=dict)
-    """The number format that each network was trained in; none in packages from before it was kept."""
+    """Number format in which each network was trained; empty in older packages, which do not record it."""
 
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """All that a package says of itself."""
+    """The content of `coronet.json`."""
 
     format_version: Literal[1]
     classes: list[ClassName]
@@ -97,7 +97,7 @@ SCHEMA: Final = TypeAdapter(Description)
 
 
 def description_bytes(description: Description) -> bytes:
-    """Return the description as it is written: the same for equal descriptions."""
+    """Return the description as JSON: the same bytes for equal descriptions."""
     values = SCHEMA.dump_python(description, mode="json")
     return (json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
@@ -105,13 +105,15 @@ def description_bytes(description: Description) -> bytes:
 def read_description(folder: Path) -> Description:
     """Read and check the description of the package in `folder`.
 
-    Raises DataError when there is none, when it is not sound, or when its format is not the one that this code knows.
+    Raises DataError if it is missing or invalid, or if its format version is unknown.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise DataError(f"{path}: not there, so {folder} is no package. Name one, or make it with `coronet run`.")
+        raise DataError(
+            f"{path}: missing, so {folder} is not a package. Give another folder, or make it with `coronet run`."
+        )
     if path.stat().st_size > MAX_DESCRIPTION_BYTES:
-        raise DataError(f"{path}: {path.stat().st_size / 2**20:.0f} MiB, too large for a description. {REMEDY}")
+        raise DataError(f"{path}: {path.stat().st_size / 2**20:.0f} MiB, too large for a package's metadata. {REMEDY}")
     try:
         values = json.loads(path.read_bytes())
     except ValueError as error:  # JSON's and Unicode's
@@ -119,8 +121,8 @@ def read_description(folder: Path) -> Description:
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
         raise DataError(
-            f"{path}: format_version = {version!r}, and this code reads {FORMAT_VERSION}. Use the version of CoroNet "
-            "that wrote the package, or package the networks again (`coronet run`)."
+            f"{path}: format_version = {version!r}, but this version reads {FORMAT_VERSION}. Use the version of "
+            "CoroNet that wrote the package, or package the networks again (`coronet run`)."
         )
     try:
         description = SCHEMA.validate_json(json.dumps(values))
@@ -129,10 +131,10 @@ def read_description(folder: Path) -> Description:
         place = ".".join(map(str, first["loc"]))
         raise DataError(f"{path}: {place}: {first['msg']}. {REMEDY}") from error
     if tuple(description.classes) != CLASSES:
-        raise DataError(f"{path}: classes = {description.classes}; this code knows {list(CLASSES)}. {REMEDY}")
+        raise DataError(f"{path}: classes = {description.classes}, expected {list(CLASSES)}. {REMEDY}")
     return description
 
 
 def package_digest(folder: Path) -> str:
-    """Return the digest of a package: the SHA-256 of its description, which holds those of all other files."""
+    """Return the digest of a package: the SHA-256 of `coronet.json`, which has those of all other files."""
     return hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()

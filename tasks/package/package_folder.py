@@ -37,22 +37,22 @@ from tasks.runtime.files import publish_folder
 def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
     """Raise WeightsError unless `content` is a safetensors file of finite weights for the network of file `name`.
 
-    Keys, shapes and types must be the network's. Nothing pickled is read, whatever the file is called.
+    Keys, shapes and types must match the network. Pickled files are never read, whatever their name.
     """
     build: Callable[[], nn.Module] = FPAE if name in AUTOENCODERS.values() else lambda: build_cin(cin_input)
     try:
         given = load(content)
     except SafetensorError as error:
-        raise WeightsError(f"{name}: not a safetensors file ({error}); nothing else is read. {REMEDY}") from error
+        raise WeightsError(f"{name}: not a safetensors file ({error}); other formats are not read. {REMEDY}") from error
     with torch.random.fork_rng(devices=[]):  # in memory: initialising on the meta device loads torch's compiler, 1.6 s
         expected = build().state_dict()
     if wrong := sorted(expected.keys() ^ given.keys()):
         raise WeightsError(f"{name}: {len(wrong)} keys are missing or unknown (first: {wrong[0]}). {REMEDY}")
     for key, tensor in given.items():
         if _kind(tensor) != _kind(expected[key]):
-            raise WeightsError(f"{name}: {key} is {_kind(tensor)}, not {_kind(expected[key])}. {REMEDY}")
+            raise WeightsError(f"{name}: {key} is {_kind(tensor)}, expected {_kind(expected[key])}. {REMEDY}")
         if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{name}: {key} has values that are not finite. {REMEDY}")
+            raise WeightsError(f"{name}: {key} has non-finite values. {REMEDY}")
 
 
 def _kind(tensor: Tensor) -> str:
@@ -60,9 +60,9 @@ def _kind(tensor: Tensor) -> str:
 
 
 def write_package(folder: Path, model: TrainedModel, card: str, lineage: Lineage) -> None:
-    """Write the package of `model` to `folder`, whole; a package that is there is replaced.
+    """Write the package of `model` to `folder` atomically; an existing package is replaced.
 
-    The same model, card and lineage give the same bytes. Raises WeightsError for weights that no reader would take.
+    The same model, card and lineage give the same bytes. Raises WeightsError for weights that do not fit.
     """
     contents = _weights(model) | {CARD: card.encode()}
     for name in (*AUTOENCODERS.values(), CIN):
@@ -93,8 +93,8 @@ def write_package(folder: Path, model: TrainedModel, card: str, lineage: Lineage
 def read_package(folder: Path) -> TrainedModel:
     """Return the trained CoroNet of the package in `folder`.
 
-    Raises DataError for a description that is not sound, for a missing or an unexpected file; WeightsError for a file
-    that is not the one described, and for weights that are not the networks'.
+    Raises DataError for invalid metadata and for missing or unexpected files; WeightsError for a file that differs from
+    its digest, and for weights that do not fit the networks.
     """
     description = read_description(folder)
     _check_names(folder, description)
@@ -125,21 +125,21 @@ def _entry(content: bytes) -> FileEntry:
 
 def _check_names(folder: Path, description: Description) -> None:
     if wrong := sorted(description.files.keys() ^ set(DESCRIBED)):
-        raise DataError(f"{folder / DESCRIPTION}: files are {', '.join(DESCRIBED)}, but for {wrong[0]}. {REMEDY}")
+        raise DataError(f"{folder / DESCRIPTION}: files must be {', '.join(DESCRIBED)}; wrong: {wrong[0]}. {REMEDY}")
     found = {path.name for path in folder.iterdir()}
     if unexpected := sorted(found - {DESCRIPTION, *DESCRIBED}):
-        raise DataError(f"{folder / unexpected[0]}: no file of a package. Move it away.")
+        raise DataError(f"{folder / unexpected[0]}: not a file of a package. Move it elsewhere.")
     if missing := sorted(set(DESCRIBED) - found):
-        raise DataError(f"{folder / missing[0]}: not there. {REMEDY}")
+        raise DataError(f"{folder / missing[0]}: missing. {REMEDY}")
 
 
 def _read(path: Path, entry: FileEntry) -> bytes:
-    """Return the content of a file that must be the described one; its size is looked at before it is read."""
+    """Return the content of a file that must match `entry`; its size is checked before it is read."""
     if path.is_symlink() or not path.is_file():
-        raise DataError(f"{path}: not a plain file. {REMEDY}")
+        raise DataError(f"{path}: not a regular file. {REMEDY}")
     if (size := path.stat().st_size) != entry.size_bytes:
-        raise WeightsError(f"{path}: {size} bytes, not {entry.size_bytes}: truncated or replaced. {REMEDY}")
+        raise WeightsError(f"{path}: {size} bytes, expected {entry.size_bytes}: truncated or replaced. {REMEDY}")
     content = path.read_bytes()
     if _entry(content) != entry:
-        raise WeightsError(f"{path}: not the file that {DESCRIPTION} describes (SHA-256). {REMEDY}")
+        raise WeightsError(f"{path}: its SHA-256 differs from that in {DESCRIPTION}. {REMEDY}")
     return content

@@ -1,4 +1,4 @@
-"""The rows of a batch prediction: one a file, with its answer or the reason why there is none."""
+"""The rows of predictions: one per file, with the prediction or the reason why there is none."""
 
 from typing import Final
 
@@ -11,39 +11,40 @@ from tasks.networks.residual_index import ENERGY_COLUMNS
 
 SCHEMA: Final = pa.schema(
     [
-        ("path", pa.string()),  # as it was named, or found in the folder that was
-        ("error", pa.string()),  # why there is no answer; null if there is one
+        ("path", pa.string()),  # as given, or as found in the given folder
+        ("error", pa.string()),  # why there is no prediction; null if there is one
         ("sha256", pa.string()),  # of the file
         ("width_px", pa.int32()),  # of the image as stored
         ("height_px", pa.int32()),
-        ("predicted", pa.string()),  # the most probable class, abstained from or not
+        ("predicted", pa.string()),  # the most probable class, even if abstained
         *((f"{kind}_{label}", pa.float64()) for kind in ("logit", "probability", "calibrated") for label in CLASSES),
         ("prediction_set", pa.list_(pa.string())),
-        ("abstained", pa.bool_()),  # the image should be left to a person
+        ("abstained", pa.bool_()),  # the image needs a human reader
         ("abstained_because", pa.string()),
         *((column, pa.float64()) for column in ENERGY_COLUMNS),  # mean of each channel of the residual tensor
-        ("ood_score", pa.float64()),  # how unlike the validation images; 0 is the middle
-        ("out_of_distribution", pa.bool_()),  # further out than calibrate.energy_percentile
+        ("ood_score", pa.float64()),  # how unlike the validation images; 0 is their centre
+        ("out_of_distribution", pa.bool_()),  # beyond calibrate.energy_percentile
     ]
 )
 
-ANSWERS: Final = [
+PREDICTION_FIELDS: Final = [
     field
     for field in SCHEMA
     if field.name not in ("path", "prediction_set") and not field.name.startswith(("logit_", "probability_"))
 ]
-"""What a program is told of an image that has no name."""
+"""Columns of the MLflow model's output."""
 
 
-def described(answers: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Return `answers` with the reasons for abstentions, and whether each image is out of distribution."""
-    reasons = [_reason(held) if left else None for held, left in answers[["prediction_set", "abstained"]].to_numpy()]
-    is_far = answers["ood_score"] > calibration.energies.threshold
-    return answers.assign(abstained_because=pd.Series(reasons, dtype=object), out_of_distribution=is_far)
+def with_reasons(rows: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Return `rows` with the reasons for abstentions, and whether each image is out of distribution."""
+    columns = rows[["prediction_set", "abstained"]].to_numpy()
+    reasons = [_reason(prediction_set) if abstained else None for prediction_set, abstained in columns]
+    is_far = rows["ood_score"] > calibration.energies.threshold
+    return rows.assign(abstained_because=pd.Series(reasons, dtype=object), out_of_distribution=is_far)
 
 
 def in_unicode(path: str) -> str:
-    """Return `path` as text of any kind can hold it: bytes of a file's name that are not UTF-8 become escapes."""
+    """Return `path` as valid Unicode: bytes that are not UTF-8 become escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

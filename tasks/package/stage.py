@@ -1,4 +1,4 @@
-"""Stage `package`: weights, calibration and model card in; the package of the whole CoroNet out."""
+"""Stage `package`: writes weights, calibration and model card as one package."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tasks.training.trained_precision import training_formats
 
 
 def run(context: StageContext) -> None:
-    """Write the package of this run, and tell MLflow of its description and its card."""
+    """Write the package of this run; log its metadata and model card to MLflow."""
     write_package(PACKAGE, TrainedModel.of_project(Path()), MODEL_CARD.read_text(encoding="utf-8"), lineage_here())
     digest = package_digest(PACKAGE)
     context.tracking.tags({"package": digest})
@@ -24,7 +24,7 @@ def run(context: StageContext) -> None:
 
 
 def lineage_here() -> Lineage:
-    """Return what the last run of the project in the current folder was made from."""
+    """Return the lineage of the last run of the project in the current folder."""
     lock, version = Lock(Path()), code_version()
     md5s = lock.md5s()
     code = {path: md5 for path, md5 in md5s.items() if path.startswith(("coronet_core/", "tasks/"))}

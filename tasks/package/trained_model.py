@@ -1,6 +1,6 @@
-"""A trained CoroNet with all that it takes from a file's bytes to an answer: what predictions are made with.
+"""A trained CoroNet with everything that a prediction needs, from a file's bytes to calibrated probabilities.
 
-It holds no path: it can be sent to where the images are. Where it comes from is one of its constructors' business.
+It holds no paths, so it can be sent to other machines.
 """
 
 import json
@@ -29,20 +29,20 @@ class TrainedModel:
     residuals: ResidualParams
     cin_input: CinInput
     batch_size: int
-    """Of the CIN."""
+    """Batch size of the CIN."""
     autoencoders: dict[ClassName, bytes]
     """Contents of the safetensors files."""
     cin: bytes
     calibration: Calibration
     reading: Reading = 1
-    """The version of the rule by which values become grey."""
+    """Version of the rule that converts pixel values to grey."""
 
     @classmethod
     def of_project(cls, folder: Path) -> Self:
         """Return the model of the last run of the project in `folder`.
 
-        The params are those of that run, from `dvc.lock`: `params.yaml` may have changed since. Raises DataError when
-        there is no such run, or its files do not belong together.
+        The params are those of that run, from `dvc.lock`: `params.yaml` may have changed since. Raises DataError if
+        there is no such run, or if its files do not belong together.
         """
         lock = Lock(folder)
         lock.check_models()
@@ -64,9 +64,9 @@ class TrainedModel:
 
     @property
     def digest(self) -> str:
-        """Another one when any answer may differ, and the same wherever the model comes from."""
+        """Digest of everything that predictions depend on; the same wherever the model comes from."""
         autoencoders = [self.autoencoders[label] for label in sorted(self.autoencoders)]
         weights = [sha256(content).hexdigest() for content in (*autoencoders, self.cin)]
         settings = (self.image_size_px, str(self.aspect), self.residuals, self.cin_input, self.batch_size)
-        later = () if self.reading == 1 else (self.reading,)  # digests from before it was kept stay the same
+        later = () if self.reading == 1 else (self.reading,)  # keeps the digests of older models
         return digest(*weights, *settings, *later, json.dumps(asdict(self.calibration), sort_keys=True))

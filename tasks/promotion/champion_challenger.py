@@ -1,7 +1,7 @@
-"""A candidate against the champion: what each says of the candidate's test images, and what is known of both.
+"""Comparison of a candidate with the champion on the candidate's test images.
 
 If both come from the same split, the predictions of their own runs are compared. If the split has changed since, the
-champion's networks are asked again, on the test images of the candidate.
+champion's networks are evaluated again, on the test images of the candidate.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tasks.build_split.split_rules import IDS
 from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.package.package_folder import read_package
 from tasks.promotion.model_comparison import Comparison, compare
-from tasks.promotion.reevaluate import answers_on_test_images
+from tasks.promotion.reevaluate import predict_test_images
 from tasks.promotion.run_reports import Evidence
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import MANIFEST, SPLIT, SPLIT_STAGE
@@ -27,19 +27,21 @@ def comparison_with(
 ) -> Comparison:
     """Compare `candidate` with the champion, whose package is in the folder `package`.
 
-    Raises DataError when what is needed for it cannot be had.
+    Raises DataError if a file that this needs cannot be found.
     """
     ours = candidate.predictions()
     if ours is None:
         raise DataError(
-            f"what version {candidate.version} said of its test images is nowhere to be found. Promote it where it was "
-            "made, or push its results from there with `dvc push`."
+            f"the test predictions of version {candidate.version} cannot be found. Promote it where it was made, or "
+            "push its results from there with `dvc push`."
         )
     is_same_split = champion.split_md5 == candidate.split_md5
     theirs, seen, notes = champion.predictions() if is_same_split else None, frozenset[str](), []
     if theirs is None:
         theirs = _retested(champion, package, candidate, params, device)
-        notes.append(f"Version {champion.version} was tested again, on the images of version {candidate.version}.")
+        notes.append(
+            f"Version {champion.version} was evaluated again, on the test images of version {candidate.version}."
+        )
         if champion.reading != candidate.reading:
             ours, remarks = _seen_by_both(ours, theirs, champion, candidate)
             notes += remarks
@@ -47,8 +49,8 @@ def comparison_with(
         notes.append("The split has changed since the champion was made.")
         if (known := _seen_by(champion)) is None:
             notes.append(
-                f"Which patients version {champion.version} was trained with is not known. Where they are among the "
-                "test patients, it has an unfair advantage here."
+                f"It is unknown which patients version {champion.version} was trained with. If some are among the test "
+                "patients, it has an unfair advantage here."
             )
         seen = known or seen
     found = compare(ours, theirs, champion.version, seen, params)
@@ -58,21 +60,21 @@ def comparison_with(
 def _seen_by_both(
     ours: SplitPredictions, theirs: SplitPredictions, champion: Evidence, candidate: Evidence
 ) -> tuple[SplitPredictions, list[str]]:
-    """Return the candidate's predictions of the images that the champion's reading rule reads, and what to say."""
+    """Return the candidate's predictions for the images that the champion's reading rule accepts, and notes."""
     is_read = ours.images["image_id"].isin(theirs.images["image_id"]).to_numpy()
     by_rule = [f"version {one.version} by rule {one.reading}" for one in (champion, candidate)]
-    remarks = [f"Each saw the images as it reads them: {', '.join(by_rule)}."]
+    remarks = [f"Each version read the images by its own rule: {', '.join(by_rule)}."]
     if not is_read.all():
         remarks.append(
-            f"{(~is_read).sum()} images are left out of the comparison: the rule of version {champion.version} cannot "
-            "read them."
+            f"{(~is_read).sum()} images are excluded from the comparison: the rule of version {champion.version} "
+            "cannot read them."
         )
     kept = replace(ours, images=ours.images[is_read], truth=ours.truth[is_read], logits=ours.logits[is_read])
     return kept, remarks
 
 
 def _seen_by(champion: Evidence) -> frozenset[str] | None:
-    """Return the patients that the champion was trained with, as the split in this folder calls them, if known."""
+    """Return the champion's training patients by the ids of the split in this folder; None if unknown."""
     theirs = champion.seen_patients()
     is_named_alike = theirs is not None and theirs.named_by == read_notes(MANIFEST).get(IDS)
     return theirs.ids if theirs is not None and is_named_alike else None
@@ -84,9 +86,9 @@ def _retested(
     here = dvc_hashes(SPLIT_STAGE).get(str(SPLIT))
     if here != candidate.split_md5:
         raise DataError(
-            f"version {champion.version} has to be tested on the images of version {candidate.version}, and {SPLIT} "
-            f"holds another split (md5 {here}, not {candidate.split_md5}). Check out the commit of version "
+            f"version {champion.version} must be evaluated on the images of version {candidate.version}, but {SPLIT} "
+            f"has another split (md5 {here}, not {candidate.split_md5}). Check out the commit of version "
             f"{candidate.version} and its split (`dvc checkout`) first."
         )
     stored_as = (candidate.image_size_px, candidate.aspect, candidate.reading)
-    return answers_on_test_images(read_package(package), stored_as, params, device)
+    return predict_test_images(read_package(package), stored_as, params, device)

@@ -1,17 +1,17 @@
-"""The gate: whether a candidate may become the champion, by rules, with the figures that say so.
+"""The promotion gate: rules by which a candidate may become the champion.
 
-A decision is made of rulings, one a rule, each a plain sentence with its figures. All rules are always applied, so a
-refusal names everything that speaks against the candidate, not only the first of it:
+A decision has one ruling per rule, each with a sentence that gives the figures. All rules are always applied, so a
+refusal lists every rule that is not met:
 
     sensitivity       the lower end of each class's interval reaches the floor
-    calibration       the calibrated probabilities' error is at most `max_calibration_error`
-    leaks             no patient is both in training and in test, if required
-    shortcuts         the stage audit is passed, if required
+    calibration       the calibration error (ECE) of the calibrated probabilities is at most `max_calibration_error`
+    leaks             no patient is in more than one split, if required
+    shortcuts         the shortcut audit is passed, if required
     champion          the interval of the paired difference does not reach below -`max_drop`
-    champion.<class>  no class is surely told worse than by the champion
+    champion.<class>  the sensitivity to no class is significantly lower than the champion's
 
-The last two need a champion. Doubt counts against the candidate: where there are too few patients for an interval, the
-champion stays.
+The last two need a champion. Uncertainty counts against the candidate: if there are too few patients for an interval,
+the champion stays.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Figures = dict[str, float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Ruling:
-    """What one rule comes to."""
+    """The result of one rule."""
 
     rule: str
     passed: bool
@@ -39,27 +39,27 @@ class Ruling:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What the gate says of a candidate."""
+    """The gate's decision on a candidate."""
 
     rulings: tuple[Ruling, ...]
     figures: Figures
     """The figures that were judged, by dotted name."""
     notes: tuple[str, ...] = ()
-    """What no rule counts and a person should know, in plain sentences."""
+    """Information for the reader that no rule uses, as sentences."""
 
     @property
     def passed(self) -> bool:
-        """Whether every rule is met."""
+        """Whether all rules are met."""
         return all(ruling.passed for ruling in self.rulings)
 
     @property
     def reasons(self) -> list[str]:
-        """The sentences of the rules that are not met or, if all are, of all of them."""
+        """The sentences of the rules that are not met or, if all are met, of all rules."""
         return [ruling.reason for ruling in self.rulings if ruling.passed == self.passed]
 
 
 def decide(candidate: Candidate, comparison: Comparison | None, params: PromotionParams) -> Decision:
-    """Judge `candidate`; `comparison` is that with the champion, None if there is none."""
+    """Apply the rules to `candidate`; `comparison` is with the champion, None if there is none."""
     rulings = [*_on_its_own(candidate, params)]
     notes = ["There is no champion to compare with."]
     if comparison is not None:
@@ -72,20 +72,20 @@ def _on_its_own(candidate: Candidate, params: PromotionParams) -> Iterator[Rulin
     for label in CLASSES:
         floor, found = getattr(params.min_sensitivity, label), candidate.sensitivity[label]
         if found.share is None or found.low is None:
-            told = f"No test image of {DISPLAY_NAMES[label]}: its sensitivity is not known"
+            measured = f"No test image of {DISPLAY_NAMES[label]}: its sensitivity is unknown"
         else:
-            told = f"Sensitivity to {DISPLAY_NAMES[label]} is {found.share:.1%}, and surely {found.low:.1%} or more"
+            measured = f"Sensitivity to {DISPLAY_NAMES[label]} is {found.share:.1%}, lower limit {found.low:.1%}"
         yield Ruling(
             rule=f"sensitivity.{label}",
             passed=floor == 0 or (found.low is not None and found.low >= floor),
-            reason=f"{told}; {floor:.1%} or more is wanted.",
+            reason=f"{measured}; required: {floor:.1%} or more.",
         )
     yield Ruling(
         rule="calibration",
         passed=candidate.calibration_error <= params.max_calibration_error,
         reason=(
-            f"Calibrated probabilities are {candidate.calibration_error:.3f} off (ECE); at most "
-            f"{params.max_calibration_error:g} is allowed."
+            f"The calibration error (ECE) is {candidate.calibration_error:.3f}; allowed: at most "
+            f"{params.max_calibration_error:g}."
         ),
     )
     patients = candidate.patients_in_two_splits
@@ -93,7 +93,7 @@ def _on_its_own(candidate: Candidate, params: PromotionParams) -> Iterator[Rulin
         rule="leaks",
         passed=patients == 0 or not params.require_leak_audit,
         reason=(
-            f"{patients} patients are in more than one split: the figures on the test split are too good"
+            f"{patients} patients are in more than one split: the figures on the test split are too optimistic"
             if patients
             else "No patient is in more than one split"
         )
@@ -122,28 +122,28 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
         passed=found.interval is not None and found.interval[0] >= -params.max_drop,
         reason=(
             f"Too few patients to compare with version {comparison.champion}: the difference in {figure} is "
-            f"{_points(found.difference)} percentage points, and may be chance."
+            f"{_points(found.difference)} percentage points and may be due to chance."
             if found.interval is None
-            else f"Against version {comparison.champion}, {figure} changes by {_told(found, found.interval)} "
-            f"percentage points; {_points(-params.max_drop)} is allowed."
+            else f"Against version {comparison.champion}, {figure} changes by {_with_interval(found, found.interval)} "
+            f"percentage points; allowed: {_points(-params.max_drop)} or more."
         ),
     )
     for label in CLASSES:
         found = comparison.differences[f"sensitivity.{label}"]
         if found.interval is not None:
             is_worse = found.interval[1] < 0
-            how = "surely" if is_worse else "not surely"
+            how = "significantly" if is_worse else "not significantly"
             yield Ruling(
                 rule=f"champion.{label}",
                 passed=not is_worse,
                 reason=(
                     f"Sensitivity to {DISPLAY_NAMES[label]} is {how} lower than that of version "
-                    f"{comparison.champion}: it changes by {_told(found, found.interval)} percentage points."
+                    f"{comparison.champion}: it changes by {_with_interval(found, found.interval)} percentage points."
                 ),
             )
 
 
-def _told(found: PairedDifference, interval: Interval) -> str:
+def _with_interval(found: PairedDifference, interval: Interval) -> str:
     low, high = interval
     return f"{_points(found.difference)} ({_points(low)} to {_points(high)})"
 

@@ -1,4 +1,4 @@
-"""A candidate beside the champion, on the same test images: paired differences from draws of patients."""
+"""Paired differences between a candidate and the champion on the same test images, by bootstrap over patients."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from tasks.runtime.params.schema import Params
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How a candidate differs from the champion."""
+    """Differences between a candidate and the champion."""
 
     champion: int
-    """Its version."""
+    """Version number of the champion."""
     differences: Mapping[str, PairedDifference]
-    """Candidate less champion, by the figure's name; above zero the candidate is better."""
+    """Candidate minus champion, by name of the figure; above zero the candidate is better."""
     notes: tuple[str, ...]
-    """On what it was made, in plain sentences."""
+    """The images of the comparison, as sentences."""
 
 
 def compare(
@@ -32,27 +32,27 @@ def compare(
 ) -> Comparison:
     """Compare predictions of the same test images; `version` is the champion's.
 
-    Patients that the champion was trained on (`seen`, by their ids or their images') are left out with all of their
-    group: it knows them by heart, and the candidate does not. Raises DataError for predictions of different images, or
-    if no patient is left.
+    Patients that the champion was trained on (`seen`, by their ids or those of their images) are excluded with their
+    whole group, as they would favour the champion. Raises DataError for predictions of different images, or if no
+    patient remains.
     """
     groups = candidate.groups
     known = candidate.images[["image_id", "patient_id"]].isin(list(seen)).any(axis=1)
     is_seen = np.isin(groups, groups[known])
     if is_seen.all():
         raise DataError(
-            f"version {version} was trained with every test patient: it cannot be compared with on this split. Keep "
-            "data.split and the seed from run to run, so that patients stay where they are."
+            f"version {version} was trained with every test patient: no comparison is possible on this split. Keep "
+            "data.split and the seed from run to run, so that patients stay in their split."
         )
     notes = [f"Compared on {_count(candidate, ~is_seen)} of the test split."]
     if is_seen.any():
         notes.append(
-            f"{_count(candidate, is_seen)} are left out of the comparison: version {version} was trained with these "
+            f"{_count(candidate, is_seen)} are excluded from the comparison: version {version} was trained with these "
             "patients."
         )
     ours = _taken(candidate, np.flatnonzero(~is_seen))
     theirs = _taken(champion, _places(ours, champion, version))
-    truth = ours.truth  # for both: a label may have been corrected since the champion was tested
+    truth = ours.truth  # for both, as a label may have been corrected since the champion's evaluation
     first, second = (figures_of(truth, one.predicted, ranking_scores(one, params.evaluate)) for one in (ours, theirs))
     differences = paired_differences(
         first,
@@ -66,11 +66,11 @@ def compare(
 
 
 def _places(candidate: SplitPredictions, champion: SplitPredictions, version: int) -> NDArray[np.int64]:
-    """Return where the champion's predictions of the candidate's images are, in the candidate's order."""
+    """Return the positions of the candidate's images in the champion's predictions."""
     places = {image: place for place, image in enumerate(champion.images["image_id"])}
     images = candidate.images["image_id"].tolist()
     if missing := [image for image in images if image not in places]:
-        raise DataError(f"version {version} has no prediction of {missing[0]}: it was tested on other images.")
+        raise DataError(f"version {version} has no prediction for {missing[0]}: it was evaluated on other images.")
     return np.array([places[image] for image in images], dtype=np.int64)
 
 

@@ -1,7 +1,7 @@
-"""Who is champion: judging a registered version, and promoting it.
+"""Judging a registered version by the gate, and promoting it to champion.
 
 Every step is a line of the promotion log, here and as a tag of the version; the tags `promotion`, `promotion.reasons`,
-`promotion.by` and `promotion.time` say what was decided last of it.
+`promotion.by` and `promotion.time` have the last decision about it.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from tasks.runtime.params.schema import Params
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What the gate says of a version, and of whom it was champion's challenger then."""
+    """The gate's decision on a version, and the champion that it was compared with."""
 
     version: Version
     champion: Version | None
     decision: Decision
 
     def line(self, event: Event, reasons: list[str], by: str, after: Version | None) -> Line:
-        """Return the line of the log that says that `event` has come of this."""
+        """Return the log line for `event`."""
         return Line(
             event=event,
             version=self.version.number,
@@ -41,26 +41,26 @@ class Judgement:
 
 
 def judge(version: Version, params: Params, device: torch.device) -> Judgement:
-    """Judge `version` against the champion of this moment, by `params.promotion`; networks run on `device`.
+    """Judge `version` against the current champion by `params.promotion`; networks run on `device`.
 
-    Raises DataError if its reports or what the champion says of its test images cannot be had.
+    Raises DataError if its reports, or the champion's predictions for its test images, cannot be found.
     """
-    reigning = champion()
+    current = champion()
     evidence = Evidence.of_package(version.number, fetch(version))
     candidate, comparison = evidence.candidate(), None
-    if reigning is not None:
-        package = fetch(reigning)
-        of_champion = Evidence.of_package(reigning.number, package)
+    if current is not None:
+        package = fetch(current)
+        of_champion = Evidence.of_package(current.number, package)
         comparison = comparison_with(of_champion, package, evidence, params, device)
     decision = decide(candidate, comparison, params.promotion)
-    judgement = Judgement(version=version, champion=reigning, decision=decision)
+    judgement = Judgement(version=version, champion=current, decision=decision)
     event: Event = "passed" if decision.passed else "refused"
-    write(version, judgement.line(event, [*decision.reasons, *decision.notes], this_user(), reigning))
+    write(version, judgement.line(event, [*decision.reasons, *decision.notes], this_user(), current))
     return judgement
 
 
 def promote(judgement: Judgement, by: str, comment: str = "") -> None:
-    """Make a version that has passed the champion. Raises CoroNetError if another one became champion meanwhile."""
+    """Make a version that passed the gate the champion. Raises CoroNetError if the champion changed meanwhile."""
     version = judgement.version
     try:
         set_champion(version, expected=judgement.champion)
@@ -75,7 +75,7 @@ def promote(judgement: Judgement, by: str, comment: str = "") -> None:
 
 
 def decline(judgement: Judgement, by: str, reason: str) -> None:
-    """Write down that a version that has passed is not promoted, and why."""
+    """Log that a version that passed the gate is not promoted, and why."""
     write(judgement.version, judgement.line("declined", [reason], by, judgement.champion))
 
 

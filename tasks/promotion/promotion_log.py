@@ -1,7 +1,7 @@
-"""The promotion log: what was decided of which version, when, by whom and why. Lines are added and never changed.
+"""The promotion log: every decision with version, time, user and reasons. Lines are added and never changed.
 
-The team shares it as tags of the registered versions, one tag a line under a key of its own, so two writers cannot
-undo each other's. `promotions.jsonl` in the project's folder holds the lines that were written from there.
+The team shares it as tags of the registered versions: each line is a tag with its own key, so writers cannot overwrite
+each other's lines. `promotions.jsonl` in the project's folder has the lines that were written from there.
 """
 
 import getpass
@@ -28,9 +28,9 @@ from tasks.runtime.tracking.mlflow_delivery import MAX_TAG_LENGTH
 LOG: Final = Path("promotions.jsonl")
 LOCK: Final = STATE / "promotions.lock"
 MAX_SHOWN: Final = 200
-"""Characters of why a line cannot be read."""
+"""Maximum length of the error shown for an unreadable line."""
 KEY: Final = "promotion.log."
-"""Beginning of the tags that hold a line each; behind it come the time and something no other line has."""
+"""Prefix of the tags with log lines; followed by the time and a random suffix."""
 DECIDED: Final = "promotion"
 """Tag with the event of the last line about a version."""
 
@@ -38,7 +38,7 @@ Event = Literal["passed", "refused", "declined", "promoted", "overtaken", "rolle
 
 
 def this_user() -> str:
-    """Return who runs this process, and where."""
+    """Return user and host of this process."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container without a name for its user
@@ -55,11 +55,11 @@ class Line:
     """One line of the log."""
 
     event: Event
-    """The gate passed or refused the version; a person declined it; it was promoted, or another one was before it had
-    its turn; it was rolled back."""
+    """The gate passed or refused the version; a user declined it; it was promoted; another version was promoted first
+    (overtaken); it was rolled back."""
     version: int
     before: int | None
-    """The champion before, None if there was none."""
+    """The previous champion, None if there was none."""
     after: int | None
     reasons: list[str]
     """In plain sentences."""
@@ -69,16 +69,16 @@ class Line:
     """In UTC, ISO 8601."""
 
     def as_json(self) -> str:
-        """Return the line as it is written."""
+        """Return the line as JSON."""
         return json.dumps(nulls_for_nan(asdict(self)), allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def of_json(cls, text: str) -> Self:
-        """Return what `as_json` wrote. Raises ValueError for any other text."""
+        """Return the line from the output of `as_json`. Raises ValueError for any other text."""
         return TypeAdapter(cls).validate_json(text)
 
     def as_tag(self) -> dict[str, str]:
-        """Return the tag of the version that holds the line; what is too long for one is without figures, and cut."""
+        """Return the line as a tag of the version; one that is too long loses its figures, and its reasons are cut."""
         line, longest = self, MAX_TAG_LENGTH
         while len(text := line.as_json()) > MAX_TAG_LENGTH and longest:
             longest //= 2
@@ -87,20 +87,20 @@ class Line:
 
 
 def append(line: Line) -> None:
-    """Add `line` to the log of this folder: whole, and on the disk when this returns, whoever else writes there."""
+    """Add `line` to the log of this folder, atomically among concurrent writers, and flush it to disk."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(LOCK), os.fdopen(os.open(LOG, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644), "rb+") as file:
         begins_a_line = file.seek(0, os.SEEK_END) == 0 or os.pread(file.fileno(), 1, file.tell() - 1) == b"\n"
-        after = b"" if begins_a_line else b"\n"  # a killed writer has left half a line
+        after = b"" if begins_a_line else b"\n"  # a killed writer left a truncated line
         file.write(after + line.as_json().encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def write(version: Version, line: Line) -> None:
-    """Write down a `line` about `version`, first here: a server that goes away now leaves it on record.
+    """Write a `line` about `version`, first to the local file, so that it is kept if the server fails.
 
-    Raises TransientError when the registry does not take it.
+    Raises TransientError if the registry does not accept it.
     """
     append(line)
     summary = {
@@ -112,26 +112,26 @@ def write(version: Version, line: Line) -> None:
     try:
         tag_version(version, summary | line.as_tag())
     except TransientError as error:
-        told = f"version {version.number}: '{line.event}' is in {LOG} alone, as the registry did not take its tags"
-        raise TransientError(f"{told}. {error}") from error
+        message = f"version {version.number}: '{line.event}' is in {LOG} only, as the registry did not accept its tags"
+        raise TransientError(f"{message}. {error}") from error
 
 
 def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
-    """Return the lines that the tags of all versions hold, oldest first; what somebody has spoilt is passed over."""
+    """Return the lines in the tags of all versions, oldest first; unreadable ones are skipped with a warning."""
     texts = {key: text for tags in tags_of_versions for key, text in tags.items() if key.startswith(KEY)}
     lines = []
     for key in sorted(texts):
         try:
             lines.append(Line.of_json(texts[key]))
-        except ValueError as error:  # the way back must not depend on it
-            log(f"warning: {key}: no line of the promotion log ({' '.join(str(error).split())[:MAX_SHOWN]})")
+        except ValueError as error:  # a rollback must not fail because of it
+            log(f"warning: {key}: not a line of the promotion log ({' '.join(str(error).split())[:MAX_SHOWN]})")
     return lines
 
 
 def former_champions(lines: Iterable[Line], champion: int) -> list[int]:
-    """Return the champions that led to `champion` and have not been rolled back, oldest first, itself left out.
+    """Return the champions before `champion` that have not been rolled back, oldest first.
 
-    One that became champion past this log, set by hand, stands behind all that the log knows.
+    A champion that is not in the log, as it was set by hand, comes after all that are.
     """
     stack: list[int] = []
     for line in lines:

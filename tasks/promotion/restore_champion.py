@@ -1,4 +1,4 @@
-"""Going back to the champion before this one."""
+"""Rollback to the previous champion."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ from tasks.registry.versions import Version, all_versions, champion
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """A champion that was taken back, and the one in its place."""
+    """The champion that was removed, and the previous one that replaces it."""
 
     removed: Version
     restored: Version
 
 
 def roll_back(reason: str, by: str) -> Rollback:
-    """Make the champion before this one champion again; `reason` is written down.
+    """Make the previous champion the champion again and log the `reason`.
 
-    Raises CoroNetError without a reason, a champion or one before it, or if another promotion came in between.
+    Raises CoroNetError if there is no reason, champion or previous champion, or if the champion changed meanwhile.
     """
     if not reason.strip():
-        raise CoroNetError("a rollback needs a reason: say what is wrong with the champion.")
+        raise CoroNetError("a rollback needs a reason: state what is wrong with the champion.")
     found = champions()
     set_champion(found.restored, expected=found.removed)
     line = Line(
@@ -38,7 +38,7 @@ def roll_back(reason: str, by: str) -> Rollback:
 
 
 def champions() -> Rollback:
-    """Return the champion and the one before it, which a rollback would exchange. Raises CoroNetError without them."""
+    """Return the champion and the previous one. Raises CoroNetError if either is missing."""
     removed = champion()
     if removed is None:
         raise CoroNetError("there is no champion: nothing to roll back. `coronet models list` shows the versions.")
@@ -46,13 +46,13 @@ def champions() -> Rollback:
 
 
 def _former_champion(removed: Version) -> Version:
-    """Return the last champion before `removed` that has not been rolled back and still exists."""
+    """Return the latest champion before `removed` that was not rolled back and still exists."""
     versions = {version.number: version for version in all_versions()}
     lines = lines_of(version.tags for version in versions.values())
     former = [number for number in former_champions(lines, removed.number) if number in versions]
     if not former:
         raise CoroNetError(
-            f"version {removed.number} is the first champion on record: there is none to go back to. Promote another "
+            f"version {removed.number} is the first champion on record: there is no previous one. Promote another "
             "version with `coronet promote VERSION`."
         )
     return versions[former[-1]]

@@ -1,4 +1,4 @@
-"""What the gate is shown of a version: its run's reports, found among MLflow's artifacts."""
+"""Reports, predictions and manifest of a version's run, found by their DVC digests."""
 
 import hashlib
 import io
@@ -26,7 +26,7 @@ from tasks.runtime.progress import log
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """To one class, on the test split."""
+    """Sensitivity to one class on the test split."""
 
     share: float | None
     """None without images of the class."""
@@ -43,11 +43,11 @@ class Candidate:
     """ECE of the calibrated probabilities."""
     patients_in_two_splits: int
     audit_findings: tuple[str, ...]
-    """What the shortcut audit found, in plain sentences; none if it is passed."""
+    """Findings of the shortcut audit as sentences; empty if it is passed."""
 
     @classmethod
     def of_reports(cls, metrics: Mapping[str, Any], audit: Mapping[str, Any], split: Mapping[str, Any]) -> Self:
-        """Return what `metrics.json`, `audit.json` and `split.json` of one run say."""
+        """Return the candidate from `metrics.json`, `audit.json` and `split.json` of one run."""
         return cls(
             sensitivity={label: _sensitivity(metrics, label) for label in CLASSES},
             calibration_error=metrics["calibration"]["after"]["ece"],
@@ -57,7 +57,7 @@ class Candidate:
 
 
 def _sensitivity(metrics: Mapping[str, Any], label: ClassName) -> Sensitivity:
-    """Take the lower of two lower ends: draws of patients know no doubt where every image was told right."""
+    """Take the lower of two limits: the bootstrap shows no uncertainty if every image is classified correctly."""
     share = metrics["sensitivity"][label]
     intervals = (metrics["sensitivity_interval"][label], metrics["intervals"]["sensitivity"][label])
     lows = [interval[0] for interval in intervals if interval is not None]
@@ -65,18 +65,18 @@ def _sensitivity(metrics: Mapping[str, Any], label: ClassName) -> Sensitivity:
 
 
 OF_A_FOLDER: Final = ".dir"
-"""End of the digest of a folder; what it names in the cache is a list of the folder's files."""
+"""Suffix of a folder's digest, under which the cache has the list of the folder's files."""
 
 
 def content_of(path: Path, md5: str) -> bytes | None:
-    """Return the file that was at `path` when it had DVC's digest `md5`; None if it is nowhere to be found."""
+    """Return the content of the file at `path` with DVC's digest `md5`; None if it cannot be found."""
     if path.is_file() and _has(md5, content := path.read_bytes()):
         return content
     return next((content for content in _copies(md5) if _has(md5, content)), None)
 
 
 def files_of_folder(md5: str) -> dict[str, str]:
-    """Return the digests of the files of a folder, by their path in it; empty if it is nowhere to be found."""
+    """Return the digests of a folder's files by relative path; empty if the folder cannot be found."""
     listed = next((content for content in _copies(md5) if _has(md5, content)), b"[]")
     return {entry["relpath"]: entry["md5"] for entry in json.loads(listed)}
 
@@ -86,9 +86,9 @@ def _has(md5: str, content: bytes) -> bool:
 
 
 def _copies(md5: str) -> Iterator[bytes]:
-    """Yield what the cache and the default remote have under a digest. DVC is imported late: it is slow.
+    """Yield the content under a digest from the cache and the default remote. DVC is imported late, as it is slow.
 
-    Raises DataError for what is no digest: it would name another file.
+    Raises DataError for an invalid digest, which could name another file.
     """
     from dvc.repo import Repo
 
@@ -107,26 +107,26 @@ def _copy(store: Callable[[], Any], md5: str) -> list[bytes]:
     except (FileNotFoundError, NoRemoteError):
         return []
     except Exception as error:  # noqa: BLE001  # whatever the client library of a remote raises
-        log(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as not there")
+        log(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as missing")
         return []
 
 
 SEEN = ("train", "validation")
-"""Splits that decide the weights, or when training stopped and how answers are read."""
+"""Splits that determine the weights, the stopping epoch or the calibration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is on record of the run that made a version."""
+    """The recorded digests and image settings of the run that made a version."""
 
     version: int
     md5s: Mapping[str, str]
-    """DVC's digests of what the run read and wrote, by path."""
+    """DVC's digests of the run's inputs and outputs, by path."""
     image_size_px: int
-    """Of the images of its split; and how they became square."""
+    """Size of the images of its split."""
     aspect: Aspect
     reading: Reading = 1
-    """By which rule they were read."""
+    """Version of the rule by which they were read."""
 
     @classmethod
     def of_package(cls, version: int, folder: Path) -> Self:
@@ -146,16 +146,16 @@ class Evidence:
         return self.md5s[str(SPLIT)]
 
     def candidate(self) -> Candidate:
-        """Return figures and audits. Raises DataError if a report is nowhere to be found."""
+        """Return figures and audits. Raises DataError if a report cannot be found."""
         return Candidate.of_reports(self._report(METRICS), self._report(AUDIT), self._report(SPLIT_REPORT))
 
     def predictions(self) -> SplitPredictions | None:
-        """Return what the version said of its test images; None if that is nowhere to be found."""
+        """Return the version's test predictions; None if they cannot be found."""
         content = self._content(PREDICTIONS)
         return None if content is None else read_predictions(io.BytesIO(content))
 
     def seen_patients(self) -> "SeenPatients | None":
-        """Return whom the version was trained with; None if its manifest is nowhere to be found."""
+        """Return the version's training patients; None if its manifest cannot be found."""
         md5 = files_of_folder(self.split_md5).get(MANIFEST.name)
         content = None if md5 is None else content_of(MANIFEST, md5)
         return None if content is None else SeenPatients.of_manifest(content)
@@ -181,13 +181,13 @@ class SeenPatients:
     """The patients of a version's training and validation splits, and their images."""
 
     ids: frozenset[str]
-    """Of patients and, as a patient's may have been another, of images."""
+    """Ids of patients and, as a patient's id may have changed, of images."""
     named_by: str | None
-    """Fingerprint of how they are called: ids of another one are other names."""
+    """Fingerprint of the naming scheme: ids are comparable only if it is the same."""
 
     @classmethod
     def of_manifest(cls, content: bytes) -> Self:
-        """Return those of a manifest, given as the content of its file."""
+        """Return the seen patients of a manifest, given as the content of its file."""
         table = pq.read_table(io.BytesIO(content), columns=["image_id", "patient_id", "split"])
         notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         seen = table.filter(pc.is_in(table["split"], pa.array(SEEN)))

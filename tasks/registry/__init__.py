@@ -1,1 +1,1 @@
-"""The registry of models in MLflow: packages are registered as versions, and one of them is the champion."""
+"""The MLflow model registry: packages are registered as versions, one of which is the champion."""

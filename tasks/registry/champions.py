@@ -1,7 +1,7 @@
-"""The champion's alias, moved from one version to another.
+"""Moving the champion's alias from one version to another.
 
-MLflow sets an alias for whoever asks last. So the champion is compared with the expected one before, and read again
-afterwards. A lock lets the promotions and rollbacks of one project do so one after another.
+MLflow has no conditional update of an alias: the last writer wins. So the champion is compared with the expected one
+before, and read again afterwards. A lock serialises the promotions and rollbacks of one project.
 """
 
 from typing import Final
@@ -17,9 +17,9 @@ LOCK: Final = STATE / "champion.lock"
 
 
 def set_champion(version: Version, expected: Version | None) -> None:
-    """Make `version` the champion in place of `expected`, None if there was none; it is a challenger no longer.
+    """Make `version` the champion in place of `expected` (None: no champion) and remove its challenger alias.
 
-    Raises CoroNetError when another one is the champion, and then changes nothing, or becomes it at the same moment.
+    Raises CoroNetError, and changes nothing, if another version is the champion; also if one becomes it meanwhile.
     """
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(LOCK), registry() as client:
@@ -27,7 +27,7 @@ def set_champion(version: Version, expected: Version | None) -> None:
         client.set_registered_model_alias(MODEL, CHAMPION, str(version.number))
         _check(champion(), version)
         concerned = {str(one.number) for one in (version, expected) if one}
-        # a champion is called challenger, too, if its own promotion was killed here
+        # a champion still has the challenger alias if its promotion was killed here
         if str(client.get_registered_model(MODEL).aliases.get(CHALLENGER)) in concerned:
             client.delete_registered_model_alias(MODEL, CHALLENGER)
 
@@ -35,5 +35,5 @@ def set_champion(version: Version, expected: Version | None) -> None:
 def _check(current: Version | None, expected: Version | None) -> None:
     numbers = [None if version is None else version.number for version in (current, expected)]
     if numbers[0] != numbers[1]:
-        is_now, was = ("nobody" if number is None else f"version {number}" for number in numbers)
-        raise CoroNetError(f"the champion is {is_now}, not {was}: it changed meanwhile. Look at it, then decide again.")
+        is_now, was = ("none" if number is None else f"version {number}" for number in numbers)
+        raise CoroNetError(f"the champion is {is_now}, not {was}: it changed meanwhile. Check it, then try again.")

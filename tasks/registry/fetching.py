@@ -1,4 +1,4 @@
-"""Fetching a version's package from the registry: downloaded once, checked each time, and never executed."""
+"""Fetching a version's package from the registry: downloaded once, checked each time, never executed."""
 
 import shutil
 from pathlib import Path
@@ -21,8 +21,8 @@ FETCHED: Final = STATE / "packages"
 def fetch(version: Version) -> Path:
     """Return the folder of the package of `version`, `.coronet/packages/<digest>`.
 
-    Raises WeightsError or DataError when what the registry has is not the package that was registered, TransientError
-    when it cannot be reached.
+    Raises WeightsError or DataError if the registry's artifacts are not the registered package, TransientError if the
+    registry cannot be reached.
     """
     folder = FETCHED / file_name(version.digest, f"{version.uri}: digest")
     FETCHED.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def fetch(version: Version) -> Path:
         if folder.is_dir():
             try:
                 _check(folder, version)
-            except CoroNetError:  # damaged here: the registry's may be sound
+            except CoroNetError:  # the local copy is damaged: download it again
                 shutil.rmtree(folder)
             else:
                 return folder
@@ -56,6 +56,6 @@ def _check(folder: Path, version: Version) -> None:
     read_package(folder)
     if package_digest(folder) != version.digest:
         raise WeightsError(
-            f"{version.uri}: the registry's artifacts are another package than the one that was registered "
+            f"{version.uri}: the registry's artifacts differ from the registered package "
             f"({version.digest[:12]}). Register the package again, and find out who changed them."
         )

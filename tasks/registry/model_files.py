@@ -1,4 +1,4 @@
-"""What the registered model brings along: code, libraries, and the signature of its input and output."""
+"""Parts of the registered model: code, libraries, and the signature of its input and output."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 
 from coronet_core.data.sources.phantom import draw
 from coronet_core.support.errors import CoroNetError
-from tasks.package.prediction_schema import ANSWERS
+from tasks.package.prediction_schema import PREDICTION_FIELDS
 from tasks.runtime.code_digest import modules_needed_by
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ LIBRARIES: Final = (
     "pyarrow",
     "pydantic",
     "pydicom",
-    "python-gdcm",  # pydicom finds it by itself
+    "python-gdcm",  # loaded by pydicom
     "ruamel-yaml",
     "safetensors",
     "torch",
     "torchvision",
 )
-"""All that the model's code imports."""
+"""The libraries that the model's code imports."""
 
 
 def served_file() -> Path:
@@ -46,17 +46,17 @@ def served_file() -> Path:
 
 
 def requirements() -> list[str]:
-    """Return the libraries of the model, each pinned to the version in force."""
-    return [f"{name}=={version(name).partition('+')[0]}" for name in LIBRARIES]  # +cpu is no version of a registry's
+    """Return the libraries of the model, each pinned to the installed version."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in LIBRARIES]  # registries have no versions like +cpu
 
 
 def modules() -> set[str]:
-    """Return the modules of the project that the model runs, with the packages that they are in."""
+    """Return the project's modules that the model runs, with their packages."""
     return modules_needed_by(SERVED)
 
 
 def copy_code(target: Path) -> list[Path]:
-    """Copy the model's code to `target`, and return the folders there that go on Python's path as packages."""
+    """Copy the model's code to `target`, and return the package folders there."""
     for module in sorted(modules()):
         root, *inner = module.split(".")
         source = _folder_of(root).joinpath(*inner)
@@ -70,7 +70,7 @@ def copy_code(target: Path) -> list[Path]:
 def _folder_of(root: str) -> Path:
     found = find_spec(root)
     if found is None or found.origin is None:
-        raise CoroNetError(f"the package {root} is not there. Install the project again (`make`).")
+        raise CoroNetError(f"the package {root} is not installed. Install the project again (`make`).")
     return Path(found.origin).parent
 
 
@@ -78,16 +78,16 @@ EXAMPLE_SIDE_PX: Final = 96
 
 
 def signature() -> "ModelSignature":
-    """Return the model's signature: an image in any form, and a row of answers, of which a bad image has `error`."""
+    """Return the model's signature: an image in any form, and a prediction row; unreadable images have an `error`."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType
 
     any_image = ColSpec(AnyType())  # type: ignore[no-untyped-call]
     names = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean", pa.int32(): "integer"}
-    outputs = [ColSpec(names[field.type], field.name, required=False) for field in ANSWERS]  # a bad image has `error`
+    outputs = [ColSpec(names[field.type], field.name, required=False) for field in PREDICTION_FIELDS]
     found = ModelSignature(Schema([any_image]), Schema([*outputs]))
-    found._is_signature_from_type_hint = True  # noqa: SLF001  # or MLflow would refuse images outside of a data frame
+    found._is_signature_from_type_hint = True  # noqa: SLF001  # or MLflow refuses images outside a data frame
     return found
 
 

@@ -1,12 +1,12 @@
-"""Names that the registered model and those who make it share."""
+"""Names shared by the registered model and the code that registers it."""
 
 from typing import Final
 
 MODEL: Final = "coronet"
 """The registered model."""
 IMAGE_COLUMN: Final = "image"
-"""The model's input, in a data frame."""
+"""Input column of a data frame."""
 PACKAGE_ARTIFACT: Final = "package"
-"""What the model calls its package."""
+"""Name of the package among the model's artifacts."""
 READ_PATHS: Final = "read_paths"
-"""Key of the model configuration by which whoever loads the model lets strings name files."""
+"""Key of the model configuration that allows strings to be file names."""

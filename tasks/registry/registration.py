@@ -1,4 +1,4 @@
-"""Registering a package: a logged MLflow model with all that it needs, and a version that says where it comes from."""
+"""Registering a package: a self-contained MLflow model, and a version with its lineage as tags."""
 
 import shutil
 import tempfile
@@ -46,9 +46,9 @@ LOCK: Final = STATE / "register.lock"
 def register(package: Path) -> Version:
     """Register the package in the folder `package` as the challenger, and return its version.
 
-    A package that is registered already keeps its version. It becomes the challenger again, unless it is the champion.
+    A package that is already registered keeps its version. It becomes the challenger again unless it is the champion.
 
-    Raises DataError or WeightsError for what is no whole package, TransientError when MLflow cannot be reached.
+    Raises DataError or WeightsError for an invalid package, TransientError if MLflow cannot be reached.
     """
     read_package(package)
     digest = package_digest(package)
@@ -63,10 +63,10 @@ def register(package: Path) -> Version:
 
 
 def _new_version(client: "MlflowClient", package: Path, description: Description, digest: str) -> str:
-    """Log the model and make a version of it, with its tags from the first moment; returns its number."""
+    """Log the model, create a version with its tags, and return the version's number."""
     import mlflow
 
-    deliver_leftovers()  # the runs that the version is to name
+    deliver_leftovers()  # the runs that the version's tags name
     end_lost_runs()
     runs = runs_of(description.lineage, client)
     if missing := [stage for stage in RUNS_BY_OUT if stage not in runs]:
@@ -81,7 +81,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
         mlflow.start_run(run_id=_delivered(run), nested=True),
     ):
         mlflow.set_tags(tags)
-        own = Path(shutil.copytree(package, Path(folder, PACKAGE.name)))  # called so in every version
+        own = Path(shutil.copytree(package, Path(folder, PACKAGE.name)))  # the same name in every version
         mlflow.log_metrics(figures)
         for name in (DESCRIPTION, CARD):
             mlflow.log_artifact(str(package / name))
@@ -90,7 +90,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
             python_model=str(served_file()),
             artifacts={PACKAGE_ARTIFACT: str(own)},
             code_paths=[str(path) for path in copy_code(Path(folder))],
-            model_config={READ_PATHS: False},  # named here, or nobody could set it when loading
+            model_config={READ_PATHS: False},  # must be declared to be settable when loading
             signature=signature(),
             input_example=input_example(),
             pip_requirements=requirements(),
@@ -102,8 +102,10 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
 
 
 def _delivered(run: StageRun) -> str:
-    """Return MLflow's id of `run`, which it receives now. Raises TransientError when it does not take it."""
+    """Send `run` to MLflow and return its id there. Raises TransientError if MLflow does not accept it."""
     run.deliver()
     if run.run_id is None:
-        raise TransientError("MLflow does not take the run of this registration. Try again when it answers.")
+        raise TransientError(
+            "MLflow did not accept the run of this registration. Try again when the server is available."
+        )
     return run.run_id

@@ -1,4 +1,4 @@
-"""Where a version comes from, as its tags say it: data, params, code, runs and figures."""
+"""The lineage of a version in its tags: data, params, code, runs and figures."""
 
 import hashlib
 import json
@@ -34,23 +34,23 @@ RUNS_BY_OUT: Final = {
     "evaluate": METRICS,
     "report": REPORT,
 }
-"""The stages whose MLflow runs a version names, and the out by whose digest they are found."""
+"""The stages whose MLflow runs a version names, and the out whose digest identifies the run."""
 FIGURES: Final = ("accuracy", "balanced_accuracy", "f1_score", "sensitivity", "ppv", "specificity", "roc_auc", "pr_auc")
-"""Those of the metrics that a version is told by."""
+"""The metrics that are stored with a version."""
 
 
 def tag_name(name: str) -> str:
-    """Return `name` as MLflow takes it for a tag: `run.train_autoencoder@healthy` has a point for the @."""
+    """Return `name` as a valid MLflow tag: `run.train_autoencoder@healthy` gets a dot for the @."""
     return re.sub(r"[^\w. :/-]", "_", name.replace("@", "."), flags=re.ASCII)
 
 
 def params_digest(params: Mapping[str, Any]) -> str:
-    """Return a digest of params, whatever the order of their keys."""
+    """Return a digest of params that does not depend on the order of keys."""
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
 
 
 def lineage_tags(lineage: Lineage) -> dict[str, str]:
-    """Return what `lineage` says, as tags."""
+    """Return `lineage` as tags."""
     return {
         COMMIT_TAG: lineage.commit,
         DIRTY_TAG: str(lineage.has_local_changes).lower(),
@@ -61,7 +61,7 @@ def lineage_tags(lineage: Lineage) -> dict[str, str]:
 
 
 def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
-    """Return, by stage, the last finished MLflow run that made what `lineage` names, as far as there is one."""
+    """Return, by stage, the last finished MLflow run that made the outs in `lineage`, where there is one."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = {}
     for stage, out in RUNS_BY_OUT.items():
@@ -73,7 +73,7 @@ def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
 
 
 def figures_of_run(run: "Run | None") -> dict[str, float]:
-    """Return the `FIGURES` of a run of evaluate, with those by class: `sensitivity.covid19`."""
+    """Return the `FIGURES` of a run of evaluate, including those by class: `sensitivity.covid19`."""
     if run is None:
         return {}
     return {name: value for name, value in run.data.metrics.items() if name.partition(".")[0] in FIGURES}
@@ -82,21 +82,21 @@ def figures_of_run(run: "Run | None") -> dict[str, float]:
 def metrics_of(version: Version) -> dict[str, Any]:
     """Return all figures of a version, the `reports/metrics.json` of its run of `evaluate`.
 
-    Raises DataError when the version names no such run, or the run has no such file any more.
+    Raises DataError if the version names no such run, CoroNetError if MLflow does not have the file.
     """
     return dict(json.loads(report_of(version, "evaluate", METRICS)))
 
 
 def report_of(version: Version, stage: str, report: Path) -> bytes:
-    """Return a file that the MLflow run of `stage` keeps of a version.
+    """Return a file from the MLflow run of `stage` of a version.
 
-    Raises DataError when the version names no such run; CoroNetError when MLflow has not got the file.
+    Raises DataError if the version names no such run; CoroNetError if MLflow does not have the file.
     """
     from mlflow.artifacts import download_artifacts
 
     tag = tag_name(f"{RUN_TAG}{stage}")
     if tag not in version.tags:
-        raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} is not to be had.")
+        raise DataError(f"{version.uri}: names no MLflow run of {stage}, so {report} cannot be found.")
     run_id = matching(RUN_ID, version.tags[tag], f"{version.uri}: tag {tag}")
     with registry(), tempfile.TemporaryDirectory() as folder:
         found = download_artifacts(

@@ -1,4 +1,4 @@
-"""Versions of the registered model: which there are, and how they are named."""
+"""Versions of the registered model: listing and finding them."""
 
 import re
 import sys
@@ -24,7 +24,7 @@ DIGEST_TAG: Final = "package.digest"
 NAME: Final = re.compile(rf"(?:models:/{MODEL}(?=[/@]))?(?:/?(?P<number>[0-9]+)|@?(?P<alias>[a-zA-Z][\w.-]*))")
 """3, champion, @champion, models:/coronet/3, models:/coronet@champion."""
 UNREACHABLE: Final = ("failed with exception", "TEMPORARILY_UNAVAILABLE")
-"""What MLflow's errors say when its server is away."""
+"""Text in MLflow's errors when its server is unreachable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +33,25 @@ class Version:
 
     number: int
     digest: str
-    """Of its package."""
+    """Digest of its package."""
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
-    """Where it comes from and what it scores; `tasks.registry.version_lineage` gives them."""
+    """Lineage and figures, from `tasks.registry.version_lineage`."""
     run_id: str | None
-    """MLflow's, of the run that registered it."""
+    """Id of the MLflow run that registered it."""
     created: datetime
 
     @property
     def uri(self) -> str:
-        """The address by which MLflow loads it."""
+        """The URI by which MLflow loads it."""
         return f"models:/{MODEL}/{self.number}"
 
 
 @contextmanager
 def registry() -> Iterator["MlflowClient"]:
-    """Have a client of the registry; what it raises is told as this project's errors.
+    """Yield a client of the registry and convert its errors to this project's.
 
-    Raises TransientError when MLflow cannot be reached, CoroNetError for anything else that it refuses.
+    Raises TransientError if MLflow cannot be reached, CoroNetError for any other error of MLflow.
     """
     from mlflow.exceptions import MlflowException
 
@@ -65,9 +65,9 @@ def registry() -> Iterator["MlflowClient"]:
 
 
 def all_versions() -> list[Version]:
-    """Return all versions that hold a package, oldest first; one with a damaged digest is passed over with a warning.
+    """Return all versions with a package, oldest first; versions with a damaged digest are skipped with a warning.
 
-    The others must be found all the same: a version of them is asked for, or takes its place.
+    One damaged version must not hide the others.
     """
     entities, aliases = _entities()
     versions = []
@@ -80,7 +80,7 @@ def all_versions() -> list[Version]:
 
 
 def _entities() -> tuple[list["ModelVersion"], dict[str, str]]:
-    """Return what MLflow has of all versions with a package, oldest first, and the number that each alias names."""
+    """Return MLflow's entities of all versions with a package, oldest first, and the version number of each alias."""
     with registry() as client:
         models = client.search_registered_models(f"name='{MODEL}'")
         found, token = list["ModelVersion"](), None
@@ -95,52 +95,52 @@ def _entities() -> tuple[list["ModelVersion"], dict[str, str]]:
 def find_version(name: str) -> Version:
     """Return the version called `name`: `3`, `champion`, `@champion`, `models:/coronet/3`, `models:/coronet@champion`.
 
-    Raises DataError, with those that there are, if there is no such one.
+    Raises DataError, which lists the existing versions, if there is none.
     """
     wanted = NAME.fullmatch(name.strip())
     if wanted is None:
-        raise DataError(f"{name}: no name of a version. {_there_are()}")
+        raise DataError(f"{name}: not a version name. {_existing_versions()}")
     number, alias = wanted["number"], wanted["alias"]
     found = _by_alias(alias) if number is None else _by_number(int(number))
     if found is None:
-        raise DataError(f"{name}: no such version of {MODEL}. {_there_are()}")
+        raise DataError(f"{name}: no such version of {MODEL}. {_existing_versions()}")
     return found
 
 
 def champion() -> Version | None:
-    """Return the version that answers, None if none was promoted yet."""
+    """Return the champion, None if no version was promoted yet."""
     return _by_alias(CHAMPION)
 
 
 def tag_version(version: Version, values: Mapping[str, str]) -> None:
-    """Set tags of `version`; a text that MLflow would not take as a whole is cut."""
+    """Set tags of `version`; values that are too long for MLflow are cut."""
     with registry() as client:
         for key, value in values.items():
             client.set_model_version_tag(MODEL, str(version.number), key, value[:MAX_TAG_LENGTH])
 
 
 def _by_number(number: int) -> Version | None:
-    """Return the version of this number. Raises DataError if its digest is none."""
+    """Return the version with this number. Raises DataError if its digest is damaged."""
     entities, aliases = _entities()
     return next((_version(one, aliases) for one in entities if int(one.version) == number), None)
 
 
 def _by_alias(alias: str) -> Version | None:
-    """Return the version of this alias. Raises DataError if its digest is none."""
+    """Return the version with this alias. Raises DataError if its digest is damaged."""
     entities, aliases = _entities()
     return next((_version(one, aliases) for one in entities if str(one.version) == str(aliases.get(alias))), None)
 
 
-def _there_are() -> str:
+def _existing_versions() -> str:
     versions = all_versions()
     if not versions:
-        return f"The registry at {tracking_uri()} has none: train networks (`coronet run`) and register them."
-    told = [" ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)]) for version in versions]
-    return f"There are: {', '.join(told)}."
+        return f"The registry at {tracking_uri()} has no versions: train networks (`coronet run`) and register them."
+    names = [" ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)]) for version in versions]
+    return f"Existing versions: {', '.join(names)}."
 
 
 def _version(found: "ModelVersion", aliases: Mapping[str, str]) -> Version:
-    """Return the version that MLflow's entity is. Its digest names folders here. Raises DataError if it is none."""
+    """Convert MLflow's entity. Raises DataError if the digest, which becomes a folder name here, is damaged."""
     return Version(
         number=int(found.version),
         digest=matching(SHA256, found.tags[DIGEST_TAG], f"models:/{MODEL}/{found.version}: tag {DIGEST_TAG}"),

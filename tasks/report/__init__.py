@@ -1,1 +1,1 @@
-"""Stage `report`: the report's page, its figures and the model card."""
+"""Stage `report`: the HTML report, its figures and the model card."""

@@ -1,4 +1,4 @@
-"""How templates become pages: filters for numbers that may be missing, and values that cannot pass for markup."""
+"""Rendering the templates: filters for numbers that may be missing, and escaping of values from the data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,22 +12,22 @@ from tasks.runtime.files import write_text
 
 MINUS: Final = "−"
 DASH: Final = "–"
-"""What stands for a number that there is none of: a class without images has no sensitivity."""
+"""Shown for an undefined number, such as the sensitivity of a class without images."""
 
 
 def write_page(target: Path, template: str, content: dict[str, Any]) -> None:
-    """Fill the template of that name with `content` and write it to `target`."""
+    """Render the template `template` with `content` and write it to `target`."""
     write_text(target, environment().get_template(template).render(content))
 
 
 def environment() -> Environment:
-    """Return the templates of the project. Values are escaped in pages; in Markdown, those that data name are `plain`.
+    """Return the project's Jinja environment. HTML values are escaped; Markdown templates use `plain` on data values.
 
-    A name that a template expects and `content` lacks is an error.
+    A name that a template uses and `content` lacks is an error.
     """
     found = Environment(
         loader=PackageLoader("tasks.report"),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",)),  # by itself only .html: ours would not be
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),  # the default is .html alone
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -46,24 +46,24 @@ def environment() -> Environment:
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """Return a share as a percentage."""
+    """Format a share as a percentage, without the sign."""
     return DASH if share is None else f"{100 * share:.{digits}f}".replace("-", MINUS)
 
 
 def percents(interval: Sequence[float | None] | None) -> str:
-    """Return an interval of shares as percentages."""
+    """Format an interval of shares as percentages, without the sign."""
     if interval is None or None in interval:
         return DASH
     return DASH.join(percent(end, 1) for end in interval)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with so many digits behind the point."""
+    """Format a number with `digits` decimal places."""
     return DASH if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def numbers(interval: Sequence[float | None] | None, digits: int = 3) -> str:
-    """Return an interval; one that reaches below zero is told with a word, as a dash would look like a minus."""
+    """Format an interval with "to" in between: before a negative number a dash would look like another minus."""
     if interval is None or None in interval:
         return DASH
     low, high = (number(end, digits) for end in interval)
@@ -71,5 +71,5 @@ def numbers(interval: Sequence[float | None] | None, digits: int = 3) -> str:
 
 
 def words(name: str) -> str:
-    """Return a key as words."""
+    """Return a key with spaces for its underscores."""
     return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""The figures of the report, drawn from what the stages before it have made."""
+"""The figures of the report, drawn from the outputs of the earlier stages."""
 
 from typing import Any, Final
 
@@ -35,11 +35,11 @@ from tasks.runtime.paths import (
 
 Report = dict[str, Any]
 SHOWN_PER_CLASS: Final = 3
-"""Maps of so many images of each class; the others are in the folder of explanations."""
+"""Images of each class whose maps the report shows; all maps are in the folder of explanations."""
 
 
 def report_figures(metrics: Report, audit: Report, explanations: Report, params: Params) -> dict[str, Drawing]:
-    """Return every figure of the report by its name, which is also the name of its file."""
+    """Return the figures of the report by name, which is also the name of the file."""
     shown, images = _one_of_each_class()
     return {
         **_training(params),
@@ -70,7 +70,7 @@ def _training(params: Params) -> dict[str, Drawing]:
 
 
 def _one_of_each_class() -> tuple[list[ClassName], Tensor]:
-    """Return the classes that the test split has, and its first image of each, (classes, 1, H, W) in [0, 1]."""
+    """Return the classes of the test split and the first image of each, (classes, 1, H, W) in [0, 1]."""
     manifest = read_manifest(MANIFEST)
     test = manifest[manifest["split"] == "test"]
     shown = [label for label in CLASSES if (test["label"] == label).any()]

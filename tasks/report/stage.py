@@ -1,4 +1,4 @@
-"""Stage `report`: the report's page, its figures and the model card, with what they were made from."""
+"""Stage `report`: the HTML report, its figures and the model card, with their provenance."""
 
 import json
 import platform
@@ -40,28 +40,28 @@ CODE = ("coronet_core", "tasks")
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a report comes from. What is not known is None or empty."""
+    """What a report was made from. Unknown values are None or empty."""
 
     commit: str
     has_local_changes: bool
     committed_at: str | None
     data: dict[str, str]
-    """DVC's md5 of raw data, outs and reports by path."""
+    """DVC's MD5 of raw data, outs and reports by path."""
     code: dict[str, str]
-    """The same of the code that the first and the last stage run."""
+    """DVC's MD5 of the code of the first and the last stage, by path."""
     versions: dict[str, str]
     device: str
     machine: str
     run_id: str | None
-    """MLflow's, of the stage `report`."""
+    """Id of the MLflow run of the stage `report`."""
     parent_run_id: str | None
-    """MLflow's, of the pipeline run."""
+    """Id of the MLflow run of the pipeline."""
     written_at: str
-    """When this was asked, in UTC. With the ids of the runs, all that differs when the same is made again."""
+    """Time in UTC. Only this and the ids of the runs differ when the same report is made again."""
 
 
 def provenance(context: StageContext) -> Provenance:
-    """Return what the stage of `context`, which still runs, was made from."""
+    """Return the provenance of the running stage of `context`."""
     version = code_version()
     hashes = dvc_hashes_of_deps(SPLIT_STAGE, context.name)
     code = {path: md5 for path, md5 in hashes.items() if path.startswith(CODE)}
@@ -89,18 +89,18 @@ SECTIONS: Final = {
     "training": "Training",
     "residuals": "Residuals",
     "results": "Results",
-    "subgroups": "Groups",
+    "subgroups": "Subgroups",
     "calibration": "Calibration",
     "audit": "Shortcuts",
-    "explanations": "Maps",
-    "provenance": "Origin",
+    "explanations": "Attribution maps",
+    "provenance": "Provenance",
 }
-"""Parts of the page and what the table of contents calls them; `templates/sections` has a file for each."""
+"""Sections of the page and their names in the table of contents; `templates/sections` has a file for each."""
 
 
 def run(context: StageContext) -> None:
-    """Draw the figures and fill the templates."""
-    context.tracking.deliver()  # now, so that the page can name its own run
+    """Draw the figures and render the templates."""
+    context.tracking.deliver()  # now, so that the page can give the id of its own run
     metrics, split, audit, explanations = map(_read, (METRICS, SPLIT_REPORT, AUDIT, EXPLANATION_MEASURES))
     drawings = report_figures(metrics, audit, explanations, context.params)
     content: dict[str, Any] = {
@@ -136,7 +136,7 @@ def _read(report: Path) -> dict[str, Any]:
 
 
 def _worst_group(subgroups: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any] | None:
-    """Return the group of the lowest accuracy among those that are not small, if there is one."""
+    """Return the group with the lowest accuracy among those that are not small, if any."""
     large = [
         {"name": f"{grouping.replace('_', ' ')} {name}", **figures}
         for grouping, groups in subgroups.items()

@@ -1,4 +1,4 @@
-"""Pages of the studies: what each part of CoroNet is worth, and how far its figures vary from fold to fold."""
+"""HTML pages of the studies: ablations and cross-validation."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -24,11 +24,11 @@ FOLD_MEASURES: Final = {
     "macro_roc_auc": "Macro ROC-AUC",
 }
 ABLATION_SECTIONS: Final = {"differences": "Differences", "variants": "Each variant"}
-FOLD_SECTIONS: Final = {"folds": "Fold by fold", "pooled": "All folds together"}
+FOLD_SECTIONS: Final = {"folds": "Fold by fold", "pooled": "All folds pooled"}
 
 
 def render_ablations(summary: dict[str, Any], target: Path) -> None:
-    """Write the page of the ablation study; `summary` is what `reports/ablations.json` holds."""
+    """Write the page of the ablation study; `summary` is the content of `reports/ablations.json`."""
     content = {
         "study": summary,
         "sections": ABLATION_SECTIONS,
@@ -39,7 +39,7 @@ def render_ablations(summary: dict[str, Any], target: Path) -> None:
 
 
 def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
-    """Write the page of a cross-validation; `summary` is what `summarise` returns."""
+    """Write the page of a cross-validation; `summary` comes from `summarise`."""
     values = {name: [fold[key] for fold in summary["by_fold"]] for key, name in FOLD_MEASURES.items()}
     means = {name: summary["mean"].get(key) for key, name in FOLD_MEASURES.items()}
     content = {

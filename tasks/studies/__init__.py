@@ -1,1 +1,1 @@
-"""Several runs put together: ablations and cross-validation."""
+"""Studies of several runs: ablations and cross-validation."""

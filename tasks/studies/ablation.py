@@ -1,4 +1,4 @@
-"""What each part of the method contributes: variants of a run beside the run itself, on the same test images."""
+"""Ablations: variants of a run compared with the run itself on the same test images."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -20,12 +20,12 @@ from tasks.runtime.tracking.stage_run import flattened
 
 REFERENCE: Final = "coronet"
 COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "roc_auc.macro": "macro_roc_auc"}
-"""Figures whose differences are given, and their names in the table."""
+"""Compared figures and their names in the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """A variant that lacks a part of the method, or has something else in its place."""
+    """A variant with one part of the method removed or replaced."""
 
     title: str
     changes: Mapping[str, Any]
@@ -47,22 +47,22 @@ ABLATIONS: Final[dict[str, Ablation]] = {
 
 
 def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablation], dict[str, str]]:
-    """Return those of the ablations `names` that differ from a run with `params`, and why the others do not apply.
+    """Return the ablations among `names` that differ from a run with `params`, and why the others are skipped.
 
-    No names mean all ablations. Raises ParamsError for a name that is none, or if none of them applies.
+    Without names, all ablations. Raises ParamsError for an unknown name, or if none of the named ones applies.
     """
     if params.cin.input != "residual_tensor":
-        raise ParamsError(f"cin.input = {params.cin.input}: ablations are of the paper's method. Set residual_tensor.")
+        raise ParamsError(f"cin.input = {params.cin.input}: ablations need the paper's method. Set residual_tensor.")
     if unknown := set(names) - set(ABLATIONS):
-        raise ParamsError(f"{min(unknown)}: no such ablation. There are {', '.join(ABLATIONS)}.")
+        raise ParamsError(f"{min(unknown)}: unknown ablation. Allowed: {', '.join(ABLATIONS)}.")
     given = flattened(asdict(params))
     apply, skipped = {}, {}
     for name, ablation in ABLATIONS.items():
         if names and name not in names:
-            skipped[name] = "not asked for"
+            skipped[name] = "not selected"
         elif all(given[key] == str(value) for key, value in ablation.changes.items()):
             changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
-            skipped[name] = f"the run itself has {changes}"
+            skipped[name] = f"the run itself already has {changes}"
         else:
             apply[name] = ablation
     if names and not apply:
@@ -73,15 +73,15 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
 def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping[str, str]) -> dict[str, Any]:
     """Return the table of the run in the current folder and its variants in `folders`, by name of the ablation.
 
-    A difference is the run less the variant: above zero the run is better. Its interval comes from a paired bootstrap
-    over patient groups, and says nothing about how another seed of the training would change either.
+    A difference is the run minus the variant: above zero the run is better. Its interval comes from a paired bootstrap
+    over patient groups and does not include the variation between training seeds.
     """
     ours = read_predictions(PREDICTIONS)
     variants: dict[str, Any] = {REFERENCE: {"title": "CoroNet, this run", "changes": {}, **_figures(Path())}}
     for name, folder in folders.items():
         theirs = read_predictions(folder / PREDICTIONS)
         if theirs.images["image_id"].tolist() != ours.images["image_id"].tolist():
-            raise DataError(f"{name}: its test images are not those of the run. Delete {folder} and try again.")
+            raise DataError(f"{name}: its test images differ from those of the run. Delete {folder} and try again.")
         described = {"title": ABLATIONS[name].title, "changes": dict(ABLATIONS[name].changes)}
         variants[name] = {**described, **_figures(folder), "differences": _differences(ours, theirs, params)}
     return {
@@ -118,25 +118,25 @@ def _differences(ours: SplitPredictions, theirs: SplitPredictions, params: Param
 
 
 def conclusion(variant: Mapping[str, Any]) -> str:
-    """Return in plain words whether the run beats a variant of the table: only an interval above zero says so.
+    """Return a sentence on whether the run beats a variant of the table, which takes an interval above zero.
 
-    By accuracy and, where it is defined, by the mean area under the ROC: either may tell what the other leaves open.
+    By accuracy and, where it is defined, by macro ROC-AUC: either may be conclusive where the other is not.
     """
     found = variant["differences"]
-    told = [_judged(found["accuracy"], "{:.1f} percentage points of accuracy", "{:+.1f} to {:+.1f}", scale=100)]
+    sentences = [_judged(found["accuracy"], "{:.1f} percentage points of accuracy", "{:+.1f} to {:+.1f}", scale=100)]
     if found["macro_roc_auc"]["difference"] is not None:
-        told.append(_judged(found["macro_roc_auc"], "{:.3f} of macro ROC-AUC", "{:+.3f} to {:+.3f}", scale=1))
-    return f"{variant['title']}: {' '.join(told)}"
+        sentences.append(_judged(found["macro_roc_auc"], "{:.3f} of macro ROC-AUC", "{:+.3f} to {:+.3f}", scale=1))
+    return f"{variant['title']}: {' '.join(sentences)}"
 
 
-def _judged(told: Mapping[str, Any], what: str, ends: str, scale: float) -> str:
-    apart = what.format(scale * abs(told["difference"]))
-    if told["interval"] is None:
-        return f"{apart} apart; too few patients to tell chance from difference."
-    low, high = (scale * bound for bound in told["interval"])
+def _judged(difference: Mapping[str, Any], what: str, ends: str, scale: float) -> str:
+    apart = what.format(scale * abs(difference["difference"]))
+    if difference["interval"] is None:
+        return f"difference of {apart}; too few patients for an interval."
+    low, high = (scale * bound for bound in difference["interval"])
     interval = f"interval of the difference {ends.format(low, high)}"
     if low > 0:
         return f"CoroNet is better by {apart} ({interval})."
     if high < 0:
         return f"CoroNet is WORSE by {apart} ({interval})."
-    return f"CoroNet does not beat it: {apart} apart, which may be chance ({interval})."
+    return f"CoroNet is not better: the difference of {apart} may be due to chance ({interval})."

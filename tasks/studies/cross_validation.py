@@ -1,4 +1,4 @@
-"""The folds of a cross-validation put together: means and deviations over folds, and all test images as one."""
+"""Summary of a cross-validation: means and standard deviations over folds, and all test images pooled."""
 
 import json
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS, PREDICTIONS, SPLIT_REPORT
 
 SUMMARISED: Final = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "macro_roc_auc")
-"""Figures of each fold that are averaged."""
+"""Figures that are averaged over the folds."""
 
 
 def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[str, Any]:
-    """Return the summary of the folds in `folders`, first fold first.
+    """Return the summary of the folds in `folders`, in order.
 
     Means and sample standard deviations are over the folds. `pooled` counts each image once, in the fold in which it
-    was tested; its intervals come from a bootstrap over patient groups. Areas under curves are not pooled: the folds'
-    networks do not rank images on one scale.
+    was tested; its intervals come from a bootstrap over patient groups. Areas under curves are not pooled, as scores of
+    different networks are not comparable.
     """
     by_fold = [_fold(number, folder) for number, folder in enumerate(folders, start=1)]
     predictions = pooled_predictions([folder / PREDICTIONS for folder in folders])

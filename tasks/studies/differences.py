@@ -1,4 +1,4 @@
-"""Whether a run's figures are those of another run, and which are not."""
+"""Differences between the figures of two runs."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A figure that is another one."""
+    """A figure that differs."""
 
     name: str
     """Dotted, with positions in lists: `confusion_matrix.0.2`."""
@@ -17,9 +17,9 @@ class Difference:
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any], tolerance: float) -> list[Difference]:
-    """Return the figures of `found` (a `metrics.json`) that are not those of `expected`, sentences included.
+    """Return the figures of `found` (a `metrics.json`) that differ from `expected`, sentences included.
 
-    Numbers may be `tolerance` apart. What only one of them has differs; it is None in the other.
+    Numbers may differ by up to `tolerance`. A figure that only one of them has is None in the other.
     """
     first, second = dict(_leaves(expected)), dict(_leaves(found))
     return [

@@ -77,7 +77,7 @@ def test_few_files_are_a_table_to_read_and_leave_nothing_behind(
     predict(order("scans"))
     printed = capsys.readouterr()
     assert "scans/bad.png" in printed.out
-    assert "no answer: not an image" in printed.out
+    assert "no prediction: not an image" in printed.out
     assert "Research software, not a medical device." in printed.out
     assert "3 files" in printed.err
     assert sorted(tmp_path.iterdir()) == before
@@ -131,7 +131,7 @@ def test_answers_are_logged_where_that_is_asked_for(order: Order) -> None:
 
 
 def test_out_needs_a_name_that_says_a_format(order: Order) -> None:
-    with pytest.raises(DataError, match=r"End it in \.csv, \.jsonl or \.parquet"):
+    with pytest.raises(DataError, match=r"Use a name that ends in \.csv, \.jsonl or \.parquet"):
         predict(order("scans", out="found"))
 
 

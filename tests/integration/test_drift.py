@@ -35,7 +35,7 @@ def scores(seed: int, shift: float) -> pd.DataFrame:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A project with its deployments on a Prefect server, a package, and two logs: as before, and drifted."""
     folder = make_project(tmp_path_factory.mktemp("drift") / "coronet").folder
-    reference = ScoreReference.from_answers(scores(0, 0.0), np.arange(N_IMAGES).astype(object), seed=0)
+    reference = ScoreReference.from_predictions(scores(0, 0.0), np.arange(N_IMAGES).astype(object), seed=0)
     model = untrained_model()
     model = replace(model, calibration=replace(model.calibration, scores=reference))
     write_package(folder / "package", model, CARD, some_lineage())

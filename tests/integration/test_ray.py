@@ -205,4 +205,4 @@ def test_networks_that_do_not_belong_together_are_refused(trained: Project, scan
     finished = trained.run("flows", "predict", "scans", "--out", "none.parquet")
     weights.write_bytes(kept)
     assert finished.returncode == 1
-    assert "autoencoder_healthy.safetensors: not the one that the other networks" in finished.stdout
+    assert "autoencoder_healthy.safetensors: does not belong to the other networks" in finished.stdout

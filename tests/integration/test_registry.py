@@ -194,7 +194,7 @@ def test_the_champion_is_served_and_reads_no_file_of_its_server(team: Team, tmp_
     errors = [answer["error"] for answer in response.json()["predictions"]]
     assert errors[0] is None
     assert "Paths are not read from strings" in errors[1]
-    assert all("an address. Nothing is fetched" in error for error in errors[2:])
+    assert all("a URL. URLs are not fetched" in error for error in errors[2:])
 
 
 @pytest.mark.usefixtures("registered")
@@ -208,7 +208,7 @@ def test_an_artifact_that_was_tampered_with_in_s3_is_refused(team: Team, tmp_pat
     truncated = Host(**elsewhere).run("flows", "models", "fetch", "1", "--out", str(tmp_path / "package"))
     client.put_object(Bucket="mlflow", Key=key, Body=sound)
     assert (refused.returncode, truncated.returncode) == (1, 1)
-    assert "cin.safetensors: not the file that coronet.json describes" in refused.stdout
+    assert "cin.safetensors: its SHA-256 differs from that in coronet.json" in refused.stdout
     assert "truncated or replaced" in truncated.stdout
     assert not (tmp_path / "package").exists()
 

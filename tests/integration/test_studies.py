@@ -87,7 +87,7 @@ def test_the_table_compares_on_the_same_test_images(project: Project) -> None:
         expected = (ours["label"] == ours["predicted"]).mean() - (theirs["label"] == theirs["predicted"]).mean()
         assert variant["differences"]["accuracy"]["difference"] == pytest.approx(expected)
     assert len(table["conclusions"]) == len(ABLATED)
-    assert table["skipped"]["cin_from_scratch"] == "not asked for"
+    assert table["skipped"]["cin_from_scratch"] == "not selected"
     assert "ResNet-18 on the raw image" in (project.folder / ABLATIONS_PAGE).read_text()
 
 
@@ -113,7 +113,7 @@ def test_ablations_again_run_nothing(project: Project) -> None:
 def test_an_unknown_ablation_is_named_at_once(project: Project) -> None:
     finished = project.run("flows", "ablate", "--only", "raw")
     assert finished.returncode == 1
-    assert finished.stdout.startswith("error: raw: no such ablation. There are raw_image, ")
+    assert finished.stdout.startswith("error: raw: unknown ablation. Allowed: raw_image, ")
 
 
 def test_a_killed_cross_validation_goes_on_with_the_fold_it_was_in(project: Project) -> None:

@@ -199,8 +199,8 @@ def test_shortcuts_that_the_data_offer_and_probes_that_go_unnoticed_are_remarked
     whole = Detection(roc_auc=1.0, roc_auc_interval=None, flagged=Proportion(1.0, None, 3))
     assert audit.remarks(forest, {"noise": whole, "sideways": half}) == [
         (
-            "A simple classifier tells the classes by the border of the images alone (mean ROC-AUC 1.00): the data "
-            "offer this shortcut, whether the network takes it or not."
+            "A simple classifier predicts the class from the border of the images alone (mean ROC-AUC 1.00): the data "
+            "offer this shortcut, whether or not the network uses it."
         ),
-        "The out-of-distribution score hardly tells these from X-rays (ROC-AUC): sideways (0.50).",
+        "The out-of-distribution score hardly separates these from X-rays (ROC-AUC): sideways (0.50).",
     ]

@@ -66,14 +66,14 @@ def test_a_class_without_validation_images_is_said(context: StageContext) -> Non
     assert found.covid19_threshold is None
     assert found.images["covid19"] == 0
     assert [warning.split(":")[0] for warning in found.warnings] == ["No validation image of COVID-19"]
-    assert "no threshold that reaches calibrate.sensitivity_floor" in found.warnings[0]
+    assert "no threshold can be chosen for calibrate.sensitivity_floor" in found.warnings[0]
 
 
 def test_too_few_validation_images_are_said(context: StageContext) -> None:
     found = calibrated(predictions(4, 3, 1, edge=1), context.params.calibrate)
     assert (found.conformal_quantile, found.quantile) == (None, np.inf)
     assert any("8 validation images are too few" in warning for warning in found.warnings)
-    assert any("Take 9 or more, or raise calibrate.miscoverage" in warning for warning in found.warnings)
+    assert any("Use 9 or more, or raise calibrate.miscoverage" in warning for warning in found.warnings)
     params = replace(context.params.calibrate, miscoverage=0.2)
     assert calibrated(predictions(4, 3, 1, edge=1), params).conformal_quantile is not None
 
@@ -81,7 +81,7 @@ def test_too_few_validation_images_are_said(context: StageContext) -> None:
 def test_too_few_validation_images_of_covid19_for_the_threshold_are_said(context: StageContext) -> None:
     (warning,) = calibrated(predictions(60, 60, 9), context.params.calibrate).warnings
     assert warning.startswith("9 validation images of COVID-19 are too few to miss one and still reach 90%")
-    assert "Take 10 or more, or lower calibrate.sensitivity_floor" in warning
+    assert "Use 10 or more, or lower calibrate.sensitivity_floor" in warning
     assert calibrated(predictions(60, 60, 10), context.params.calibrate).warnings == []
     certain = replace(context.params.calibrate, sensitivity_floor=1.0)
     assert calibrated(predictions(60, 60, 9), certain).warnings == []
@@ -90,7 +90,7 @@ def test_too_few_validation_images_of_covid19_for_the_threshold_are_said(context
 def test_validation_images_that_are_all_told_right_leave_the_temperature_open(context: StageContext) -> None:
     found = calibrated(predictions(20, 20, 20, edge=50), context.params.calibrate)
     assert found.temperature == pytest.approx(COLDEST)
-    assert any(warning.startswith("The temperature ends at 0.05") for warning in found.warnings)
+    assert any(warning.startswith("The temperature is at 0.05") for warning in found.warnings)
 
 
 def test_without_its_file_the_stage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

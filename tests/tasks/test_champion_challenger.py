@@ -90,22 +90,22 @@ def kept_by_dvc(manifest: pd.DataFrame) -> str:
 def test_on_the_same_split_the_predictions_on_record_are_compared(run: Run) -> None:
     found = run.against(champion(run))
     assert found.champion == CHAMPION
-    assert not any("tested again" in note for note in found.notes)
+    assert not any("evaluated again" in note for note in found.notes)
 
 
 def test_a_champion_whose_predictions_are_lost_is_tested_again(run: Run) -> None:
     found = run.against(champion(run, predictions=None))
-    assert found.notes[1:] == ("Version 1 was tested again, on the images of version 2.",)
+    assert found.notes[1:] == ("Version 1 was evaluated again, on the test images of version 2.",)
     assert found.differences["accuracy"].difference == 0  # the same networks
 
 
 def test_a_champion_of_another_split_is_tested_again(run: Run) -> None:
     found = run.against(champion(run, split="0" * 32 + ".dir"))
     assert found.notes[1:] == (
-        "Version 1 was tested again, on the images of version 2.",
+        "Version 1 was evaluated again, on the test images of version 2.",
         "The split has changed since the champion was made.",
         (
-            "Which patients version 1 was trained with is not known. Where they are among the test patients, it has an "
+            "It is unknown which patients version 1 was trained with. If some are among the test patients, it has an "
             "unfair advantage here."
         ),
     )
@@ -116,15 +116,15 @@ def test_patients_whom_the_champion_was_trained_with_do_not_count(run: Run) -> N
     tested = former.loc[former["split"] == "test", "patient_id"].unique()
     former.loc[former["patient_id"] == tested[0], "split"] = "train"
     found = run.against(champion(run, split=kept_by_dvc(former)))
-    (told,) = [note for note in found.notes if "left out" in note]
-    assert told.endswith("of 1 patients are left out of the comparison: version 1 was trained with these patients.")
+    (told,) = [note for note in found.notes if "excluded" in note]
+    assert told.endswith("of 1 patients are excluded from the comparison: version 1 was trained with these patients.")
 
 
 def test_a_split_that_is_not_here_is_told(run: Run) -> None:
     elsewhere = replace(
         run, candidate=replace(run.candidate, md5s=run.candidate.md5s | {str(SPLIT): "f" * 32 + ".dir"})
     )
-    with pytest.raises(DataError, match="version 1 has to be tested on the images of version 2, and data/split holds"):
+    with pytest.raises(DataError, match="version 1 must be evaluated on the images of version 2, but data/split has"):
         elsewhere.against(champion(run))
 
 
@@ -138,7 +138,7 @@ def test_each_sees_the_images_by_its_own_rule(run: Run) -> None:
     write_package(package, replace(model_of_run(run.params), reading=1), CARD, some_lineage())
     former = replace(champion(run, split="0" * 32 + ".dir"), reading=1)
     found = comparison_with(former, package, run.candidate, run.params, torch.device("cpu"))
-    assert "Each saw the images as it reads them: version 1 by rule 1, version 2 by rule 2." in found.notes
+    assert "Each version read the images by its own rule: version 1 by rule 1, version 2 by rule 2." in found.notes
     assert not any("cannot read" in note for note in found.notes)
 
 
@@ -147,9 +147,9 @@ def test_images_that_the_champion_cannot_read_are_left_out_of_both(run: Run, mon
     theirs = run.candidate.predictions()
     assert theirs is not None
     fewer = replace(theirs, images=theirs.images.iloc[1:], truth=theirs.truth[1:], logits=theirs.logits[1:])
-    monkeypatch.setattr(contest, "answers_on_test_images", lambda *_: fewer)
+    monkeypatch.setattr(contest, "predict_test_images", lambda *_: fewer)
     found = run.against(former)
-    assert "1 images are left out of the comparison: the rule of version 1 cannot read them." in found.notes
+    assert "1 images are excluded from the comparison: the rule of version 1 cannot read them." in found.notes
     assert found.differences["accuracy"].difference == 0
 
 

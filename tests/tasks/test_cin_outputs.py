@@ -44,7 +44,9 @@ def test_logits_come_in_the_order_of_the_images(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_are_counted(number: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TrainingError, match=r"no finite answer for 2 of 150 test images: its weights \(models/cin"):
+    with pytest.raises(
+        TrainingError, match=r"logits are not finite for 2 of 150 test images: its weights \(models/cin"
+    ):
         logits(150, lambda x: torch.where(x >= 148, number, x), tmp_path, monkeypatch)
 
 

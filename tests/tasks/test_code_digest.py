@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import CoroNetError
-from tasks.inference.output.dataset import ANSWERING
+from tasks.inference.output.dataset import PREDICTOR_MODULE
 from tasks.runtime.code_digest import HOME, code_digest, code_of_stage, files_needed_by
 from tests.conftest import PROJECT
 
@@ -82,7 +82,7 @@ def test_another_file_gives_another_digest() -> None:
 
 
 def test_a_prediction_depends_on_the_code_that_answers() -> None:
-    found = names(files_needed_by(ANSWERING))
+    found = names(files_needed_by(PREDICTOR_MODULE))
     assert {
         "coronet_core/classifier/cin.py",
         "coronet_core/data/reading/dicom.py",

@@ -82,7 +82,7 @@ def model() -> TrainedModel:
     autoencoder = save(trained_a_little().state_dict())
     bare = replace(untrained_model(), autoencoders={"healthy": autoencoder, "pneumonia": autoencoder})
     told = answered(bare, 1, as_before)
-    reference = ScoreReference.from_answers(told, told["path"].to_numpy(dtype=object), seed=0)
+    reference = ScoreReference.from_predictions(told, told["path"].to_numpy(dtype=object), seed=0)
     return replace(bare, calibration=replace(bare.calibration, scores=reference))
 
 
@@ -137,7 +137,7 @@ def test_a_difference_that_is_sure_and_small_is_no_drift(model: TrainedModel, da
 
 
 def test_too_few_images_are_not_judged(model: TrainedModel, usual: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match=r"20 images in the window, and 50 needed"):
+    with pytest.raises(DataError, match=r"20 images in the window, 50 needed"):
         compare(window_of(usual.head(20)), model.calibration.scores, Rule())
 
 
@@ -158,13 +158,13 @@ def answers_of(n: int) -> pd.DataFrame:
 
 def test_the_reference_has_one_image_a_patient() -> None:
     groups = np.array(["a", "a", "b", "b", "b", "c"], dtype=object)
-    reference = ScoreReference.from_answers(answers_of(6), groups, seed=1)
+    reference = ScoreReference.from_predictions(answers_of(6), groups, seed=1)
     assert (reference.images, reference.abstained) == (3, 1)
     assert reference.scores[SCORES[0]] == [0.0, 0.6, 1.0]
 
 
 def test_the_reference_of_many_patients_is_a_draw_of_them_that_a_seed_decides() -> None:
-    make = partial(ScoreReference.from_answers, answers_of(3000), np.arange(3000).astype(object))
+    make = partial(ScoreReference.from_predictions, answers_of(3000), np.arange(3000).astype(object))
     assert make(seed=1).images == MAX_IMAGES
     assert make(seed=1) == make(seed=1) != make(seed=2)
     assert make(seed=1).scores[SCORES[0]] == sorted(make(seed=1).scores[SCORES[0]])

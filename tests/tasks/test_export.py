@@ -129,7 +129,7 @@ def test_half_precision_halves_the_file_and_its_loss_is_told_beside_it(given: An
     told = exporting.export(None, order("half.onnx", Number.FP16))
     assert told["file_bytes"] == Path("half.onnx").stat().st_size < 0.6 * told["fp32_weights_bytes"]
     assert 0 < told["loss"]["largest_difference"] < 0.05
-    assert told["loss"]["origin"] == "drawn chests"
+    assert told["loss"]["origin"] == "phantoms"
     assert json.loads(Path("half.onnx.json").read_text()) == told
 
 
@@ -168,9 +168,9 @@ def test_int8_is_scaled_by_validation_images_and_measured_on_test_images() -> No
     ("wrong", "message"),
     [
         (order("x.pt2", Number.INT8, target=Target.TORCH), "int8 is made by onnxruntime"),
-        (order("x.pt2"), "ends in .onnx"),
+        (order("x.pt2"), "must end in .onnx"),
         (order("folder.onnx"), "a folder"),
-        (order("x.onnx", Number.INT8), "validation images of 64 px set its ranges"),
+        (order("x.onnx", Number.INT8), "needs validation images of 64 px to set its ranges"),
     ],
 )
 def test_what_cannot_be_written_is_refused_with_the_reason(given: Any, wrong: ExportOrder, message: str) -> None:

@@ -63,22 +63,22 @@ def test_a_good_first_candidate_passes_and_every_rule_is_told() -> None:
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=0.8, low=0.65)}},  # type: ignore[operator]
             "sensitivity.covid19",
-            "Sensitivity to COVID-19 is 80.0%, and surely 65.0% or more; 70.0% or more is wanted.",
+            "Sensitivity to COVID-19 is 80.0%, lower limit 65.0%; required: 70.0% or more.",
         ),
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=None, low=None)}},  # type: ignore[operator]
             "sensitivity.covid19",
-            "No test image of COVID-19: its sensitivity is not known; 70.0% or more is wanted.",
+            "No test image of COVID-19: its sensitivity is unknown; required: 70.0% or more.",
         ),
         (
             {"calibration_error": 0.1234},
             "calibration",
-            "Calibrated probabilities are 0.123 off (ECE); at most 0.1 is allowed.",
+            "The calibration error (ECE) is 0.123; allowed: at most 0.1.",
         ),
         (
             {"patients_in_two_splits": 7},
             "leaks",
-            "7 patients are in more than one split: the figures on the test split are too good.",
+            "7 patients are in more than one split: the figures on the test split are too optimistic.",
         ),
         (
             {"audit_findings": ("90% comes from the border.",)},
@@ -120,7 +120,10 @@ def test_an_audit_that_is_not_required_is_told_nevertheless() -> None:
     (told,) = [
         r.reason for r in decide(leaking, None, replace(PARAMS, require_leak_audit=False)).rulings if r.rule == "leaks"
     ]
-    assert told == "7 patients are in more than one split: the figures on the test split are too good (not required)."
+    assert (
+        told
+        == "7 patients are in more than one split: the figures on the test split are too optimistic (not required)."
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,13 +134,16 @@ def test_an_audit_that_is_not_required_is_told_nevertheless() -> None:
         ((0.0, 0.0), None),
         (
             (-0.06, 0.2),
-            "Against version 3, balanced accuracy changes by +7.0 (-6.0 to +20.0) percentage points; -5.0 is allowed.",
+            (
+                "Against version 3, balanced accuracy changes by +7.0 (-6.0 to +20.0) percentage points; allowed: -5.0 "
+                "or more."
+            ),
         ),
         (
             None,
             (
                 "Too few patients to compare with version 3: the difference in balanced accuracy is 0.0 percentage "
-                "points, and may be chance."
+                "points and may be due to chance."
             ),
         ),
     ],
@@ -152,7 +158,7 @@ def test_no_class_may_be_told_surely_worse_whatever_the_overall_figure() -> None
     decision = decide(GOOD, against((0.05, 0.2), covid19=(-0.3, -0.1)), PARAMS)
     (reason,) = decision.reasons
     assert reason == (
-        "Sensitivity to COVID-19 is surely lower than that of version 3: it changes by -20.0 (-30.0 to -10.0) "
+        "Sensitivity to COVID-19 is significantly lower than that of version 3: it changes by -20.0 (-30.0 to -10.0) "
         "percentage points."
     )
 

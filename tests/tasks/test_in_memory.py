@@ -81,7 +81,7 @@ def test_a_mask_is_black_and_white() -> None:
         (np.zeros((4, 4, 2)), "an array of shape (4, 4, 2)"),
         (np.zeros((2, 4, 4, 3)), "an array of shape (2, 4, 4, 3)"),
         (np.zeros((0, 7)), "an array of shape (0, 7)"),
-        (np.full((9, 9), np.nan), "not finite"),
+        (np.full((9, 9), np.nan), "non-finite"),
         (np.full((9, 9), "x"), "an array of <U1"),
         (np.zeros((9, 9), complex), "an array of complex128"),
         (np.broadcast_to(np.uint8(0), (MAX_PIXELS, 2)), f"an array of {2 * MAX_PIXELS} pixels"),
@@ -140,7 +140,7 @@ def test_a_string_names_a_file_only_where_the_caller_says_so(file: Path) -> None
     ],
 )
 def test_an_address_is_refused(address: str, reads_paths: bool) -> None:  # noqa: FBT001  # pytest passes it by name
-    assert "an address. Nothing is fetched" in str(taken(address, reads_paths=reads_paths).error)
+    assert "a URL. URLs are not fetched" in str(taken(address, reads_paths=reads_paths).error)
 
 
 @pytest.mark.parametrize("text", ["not base64!", "ä", "a" * 10_000 + "!", "\0", "abc"])

@@ -61,7 +61,7 @@ def test_patients_whom_the_champion_was_trained_with_are_left_out(params: Params
     accuracy = float((candidate.predicted == candidate.truth)[~knows].mean())
     assert found.differences["accuracy"].difference == pytest.approx(accuracy)
     assert found.notes[1] == (
-        "80 images of 40 patients are left out of the comparison: version 3 was trained with these patients."
+        "80 images of 40 patients are excluded from the comparison: version 3 was trained with these patients."
     )
 
 
@@ -72,7 +72,7 @@ def test_a_champion_that_was_trained_with_all_test_patients_cannot_be_compared_w
 
 
 def test_predictions_of_other_images_are_refused(params: Params) -> None:
-    with pytest.raises(DataError, match="version 3 has no prediction of image-20"):
+    with pytest.raises(DataError, match="version 3 has no prediction for image-20"):
         compare(predictions(10, 10, 10), predictions(10, 10, 0), 3, (), params)
 
 
@@ -81,4 +81,4 @@ def test_patients_whom_the_champion_knew_by_another_id_are_known_by_their_images
     by_patient = compare(candidate, candidate, 3, {"patient-0"}, params)
     images = candidate.images.loc[candidate.images["patient_id"] == "patient-0", "image_id"]
     assert compare(candidate, candidate, 3, {images.iloc[0]}, params) == by_patient
-    assert "2 images of 1 patients are left out of the comparison" in by_patient.notes[1]
+    assert "2 images of 1 patients are excluded from the comparison" in by_patient.notes[1]

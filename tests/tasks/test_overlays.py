@@ -129,7 +129,7 @@ def test_a_file_that_has_changed_is_drawn_again(networks: Networks, scans: Path,
 
 
 def test_a_folder_of_other_things_is_left_alone(networks: Networks, scans: Path) -> None:
-    with pytest.raises(DataError, match="so it is no folder of maps"):
+    with pytest.raises(DataError, match="so it is not a folder of maps"):
         drawn(networks, scans, scans)
 
 
@@ -151,14 +151,14 @@ def test_a_package_brings_the_settings_of_its_run(tmp_path: Path) -> None:
 def test_settings_of_another_version_are_told(tmp_path: Path, explain: dict[str, int]) -> None:
     lineage = some_lineage(params=json.loads(json.dumps(lineage_params(**explain))))
     write_package(tmp_path / "package", untrained_model(), CARD, lineage)
-    with pytest.raises(ParamsError, match=r"another version of CoroNet\. Give a file"):
+    with pytest.raises(ParamsError, match=r"another version of CoroNet\. Give a params file"):
         MapSettings.of(None, str(tmp_path / "package"), 64)
 
 
 def test_a_mask_larger_than_the_images_is_told(tmp_path: Path) -> None:
     params = lineage_params()
     write_package(tmp_path / "package", untrained_model(), CARD, some_lineage(params=params))
-    with pytest.raises(ParamsError, match="mask_size_px = 16: allowed: at most the 8 pixels"):
+    with pytest.raises(ParamsError, match="mask_size_px = 16: allowed: at most 8, the size"):
         MapSettings.of(None, str(tmp_path / "package"), 8)
 
 

@@ -53,7 +53,7 @@ def test_reliability_tells_errors_and_counts_before_and_after() -> None:
     drawing = reliability_diagram(
         {"before": {"ece": 0.3}, "after": {"ece": 0.1}, "reliability": {"before": bins, "after": bins}}
     )
-    assert "as given, ECE 0.300: 0.90 sure, 0.60 right, 7 images" in drawing.alt
+    assert "uncalibrated, ECE 0.300: confidence 0.90, accuracy 0.60, 7 images" in drawing.alt
     assert "calibrated, ECE 0.100" in drawing.alt
 
 
@@ -68,7 +68,7 @@ def test_masked_views_tell_the_balanced_accuracy_of_each() -> None:
     pictures = {"as_is": np.zeros((1, 8, 8), np.float32), "only_border": np.ones((1, 8, 8), np.float32)}
     drawing = masked_views(["covid19"], pictures, {"as_is": 0.8, "only_border": None})  # type: ignore[arg-type]
     assert "A test image of COVID-19" in drawing.alt
-    assert drawing.alt.endswith("as it is 0.800, only the border not known.")
+    assert drawing.alt.endswith("whole image 0.800, border only unknown.")
 
 
 def test_maps_tell_truth_prediction_probability_and_boxes() -> None:
@@ -99,7 +99,7 @@ def test_deletion_and_insertion_tell_the_areas_by_method() -> None:
     [
         (ForestRow("a", 0.5, (0.4, 0.6)), "a: 0.500 (0.400 to 0.600)"),
         (ForestRow("b", 0.5, None), "b: 0.500."),
-        (ForestRow("c", None, None), "c: not known"),
+        (ForestRow("c", None, None), "c: unknown"),
     ],
 )
 def test_a_forest_tells_each_row(row: ForestRow, told: str) -> None:
@@ -110,7 +110,7 @@ def test_folds_are_told_by_mean_and_span_of_those_that_are_known() -> None:
     alt = fold_dots(
         {"Accuracy": [0.5, None, 0.7], "Macro ROC-AUC": [None] * 3}, {"Accuracy": 0.6, "Macro ROC-AUC": None}
     ).alt
-    assert alt == "Values of 3 folds. Accuracy: mean 0.600, folds from 0.500 to 0.700; Macro ROC-AUC: mean not known."
+    assert alt == "Values of 3 folds. Accuracy: mean 0.600, folds from 0.500 to 0.700; Macro ROC-AUC: mean unknown."
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:

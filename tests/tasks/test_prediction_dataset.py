@@ -103,7 +103,7 @@ def test_a_part_that_is_made_again_replaces_the_former_one(finished: Path) -> No
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(DataError, match=r"holds thesis\.tex, so it is no folder of predictions"):
+    with pytest.raises(DataError, match=r"contains thesis\.tex, so it is not a folder of predictions"):
         PredictionDataset(tmp_path, SHARDS, "model")
     assert (tmp_path / "thesis.tex").is_file()
 
@@ -111,5 +111,5 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "predictions.parquet"
     file.write_bytes(b"one table")
-    with pytest.raises(DataError, match="Predictions are a folder"):
+    with pytest.raises(DataError, match="Predictions are written to a folder"):
         PredictionDataset(file, SHARDS, "model")

@@ -21,7 +21,7 @@ from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.networks.trained_cin import build_cin
-from tasks.package.prediction_schema import SCHEMA, described
+from tasks.package.prediction_schema import SCHEMA, with_reasons
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import CIN_WEIGHTS, IMAGE_NAMES, PREDICTIONS, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
@@ -136,7 +136,7 @@ def test_networks_without_a_finite_answer_say_so_instead_of_a_class(run: Any) ->
     model, contents, _ = run
     broken = {key: value * float("nan") if key == "fc.bias" else value for key, value in load(model.cin).items()}
     found = predicted(replace(model, cin=save(broken)), dict(list(contents.items())[:1]))
-    assert found["error"].tolist() == ["the networks give no finite answer"]
+    assert found["error"].tolist() == ["the network's output is not finite"]
     assert found["predicted"].isna().all()
 
 
@@ -149,7 +149,7 @@ def test_an_abstention_names_the_classes_that_it_cannot_tell_apart(run: Any) -> 
             "ood_score": [0.0, 0.0, 0.0, 1e9],
         }
     )
-    told = described(answers, model.calibration)
+    told = with_reasons(answers, model.calibration)
     assert told["abstained_because"].tolist() == [
         None,
         "no class is probable enough",

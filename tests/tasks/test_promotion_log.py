@@ -61,7 +61,7 @@ def test_a_line_comes_back_from_its_tag_in_the_order_of_time() -> None:
 def test_a_tag_that_somebody_has_spoilt_does_not_close_the_way_back(capsys: pytest.CaptureFixture[str]) -> None:
     good = promoted(1, None)
     assert lines_of([good.as_tag(), {"promotion.log.2020": "{", "promotion.log.2021": '{"a": 1}'}]) == [good]
-    assert capsys.readouterr().out.count("no line of the promotion log") == 2
+    assert capsys.readouterr().out.count("not a line of the promotion log") == 2
 
 
 def test_a_version_in_a_tag_that_is_no_number_is_passed_over_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

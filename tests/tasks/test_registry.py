@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from coronet_core.support.errors import CoroNetError, DataError, TransientError, WeightsError
 from tasks.package.metadata import CIN, package_digest
 from tasks.package.package_folder import read_package, write_package
-from tasks.package.prediction_schema import ANSWERS
+from tasks.package.prediction_schema import PREDICTION_FIELDS
 from tasks.registry.champions import set_champion
 from tasks.registry.fetching import FETCHED, fetch
 from tasks.registry.model_files import input_example, requirements
@@ -100,14 +100,14 @@ def test_a_version_is_found_by_any_of_its_names(registered: Registered, name: st
 @pytest.mark.parametrize("name", ["7", "@nobody", "models:/coronet/7"])
 def test_a_version_that_there_is_none_of_is_told_with_those_that_there_are(registered: Registered, name: str) -> None:
     last = registered.second.number
-    with pytest.raises(DataError, match=f"{name}: no such version of coronet. There are: 1.*, {last}"):
+    with pytest.raises(DataError, match=f"{name}: no such version of coronet. Existing versions: 1.*, {last}"):
         find_version(name)
 
 
 @pytest.mark.parametrize("name", ["", "models:/other/1", "models:/coronet", "../1", "1; drop"])
 @pytest.mark.usefixtures("registered")
 def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match="no name of a version"):
+    with pytest.raises(DataError, match="not a version name"):
         find_version(name)
 
 
@@ -148,7 +148,7 @@ def test_a_package_that_was_tampered_with_in_the_store_is_refused(registered: Re
     stored = stored_package(registered, registered.second) / CIN
     sound = stored.read_bytes()
     stored.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    with pytest.raises(WeightsError, match=r"not the file that coronet\.json describes"):
+    with pytest.raises(WeightsError, match=r"its SHA-256 differs from that in coronet\.json"):
         fetch(registered.second)
     stored.write_bytes(sound)
 
@@ -156,7 +156,7 @@ def test_a_package_that_was_tampered_with_in_the_store_is_refused(registered: Re
 def test_another_sound_package_in_the_store_is_refused(registered: Registered) -> None:
     stored = stored_package(registered, registered.second)
     write_package(stored, read_package(registered.packages[0]), CARD, some_lineage())
-    with pytest.raises(WeightsError, match="another package than the one that was registered"):
+    with pytest.raises(WeightsError, match="artifacts differ from the registered package"):
         fetch(registered.second)
     write_package(stored, read_package(registered.packages[1]), CARD, some_lineage())
     assert package_digest(fetch(registered.second)) == registered.second.digest
@@ -263,7 +263,7 @@ def test_who_loads_the_model_may_let_strings_name_files(registered: Registered, 
 
 def test_the_model_has_signature_example_card_and_no_pickle(registered: Registered, loaded: Any) -> None:
     signature = loaded.metadata.signature
-    assert [column.name for column in signature.outputs.inputs] == [field.name for field in ANSWERS]
+    assert [column.name for column in signature.outputs.inputs] == [field.name for field in PREDICTION_FIELDS]
     assert loaded.input_example == input_example()
     assert loaded.metadata.metadata["model_card"] == CARD
     stored = stored_package(registered, registered.first).parents[1]

@@ -125,19 +125,19 @@ def test_one_table_has_every_measure_of_every_method(page: str) -> None:
     measured = json.loads(EXPLANATION_MEASURES.read_text())["methods"]
     assert {row.count("<td>") for row in rows.values()} == {len(measured)}
     for name, key in (
-        ("above centre (negative is better)", "deletion_vs_centre"),
-        ("above centre", "insertion_vs_centre"),
+        ("deletion minus centre (negative is better)", "deletion_vs_centre"),
+        ("insertion minus centre (positive is better)", "insertion_vs_centre"),
     ):
         assert f"<td>{number(measured['perturbation'][key], 2)}<small>" in rows[name]
     random = measured["perturbation"]["randomisation"]
     for network, level in (("CIN", "cin.conv1"), ("AE_H", "tfen.healthy"), ("AE_P", "tfen.pneumonia")):
-        row = rows[f"likeness with random weights of the whole {network} (near 0 is better)"]
+        row = rows[f"rank correlation with random weights in the whole {network} (near 0 is better)"]
         assert row.startswith(f"<td>{number(random[level], 2)}</td>")
         assert row.endswith("<td>–</td>"), "the centre map has none"
 
 
 def test_images_that_were_chosen_for_their_boxes_are_not_called_random(page: str) -> None:
-    assert "chosen at random, and up to 1 further ones that have boxes and were recognised;" in page
+    assert "chosen at random, and up to 1 further images that have boxes and were classified correctly;" in page
 
 
 def test_a_failed_audit_is_told_at_the_top(changed: Changed) -> None:
@@ -173,7 +173,7 @@ def test_images_that_may_be_no_xray_are_named(changed: Changed) -> None:
     page, _ = changed.page_and_card()
     assert "<code>phantom/0042</code></th><td>41.26</td><td>COVID‑19</td><td>Healthy</td>" in page
     changed.reports[METRICS]["out_of_distribution"]["furthest"] = []
-    assert "The furthest of them" not in changed.page_and_card()[0]
+    assert "The most distant images" not in changed.page_and_card()[0]
 
 
 def test_warnings_of_data_and_figures_are_told_at_the_top(changed: Changed) -> None:

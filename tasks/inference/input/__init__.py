@@ -1,1 +1,1 @@
-"""The files that predictions are asked for, wherever they are."""
+"""Reading the images to predict: local files, S3 objects, arrays and encoded bytes."""

@@ -1,4 +1,4 @@
-"""Images that come as arrays, as files that hold them: from there on they are read as any other file is."""
+"""Images given as arrays, bytes or base64 text, converted to encoded files and then read like any other file."""
 
 import base64
 import binascii
@@ -24,9 +24,9 @@ WITH_ALPHA = 4
 def encoded(array: NDArray[np.generic]) -> bytes:
     """Return an uncompressed TIFF file with the image `array`: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
 
-    Grey values of any integer or floating-point type keep their precision up to float32: what reads the file scales
-    them as it does those of files. Colours of more than 8 bits are scaled by the range of the image, opacities by that
-    of their type (floats: 0 to 1).
+    Grey values of any integer or floating-point type keep their precision up to float32 and are scaled when the file is
+    read. Colours of more than 8 bits are scaled by the range of the image, alpha by the range of its type (floats: 0 to
+    1).
 
     Raises DataError for other shapes and types, for values that are not finite, and for too many pixels.
     """
@@ -39,7 +39,7 @@ def encoded(array: NDArray[np.generic]) -> bytes:
     if array.dtype.kind not in "biuf":
         raise DataError(f"an array of {array.dtype}. Give integers or floating-point numbers.")
     if not np.isfinite(array).all():
-        raise DataError("an array with values that are not finite")
+        raise DataError("an array with non-finite values")
     buffer = io.BytesIO()
     (_grey(array) if array.ndim == 2 else _coloured(array)).save(buffer, "TIFF")  # noqa: PLR2004
     return buffer.getvalue()
@@ -64,15 +64,15 @@ def _coloured(array: NDArray[np.generic]) -> Image.Image:
 
 
 ADDRESS: Final = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-"""How URLs begin. Base64 text has no colon."""
+"""Beginning of a URL. Base64 text has no colon."""
 BASE64_BYTES: Final = 4 / 3
-"""Characters of base64 for each byte."""
+"""Base64 characters per byte."""
 
 
 def content_of(value: Any, name: str, *, reads_paths: bool) -> FileContent:
-    """Return the encoded image that `value` is or names, under `name`; or why there is none.
+    """Return the encoded image that `value` contains or names, as a file `name`; or an error.
 
-    Strings are base64 and, with `reads_paths`, names of files that are there.
+    Strings are base64 or, with `reads_paths`, names of existing files.
     """
     try:
         if isinstance(value, Path) or (reads_paths and isinstance(value, str) and _is_file(value)):
@@ -101,13 +101,17 @@ def _bytes_of(value: Any, *, reads_paths: bool) -> bytes:
 
 def _decoded(text: str, *, reads_paths: bool) -> bytes:
     if ADDRESS.match(text):
-        raise DataError("an address. Nothing is fetched: send the image itself, as base64 text.")
+        raise DataError("a URL. URLs are not fetched: send the image itself, as base64 text.")
     if len(text) > MAX_FILE_BYTES * BASE64_BYTES:
         raise DataError(f"too large ({len(text) / BASE64_BYTES / 2**20:.0f} MiB)")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        remedy = "no such file, nor base64 text" if reads_paths else "not base64 text. Paths are not read from strings"
+        remedy = (
+            "neither an existing file nor base64 text"
+            if reads_paths
+            else "not base64 text. Paths are not read from strings"
+        )
         raise DataError(remedy) from error
 
 
@@ -121,7 +125,7 @@ def _array(value: list[Any] | tuple[Any, ...]) -> "np.ndarray[Any, Any]":
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a null byte: base64, perhaps
+    except (OSError, ValueError):  # too long for a name, or with a null byte: may be base64
         return False
 
 

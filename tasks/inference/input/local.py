@@ -14,10 +14,10 @@ from tasks.inference.input.image_file import CANNOT_BE_OPENED, MAX_FILE_BYTES, F
 
 
 def find_local(path: str) -> tuple[list[ImageFile], Counter[str]]:
-    """Return the files that `path` names, and how many others are passed over, by reason.
+    """Return the files at `path`, and the number of skipped files by reason.
 
-    It is a file, whatever that holds; a folder, in which images are looked for at any depth; or a pattern
-    (`scans/**/*.dcm`), of which hidden files are passed over. Raises DataError if it names nothing.
+    `path` is a file of any content; a folder, which is searched for images at any depth; or a pattern
+    (`scans/**/*.dcm`), for which hidden files are skipped. Raises DataError if nothing matches.
     """
     is_pattern = not os.path.lexists(path)
     named = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]  # noqa: PTH207  # absolute ones too
@@ -36,7 +36,7 @@ def find_local(path: str) -> tuple[list[ImageFile], Counter[str]]:
 
 
 def _fixed_parts(pattern: str) -> int:
-    """Return how many parts of the paths that match are in the pattern as they are."""
+    """Return how many leading parts of the pattern have no wildcards."""
     return len(list(itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)))
 
 
@@ -47,14 +47,16 @@ def _in_folder(folder: Path) -> tuple[list[Path], Counter[str]]:
 
 
 def read_local(file: ImageFile) -> FileContent:
-    """Read a file; one that cannot be read, or is too large for an X-ray, says why."""
+    """Read a file; the result has an error if it is unreadable or too large for an X-ray."""
     try:
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to must not hold us
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK)  # do not block on a pipe without a writer
         with open(descriptor, "rb") as opened:  # noqa: PTH123  # by its descriptor
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return FileContent(file.path, b"", "not a regular file")
-            content = b"" if status.st_size > MAX_FILE_BYTES else opened.read(MAX_FILE_BYTES + 1)  # it may be growing
+            content = (
+                b"" if status.st_size > MAX_FILE_BYTES else opened.read(MAX_FILE_BYTES + 1)
+            )  # the file may be growing
             return within_limit(FileContent(file.path, content), max(status.st_size, len(content)))
     except OSError as error:
         return FileContent(file.path, b"", f"{CANNOT_BE_OPENED} ({error.strerror or type(error).__name__})")

@@ -1,4 +1,4 @@
-"""Files of any storage: what paths name, and their bytes."""
+"""Finding and reading files, local or on S3."""
 
 import re
 from collections import Counter
@@ -13,14 +13,14 @@ from tasks.inference.input.local import find_local, read_local
 S3: Final = "s3://"
 URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 READERS: Final = 8
-"""Files that are read at once: storage in a network answers each after a while."""
+"""Files read in parallel, as network storage is slow to respond."""
 
 
 def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], Counter[str]]:
-    """Return the files that `paths` name, each once, and how many others are passed over, by reason.
+    """Return the files at `paths`, each once, and the number of skipped files by reason.
 
     A path is a file, a folder or a pattern on this machine (`tasks.inference.input.local`), or an `s3://` URL
-    (`tasks.inference.input.s3`). Raises DataError for one that names nothing, and for any other URL.
+    (`tasks.inference.input.s3`). Raises DataError if nothing is found, and for any other URL.
     """
     found: dict[str, ImageFile] = {}
     passed_over: Counter[str] = Counter()
@@ -30,23 +30,23 @@ def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], Counter[str]]:
         passed_over += others
     if not found:
         seen = counts_in_words(passed_over) or "nothing"
-        raise DataError(f"{', '.join(paths)}: no images there ({seen}). Name files or other folders.")
+        raise DataError(f"{', '.join(paths)}: no images found ({seen}). Give files or other folders.")
     return list(found.values()), passed_over
 
 
 def counts_in_words(passed_over: Mapping[str, int]) -> str:
-    """Return what is passed over, as words for a sentence; nothing for nothing."""
+    """Return the numbers of skipped files by reason, as text."""
     return ", ".join(f"{n} {reason}" for reason, n in passed_over.items())
 
 
 def read_files(files: Sequence[ImageFile]) -> list[FileContent]:
-    """Read `files`, in order; one that cannot be read says why."""
+    """Read `files`, in order; unreadable ones have an error."""
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(read, files))
 
 
 def read(file: ImageFile) -> FileContent:
-    """Read a file; one that cannot be read, or is too large for an X-ray, says why."""
+    """Read a file; the result has an error if it is unreadable or too large for an X-ray."""
     if file.path.startswith(S3):
         from tasks.inference.input.s3 import read_object
 
@@ -60,5 +60,5 @@ def _find(path: str) -> tuple[list[ImageFile], Counter[str]]:
 
         return find_objects(path)
     if URL.match(path):
-        raise DataError(f"{path}: refused. Images are read from this machine and from {S3}bucket/key, nothing else.")
+        raise DataError(f"{path}: refused. Images are read from local files and from {S3}bucket/key only.")
     return find_local(path)

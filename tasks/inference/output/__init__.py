@@ -1,1 +1,1 @@
-"""Predictions as rows, files and text."""
+"""Writing predictions: Parquet dataset, CSV, JSON Lines and terminal table."""

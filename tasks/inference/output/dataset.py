@@ -1,9 +1,9 @@
-"""The predictions on disk: a folder of Parquet files, one a shard, that readers of Parquet take as one table.
+"""The predictions on disk: a folder of Parquet files, one per shard, which Parquet readers load as one table.
 
-A part is whole or not there. Its name, `part-<shard>-<work>-<content>.parquet`, has a digest of the shard's files, the
-model and the code that answers, and one of the part's own bytes: a run that was killed goes on behind its last part, a
-damaged part is noticed, and a run that is started again when nothing has changed has nothing to do. `_summary.json`
-comes last: as long as it is missing, so are parts.
+Parts are written atomically. A part's name, `part-<shard>-<work>-<content>.parquet`, has a digest of the shard's files,
+the model and the code, and a digest of the part's own bytes: a killed run continues after its last part, a damaged part
+is detected, and repeating an unchanged run does nothing. `_summary.json` is written last: without it, the predictions
+are incomplete.
 """
 
 import json
@@ -29,12 +29,12 @@ from tasks.runtime.kept_files import DAMAGED, set_aside
 SUMMARY: Final = "_summary.json"
 PART: Final = "part-*.parquet"
 DIGITS: Final = 16
-ANSWERING: Final = "tasks.inference.predictor"
-"""The module that answers: with all that it imports, the code on which answers depend."""
+PREDICTOR_MODULE: Final = "tasks.inference.predictor"
+"""Predictions depend on the code of this module and of all that it imports."""
 
 
 class PredictionDataset:
-    """The parts of one prediction: those that are there, and those still to be made."""
+    """The parts of one prediction run, finished and missing ones."""
 
     def __init__(
         self,
@@ -45,15 +45,15 @@ class PredictionDataset:
     ) -> None:
         """Open or make `folder` for the `shards` of files. Parts of other files, models or code are deleted.
 
-        Damaged parts are set aside until all are there. `passed_over` is for the summary: how many other files there
-        were, by reason.
+        Damaged parts are set aside until all parts exist. `passed_over` is for the summary: the number of skipped files
+        by reason.
 
-        Raises DataError if `folder` is something else than predictions.
+        Raises DataError if `folder` contains anything but predictions.
         """
         self.folder = folder
         self.model_digest = model_digest
         self._passed_over = passed_over
-        work = digest(model_digest, code_digest(files_needed_by(ANSWERING)))
+        work = digest(model_digest, code_digest(files_needed_by(PREDICTOR_MODULE)))
         self._names = [f"part-{i:05d}-{digest(work, list(files))[:DIGITS]}" for i, files in enumerate(shards)]
         self._parts: dict[int, Path] = {}
         _refuse_others(folder)
@@ -72,12 +72,12 @@ class PredictionDataset:
                 self._parts[shards[name]] = part
 
     def missing(self) -> list[int]:
-        """Return the shards that have no part yet, or one with files that could not be opened: perhaps they can now."""
+        """Return the shards that have no part yet, or a part with files that could not be opened, worth a retry."""
         parts = [self._parts.get(shard) for shard in range(len(self._names))]
         return [shard for shard, part in enumerate(parts) if part is None or _could_not_open(part)]
 
     def keep(self, shard: int, rows: pa.Table) -> None:
-        """Write the part of a shard, whole or not at all."""
+        """Write the part of a shard atomically."""
         buffer = pa.BufferOutputStream()
         pq.write_table(rows, buffer)
         content = buffer.getvalue().to_pybytes()
@@ -88,7 +88,7 @@ class PredictionDataset:
         self._parts[shard] = part
 
     def finish(self) -> dict[str, Any]:
-        """Write `_summary.json` when all parts are there, and return what it says."""
+        """Write `_summary.json` once all parts exist, and return its content."""
         counts: Counter[str] = Counter()
         errors: Counter[str] = Counter()
         for _, part in sorted(self._parts.items()):
@@ -113,13 +113,13 @@ class PredictionDataset:
 
 
 def read_parts(folder: Path) -> Iterator[pa.Table]:
-    """Yield the parts of finished predictions, in order, one at a time in memory."""
+    """Yield the parts of finished predictions in order, one at a time in memory."""
     for part in sorted(folder.glob(PART)):
         yield pq.read_table(part)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Read what finished predictions come to."""
+    """Read the summary of finished predictions."""
     found: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return found
 
@@ -127,11 +127,11 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def _refuse_others(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise DataError(
-            f"{folder}: a file. Predictions are a folder of Parquet files: give another name, or delete it."
+            f"{folder}: a file. Predictions are written to a folder of Parquet files: give another name, or delete it."
         )
     for path in folder.iterdir() if folder.is_dir() else ():
         if not (path.match(PART) or path.name == SUMMARY or path.name.startswith(".")):
-            raise DataError(f"{folder}: holds {path.name}, so it is no folder of predictions. Give another name.")
+            raise DataError(f"{folder}: contains {path.name}, so it is not a folder of predictions. Give another name.")
 
 
 def _could_not_open(part: Path) -> bool:

@@ -24,7 +24,7 @@ from tasks.runtime.external_text import printable, spreadsheet_cell
 
 
 def write_file(path: Path, form: Format, tables: Iterable[pa.Table]) -> None:
-    """Write rows as CSV or JSON Lines to `path`, whole or not at all."""
+    """Write rows as CSV or JSON Lines to `path`, atomically."""
 
     def write(partial: Path) -> None:
         with partial.open("w", encoding="utf-8", newline="") as file:
@@ -34,27 +34,29 @@ def write_file(path: Path, form: Format, tables: Iterable[pa.Table]) -> None:
 
 
 def print_rows(form: Format, tables: Iterable[pa.Table]) -> None:
-    """Write rows as CSV or JSON Lines to standard output. Who reads it there may stop when it has enough."""
+    """Write rows as CSV or JSON Lines to standard output. The reader may close the pipe early."""
     try:
         WRITERS[form](tables, sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's flush at exit
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that the name of a file or folder asks for. Raises DataError if it asks for none."""
+    """Return the format by the suffix of a file or folder. Raises DataError for any other suffix."""
     for one in (Format.CSV, Format.JSONL, Format.PARQUET):
         if path.suffix.lower() == f".{one}":
             return one
-    raise DataError(f"--out {path}: a name that says no format. End it in .csv, .jsonl or .parquet, or give --format.")
+    raise DataError(
+        f"--out {path}: unknown format. Use a name that ends in .csv, .jsonl or .parquet, or give --format."
+    )
 
 
 def write_csv(tables: Iterable[pa.Table], file: TextIO) -> None:
-    """Write rows as CSV with a header. Sets are joined by spaces; what is null is empty.
+    """Write rows as CSV with a header. Sets are joined by spaces; null is an empty cell.
 
-    A path that a spreadsheet would take for a formula is written as `./=name`: the same file. Before any other such
-    text comes an apostrophe.
+    A path that a spreadsheet would take for a formula is written as `./=name`, which is the same file. Any other such
+    text gets a leading apostrophe.
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(SCHEMA.names)
@@ -63,7 +65,7 @@ def write_csv(tables: Iterable[pa.Table], file: TextIO) -> None:
 
 
 def write_jsonl(tables: Iterable[pa.Table], file: TextIO) -> None:
-    """Write rows as JSON objects, one a line."""
+    """Write rows as JSON objects, one per line."""
     for table in tables:
         rows = ({name: _json(value) for name, value in row.items()} for row in table.to_pylist())
         file.writelines(f"{json.dumps(row, allow_nan=False)}\n" for row in rows)
@@ -76,7 +78,7 @@ WRITERS: Final[dict[Format, Callable[[Iterable[pa.Table], TextIO], None]]] = {
 
 
 def safe_cell(column: str, value: Any) -> Any:
-    """Return a value as CSV holds it and a spreadsheet does not compute it."""
+    """Return a value for CSV that a spreadsheet does not take for a formula."""
     match value:
         case bool():
             return str(value).lower()
@@ -95,18 +97,18 @@ def _json(value: Any) -> Any:
 
 NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
 PLAIN_WIDTH: Final = 10_000
-"""Columns of what is no terminal: no line is folded."""
+"""Width when the output is not a terminal: lines are not wrapped."""
 
 
 def print_predictions(tables: Iterable[pa.Table]) -> None:
-    """Print a row a file: the most probable class, all calibrated probabilities, and what to mind."""
+    """Print a row per file: the most probable class, all calibrated probabilities, and notes."""
     is_terminal = sys.stdout.isatty()
     shown = Table(box=box.SIMPLE_HEAD if is_terminal else None, caption=NOTICE, caption_justify="left")
     shown.add_column("file", overflow="fold")
-    shown.add_column("looks like")
+    shown.add_column("predicted")
     for name in DISPLAY_NAMES.values():
         shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("mind", overflow="fold")
+    shown.add_column("notes", overflow="fold")
     for table in tables:
         for row in table.to_pylist():
             shown.add_row(*(Text(cell) for cell in _cells(row)))
@@ -116,10 +118,10 @@ def print_predictions(tables: Iterable[pa.Table]) -> None:
 def _cells(row: dict[str, Any]) -> list[str]:
     path = printable(row["path"])
     if row["error"] is not None:
-        return [path, "", *("" for _ in DISPLAY_NAMES), f"no answer: {printable(row['error'])}"]
+        return [path, "", *("" for _ in DISPLAY_NAMES), f"no prediction: {printable(row['error'])}"]
     notes = []
     if row["abstained"]:
-        notes.append(f"left to a person: {row['abstained_because']}")
+        notes.append(f"needs a human reader: {row['abstained_because']}")
     if row["out_of_distribution"]:
         notes.append("unlike the validation images")
     shares = (f"{row[f'calibrated_{label}']:.1%}" for label in DISPLAY_NAMES)

@@ -1,1 +1,1 @@
-"""The figures of the report, one kind a file."""
+"""The figures of the report, one module for each kind."""

@@ -1,4 +1,4 @@
-"""Attribution maps (Figure 2 of the paper), and what the network does without what they call salient."""
+"""Attribution maps (Figure 2 of the paper), and their deletion and insertion curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ METHOD_COLOURS: Final = {
     "centre": INK,
 }
 CONTROLS: Final = ("random", "centre")
-"""Maps that know nothing of the network: drawn as the others' measure."""
+"""Baseline maps that do not depend on the network."""
 FULL_QUANTILE: Final = 0.995
-"""Of a map's pixels: what is more salient is shown as bright as this."""
+"""Quantile of a map's salience that gets the brightest colour."""
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What is known of an explained image."""
+    """An explained image: truth, prediction and boxes."""
 
     label: ClassName | None
-    """None where nobody knows the truth."""
+    """The true class, None if unknown."""
     predicted: ClassName
     probability: float
     """Of the predicted class."""
@@ -51,11 +51,11 @@ class Explained:
         n = len(self.boxes)
         boxes = f", {n} {'box' if n == 1 else 'boxes'}" if n else ""
         truth = "X-ray" if self.label is None else DISPLAY_NAMES[self.label]
-        return f"{truth} predicted as {self.told}{boxes}"
+        return f"{truth} predicted as {self.prediction}{boxes}"
 
     @property
-    def told(self) -> str:
-        """The prediction with its probability."""
+    def prediction(self) -> str:
+        """The predicted class with its probability, as text."""
         return f"{DISPLAY_NAMES[self.predicted]}, {self.probability:.2f}"
 
 
@@ -65,8 +65,8 @@ def attribution_maps(
 ) -> Drawing:
     """Draw each explained image beside itself under its map by each method, with boxes around known opacities.
 
-    `images` are (n, H, W) in [0, 255], `maps` by method (n, H, W), at least 0; `explained` tells of each image. A map
-    is shown as a share of its own most salient pixels, as methods have no unit in common.
+    `images` are (n, H, W) in [0, 255], `maps` by method (n, H, W), at least 0; `explained` describes each image. Each
+    map is scaled by its own most salient pixels, as methods have no common unit.
     """
     n, columns = len(explained), 1 + len(maps)
     figure, grid = picture_grid(1.75 * columns + 0.8, 0.35 + 1.95 * n, n, columns)
@@ -79,7 +79,7 @@ def attribution_maps(
             shown = axes.imshow(salience[place] / (full or 1), cmap="viridis", vmin=0, vmax=1, alpha=0.55)
         if one.label is not None:
             row[0].set_ylabel(DISPLAY_NAMES[one.label], fontsize=8)
-        row[0].set_xlabel(f"predicted: {one.told}", fontsize=7)
+        row[0].set_xlabel(f"predicted: {one.prediction}", fontsize=7)
     for axes, title in zip(grid[0], ("X-ray", *(METHOD_NAMES[name] for name in maps)), strict=True):
         axes.set_title(title, fontsize=8, fontweight="normal")
     bar = figure.colorbar(shown, ax=[row[-1] for row in grid], fraction=0.05, aspect=30, label="salience", extend="max")
@@ -96,7 +96,7 @@ def attribution_maps(
 def deletion_and_insertion(
     curves: Mapping[str, Mapping[str, Sequence[float]]], measures: Mapping[str, Mapping[str, Any]]
 ) -> Drawing:
-    """Draw the mean probability of the explained class while salient pixels are taken away, or brought back.
+    """Draw the mean probability of the explained class while salient pixels are removed (deletion) or restored.
 
     `curves` and `measures` are by method, those of `reports/explanations.json`.
     """
@@ -109,8 +109,8 @@ def deletion_and_insertion(
             axes.plot(steps, both[name], label=METHOD_NAMES[method], color=METHOD_COLOURS[method], linestyle=line)
         areas = ", ".join(f"{METHOD_NAMES[method]} {measures[method][f'{name}_auc']:.3f}" for method in curves)
         described.append(f"area under {name}: {areas}")
-        taken = "taken away" if name == "deletion" else "brought back"
-        axes.set(title=name.capitalize(), xlabel=f"share of the pixels {taken}", xlim=(0, 1), ylim=(0, 1.02))
+        changed = "removed" if name == "deletion" else "restored"
+        axes.set(title=name.capitalize(), xlabel=f"share of the pixels {changed}", xlim=(0, 1), ylim=(0, 1.02))
         axes.grid(axis="y")
     figure.axes[0].set_ylabel("probability of the class")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -12,7 +12,7 @@ from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from tasks.report.plots.drawing import ACCENT, COLOURS, LINES, SOFT, Drawing, drawn, panel, styled
 
 SIDES = (
-    ("before", "as given", SOFT, "s", "none"),
+    ("before", "uncalibrated", SOFT, "s", "none"),
     ("after", "calibrated", ACCENT, "o", "full"),
 )
 """Key, name, colour, marker and its fill of the probabilities before and after temperature scaling."""
@@ -20,7 +20,7 @@ SIDES = (
 
 @styled
 def reliability_diagram(calibration: dict[str, Any]) -> Drawing:
-    """Draw accuracy over confidence before and after calibration, and below how many images are that sure.
+    """Draw accuracy over confidence before and after calibration, and below the number of images by confidence.
 
     `calibration` is that part of `reports/metrics.json`.
     """
@@ -36,7 +36,8 @@ def reliability_diagram(calibration: dict[str, Any]) -> Drawing:
         counts = [one["images"] for one in calibration["reliability"][key]]
         lower.stairs(counts, edges, color=colour, linewidth=1.4)
         points = ", ".join(
-            f"{one['confidence']:.2f} sure, {one['accuracy']:.2f} right, {one['images']} images" for one in bins
+            f"confidence {one['confidence']:.2f}, accuracy {one['accuracy']:.2f}, {one['images']} images"
+            for one in bins
         )
         described.append(f"{name}, {error}: {points}")
     upper.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
@@ -67,7 +68,7 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
     axes.set(xlabel="predicted", ylabel="truth", title="Confusion matrix")
     rows = "; ".join(
         f"{DISPLAY_NAMES[label]}: "
-        + ", ".join(f"{count} as {DISPLAY_NAMES[told]}" for told, count in zip(CLASSES, counts, strict=True))
+        + ", ".join(f"{count} as {DISPLAY_NAMES[predicted]}" for predicted, count in zip(CLASSES, counts, strict=True))
         for label, counts in zip(CLASSES, matrix.tolist(), strict=True)
     )
     return drawn(figure, f"Confusion matrix. Of each true class, images by prediction. {rows}.")
@@ -75,7 +76,7 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
 
 @styled
 def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float | None]) -> Drawing:
-    """Draw the ROC of each class against the rest; `areas` are the areas that the legend tells."""
+    """Draw the ROC of each class against the rest; `areas` under the curves go into the legend."""
     figure, axes = panel(3.6, 3.3)
     for label, curve in curves.items():
         axes.plot(
@@ -93,7 +94,7 @@ def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, flo
 
 @styled
 def precision_recall_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float | None]) -> Drawing:
-    """Draw precision over recall of each class against the rest; `areas` are the areas that the legend tells."""
+    """Draw precision over recall of each class against the rest; `areas` under the curves go into the legend."""
     figure, axes = panel(3.6, 3.3)
     for label, curve in curves.items():
         axes.plot(

@@ -1,4 +1,4 @@
-"""What a figure is to the report, and how all of them look."""
+"""A figure as the report embeds it, and the style of all figures."""
 
 import base64
 import io
@@ -16,12 +16,12 @@ from coronet_core.common.classes import ClassName
 
 COLOURS: Final[Mapping[ClassName, str]] = {"healthy": "#0072b2", "pneumonia": "#d98200", "covid19": "#a3195b"}
 LINES: Final[Mapping[ClassName, str]] = {"healthy": "-", "pneumonia": "--", "covid19": "-."}
-"""Colours that the colour-blind tell apart, and lines for a printer without colours."""
+"""Colours that colour-blind readers can distinguish, and line styles for black-and-white prints."""
 INK: Final = "#1d2430"
 SOFT: Final = "#6b7585"
 ACCENT: Final = "#1f6aa5"
 ALT_KEY: Final = "Description"
-"""Under which the PNG itself holds the text that stands for it."""
+"""Metadata key of the PNG that holds its alternative text."""
 PIXELS_PER_INCH: Final = 170
 CSS_PIXELS_PER_INCH: Final = 100
 Layout = Literal["constrained", "compressed"]
@@ -43,7 +43,7 @@ STYLE: Final[dict[RcKeyType, Any]] = {
     "lines.linewidth": 1.6,
 }
 styled = mpl.rc_context(STYLE)
-"""Decorator of the functions that draw: it puts the style on while they do."""
+"""Decorator that applies the style while a function draws."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Drawing:
 
     png: bytes
     alt: str
-    """What the figure shows, its numbers included, for those who cannot see it."""
+    """Alternative text: what the figure shows, numbers included."""
     width_px: int
-    """At which it is shown where there is room for it, in CSS pixels."""
+    """Display width where there is room for it, in CSS pixels."""
     height_px: int
 
     @property
@@ -80,9 +80,9 @@ def picture_grid(width_inches: float, height_inches: float, rows: int, columns: 
 
 
 def drawn(figure: Figure, alt: str, *, trimmed: bool = False) -> Drawing:
-    """Return `figure` as a PNG that carries its text. The same figure gives the same bytes.
+    """Return `figure` as a PNG with its alternative text. The same figure gives the same bytes.
 
-    `trimmed` takes away the space around it, which pictures leave as they keep their proportions.
+    `trimmed` crops the empty space that images leave around them, as they keep their aspect ratio.
     """
     buffer = io.BytesIO()
     box = "tight" if trimmed else None

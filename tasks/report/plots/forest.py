@@ -20,18 +20,18 @@ class ForestRow:
     value: float | None
     interval: Sequence[float] | None
     is_faint: bool = False
-    """Drawn soft: too few images to say much."""
+    """Drawn in grey: too few images for a reliable value."""
 
     def __str__(self) -> str:
         if self.value is None:
-            return f"{self.name}: not known"
+            return f"{self.name}: unknown"
         interval = "" if self.interval is None else f" ({self.interval[0]:.3f} to {self.interval[1]:.3f})"
         return f"{self.name}: {self.value:.3f}{interval}"
 
 
 @styled
 def forest(title: str, rows: Sequence[ForestRow], axis: str, reference: float, reference_name: str) -> Drawing:
-    """Draw `rows` from top to bottom against the line `reference`."""
+    """Draw `rows` from top to bottom with a vertical line at `reference`."""
     figure, axes = panel(4.8, INCHES_AROUND + INCHES_PER_ROW * len(rows))
     axes.axvline(reference, color=SOFT, linewidth=0.9, linestyle=":")
     for place, row in enumerate(rows):
@@ -81,13 +81,13 @@ def fold_dots(values: Mapping[str, Sequence[float | None]], means: Mapping[str, 
         known = [value for value in of_folds if value is not None]
         axes.plot(known, [place] * len(known), "o", color=ACCENT, alpha=0.55, markersize=6, markeredgewidth=0)
         mean = means[name]
-        text = "not known" if mean is None else f"{mean:.3f}"
+        text = "unknown" if mean is None else f"{mean:.3f}"
         if mean is not None:
             axes.plot([mean, mean], [place - 0.3, place + 0.3], color=INK, linewidth=1.6)
         span = f", folds from {min(known):.3f} to {max(known):.3f}" if known else ""
         described.append(f"{name}: mean {text}{span}")
     axes.set_yticks(range(len(values)), list(values))
-    axes.set(ylim=(len(values) - 0.5, -0.5), xlabel="each dot a fold, the line their mean")
+    axes.set(ylim=(len(values) - 0.5, -0.5), xlabel="dots: folds; line: their mean")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")

@@ -9,9 +9,9 @@ from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, panel, styl
 
 @styled
 def training_curves(name: str, history: pd.DataFrame, best_by: str) -> Drawing:
-    """Draw the losses of a network by epoch, the chosen epoch marked.
+    """Draw the losses of a network by epoch, with the chosen epoch marked.
 
-    `history` has an epoch a row, `best_by` is its column by which the best epoch was chosen.
+    `history` has one row per epoch; `best_by` is the column by which the best epoch was chosen.
     """
     best = best_epoch([float(value) for value in history[best_by]], best_by)
     figure, axes = panel(3.4, 2.7)

@@ -12,14 +12,14 @@ from tasks.report.plots.drawing import Drawing, drawn, picture_grid, styled
 
 TITLES = ("X", "F_H(X)", "F_P(X)", "|X − F_H|, eq. (5)", "|X − F_P|, eq. (6)", "|2X − F_H − F_P|, eq. (7)")
 BRIGHTEST_QUANTILE = 0.995
-"""Of all residuals: what is larger is shown as bright as this."""
+"""Quantile of the residuals that gets the brightest colour."""
 
 
 @styled
 def reconstructions(
     labels: Sequence[ClassName], pictures: NDArray[np.float32], residuals: NDArray[np.float32]
 ) -> Drawing:
-    """Draw an image of each class in `labels`, what both autoencoders make of it, and the three residual channels.
+    """Draw an image of each class in `labels`, its reconstructions by both autoencoders and the residual channels.
 
     `pictures` are (class, [X, F_H(X), F_P(X)], H, W) in [0, 1], `residuals` (class, channel, H, W).
     """
@@ -40,15 +40,15 @@ def reconstructions(
     return drawn(
         figure,
         "One test image of each class, its reconstructions by both autoencoders, and its residual tensor. Mean of the "
-        f"three channels, of 1: {'; '.join(described)}.",
+        f"three channels, full scale 1: {'; '.join(described)}.",
         trimmed=True,
     )
 
 
 VIEW_NAMES: Final[Mapping[View, str]] = {
-    "as_is": "as it is",
+    "as_is": "whole image",
     "lungs_masked": "lungs masked",
-    "only_border": "only the border",
+    "only_border": "border only",
     "borders_and_text_masked": "borders and text masked",
 }
 
@@ -59,20 +59,20 @@ def masked_views(
     pictures: Mapping[View, NDArray[np.float32]],
     balanced_accuracy: Mapping[View, float | None],
 ) -> Drawing:
-    """Draw an image of each class in `labels` as every view shows it, over what the network scores on that view.
+    """Draw an image of each class in `labels` in every view, with the network's balanced accuracy on that view.
 
     `pictures` are by view (class, H, W) in [0, 1].
     """
     figure, grid = picture_grid(7.6, 0.6 + 1.85 * len(labels), len(labels), len(pictures))
-    told = {view: "not known" if score is None else f"{score:.3f}" for view, score in balanced_accuracy.items()}
+    shown = {view: "unknown" if score is None else f"{score:.3f}" for view, score in balanced_accuracy.items()}
     for column, (view, stack) in enumerate(pictures.items()):
         for row, picture in zip(grid, stack, strict=True):
             row[column].imshow(picture, cmap="gray", vmin=0, vmax=1)
-        title = f"{VIEW_NAMES[view]}\nbalanced accuracy {told[view]}"
+        title = f"{VIEW_NAMES[view]}\nbalanced accuracy {shown[view]}"
         grid[0][column].set_title(title, fontsize=8, fontweight="normal")
     for row, label in zip(grid, labels, strict=True):
         row[0].set_ylabel(DISPLAY_NAMES[label], fontsize=8)
-    scores = ", ".join(f"{VIEW_NAMES[view]} {told[view]}" for view in pictures)
+    scores = ", ".join(f"{VIEW_NAMES[view]} {shown[view]}" for view in pictures)
     names = ", ".join(DISPLAY_NAMES[label] for label in labels)
     alt = f"A test image of {names} each in four views; balanced accuracy of the network: {scores}."
     return drawn(figure, alt, trimmed=True)
