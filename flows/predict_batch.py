@@ -62,7 +62,7 @@ def predict_batch(
     except CoroNetError as error:
         return Failed(message=str(error))
     n_errors = sum(summary["errors"].values())
-    return Completed(message=f"{summary['files']} files, {n_errors} of them without an answer")
+    return Completed(message=f"{summary['files']} files, {n_errors} of them failed")
 
 
 def _predict(batch: Batch, ray: str | None, log: PredictionLog | None) -> None:
@@ -70,7 +70,7 @@ def _predict(batch: Batch, ray: str | None, log: PredictionLog | None) -> None:
     say = get_run_logger().info
     say(f"{batch.n_files} files in {len(batch.shards)} shards, {len(missing)} to do")
     if batch.passed_over:
-        say(f"passed over: {counts_in_words(batch.passed_over)}")
+        say(f"skipped: {counts_in_words(batch.passed_over)}")
     if not missing:
         return
     use_cpu_threads(share=1)

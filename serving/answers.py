@@ -61,7 +61,7 @@ class FileAnswer(BaseModel):
     probabilities: dict[ClassName, float] | None = Field(default=None, description="Calibrated; they sum to 1.")
     uncalibrated: dict[ClassName, float] | None = Field(default=None, description="As the network gives them.")
     prediction_set: list[ClassName] | None = Field(default=None, description="Classes that cannot be ruled out.")
-    abstained: bool | None = Field(default=None, description="The image should be left to a person.")
+    abstained: bool | None = Field(default=None, description="The image needs a human reader.")
     abstained_because: str | None = None
     ood_score: float | None = Field(
         default=None,

@@ -141,12 +141,12 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
     """Say what it comes to, beside what goes to standard output; returns the exit code."""
     errors: Counter[str] = Counter(summary["errors"])
     counts = (
-        f"{summary['files']} files: {summary['answered']} answered, {summary['abstained']} left to a person, "
-        f"{summary['out_of_distribution']} unlike the validation images"
+        f"{summary['files']} files: {summary['answered']} predicted, {summary['abstained']} need a human reader, "
+        f"{summary['out_of_distribution']} out of distribution"
     )
-    lines = [counts, *(f"without an answer: {n} {printable(reason)}" for reason, n in errors.items())]
+    lines = [counts, *(f"failed: {n} {printable(reason)}" for reason, n in errors.items())]
     if summary["passed_over"]:
-        lines.append(f"passed over: {counts_in_words(summary['passed_over'])}")
+        lines.append(f"skipped: {counts_in_words(summary['passed_over'])}")
     if place is not None:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)
@@ -168,8 +168,8 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
     errors = Counter(row["error"] for row in rows if "error" in row)
     print(f"{len(files)} files: {len(files) - errors.total()} maps by {method}")
     for reason, n in errors.items():
-        print(f"without a map: {n} {printable(reason)}")
+        print(f"failed: {n} {printable(reason)}")
     if passed_over:
-        print(f"passed over: {counts_in_words(passed_over)}")
+        print(f"skipped: {counts_in_words(passed_over)}")
     print(f"Maps: {out.resolve()}")
     return exit_code_for(errors.total(), len(files))

@@ -34,7 +34,7 @@ LONGEST_START: Final = timedelta(minutes=5)
 LONGEST_RUN: Final = timedelta(hours=48)
 WEBHOOK_BLOCK: Final = "coronet-webhook"
 SUBJECT: Final = "CoroNet: {{ flow.name }} ({{ flow_run.name }}) has crashed"
-BODY: Final = "{{ flow_run.state.message }} The next run goes on where it was."
+BODY: Final = "{{ flow_run.state.message }} The next run resumes where it stopped."
 
 
 def install_automations() -> None:

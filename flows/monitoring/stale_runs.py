@@ -16,7 +16,7 @@ from flows.project.run_lock import alone
 from tasks.runtime.files import write_text
 from tasks.runtime.kept_files import set_aside
 
-MESSAGE = "Its process is gone. A later run goes on where it was."
+MESSAGE = "Its process is gone. A later run resumes where it stopped."
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class Reproduction:
 def reproduce(name: str, tolerance: float) -> tuple[Version, Reproduction]:
     """Run the DAG of the version called `name` as far as `evaluate`, and compare.
 
-    A run that was killed goes on where it was. Raises CoroNetError when the version does not say enough of itself, when
+    A killed run resumes where it stopped. Raises CoroNetError when the version does not say enough of itself, when
     its commit is not to be had, or when a stage fails.
     """
     prepare(None)

@@ -67,7 +67,7 @@ def _stop(*_: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
     end_remote_work()
     Descendants().end()
-    print("Stopped. The same command goes on where it was.", file=sys.stderr, flush=True)
+    print("Stopped. The same command resumes where it stopped.", file=sys.stderr, flush=True)
     end_own_runs()
     signal.raise_signal(signal.SIGINT)
 

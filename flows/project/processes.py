@@ -75,13 +75,13 @@ class StageProcesses:
         self._require_going_on()
         if is_timed_out.is_set():
             raise CoroNetError(
-                f"not done after {timeout_s:g} s. The next run goes on where it was; allow it more time."
+                f"not done after {timeout_s:g} s. The next run resumes where it stopped; allow it more time."
             )
         raise error_from_output(lines, code)
 
     def _require_going_on(self) -> None:
         if self._ended.is_set():
-            raise CoroNetError("ended with the flow. The next run goes on where it was.")
+            raise CoroNetError("ended with the flow. The next run resumes where it stopped.")
 
     def end(self) -> None:
         """End all stages that run now, with all that they started; none is begun after that."""

@@ -37,8 +37,8 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
         f"macro ROC-AUC {percent(area)}% {interval(intervals['roc_auc']['macro'])}"
     )
     trust = (
-        f"Calibration error (ECE) {errors['before']['ece']:.3f} as given, {errors['after']['ece']:.3f} calibrated; "
-        f"{percent(abstained['share'])}% {interval(abstained['interval'])} of the images left to a person"
+        f"Calibration error (ECE) {errors['before']['ece']:.3f} uncalibrated, {errors['after']['ece']:.3f} calibrated; "
+        f"{percent(abstained['share'])}% {interval(abstained['interval'])} of the images need a human reader"
     )
     return [means, trust]
 

@@ -1,7 +1,7 @@
 """A workspace: the project once more, in a folder of its own, with some parameters changed.
 
 It has a copy of the code and of the parameters, its own outs and its own `dvc.lock`. Raw data, DVC's cache and the
-records for MLflow are the project's. What its stages have made stays, so the next run of it goes on where it was.
+records for MLflow are the project's. What its stages have made stays, so its next run resumes where it stopped.
 """
 
 import contextlib

@@ -7,7 +7,7 @@ export function told(item, model) {
   if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
   const warning = answer.out_of_distribution ? "unlike known images" : undefined;
-  if (answer.abstained) return { short: "left to a person", kind: "warn", warning };
+  if (answer.abstained) return { short: "needs a human reader", kind: "warn", warning };
   return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warning };
 }
 

@@ -129,9 +129,9 @@ def print_summary(report: dict[str, Any]) -> None:
         log(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
     others = list(report["passed_over"].items())
     for reason, n in others[:MAX_REASONS]:
-        log(f"passed over: {n} {reason}")
+        log(f"skipped: {n} {reason}")
     if rest := others[MAX_REASONS:]:
-        log(f"passed over: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
+        log(f"skipped: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
     for reason, n in report["rejected"].items():
         log(f"left out: {n} {reason}")
     for column, n in report["unread"].items():

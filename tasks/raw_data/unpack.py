@@ -15,7 +15,7 @@ from tasks.runtime.progress import Progress
 def unpack(archive: Path, folder: Path, place: Callable[[PurePosixPath], PurePosixPath | None]) -> int:
     """Unpack into `folder` the members that `place` gives a relative path there; returns their number.
 
-    A member of which the same file is there is passed over. Each file's checksum is compared on the way. Raises
+    A member of which the same file is there is skipped. Each file's checksum is compared on the way. Raises
     DataError for what is no archive, a damaged one, or a folder that cannot be written to.
     """
     try:

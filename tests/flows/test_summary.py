@@ -34,8 +34,8 @@ def printed(tmp_path: Path, capsys: pytest.CaptureFixture[str], interval: list[f
 def test_how_far_figures_can_be_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = printed(tmp_path, capsys, [0.5, 0.9])
     assert "Balanced accuracy 81.25% (50.0–90.0), macro ROC-AUC 87.50% (50.0–90.0)" in said
-    assert "Calibration error (ECE) 0.250 as given, 0.125 calibrated" in said
-    assert "6.25% (50.0–90.0) of the images left to a person" in said
+    assert "Calibration error (ECE) 0.250 uncalibrated, 0.125 calibrated" in said
+    assert "6.25% (50.0–90.0) of the images need a human reader" in said
     assert "Shortcut audit: not passed Half of the skill is the border's." in said
 
 

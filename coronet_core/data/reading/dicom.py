@@ -52,7 +52,7 @@ def read_dicom(content: bytes, reading: Reading) -> Radiograph:
 
     Rescale slope and intercept, then the VOI LUT or window are applied; without a window the image's own range is
     shown, by the second rule its robust range in any case. What is MONOCHROME1 is inverted, so that air is dark, unless
-    air is dark in it as it is: then its tag is wrong. By the second rule faulty optional attributes are passed over.
+    air is dark in it as it is: then its tag is wrong. By the second rule faulty optional attributes are ignored.
     Raises DataError with the reason if it cannot be read, holds several frames, or is a colour photograph. The reason
     quotes no value of the header.
     """

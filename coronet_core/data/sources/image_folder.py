@@ -2,7 +2,7 @@
 
 Without a CSV, the class is the folder's name (`healthy/`, `pneumonia/`, `covid19/` or an alias, at any depth). With
 one, the CSV lists the images: column `file` (relative to the folder) is required; `label`, `patient_id`, `view`, `sex`,
-`age`, `source` and `licence` are read if they are there; other columns are passed over.
+`age`, `source` and `licence` are read if they are there; other columns are ignored.
 """
 
 import itertools

@@ -24,7 +24,7 @@ def read_table(path: Path, columns: list[str], *, remedy: str) -> list[dict[str,
     """Read a table (a .gz too) with at least `columns`; returns its rows, every value text without outer blanks.
 
     Commas, semicolons, tabs or bars separate values: what separates `columns` in the first line. Rows without any
-    value are passed over. Column names lose outer blanks and capitals, and inner blanks become underscores:
+    value are ignored. Column names lose outer blanks and capitals, and inner blanks become underscores:
     `Patientid`, ` url` and `clinical notes` are what later versions of a table call patientid, url and
     clinical_notes. `remedy` says where the table comes from. Raises DataError when the file is missing, no text,
     empty, lacks a column, or has a row of more values than columns.

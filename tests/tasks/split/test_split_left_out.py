@@ -34,7 +34,7 @@ def test_what_is_passed_over_is_told_on_the_terminal_and_in_the_report(
         "image_folder: not an image": 1,
         "image_folder: mask beside images": 1,
     }
-    assert "passed over: 1 image_folder: mask beside images\n" in capsys.readouterr().out
+    assert "skipped: 1 image_folder: mask beside images\n" in capsys.readouterr().out
 
 
 def test_a_mask_among_images_is_left_out_and_does_not_stop_the_build(
