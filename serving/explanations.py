@@ -30,6 +30,9 @@ PREVIEW_PX: Final = 1024
 
 Area = tuple[float, float, float, float]
 """Left, top, right and bottom as fractions of the image; beyond [0, 1] where the networks saw padding."""
+DEFAULT_METHOD: Final[MethodName] = "grad_cam"
+METHODS: Final[tuple[MethodName, ...]] = ("grad_cam", "occlusion", "integrated_gradients", "perturbation")
+Target = ClassName | Literal["predicted"]
 
 
 def png(grey: Image.Image) -> bytes:
@@ -59,12 +62,6 @@ def seen_area(width_px: int, height_px: int, aspect: Aspect) -> Area:
     side_px = min(width_px, height_px) if aspect is Aspect.CROP else max(width_px, height_px)
     across, down = side_px / width_px / 2, side_px / height_px / 2
     return (0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down)
-
-
-DEFAULT_METHOD: Final[MethodName] = "grad_cam"
-METHODS: Final[tuple[MethodName, ...]] = ("grad_cam", "occlusion", "integrated_gradients", "perturbation")
-
-Target = ClassName | Literal["predicted"]
 
 
 class TookTooLongError(Exception):

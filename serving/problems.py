@@ -13,6 +13,9 @@ from starlette.responses import JSONResponse, Response
 from serving.answers import FileAnswer
 
 ESCAPES: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+MEDIA_TYPE: Final = "application/problem+json"
+SOON_S: Final = 2
+"""After which it is worth trying again when a queue is full."""
 
 
 def json_bytes(value: Any) -> bytes:
@@ -29,11 +32,6 @@ class SafeJsonResponse(JSONResponse):
     def render(self, content: Any) -> bytes:
         """Return the bytes that are sent."""
         return json_bytes(content)
-
-
-MEDIA_TYPE: Final = "application/problem+json"
-SOON_S: Final = 2
-"""After which it is worth trying again when a queue is full."""
 
 
 class ProblemDetails(BaseModel):

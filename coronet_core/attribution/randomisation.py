@@ -9,6 +9,13 @@ from torch import Tensor, nn
 
 from coronet_core.common.seeds import generator
 
+Network = TypeVar("Network", bound=nn.Module)
+CIN_LEVELS = ("cin.fc", "cin.layer4", "cin.layer3", "cin.layer2", "cin.layer1", "cin.conv1")
+"""Levels of CoroNet's ResNet-18 from the output to the input."""
+STEM = {"cin.conv1": ("cin.conv1", "cin.bn1")}
+"""The first convolution loses its batch norm too: no block holds it."""
+AUTOENCODERS = ("tfen.healthy", "tfen.pneumonia")
+
 
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     """Return Spearman's correlation (B,) of maps (B, 1, H, W) with maps (B, 1, H, W); NaN where one of two is flat."""
@@ -30,15 +37,6 @@ def _ranks(values: Tensor) -> Tensor:
     below = torch.searchsorted(ascending, values)
     up_to = torch.searchsorted(ascending, values, right=True)
     return (below + up_to).double() / 2
-
-
-Network = TypeVar("Network", bound=nn.Module)
-
-CIN_LEVELS = ("cin.fc", "cin.layer4", "cin.layer3", "cin.layer2", "cin.layer1", "cin.conv1")
-"""Levels of CoroNet's ResNet-18 from the output to the input."""
-STEM = {"cin.conv1": ("cin.conv1", "cin.bn1")}
-"""The first convolution loses its batch norm too: no block holds it."""
-AUTOENCODERS = ("tfen.healthy", "tfen.pneumonia")
 
 
 def cascade(model: Network, levels: Sequence[str], seed: int) -> Iterator[tuple[str, Network]]:

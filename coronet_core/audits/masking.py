@@ -39,6 +39,9 @@ TEXT_ZONE_FRACTION: Final = 0.22
 of them; of 300 real X-rays they change 0.2% of the middle."""
 SURROUNDINGS_FRACTION: Final = 0.16
 """What takes the text's place is taken from so far around, further than a word is high."""
+Floats = NDArray[np.float64]
+CELLS: Final = 16
+"""A simple classifier sees an image as so many cells a side."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,6 @@ def _in_box(image: Tensor, box: tuple[float, float, float, float]) -> Tensor:
 
 def _filled(image: Tensor, where: Tensor) -> Tensor:
     return image.masked_fill(where, FILL)
-
-
-Floats = NDArray[np.float64]
-
-CELLS: Final = 16
-"""A simple classifier sees an image as so many cells a side."""
 
 
 @torch.inference_mode()

@@ -44,24 +44,9 @@ WORDS: Final = frozenset(
         "unspecified",
     ]
 )
-
-
-def is_blank(text: str) -> bool:
-    """Say whether `text` is empty, signs alone such as `-` and `?`, or a word such as `n/a`, `NaN` and `unknown`."""
-    found = letters_and_digits(text)
-    return not found or found in WORDS
-
-
-def letters_and_digits(text: str) -> str:
-    """Return the letters and digits of `text`, small and without accents, by which words are compared."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(one for one in decomposed if one.isalnum())
-
-
 View = Literal["PA", "AP", "AP Supine", "L", "Axial", "Coronal", "Sagittal"]
 """Posteroanterior, anteroposterior, of a patient who lies, lateral, slices: as Cohen's collection calls them."""
 Sex = Literal["F", "M", "O"]
-
 MAX_AGE_YEARS: Final = 120
 DAYS_A_YEAR: Final = 365.25
 YEARS_OF_UNIT: Final = {"y": 1.0, "a": 1.0, "j": 1.0, "m": 1 / 12, "w": 7 / DAYS_A_YEAR, "d": 1 / DAYS_A_YEAR}
@@ -119,6 +104,41 @@ OF_THE_SIDE: Final = frozenset({"l", "ll", "rl", "lat", "lateral", "laterolatera
 SLICES: Final[dict[str, View]] = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal"}
 NOT_UPRIGHT: Final = frozenset({"decubitus", "oblique", "lld", "rld", "llo", "rlo"})
 """Words of views that are none of the four."""
+ALIASES: Final[Mapping[str, ClassName]] = MappingProxyType(
+    {
+        "normal": "healthy",
+        "no finding": "healthy",
+        "no findings": "healthy",
+        "viral pneumonia": "pneumonia",
+        "pneumonia viral": "pneumonia",
+        "bacterial pneumonia": "pneumonia",
+        "pneumonia bacterial": "pneumonia",
+        "fungal pneumonia": "pneumonia",
+        "non-covid pneumonia": "pneumonia",
+        "other pneumonia": "pneumonia",
+        "covid": "covid19",
+        "covid pneumonia": "covid19",
+        "covid-19 pneumonia": "covid19",
+        "covid-19 positive": "covid19",
+        "sars-cov-2": "covid19",
+        "2019-ncov": "covid19",
+    }
+)
+"""Other names of the classes. Lung opacity is not among them: it is a finding of several diseases."""
+DENIAL: Final = re.compile(r"(non|not?)[\W_]|(non|not)(?=covid|pneum|sars)|.*neg(ative)?$")
+"""Lower-case names that negate a class: non-covid, noncovid, no pneumonia, covid negative."""
+
+
+def is_blank(text: str) -> bool:
+    """Say whether `text` is empty, signs alone such as `-` and `?`, or a word such as `n/a`, `NaN` and `unknown`."""
+    found = letters_and_digits(text)
+    return not found or found in WORDS
+
+
+def letters_and_digits(text: str) -> str:
+    """Return the letters and digits of `text`, small and without accents, by which words are compared."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(one for one in decomposed if one.isalnum())
 
 
 def age_years(text: str | None) -> float | None:
@@ -172,31 +192,6 @@ def _plain(text: str | None) -> str:
     """Return `text` in small letters without accents, padding and NUL."""
     letters = unicodedata.normalize("NFKD", text or "").casefold()
     return "".join(one for one in letters if not unicodedata.combining(one)).strip(PADDING)
-
-
-ALIASES: Final[Mapping[str, ClassName]] = MappingProxyType(
-    {
-        "normal": "healthy",
-        "no finding": "healthy",
-        "no findings": "healthy",
-        "viral pneumonia": "pneumonia",
-        "pneumonia viral": "pneumonia",
-        "bacterial pneumonia": "pneumonia",
-        "pneumonia bacterial": "pneumonia",
-        "fungal pneumonia": "pneumonia",
-        "non-covid pneumonia": "pneumonia",
-        "other pneumonia": "pneumonia",
-        "covid": "covid19",
-        "covid pneumonia": "covid19",
-        "covid-19 pneumonia": "covid19",
-        "covid-19 positive": "covid19",
-        "sars-cov-2": "covid19",
-        "2019-ncov": "covid19",
-    }
-)
-"""Other names of the classes. Lung opacity is not among them: it is a finding of several diseases."""
-DENIAL: Final = re.compile(r"(non|not?)[\W_]|(non|not)(?=covid|pneum|sars)|.*neg(ative)?$")
-"""Lower-case names that negate a class: non-covid, noncovid, no pneumonia, covid negative."""
 
 
 def class_of(name: str, aliases: Mapping[str, ClassName]) -> ClassName | None:

@@ -45,6 +45,9 @@ SCHEMA: Final = pa.schema(
         ("reading_notes", pa.string()),  # of notes.py, joined by "; "; null if there are none
     ]
 )
+UNKNOWN: Final = "unknown"
+AGE_GROUPS: Final = {"0-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 200}
+"""Name of each group and the age, in years, below which it ends."""
 
 
 def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -117,11 +120,6 @@ def rows_of(table: pa.Table) -> pd.DataFrame:
     whole = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=whole.get)
     return frame
-
-
-UNKNOWN: Final = "unknown"
-AGE_GROUPS: Final = {"0-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 200}
-"""Name of each group and the age, in years, below which it ends."""
 
 
 def groupings(images: pd.DataFrame) -> dict[str, "pd.Series[str]"]:

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from coronet_core.learning.ranks import Ranks
 
 PLANES = (0, 2, 3)
+Result = TypeVar("Result")
 
 
 def _per_channel(values: Tensor) -> Tensor:
@@ -95,9 +96,6 @@ def use_global_batch_norm(model: nn.Module) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d) and not isinstance(child, GlobalBatchNorm2d):
                 setattr(parent, name, GlobalBatchNorm2d(child))
-
-
-Result = TypeVar("Result")
 
 
 def data_parallel(step: Callable[..., Result], model: nn.Module, ranks: Ranks) -> Callable[..., Result]:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.arrays import Floats, safe_divide
 
+ROUNDING: Final = 1e-9
+"""1 - 0.9 is a little less than 0.1: a specificity that is reached exactly must count."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -80,10 +83,6 @@ def precision_recall_curve(ranking: Ranking) -> tuple[Floats, Floats]:
     """Return recall and precision, each (k,), at every threshold from the highest down."""
     (tp,), (fp,) = ranking.counts(np.ones((1, len(ranking.order))))
     return safe_divide(tp, tp[-1])[1:], safe_divide(tp, tp + fp)[1:]
-
-
-ROUNDING: Final = 1e-9
-"""1 - 0.9 is a little less than 0.1: a specificity that is reached exactly must count."""
 
 
 def sensitivity_at(ranking: Ranking, weights: Floats, specificity: float) -> Floats:

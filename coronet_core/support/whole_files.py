@@ -18,6 +18,7 @@ CANNOT_FLUSH: Final = (errno.EINVAL, errno.ENOTSUP)
 
 ONLY_MINE: Final = 0o600
 """Mode of files that only their owner may read."""
+KIND: Final = b"coronet-sealed-1 "
 
 
 def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True, is_private: bool = False) -> None:
@@ -81,9 +82,6 @@ def _flush_one(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-KIND: Final = b"coronet-sealed-1 "
 
 
 def write_sealed(path: Path, content: bytes | memoryview, *, durable: bool = True) -> None:

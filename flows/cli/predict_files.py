@@ -31,6 +31,9 @@ from tasks.runtime.resume import discard
 
 SOME_FAILED: Final = 3
 """Some files have no answer, and the others have one."""
+FEW_FILES: Final = 100
+"""So many need no server, no resuming, and fit on a terminal."""
+DEFAULT_FOLDER: Final = Path("predictions.parquet")
 
 
 def exit_code_for(n_failed: int, n_files: int) -> int:
@@ -38,11 +41,6 @@ def exit_code_for(n_failed: int, n_files: int) -> int:
     if n_failed == 0:
         return 0
     return 1 if n_failed == n_files else SOME_FAILED
-
-
-FEW_FILES: Final = 100
-"""So many need no server, no resuming, and fit on a terminal."""
-DEFAULT_FOLDER: Final = Path("predictions.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,9 @@ from tasks.runtime.external_text import plain
 DECISION_KEY: Final = "promotion"
 FIGURES_KEY: Final = "promotion-figures"
 ROLLBACK_KEY: Final = "rollback"
+POLL_S: Final = 5
+SECONDS_AN_HOUR: Final = 3600
+YES: Final = ("y", "yes")
 
 
 def as_markdown(judgement: Judgement) -> str:
@@ -55,11 +58,6 @@ def publish_rollback(found: Rollback, reason: str) -> None:
         f"### Version {found.restored.number} is the champion again\n\nVersion {found.removed.number} was taken back: "
     )
     create_markdown_artifact(text + plain(reason), key=ROLLBACK_KEY, description="Why a champion was taken back")
-
-
-POLL_S: Final = 5
-SECONDS_AN_HOUR: Final = 3600
-YES: Final = ("y", "yes")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,9 @@ from tasks.runtime.tracking.mlflow_delivery import repair_own_store, shown_track
 
 POOL_TYPE: Final = "process"
 PREFECT_FILE: Final = Path("prefect.yaml")
+POLL_S: Final = 1.0
+LAST_WORDS_S: Final = 20.0
+"""In which a flow run ends its stages and tells the server that it is over. A worker by itself leaves it behind."""
 
 
 def deploy() -> None:
@@ -73,11 +76,6 @@ def _prefect(*arguments: str) -> None:
     if finished.returncode != 0:
         output = " ".join(without_credentials(finished.stdout + finished.stderr).split())
         raise CoroNetError(f"prefect {' '.join(arguments[:2])}: {output[-500:]}")
-
-
-POLL_S: Final = 1.0
-LAST_WORDS_S: Final = 20.0
-"""In which a flow run ends its stages and tells the server that it is over. A worker by itself leaves it behind."""
 
 
 def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:

@@ -14,6 +14,9 @@ from tasks.drift.prediction_window import Span, Window, read_window
 from tasks.inference.model_source import load_model
 
 ABSTAINED = "abstained"
+COLUMNS: Final = ("score", "validation images", "window", "PSI", "p (corrected)", "drifted")
+"""Columns of the table: medians of the scores and, for abstentions, shares."""
+SMALLEST_SHOWN: Final = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +120,6 @@ def check(log: Path, span: Span, source: str | None, rule: Rule) -> Drift:
     """
     model = load_model(source)
     return compare(read_window(log, model.digest, span), model.calibration.scores, rule)
-
-
-COLUMNS: Final = ("score", "validation images", "window", "PSI", "p (corrected)", "drifted")
-"""Columns of the table: medians of the scores and, for abstentions, shares."""
-SMALLEST_SHOWN: Final = 1e-4
 
 
 def rows_of(drift: Drift) -> list[dict[str, str]]:

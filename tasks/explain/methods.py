@@ -16,6 +16,9 @@ from coronet_core.classifier.inputs import cin_input
 from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import ExplainParams, IntegratedGradientsParams
 
+CONTROLS: Final = ("random", "centre")
+"""Baseline maps that do not depend on the network; always evaluated too."""
+
 
 def integrated_gradients_maps(
     coronet: CoroNet, image: Tensor, target: Tensor, settings: IntegratedGradientsParams
@@ -61,10 +64,6 @@ class _Logits(nn.Module):
         coronet = self.coronet
         logits: Tensor = coronet.cin(cin_input(coronet.kind, image, coronet.tfen(image)))
         return logits
-
-
-CONTROLS: Final = ("random", "centre")
-"""Baseline maps that do not depend on the network; always evaluated too."""
 
 
 def maps_of(method: str, coronet: CoroNet, batch: Batch, params: ExplainParams, seed: int) -> Tensor:

@@ -19,6 +19,10 @@ from tasks.runtime.files import write_json
 
 NOTICE: Final = "Research software, not a medical device. It must not be used to diagnose, treat or triage anyone."
 RANGES: Final = {Pixels.UINT8: "grey levels 0 to 255", Pixels.FLOAT32: "grey levels divided by 255, 0 to 1"}
+MIB = 2**20
+ROUNDING: Final = 1e-3
+"""Largest difference of a probability allowed in fp32. Residuals are rounded to float16, whose last bit may differ:
+5e-5 on the demo."""
 
 
 def metadata_of(model: TrainedModel, order: ExportOrder) -> dict[str, str]:
@@ -42,9 +46,6 @@ def metadata_of(model: TrainedModel, order: ExportOrder) -> dict[str, str]:
     }
 
 
-MIB = 2**20
-
-
 def summary_lines(summary: dict[str, Any]) -> list[str]:
     """Return the output of `export` as lines for the terminal."""
     loss, size, weights = summary["loss"], summary["file_bytes"] / MIB, summary["fp32_weights_bytes"] / MIB
@@ -57,11 +58,6 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     if loss["accuracy"] is not None:
         lines.append(f"accuracy {loss['accuracy']:.4f} (fp32: {loss['accuracy_in_fp32']:.4f})")
     return [*lines, summary["metadata"]["notice"]]
-
-
-ROUNDING: Final = 1e-3
-"""Largest difference of a probability allowed in fp32. Residuals are rounded to float16, whose last bit may differ:
-5e-5 on the demo."""
 
 
 def export(source: str | None, order: ExportOrder) -> dict[str, Any]:

@@ -28,6 +28,9 @@ OUTPUTS: Final = ("logits", PROBABILITIES, "energies")
 """Outputs for a batch of images, each (B, 3) float32: logits, in the order of
 `coronet_core.common.classes.CLASSES`; softmax(logits / temperature), which is calibrated; and the means of the residual
 tensor's channels, from which the out-of-distribution score follows."""
+EXAMPLES = 2
+"""Not 1: torch.export treats a dimension of 1 as constant."""
+METADATA_FILE = "metadata.json"
 
 
 class WholeNetwork(nn.Module):
@@ -58,11 +61,6 @@ class WholeNetwork(nn.Module):
         probabilities = (logits / self._temperature).softmax(dim=1)
         energies = residual.float().mean(dim=(2, 3))
         return dict(zip(OUTPUTS, (logits, probabilities, energies), strict=True))
-
-
-EXAMPLES = 2
-"""Not 1: torch.export treats a dimension of 1 as constant."""
-METADATA_FILE = "metadata.json"
 
 
 def program_of(network: nn.Module, side_px: int, pixels: Pixels) -> ExportedProgram:

@@ -25,6 +25,9 @@ from tasks.export.sample_images import KnownImages, Session, as_input
 BATCH = "batch"
 INPUT = "image"
 OPSET = 20
+SCALING_IMAGES = 64
+QUANTISED_TYPES = ("Conv", "Gemm")
+QUANTISED_PART = "cin."
 
 
 def write_onnx(program: ExportedProgram, path: Path) -> None:
@@ -67,11 +70,6 @@ def open_onnx(path: Path, pixels: Pixels) -> Session:
         return np.asarray(probabilities, dtype=np.float64)
 
     return predict
-
-
-SCALING_IMAGES = 64
-QUANTISED_TYPES = ("Conv", "Gemm")
-QUANTISED_PART = "cin."
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime comes without type hints

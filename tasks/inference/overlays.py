@@ -37,6 +37,21 @@ from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.progress import Progress
 
 STAGE = "explain"
+SHARD_FILES: Final = 64
+INDEX_COLUMNS: Final = (
+    "path",
+    "error",
+    "explained",
+    "probability",
+    "abstained",
+    "out_of_distribution",
+    "overlay",
+    "map",
+)
+NAMED_BY: Final = 40
+"""Characters of the image file's name that are kept."""
+DIGITS: Final = 16
+OURS: Final = re.compile(rf"index_\w+\.csv|[\w.-]*-[0-9a-f]{{{DIGITS}}}\.(png|npy)|\..*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,23 +93,6 @@ class MapSettings:
                 "file of this version (--params)."
             ) from error
         return cls(params=params, seed=derive_seed(found["seed"], STAGE))
-
-
-SHARD_FILES: Final = 64
-INDEX_COLUMNS: Final = (
-    "path",
-    "error",
-    "explained",
-    "probability",
-    "abstained",
-    "out_of_distribution",
-    "overlay",
-    "map",
-)
-NAMED_BY: Final = 40
-"""Characters of the image file's name that are kept."""
-DIGITS: Final = 16
-OURS: Final = re.compile(rf"index_\w+\.csv|[\w.-]*-[0-9a-f]{{{DIGITS}}}\.(png|npy)|\..*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,11 @@ from tasks.runtime.external_text import DVC_MD5, matching
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
 from tasks.runtime.progress import log
 
+OF_A_FOLDER: Final = ".dir"
+"""Suffix of a folder's digest, under which the cache has the list of the folder's files."""
+SEEN = ("train", "validation")
+"""Splits that determine the weights, the stopping epoch or the calibration."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
@@ -62,10 +67,6 @@ def _sensitivity(metrics: Mapping[str, Any], label: ClassName) -> Sensitivity:
     intervals = (metrics["sensitivity_interval"][label], metrics["intervals"]["sensitivity"][label])
     lows = [interval[0] for interval in intervals if interval is not None]
     return Sensitivity(share=share, low=None if share is None else min(lows))
-
-
-OF_A_FOLDER: Final = ".dir"
-"""Suffix of a folder's digest, under which the cache has the list of the folder's files."""
 
 
 def content_of(path: Path, md5: str) -> bytes | None:
@@ -109,10 +110,6 @@ def _copy(store: Callable[[], Any], md5: str) -> list[bytes]:
     except Exception as error:  # noqa: BLE001  # whatever the client library of a remote raises
         log(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as missing")
         return []
-
-
-SEEN = ("train", "validation")
-"""Splits that determine the weights, the stopping epoch or the calibration."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ LIBRARIES: Final = (
     "torchvision",
 )
 """The libraries that the model's code imports."""
+EXAMPLE_SIDE_PX: Final = 96
 
 
 def served_file() -> Path:
@@ -72,9 +73,6 @@ def _folder_of(root: str) -> Path:
     if found is None or found.origin is None:
         raise CoroNetError(f"the package {root} is not installed. Install the project again (`make`).")
     return Path(found.origin).parent
-
-
-EXAMPLE_SIDE_PX: Final = 96
 
 
 def signature() -> "ModelSignature":

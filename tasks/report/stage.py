@@ -36,6 +36,18 @@ from tasks.runtime.tracking.stage_run import flattened
 from tasks.training.trained_precision import FORMAT_NAMES, training_formats
 
 CODE = ("coronet_core", "tasks")
+SECTIONS: Final = {
+    "data": "Data",
+    "training": "Training",
+    "residuals": "Residuals",
+    "results": "Results",
+    "subgroups": "Subgroups",
+    "calibration": "Calibration",
+    "audit": "Shortcuts",
+    "explanations": "Attribution maps",
+    "provenance": "Provenance",
+}
+"""Sections of the page and their names in the table of contents; `templates/sections` has a file for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +94,6 @@ def provenance(context: StageContext) -> Provenance:
 
 def _device_name(device_type: str) -> str:
     return f"cuda ({torch.cuda.get_device_name()})" if device_type == "cuda" else device_type
-
-
-SECTIONS: Final = {
-    "data": "Data",
-    "training": "Training",
-    "residuals": "Residuals",
-    "results": "Results",
-    "subgroups": "Subgroups",
-    "calibration": "Calibration",
-    "audit": "Shortcuts",
-    "explanations": "Attribution maps",
-    "provenance": "Provenance",
-}
-"""Sections of the page and their names in the table of contents; `templates/sections` has a file for each."""
 
 
 def run(context: StageContext) -> None:

@@ -18,6 +18,20 @@ MAX_CHROMA = 24
 """Distance from the tint, in grey levels, up to which a pixel passes for grey: what JPEG and scanners do."""
 MAX_COLOURED_SHARE = 0.15
 """Red arrows cover 2% of an X-ray of the covid-chestxray collection; photographs are coloured all over."""
+GREY_WITH_ALPHA: Final = "LA;16B"
+OTHER_BYTE: Final = {
+    f"{mode};16{byte}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA", "RGBX", "RGBa")
+    for byte, other in (("B", "L"), ("L", "B"), ("N", "B"))
+}
+"""Pillow's name of the order in which the lower byte comes where the upper one would; N is this machine's, with the
+lower byte first."""
+LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+HEADER: Final = slice(12, 29)
+"""Of a PNG: type and data of its first chunk, IHDR."""
+DEPTH_AND_COLOUR: Final = 12
+"""Where in it the depth is, and then the colour type."""
+RGBA_OF_8_BITS: Final = b"\x08\x06"
 
 
 def refuse_colour(image: Image.Image) -> None:
@@ -36,22 +50,6 @@ def refuse_colour(image: Image.Image) -> None:
             far[members] |= abs(chroma[members] - np.median(chroma[members])) > MAX_CHROMA
     if far.mean() > MAX_COLOURED_SHARE:
         raise DataError(f"colour photograph ({far.mean():.0%} of it is coloured)")
-
-
-GREY_WITH_ALPHA: Final = "LA;16B"
-OTHER_BYTE: Final = {
-    f"{mode};16{byte}": f"{mode};16{other}"
-    for mode in ("RGB", "RGBA", "RGBX", "RGBa")
-    for byte, other in (("B", "L"), ("L", "B"), ("N", "B"))
-}
-"""Pillow's name of the order in which the lower byte comes where the upper one would; N is this machine's, with the
-lower byte first."""
-LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-HEADER: Final = slice(12, 29)
-"""Of a PNG: type and data of its first chunk, IHDR."""
-DEPTH_AND_COLOUR: Final = 12
-"""Where in it the depth is, and then the colour type."""
-RGBA_OF_8_BITS: Final = b"\x08\x06"
 
 
 def deep_colours(content: bytes, image: Image.Image) -> NDArray[np.uint16] | None:

@@ -16,6 +16,10 @@ from coronet_core.data.reading.raster import read_raster
 from coronet_core.data.reading.suitability import mask_reason
 from coronet_core.support.errors import DataError
 
+PROBE = (64, 64)
+MIN_CONTRAST = 1.0
+"""Standard deviation in grey levels below which an image shows nothing; JPEG noise on one grey stays below it."""
+
 
 def to_square(image: Image.Image, side_px: int, aspect: Aspect) -> Image.Image:
     """Return `image` as a square of `side_px`."""
@@ -40,11 +44,6 @@ def box_in_square(box: Box, width_px: int, height_px: int, aspect: Aspect) -> Bo
 
     left, top, right, bottom = box
     return place(left, width_px), place(top, height_px), place(right, width_px), place(bottom, height_px)
-
-
-PROBE = (64, 64)
-MIN_CONTRAST = 1.0
-"""Standard deviation in grey levels below which an image shows nothing; JPEG noise on one grey stays below it."""
 
 
 @dataclass(frozen=True, kw_only=True)

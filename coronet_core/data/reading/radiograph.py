@@ -12,6 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from coronet_core.support.errors import DataError
 
+MAX_PIXELS = 80_000_000
+"""Twice what the largest radiography detectors give; below the size at which Pillow warns."""
+
 
 @contextmanager
 def image_faults() -> Iterator[None]:
@@ -68,9 +71,6 @@ class Note(StrEnum):
 
 UNSUITABLE = (Note.LATERAL, Note.SLICE, Note.MODALITY, Note.FEW_LEVELS)
 """Notes of images that are hardly frontal chest X-rays."""
-
-MAX_PIXELS = 80_000_000
-"""Twice what the largest radiography detectors give; below the size at which Pillow warns."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,9 @@ FRAME_BYTES: Final = 12
 """Length, type and checksum of a chunk, around its data."""
 LARGE_BYTES: Final = 2**20
 """Inflated. Pillow refuses files with larger profiles and texts."""
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
+PHONE_FORMAT: Final = "MPO"
+"""A JPEG with further pictures behind the first, as phones write them: depth, other exposures."""
 
 
 def without_ancillary_chunks(content: bytes) -> tuple[bytes, list[Note]]:
@@ -68,11 +71,6 @@ def _is_large(data: bytes) -> bool:
         return len(zlib.decompressobj().decompress(packed[1:], LARGE_BYTES + 1)) > LARGE_BYTES
     except zlib.error:  # not deflated
         return False
-
-
-FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
-PHONE_FORMAT: Final = "MPO"
-"""A JPEG with further pictures behind the first, as phones write them: depth, other exposures."""
 
 
 def read_raster(content: bytes, needed_px: int, reading: Reading) -> Radiograph:

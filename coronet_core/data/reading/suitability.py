@@ -13,6 +13,17 @@ BETWEEN: Final = "; "
 LATERAL: Final = "L"
 SLICES: Final = ("Axial", "Coronal", "Sagittal")
 """Views by the vocabulary of `coronet_core.data.fields`."""
+MASK: Final = "mask"
+"""How the reasons begin why a mask is not taken as an X-ray."""
+MAX_LABELS: Final = 4
+"""Grey levels of a map of labels, such as background, left and right lung."""
+FLAT_LEVELS: Final = 6
+"""Greys so near to an area's own belong to it."""
+MIN_CONTRAST_LEVELS: Final = 32
+"""Between the greys of two areas."""
+MIN_FLAT_SHARES: Final = (0.65, 0.75)
+"""Of the pixels of each area, and of all. Masks of lungs at 96 px, as a JPEG of quality 30, have 0.72 and 0.80; of
+7,015 X-rays none has more than 0.53 and 0.64."""
 
 
 def note_unsuitable(manifest: pd.DataFrame, min_grey_levels: int) -> None:
@@ -43,19 +54,6 @@ def counted_notes(manifest: pd.DataFrame) -> dict[str, int]:
     """Return how many images each note is on, the most frequent first."""
     notes = manifest["reading_notes"].dropna().str.split(BETWEEN, regex=False)
     return dict(Counter(note for of_image in notes for note in of_image).most_common())
-
-
-MASK: Final = "mask"
-"""How the reasons begin why a mask is not taken as an X-ray."""
-MAX_LABELS: Final = 4
-"""Grey levels of a map of labels, such as background, left and right lung."""
-FLAT_LEVELS: Final = 6
-"""Greys so near to an area's own belong to it."""
-MIN_CONTRAST_LEVELS: Final = 32
-"""Between the greys of two areas."""
-MIN_FLAT_SHARES: Final = (0.65, 0.75)
-"""Of the pixels of each area, and of all. Masks of lungs at 96 px, as a JPEG of quality 30, have 0.72 and 0.80; of
-7,015 X-rays none has more than 0.53 and 0.64."""
 
 
 def mask_reason(grey: Image.Image) -> str | None:

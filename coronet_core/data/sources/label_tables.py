@@ -18,6 +18,7 @@ from coronet_core.support.errors import DataError
 DELIMITERS: Final = ",;\t|"
 DECLARED: Final = "sep="
 """How Excel's first line names the delimiter."""
+MAX_NAMED: Final = 3
 
 
 def read_table(path: Path, columns: list[str], *, remedy: str) -> list[dict[str, Any]]:
@@ -80,9 +81,6 @@ def _lines(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
                 yield reader.line_num, values
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not a readable CSV ({error}). {SAVE_AS}") from error
-
-
-MAX_NAMED: Final = 3
 
 
 def listed_files(table: Path, folder: Path, names: list[str], files: Iterable[str]) -> list[str]:

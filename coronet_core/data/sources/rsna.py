@@ -17,6 +17,10 @@ NIH_REMEDY = (
     "It is RSNA's mapping of the challenge's images to NIH's, as a CSV with the columns rsna_patientId and "
     "nih_patient; set nih_map_csv to null to do without it."
 )
+SOURCE = "rsna"
+SIDE_PX = 1024
+"""Width and height of all images of the challenge, to which its boxes refer."""
+REMEDY = "Fetch the challenge's data with `coronet data fetch rsna`, or name its folder in params.yaml."
 
 
 def patients_of_rsna(path: Path, images: Iterable[str]) -> dict[str, str]:
@@ -30,12 +34,6 @@ def patients_of_rsna(path: Path, images: Iterable[str]) -> dict[str, str]:
     if missing := sorted(set(images) - patients.keys()):
         raise DataError(f"{path}: lacks {len(missing)} of RSNA's images, such as {missing[0]}. {NIH_REMEDY}")
     return patients
-
-
-SOURCE = "rsna"
-SIDE_PX = 1024
-"""Width and height of all images of the challenge, to which its boxes refer."""
-REMEDY = "Fetch the challenge's data with `coronet data fetch rsna`, or name its folder in params.yaml."
 
 
 def records(

@@ -24,6 +24,8 @@ CELLS_AT_ONCE = 4_000_000
 
 Pairs = NDArray[np.int64]  # (m, 2)
 Images = NDArray[np.uint8]  # (n, H, W)
+KINDS = ("bytes", "pixels", "near")
+CONTRADICTION = "duplicates with contradicting labels"
 
 
 def near_duplicates(hashes: list[str], images_at: Callable[[NDArray[np.int64]], Images]) -> Pairs:
@@ -115,10 +117,6 @@ def patient_groups(patients: pd.Series, clusters: NDArray[np.int64]) -> pd.Serie
     groups = components(len(names), codes[first_of_cluster])
     least = pd.Series(names).groupby(groups).min()
     return pd.Series(least.to_numpy()[groups[codes]], index=patients.index)
-
-
-KINDS = ("bytes", "pixels", "near")
-CONTRADICTION = "duplicates with contradicting labels"
 
 
 def mark_duplicates(manifest: pd.DataFrame, images_at: Callable[[NDArray[np.int64]], Images] | None) -> None:

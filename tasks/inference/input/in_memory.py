@@ -19,6 +19,10 @@ from tasks.inference.input.local import read_local
 
 COLOURS = 3
 WITH_ALPHA = 4
+ADDRESS: Final = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+"""Beginning of a URL. Base64 text has no colon."""
+BASE64_BYTES: Final = 4 / 3
+"""Base64 characters per byte."""
 
 
 def encoded(array: NDArray[np.generic]) -> bytes:
@@ -61,12 +65,6 @@ def _coloured(array: NDArray[np.generic]) -> Image.Image:
     opaque = 1.0 if array.dtype.kind == "f" else float(np.iinfo(str(array.dtype)).max)
     alpha = (array[:, :, COLOURS].astype(np.float64) / opaque).clip(0, 1) * 255
     return Image.fromarray(np.dstack([colours, alpha.round().astype(np.uint8)]))
-
-
-ADDRESS: Final = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-"""Beginning of a URL. Base64 text has no colon."""
-BASE64_BYTES: Final = 4 / 3
-"""Base64 characters per byte."""
 
 
 def content_of(value: Any, name: str, *, reads_paths: bool) -> FileContent:

@@ -22,6 +22,10 @@ from tasks.inference.prediction_options import Format
 from tasks.package.prediction_schema import SCHEMA
 from tasks.runtime.external_text import printable, spreadsheet_cell
 
+NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
+PLAIN_WIDTH: Final = 10_000
+"""Width when the output is not a terminal: lines are not wrapped."""
+
 
 def write_file(path: Path, form: Format, tables: Iterable[pa.Table]) -> None:
     """Write rows as CSV or JSON Lines to `path`, atomically."""
@@ -93,11 +97,6 @@ def safe_cell(column: str, value: Any) -> Any:
 
 def _json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
-PLAIN_WIDTH: Final = 10_000
-"""Width when the output is not a terminal: lines are not wrapped."""
 
 
 def print_predictions(tables: Iterable[pa.Table]) -> None:

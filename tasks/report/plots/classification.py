@@ -16,6 +16,8 @@ SIDES = (
     ("after", "calibrated", ACCENT, "o", "full"),
 )
 """Key, name, colour, marker and its fill of the probabilities before and after temperature scaling."""
+DARK = 0.5
+"""Cells above this share are too dark for black digits."""
 
 
 @styled
@@ -45,10 +47,6 @@ def reliability_diagram(calibration: dict[str, Any]) -> Drawing:
     upper.legend(loc="upper left")
     lower.set(xlabel="probability of the predicted class", ylabel="images")
     return drawn(figure, f"Accuracy over confidence, in bins. {'. '.join(described)}.")
-
-
-DARK = 0.5
-"""Cells above this share are too dark for black digits."""
 
 
 @styled

@@ -13,6 +13,12 @@ from tasks.report.plots.drawing import Drawing, drawn, picture_grid, styled
 TITLES = ("X", "F_H(X)", "F_P(X)", "|X − F_H|, eq. (5)", "|X − F_P|, eq. (6)", "|2X − F_H − F_P|, eq. (7)")
 BRIGHTEST_QUANTILE = 0.995
 """Quantile of the residuals that gets the brightest colour."""
+VIEW_NAMES: Final[Mapping[View, str]] = {
+    "as_is": "whole image",
+    "lungs_masked": "lungs masked",
+    "only_border": "border only",
+    "borders_and_text_masked": "borders and text masked",
+}
 
 
 @styled
@@ -43,14 +49,6 @@ def reconstructions(
         f"three channels, full scale 1: {'; '.join(described)}.",
         trimmed=True,
     )
-
-
-VIEW_NAMES: Final[Mapping[View, str]] = {
-    "as_is": "whole image",
-    "lungs_masked": "lungs masked",
-    "only_border": "border only",
-    "borders_and_text_masked": "borders and text masked",
-}
 
 
 @styled

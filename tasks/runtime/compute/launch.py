@@ -30,6 +30,8 @@ from tasks.runtime.paths import STATE
 
 LAUNCHED_BY_STAGE = "coronet-stage"
 """torchrun's id of a run that a stage has launched itself, see tasks/runtime/compute/launch.py."""
+LOCALHOST = "127.0.0.1"
+SECONDS_TO_END = 5
 
 
 @contextmanager
@@ -89,10 +91,6 @@ def _report_to_torchrun(message: str, shown: str, known: CoroNetError | None) ->
             "is_transient": isinstance(known, TransientError),
         }
         Path(path).write_text(json.dumps({"message": {"message": message, "extraInfo": extra}}), encoding="utf-8")
-
-
-LOCALHOST = "127.0.0.1"
-SECONDS_TO_END = 5
 
 
 def launch(name: str, arguments: Sequence[str], params: Params) -> None:

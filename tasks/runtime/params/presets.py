@@ -18,6 +18,7 @@ PRESETS: Final = Path("params")
 EXTENDS: Final = "extends"
 RULE: Final = "by"
 NO_WRAPPING: Final = 10_000
+ABSENT: Final = object()
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,6 @@ def _head(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     length = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return "\n".join([*lines[:length], f"# Written from {path} and what that extends.", "", ""])
-
-
-ABSENT: Final = object()
 
 
 def differences(one: Path, other: Path) -> list[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from coronet_core.common.literals import COARSEST_STRIDE
 
+STRICT = ConfigDict(extra="forbid", strict=True)
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -51,9 +53,6 @@ def above(low: float, high: float) -> Allowed:
 def between(low: float, high: float) -> Allowed:
     """Numbers above `low` and below `high`."""
     return Allowed(f"a number above {low:g} and below {high:g}", lambda x: low < x < high)
-
-
-STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 def _has_one_group(pattern: str) -> bool:

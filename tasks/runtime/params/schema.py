@@ -15,6 +15,23 @@ from tasks.runtime.params.ranges import STRICT, Allowed, ShardImages, SidePx, ab
 Approval = Literal["auto", "manual"]
 ComparedBy = Literal["accuracy", "balanced_accuracy", "roc_auc.macro"]
 Share = Annotated[float, number(0, 1)]
+PRETRAINED_NAMES = ("imagenet", "none")
+SIDES_OF_A_BOX = 4
+Device = Literal["auto", "cpu", "cuda"]
+Pretrained = Annotated[
+    str,
+    Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
+]
+Epochs = Annotated[int, whole(1, 10_000)]
+Patience = Annotated[int, whole(1, 10_000)]
+BatchSize = Annotated[int, whole(1, 4096)]
+LearningRate = Annotated[float, above(0, 1)]
+WeightDecay = Annotated[float, number(0, 1)]
+Fraction = Annotated[float, number(0, 1)]
+ClassWeights = Annotated[
+    list[Annotated[float, above(0, 1e6)]],
+    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
+]
 
 
 @with_config(STRICT)
@@ -48,26 +65,6 @@ class PromotionParams:
     """`manual` asks a person once the rules are met: on Prefect's page, or on the terminal of `coronet promote`."""
     approval_timeout_hours: Annotated[float, above(0, 47)]
     """How long that person has to reply; no reply counts as no. A run of 48 hours is cancelled by an automation."""
-
-
-PRETRAINED_NAMES = ("imagenet", "none")
-SIDES_OF_A_BOX = 4
-
-Device = Literal["auto", "cpu", "cuda"]
-Pretrained = Annotated[
-    str,
-    Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
-]
-Epochs = Annotated[int, whole(1, 10_000)]
-Patience = Annotated[int, whole(1, 10_000)]
-BatchSize = Annotated[int, whole(1, 4096)]
-LearningRate = Annotated[float, above(0, 1)]
-WeightDecay = Annotated[float, number(0, 1)]
-Fraction = Annotated[float, number(0, 1)]
-ClassWeights = Annotated[
-    list[Annotated[float, above(0, 1e6)]],
-    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
-]
 
 
 @with_config(STRICT)
