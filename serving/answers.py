@@ -22,15 +22,15 @@ def meaning_of(row: dict[str, Any], calibration: Calibration) -> str:
     share = "more than 99" if likely == "100" else f"about {likely}"
     images = sum(calibration.images.values())
     gap = 100 * calibration.after.ece
-    told = (
+    meaning = (
         f"Of 100 images like the {images} validation images that get such a value, {share} are "
         f"{DISPLAY_NAMES[label]}; on those images the values were {gap:.0f} in 100 off on average."
     )
     if images < FEW_IMAGES:
-        told += " They are few: the value itself is uncertain."
+        meaning += " They are few: the value itself is uncertain."
     if row["out_of_distribution"]:
-        told += " This image is unlike them, so the value need not hold for it."
-    return told
+        meaning += " This image is unlike them, so the value need not hold for it."
+    return meaning
 
 
 def facts_of(calibration: Calibration) -> dict[str, Any]:

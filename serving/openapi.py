@@ -27,9 +27,9 @@ SUMMARY: Final = (
 
 def problems(*also: int, of_work: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return the descriptions of the problems of a route, as FastAPI takes them."""
-    told: dict[int, str] = ALWAYS | (OF_WORK if of_work else {status: OF_WORK[status] for status in also})
+    descriptions: dict[int, str] = ALWAYS | (OF_WORK if of_work else {status: OF_WORK[status] for status in also})
     content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
-    return {status: {"description": text, "content": content} for status, text in told.items()}
+    return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
 def describe(app: FastAPI) -> None:

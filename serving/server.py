@@ -23,7 +23,7 @@ from tasks.runtime.paths import MODEL_CARD
 
 LAST_RUN: Final = "the last run"
 GRACE_S: Final = 30
-"""For requests in work when the service is told to end."""
+"""For running requests when the service is shut down."""
 IDLE_S: Final = 30
 """After which a connection without a request is closed."""
 
@@ -46,7 +46,7 @@ def serve(
     settings: ServingSettings,
     on_rows: Callable[[pa.Table], object] | None = None,
 ) -> None:
-    """Serve the model that `source` names until the process is told to end.
+    """Serve the model that `source` names until the process is shut down.
 
     `params` is the file that says how maps are made, by default `params.yaml`. Raises CoroNetError when the service
     cannot start.
@@ -68,7 +68,7 @@ def serve(
 def run(app: FastAPI, place: BindAddress) -> None:
     """Run `app` at `place` until Ctrl-C or SIGTERM. Raises CoroNetError when it cannot listen there."""
     server = server_of(app, place)
-    with suppress(KeyboardInterrupt, SystemExit):  # uvicorn's ways to say that it was told to end, and that it cannot
+    with suppress(KeyboardInterrupt, SystemExit):  # raised by uvicorn when it is shut down, and when it cannot
         server.run()
     if not server.started:
         raise CoroNetError(f"cannot listen on {place.host}, port {place.port}. Is it taken? Give another with --port.")

@@ -42,7 +42,7 @@ class ServingSettings:
     """A line of JSON on standard output for each request."""
 
     def __post_init__(self) -> None:
-        faults = [f"{name} = {value}: allowed: {told}" for name, value, told in self._faults()]
+        faults = [f"{name} = {value}: allowed: {allowed}" for name, value, allowed in self._faults()]
         if faults:
             raise ParamsError("\n".join(faults))
 

@@ -30,9 +30,9 @@ def ablate(only: list[str], parallel: int | None) -> None:
     found = _read(ABLATIONS_TABLE)
     table = Table("", "accuracy", "CoroNet less this", title="Ablations (%), with intervals", title_justify="left")
     for variant in found["variants"].values():
-        told = variant.get("differences", {}).get("accuracy")
+        difference = variant.get("differences", {}).get("accuracy")
         accuracy = f"{percent(variant['accuracy'])} {interval(variant['accuracy_interval'])}"
-        table.add_row(variant["title"], accuracy, "" if told is None else _signed(told))
+        table.add_row(variant["title"], accuracy, "" if difference is None else _signed(difference))
     console = Console()
     console.print(table)
     for conclusion in found["conclusions"]:
@@ -70,8 +70,8 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _signed(told: dict[str, Any]) -> str:
-    if told["interval"] is None:
-        return f"{100 * told['difference']:+.2f}"
-    low, high = (100 * bound for bound in told["interval"])
-    return f"{100 * told['difference']:+.2f} ({low:+.1f} to {high:+.1f})"
+def _signed(difference: dict[str, Any]) -> str:
+    if difference["interval"] is None:
+        return f"{100 * difference['difference']:+.2f}"
+    low, high = (100 * bound for bound in difference["interval"])
+    return f"{100 * difference['difference']:+.2f} ({low:+.1f} to {high:+.1f})"

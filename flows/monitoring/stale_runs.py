@@ -32,7 +32,7 @@ def alone_as_run(lock: Path, name: str) -> Iterator[None]:
 def crash_abandoned(flow_run_id: UUID) -> None:
     """Give the flow run, whose process is gone, and all below it a final state if they have none.
 
-    A server that does not know it is another one than that it ran on, and one that does not answer is told by nobody.
+    A server that does not know the run, or does not answer, is left alone.
     """
     with contextlib.suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
         _crash(client, client.read_flow_run(flow_run_id))

@@ -20,14 +20,14 @@ from flows.monitoring.final_states import NOT_RUN
 from flows.project.graph import Stage
 
 LAST_WORDS_S: Final = 10.0
-"""In which stages that have been told to end say so, and the server hears of what waits for them."""
+"""For stages that are ending to report it, and for the server to learn which stages wait for them."""
 POLL_S: Final = 0.2
 PREFECTS_NAME: Final = "NotReady"
 """The last state that Prefect's engine gives such a task; the server writes it down when it comes to it."""
 
 
 def end_those_not_run(stages: Sequence[Stage], futures: Mapping[str, PrefectFuture[Any]]) -> None:
-    """Tell Prefect of each of `stages` that is never begun; a server that does not answer is not told.
+    """Tell Prefect of each of `stages` that is never begun; a server that does not answer is skipped.
 
     `futures` are theirs by name, as far as they were submitted; those that run have ended or been told to end.
     """

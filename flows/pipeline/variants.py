@@ -31,7 +31,17 @@ from tasks.runtime.paths import METRICS
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.stage_run import StageRun, numbers_of
 
-TOLD = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "sensitivity", "ppv", "roc_auc", "pr_auc")
+LOGGED_METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1_score",
+    "sensitivity",
+    "ppv",
+    "roc_auc",
+    "pr_auc",
+)
 """Figures of a variant that its MLflow run holds."""
 
 
@@ -69,7 +79,7 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
                 variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
                 run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, **variables)
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-            run.metrics(numbers_of({name: metrics[name] for name in TOLD}))
+            run.metrics(numbers_of({name: metrics[name] for name in LOGGED_METRICS}))
     except CoroNetError as error:
         return Failed(message=str(error))
     if stale:

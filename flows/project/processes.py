@@ -172,7 +172,7 @@ class Descendants:
 
         One is told when none above it is left, for those above end what is below them in an order of their own.
         """
-        told: set[psutil.Process] = set()
+        signalled: set[psutil.Process] = set()
         deadline = time.monotonic() + grace_s
         while (living := self.look()) and (now := time.monotonic()) < deadline + GRACE_S:
             pids = {process.pid for process in living}
@@ -180,9 +180,9 @@ class Descendants:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if now >= deadline:
                         process.kill()
-                    elif process not in told and process.ppid() not in pids:
+                    elif process not in signalled and process.ppid() not in pids:
                         process.terminate()
-                        told.add(process)
+                        signalled.add(process)
             time.sleep(POLL_S)
 
 

@@ -23,7 +23,7 @@ from coronet_core.support.errors import CoroNetError
 from tasks.runtime.external_text import printable
 
 INFO = 20
-TOLD = ("prefect.flow_runs", "prefect.task_runs")
+LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 """Loggers of the run itself; the worker and Prefect's engine tell what is of interest on their own host."""
 SERVER_ERROR = 500
 LATE = timedelta(seconds=30)
@@ -117,7 +117,7 @@ class Follower:
         while page := client.read_logs(wanted, limit=200, offset=place, sort=LogSort.TIMESTAMP_ASC):
             found += page
             place += len(page)
-        return [line for line in found if line.id not in self._seen and line.name in TOLD]
+        return [line for line in found if line.id not in self._seen and line.name in LOGGERS]
 
     def _watch_queue(self, client: SyncPrefectClient) -> None:
         """Complain when nobody asks the queue for work; a worker that is busy goes on asking."""

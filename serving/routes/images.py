@@ -82,14 +82,14 @@ def image_routes(service: Service) -> APIRouter:
         made = await service.explain(image, method, label)
         maximum, seconds = float(made.values.max()), round(made.seconds, 3)
         if form == "png":
-            told = {
+            details = {
                 "method": method,
                 "label": made.label,
                 "maximum": maximum,
                 "seconds": seconds,
                 "area": area_of(image),
             }
-            return _picture(map_png(made.values, maximum), told)
+            return _picture(map_png(made.values, maximum), details)
         return _numbers(
             AttributionMap(
                 model=digest,
@@ -128,8 +128,8 @@ def _pictures() -> dict[int | str, dict[str, Any]]:
     return problems(of_work=True) | {200: {"description": "Made.", "content": picture}}
 
 
-def _picture(content: bytes, told: dict[str, Any]) -> Response:
-    headers = {f"X-Map-{key}": _header(value) for key, value in told.items()}
+def _picture(content: bytes, details: dict[str, Any]) -> Response:
+    headers = {f"X-Map-{key}": _header(value) for key, value in details.items()}
     return Response(content, headers=headers, media_type=PNG)
 
 
@@ -137,8 +137,8 @@ def _header(value: Any) -> str:
     return ",".join(f"{part:.6f}" for part in value) if isinstance(value, tuple) else str(value)
 
 
-def _numbers(told: BaseModel) -> Response:
-    return SafeJsonResponse(told.model_dump())
+def _numbers(details: BaseModel) -> Response:
+    return SafeJsonResponse(details.model_dump())
 
 
 def _rounded(values: Any) -> Any:
