@@ -22,7 +22,7 @@ LAST_STAGE = "evaluate"
 def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[None]:
     """Run the ablations that apply, or `only` some, and compare them with the run, which must be up to date.
 
-    `parallel` ablations run at once; by itself as many as have room on the GPUs, or one.
+    `parallel` ablations run in parallel; by default as many as the GPUs hold, or one.
     """
     params = read_params()
     try:

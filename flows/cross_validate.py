@@ -25,7 +25,7 @@ def cross_validate(
     """Train and test on each of `folds` folds, and put them together. What is up to date is not run again.
 
     `unit` is what stays whole: patients or, for comparison with published figures that split so, images alone.
-    `parallel` folds run at once; by itself as many as have room on the GPUs, or one.
+    `parallel` folds run in parallel; by default as many as the GPUs hold, or one.
     """
     params = read_params()
     rule = {"by": "folds", "folds": folds, "unit": unit, "validation_fraction": params.data.split.validation_fraction}

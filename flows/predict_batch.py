@@ -44,11 +44,11 @@ def predict_batch(
     Args:
         paths: What is predicted.
         out: The folder.
-        model: A package's folder or a registered version; by itself the project's last run.
+        model: A package folder or a registered version; by default the project's last run.
         shard_files: Files at a time.
         ray: The address of a Ray cluster (`local`, `auto`, `ray://...`): files are read here and their bytes sent
             there, so the workers need none of the paths.
-        log: A folder to which scores are logged for `coronet drift`; by itself nothing is.
+        log: A folder to log scores to for `coronet drift`; by default none.
     """
     try:
         if shard_files < 1:

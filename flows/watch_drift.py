@@ -30,7 +30,7 @@ def watch_drift(
     Args:
         log: The folder that predictions were logged to.
         days: How many.
-        model: A package's folder or a registered version; by itself the project's last run.
+        model: A package folder or a registered version; by default the project's last run.
         level: The chance of a false alarm.
         min_psi: Smallest population stability index (PSI) that counts as drift.
         min_images: A window of fewer is not judged: the run fails and says so.

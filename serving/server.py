@@ -83,7 +83,7 @@ def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=place.proxy is not None,  # by itself uvicorn believes whoever is on this machine
+        proxy_headers=place.proxy is not None,  # by default uvicorn trusts any client on this machine
         forwarded_allow_ips=place.proxy,
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=GRACE_S,

@@ -69,7 +69,7 @@ def fetch_to(name: str, out: Path) -> None:
 
 
 def register_package(package: Path | None) -> None:
-    """Register a package, by itself the last run's, and say which version it is."""
+    """Register a package, by default the last run's, and print its version."""
     version = register(package or PACKAGE)
     print(f"version {version.number} ({', '.join(version.aliases)}): {version.uri}")
 

@@ -88,7 +88,7 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
 
 
 def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
-    """Run all variants, `parallel` at once; by itself as many as have room on the GPUs, or one if there is none.
+    """Run all variants, `parallel` at once; by default as many as the GPUs hold, or one if there is none.
 
     Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.

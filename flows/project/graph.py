@@ -89,7 +89,7 @@ def will_run(name: str) -> bool:
         return False
     with Repo(".") as repo:
         (stage,) = repo.stage.load_all(name=name)
-        if not stage.deps_cached():  # by itself a dry restore takes the digests of the last run for those of today
+        if not stage.deps_cached():  # by default a dry restore takes the digests of the last run for those of today
             stage.save_deps(allow_missing=True)
             for out in stage.outs:
                 out.hash_info = HashInfo()

@@ -20,7 +20,7 @@ def prefect_server(port: int, *, has_page: bool = True) -> Server:
         port=port,
         health_path="/api/health",
         defaults={
-            "PREFECT_UI_API_URL": "/api",  # by itself the page asks 127.0.0.1:4200, by whatever name it was opened
+            "PREFECT_UI_API_URL": "/api",  # by default the page asks 127.0.0.1:4200, by whatever name it was opened
             "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": page,
             "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         },
