@@ -37,7 +37,7 @@ class ShardRunner:
         """Run `task` for each of `shards` within the flow that runs, and `keep` what each returns, in order.
 
         `arguments_of` is called when a shard's turn comes. The first that fails ends it with its exception; what was
-        kept by then stays.
+        kept by then stays. Ray itself repeats the tasks of a node that is lost.
         """
         waiting: deque[tuple[int, PrefectFuture[R]]] = deque()
         for shard in shards:

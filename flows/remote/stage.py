@@ -14,9 +14,9 @@ from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.stage_progress import stage_log
 from flows.project.processes import StageProcesses, stage_environment
 from flows.remote.checkout import open_checkout
+from flows.remote.dvc_transfer import check_remote, pull, push
 from flows.remote.lock_entries import StageInputs, inputs_of, lock_text, locked_project, read_entries, stage_of
 from flows.remote.request import StageOrder
-from flows.remote.transfer import check_remote, pull, push
 from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.stage_run import PARENT_RUN_VARIABLE

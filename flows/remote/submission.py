@@ -20,11 +20,11 @@ from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.automations import has_crash_detection
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.work_pool import POOL
+from flows.remote.dvc_transfer import check_remote, end_transfers, pull, push
 from flows.remote.lock_entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
 from flows.remote.monitor import Follower, Timeouts
 from flows.remote.request import StageOrder
 from flows.remote.stage import ENTRY_KEY, entry_in
-from flows.remote.transfer import check_remote, end_transfers, pull, push
 from tasks.runtime.params.file import PARAMS_FILE
 
 DEPLOYMENT: Final = "stage/stage"

@@ -82,7 +82,7 @@ def test_a_preset_becomes_a_whole_file(project: Path) -> None:
 def test_live_parameters_are_whole(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "params.yaml").write_text(f"extends: {PROJECT}/params/demo.yaml\n")
     assert main(no_flow) == 1
-    assert "error: params.yaml: extends: not here, since DVC reads this file" in capsys.readouterr().err
+    assert "error: params.yaml: extends: not allowed here, since DVC reads this file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["train_cin", "=gpu", "train_cin="])

@@ -118,7 +118,7 @@ def check(folder: Path, arguments: str, reason: str) -> None:
         ("drift --log log", "log: no log of predictions. `coronet predict --log log` writes one."),
         ("data build", NO_PROJECT),
         ("data build --labels-only", "params.yaml: no such parameter file."),
-        ("data fetch rsna --as-of 2020-03-29", "only what git fetches has a state of 2020-03-29"),
+        ("data fetch rsna --as-of 2020-03-29", "only data sets fetched by git have a state of 2020-03-29"),
     ],
 )
 def test_in_an_empty_folder(empty: Path, arguments: str, reason: str) -> None:

@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 from coronet_core.support.errors import CoroNetError, DataError, ParamsError, TransientError
 from flows.project.workspace import write_params
 from flows.project.worktree import check_out, link_raw_data
+from flows.remote import dvc_transfer as transfer
 from flows.remote import stage as remote_stage
-from flows.remote import transfer
 from flows.remote.checkout import CHECKOUTS, open_checkout
 from flows.remote.lock_entries import StageInputs, inputs_of, locked_project, merge_entry, read_entries
 from flows.remote.request import StageOrder

@@ -167,7 +167,7 @@ def test_int8_is_scaled_by_validation_images_and_measured_on_test_images() -> No
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (order("x.pt2", Number.INT8, target=Target.TORCH), "int8 is made by onnxruntime"),
+        (order("x.pt2", Number.INT8, target=Target.TORCH), "int8 is supported for ONNX only"),
         (order("x.pt2"), "must end in .onnx"),
         (order("folder.onnx"), "a folder"),
         (order("x.onnx", Number.INT8), "needs validation images of 64 px to set its ranges"),
