@@ -25,26 +25,26 @@ function bars(answer, model) {
 }
 
 function headline(answer, model) {
-  if (answer.abstained) return element("h2", { class: "person", text: "Left to a person" });
+  if (answer.abstained) return element("h2", { class: "person", text: "Needs a human reader" });
   return element("h2", { class: answer.out_of_distribution ? "person" : "", text: model.classes[answer.predicted] });
 }
 
 export function answerOf(item, model) {
   const { answer } = item;
   const file = element("p", { class: "file", text: item.name });
-  if (!answer) return [file, element("p", { class: "hint", text: "Waiting for the answer…" })];
+  if (!answer) return [file, element("p", { class: "hint", text: "Waiting for the prediction…" })];
   if (answer.error) {
-    return [file, element("h2", { text: "No answer" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];
+    return [file, element("h2", { text: "No prediction" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];
   }
   const held = Math.round(100 * (1 - model.calibration.miscoverage));
   const parts = [file, headline(answer, model)];
   if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
   parts.push(bars(answer, model), element("p", { class: "small", text: answer.meaning }),
-    element("p", { class: "small", text: `The classes that are not ruled out hold the true one for at least ${held} in 100 images like the validation images. An answer is given where one class is left; else a person decides.` }));
+    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` }));
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
     const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);
-    parts.splice(2, 0, element("p", { class: "flag", text: `Unlike the images that the model knows (distance ${score}, usual up to ${limit}). Its answer may mean nothing here.` }));
+    parts.splice(2, 0, element("p", { class: "flag", text: `Out of distribution (score ${score}, limit ${limit}): unlike the validation images. The prediction may be meaningless.` }));
   }
   return parts;
 }

@@ -35,7 +35,7 @@ function showList(images, model) {
 
 function showAnswer(images, model) {
   const item = images.current;
-  byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Answers appear here." })]));
+  byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Predictions appear here." })]));
 }
 
 // For those who hear the page: what has been answered, and what is looked at.
