@@ -52,9 +52,9 @@ class FileAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(description="As the client called the file. Only ever shown.")
-    error: str | None = Field(default=None, description="Why there is no answer; null if there is one.")
-    sha256: str | None = Field(default=None, description="Of the file's bytes.")
+    name: str = Field(description="File name as sent by the client. Only ever shown.")
+    error: str | None = Field(default=None, description="Why there is no prediction; null if there is one.")
+    sha256: str | None = Field(default=None, description="SHA-256 of the file's bytes.")
     width_px: int | None = Field(default=None, description="Of the image as stored.")
     height_px: int | None = None
     predicted: ClassName | None = Field(default=None, description="The most probable class, abstained from or not.")
@@ -65,7 +65,7 @@ class FileAnswer(BaseModel):
     abstained_because: str | None = None
     ood_score: float | None = Field(
         default=None,
-        description="How unlike the validation images, as far as their autoencoders tell; 0 is the middle.",
+        description="How unlike the validation images, by the autoencoders' residuals; 0 is the middle.",
     )
     out_of_distribution: bool | None = Field(default=None, description="Further out than the calibration allows.")
     meaning: str | None = Field(default=None, description="What the largest probability means, in a sentence.")

@@ -35,7 +35,7 @@ class SafeJsonResponse(JSONResponse):
 
 
 class ProblemDetails(BaseModel):
-    """Why there is no answer."""
+    """Why there is no prediction."""
 
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status.", ge=400, le=599)

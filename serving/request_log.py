@@ -100,7 +100,7 @@ class RequestLog:
         except Exception:  # noqa: BLE001  # the client gets an id, the log the rest
             error = traceback.format_exc()
             if not has_begun:
-                detail = "The service made a mistake. Tell whoever runs it the request's id: its log has the rest."
+                detail = "Internal error. Give the request's id to the operator: the log has the details."
                 problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
                 await problem_response(problem, state["request_id"])(scope, receive, send_with_headers)
         self._tell(scope, state, status, time.perf_counter() - began, error)

@@ -69,7 +69,7 @@ def _transfer(command: list[str], folder: Path, on_line: Callable[[str], None]) 
             break
         on_line(without_credentials(f"dvc {command[0]}: {reason}; trying again in {pause_s:.0f} s"))
         time.sleep(pause_s)
-    raise TransientError(f"dvc {command[0]}: {reason}. Is the DVC remote there, and does it have what is asked for?")
+    raise TransientError(f"dvc {command[0]}: {reason}. Is the DVC remote reachable, and does it have the files?")
 
 
 def _run(command: list[str], folder: Path) -> tuple[int, list[str]]:

@@ -71,7 +71,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def require_at_home(folder: Path, before: dict[str, bytes]) -> None:
     """A champion is fetched and a run is recorded in `folder`, whose artifacts were `before`."""
-    assert "This project was in" in python(folder, STAGE, "of the other place")
+    assert "This project was moved from" in python(folder, STAGE, "of the other place")
     added = {name: content for name, content in artifacts(folder).items() if name not in before}
     assert b"of the other place" in added.values()
     fetched = Path(python(folder, FETCH).splitlines()[-1])

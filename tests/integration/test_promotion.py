@@ -199,7 +199,7 @@ def test_nobody_to_ask_means_not_promoted(team: Team) -> None:
 def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
     team.host.set_params({"promotion": {"approval_timeout_hours": 0.002}})
     assert team.host.finish(FLOW_THAT_ASKS).splitlines()[-1] == "Declined"
-    assert "nobody has answered within 0.002 hours" in team.version("2")["tags"]["promotion.reasons"]
+    assert "no reply within 0.002 hours" in team.version("2")["tags"]["promotion.reasons"]
     assert team.champion == 1
 
 
