@@ -1,1 +1,1 @@
-"""The web service: answers for X-rays over HTTP, and the page on which they are read."""
+"""The web service: predictions for X-rays over HTTP, and the reading page."""

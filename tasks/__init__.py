@@ -1,1 +1,1 @@
-"""One module per DVC stage: reads files and params, calls `coronet_core`, writes outs, reports to MLflow."""
+"""One folder per DVC stage: `stage.py` reads files and params, calls `coronet_core`, writes outs, reports to MLflow."""

@@ -42,7 +42,7 @@ SCHEMA: Final = pa.schema(
         ("row", pa.int32()),  # within the shard
         ("rejected_because", pa.string()),
         ("grey_levels", pa.int32()),  # as read; null by the first reading rule
-        ("reading_notes", pa.string()),  # of notes.py, joined by "; "; null if there are none
+        ("reading_notes", pa.string()),  # of radiograph.py, joined by "; "; null if there are none
     ]
 )
 UNKNOWN: Final = "unknown"

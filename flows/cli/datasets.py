@@ -1,4 +1,4 @@
-"""What `coronet data build` does."""
+"""The commands `coronet data ...`: fetch what is public, build the split."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +30,14 @@ from tasks.runtime.paths import STATE
 from tasks.runtime.resume import discard
 
 SOME_FAILED: Final = 3
-"""Some files have no answer, and the others have one."""
+"""Exit code: some files failed, and the others have a prediction."""
 FEW_FILES: Final = 100
 """So many need no server, no resuming, and fit on a terminal."""
 DEFAULT_FOLDER: Final = Path("predictions.parquet")
 
 
 def exit_code_for(n_failed: int, n_files: int) -> int:
-    """Return the exit code: 0 if every file has an answer, SOME_FAILED if some have, 1 if none has."""
+    """Return the exit code: 0 if no file failed, SOME_FAILED if some did, 1 if all did."""
     if n_failed == 0:
         return 0
     return 1 if n_failed == n_files else SOME_FAILED
@@ -57,7 +57,7 @@ class PredictionOrder:
 
 
 def predict(order: PredictionOrder) -> int:
-    """Predict files, give the answers, and return the exit code. Raises CoroNetError when it cannot be done.
+    """Predict files, write or print the predictions, and return the exit code. Raises CoroNetError on failure.
 
     The code is that of `exit_code_for`.
     """
@@ -73,8 +73,8 @@ def predict(order: PredictionOrder) -> int:
         else:
             _run_flow(order, folder)
             summary = read_summary(folder)
-        place = _give(folder, form, order.out)
-    return _tell(summary, place)
+        place = _deliver(folder, form, order.out)
+    return _print_summary(summary, place)
 
 
 def _form(order: PredictionOrder, n_files: int) -> Format:
@@ -121,7 +121,7 @@ def _run_flow(order: PredictionOrder, folder: Path) -> None:
     )
 
 
-def _give(folder: Path, form: Format, out: Path | None) -> Path | None:
+def _deliver(folder: Path, form: Format, out: Path | None) -> Path | None:
     """Give finished predictions as they are wanted; returns where they lie, None if on standard output."""
     match form, out:
         case Format.PARQUET, _:
@@ -135,16 +135,14 @@ def _give(folder: Path, form: Format, out: Path | None) -> Path | None:
     return out
 
 
-def _tell(summary: dict[str, Any], place: Path | None) -> int:
-    """Say what it comes to, beside what goes to standard output; returns the exit code."""
+def _print_summary(summary: dict[str, Any], place: Path | None) -> int:
+    """Print a summary, on standard error if predictions go to standard output; returns the exit code."""
     errors: Counter[str] = Counter(summary["errors"])
     counts = (
         f"{summary['files']} files: {summary['answered']} predicted, {summary['abstained']} need a human reader, "
         f"{summary['out_of_distribution']} out of distribution"
     )
-    lines = [counts, *(f"failed: {n} {printable(reason)}" for reason, n in errors.items())]
-    if summary["passed_over"]:
-        lines.append(f"skipped: {counts_in_words(summary['passed_over'])}")
+    lines = [counts, *_failed_and_skipped(errors, summary["passed_over"])]
     if place is not None:
         lines.append(f"Predictions: {place.resolve()}")
     print("\n".join(lines), file=sys.stderr if place is None else sys.stdout)
@@ -152,7 +150,7 @@ def _tell(summary: dict[str, Any], place: Path | None) -> int:
 
 
 def explain(paths: list[str], out: Path, method: MethodName, source: str | None, params_file: Path | None) -> int:
-    """Draw maps of files into `out`, say what it comes to, and return the exit code (`exit_code_for`).
+    """Draw maps of files into `out`, print a summary, and return the exit code (`exit_code_for`).
 
     Raises CoroNetError when it cannot be done.
     """
@@ -164,10 +162,11 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
     with alone(out.with_name(f".{out.name}.lock"), f"the explanation into {out}"):
         rows = Overlays(networks=networks, method=method, settings=settings, folder=out).draw(files)
     errors = Counter(row["error"] for row in rows if "error" in row)
-    print(f"{len(files)} files: {len(files) - errors.total()} maps by {method}")
-    for reason, n in errors.items():
-        print(f"failed: {n} {printable(reason)}")
-    if passed_over:
-        print(f"skipped: {counts_in_words(passed_over)}")
-    print(f"Maps: {out.resolve()}")
+    counts = f"{len(files)} files: {len(files) - errors.total()} maps by {method}"
+    print("\n".join([counts, *_failed_and_skipped(errors, passed_over), f"Maps: {out.resolve()}"]))
     return exit_code_for(errors.total(), len(files))
+
+
+def _failed_and_skipped(errors: Counter[str], skipped: Mapping[str, int]) -> list[str]:
+    failed = [f"failed: {n} {printable(reason)}" for reason, n in errors.items()]
+    return [*failed, f"skipped: {counts_in_words(skipped)}"] if skipped else failed

@@ -29,7 +29,7 @@ from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import STATE
 
 LAUNCHED_BY_STAGE = "coronet-stage"
-"""torchrun's id of a run that a stage has launched itself, see tasks/runtime/compute/launch.py."""
+"""torchrun's id of a run that a stage has launched itself."""
 LOCALHOST = "127.0.0.1"
 SECONDS_TO_END = 5
 
