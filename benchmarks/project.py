@@ -55,4 +55,4 @@ def run_python(folder: Path, *arguments: str, **variables: str) -> tuple[str, fl
 def time_stages(folder: Path, module: str) -> None:
     """Have the copy's stages run by `module`, which does what `python -m tasks` does and notes how long it took."""
     path = folder / "dvc.yaml"
-    path.write_text(path.read_text().replace("cmd: python -m tasks ", f"cmd: python -m {module} "))
+    path.write_text(path.read_text().replace("exec python -m tasks ", f"exec python -m {module} "))

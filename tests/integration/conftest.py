@@ -78,7 +78,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No settings of the machine: an own Prefect home, the default MLflow store, one thread.
+        """No settings of the machine: an own Prefect home, the default MLflow store, one thread, the plainest shell.
 
         Threads of several tests would wait for each other, and weights depend on their number by a rounding.
         """
@@ -88,6 +88,7 @@ class Project:
             "PREFECT_HOME": str(self.folder / ".prefect"),
             "COLUMNS": "200",
             "OMP_NUM_THREADS": "1",
+            "SHELL": "/bin/sh",
         }
 
     def run(self, *module_and_arguments: str) -> "subprocess.CompletedProcess[str]":
