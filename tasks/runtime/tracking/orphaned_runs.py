@@ -33,22 +33,25 @@ END: Final = "end"
 def end_abandoned_runs(*, is_delivered_elsewhere: bool = False) -> None:
     """End the runs of this project whose process is gone, and report it to MLflow before new ones begin.
 
-    If another process delivers (`is_delivered_elsewhere`), that one reports it. Stops waiting for MLflow when
-    the server accepts nothing for WAIT_S; the rest is sent later.
+    If another process delivers (`is_delivered_elsewhere`), that one reports it. It may be killed before it does so:
+    what any process has closed is reported here too. Stops waiting for MLflow when the server accepts nothing for
+    WAIT_S; the rest is sent later.
     """
-    if close_abandoned() and not is_delivered_elsewhere:
+    close_abandoned()
+    if not is_delivered_elsewhere:
         _report_to_mlflow()
 
 
-def close_abandoned() -> bool:
-    """Write down, here alone, the end of runs of this project whose process is gone. Says whether there were any."""
-    return _close(RunRecord.close_if_abandoned)
+def close_abandoned() -> None:
+    """Write down, here alone, the end of runs of this project whose process is gone."""
+    _close(RunRecord.close_if_abandoned)
 
 
 def end_own_runs() -> None:
     """End the runs of this process, which is about to go, and those that are abandoned; waits as the one above."""
-    if _close(_close_own) | close_abandoned():
-        _report_to_mlflow()
+    _close(_close_own)
+    close_abandoned()
+    _report_to_mlflow()
 
 
 def end_lost_runs() -> None:
@@ -70,23 +73,21 @@ def end_lost_runs() -> None:
                 client.set_terminated(run.info.run_id, (record and record.end_status) or KILLED)
 
 
-def _close(close: Callable[[RunRecord], bool]) -> bool:
-    n_closed = 0
+def _close(close: Callable[[RunRecord], object]) -> None:
     for record in all_records():
         with suppress(OSError, ValueError):  # a record that a disk has spoilt must not stop a command
-            n_closed += close(record)
-    return n_closed > 0
+            close(record)
 
 
-def _close_own(record: RunRecord) -> bool:
-    if record.owner is None or not record.owner.is_this_process or record.is_ended:
-        return False
-    record.write_end(KILLED)
-    return True
+def _close_own(record: RunRecord) -> None:
+    if record.owner is not None and record.owner.is_this_process and not record.is_ended:
+        record.write_end(KILLED)
 
 
 def _report_to_mlflow() -> None:
-    """Send what has ended: to a file for as long as it takes, to a server while it takes something every WAIT_S."""
+    """Send what has ended if runs were killed: to a file however long it takes, to a server as long as it responds."""
+    if all(record.end_status != KILLED for record in all_records()):
+        return
     steps: SimpleQueue[str] = SimpleQueue()
     with suppress(Exception):  # nobody is there, and nothing need be said of it: the next delivery does
         mlflow_client()  # imports MLflow: the time that takes says nothing of a server

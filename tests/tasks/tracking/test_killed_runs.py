@@ -42,6 +42,15 @@ def test_a_killed_run_is_ended_before_the_next_one_begins_which_says_that_it_goe
         assert run_of(run.run_id).data.tags["coronet.resumes"] == killed
 
 
+def test_a_killed_run_that_a_process_has_closed_and_not_reported_is_ended_by_the_next_one() -> None:
+    killed = killed_run()
+    end_abandoned_runs(is_delivered_elsewhere=True)  # as a stage does whose flow was killed: nobody reports it
+    assert run_of(killed).info.status == "RUNNING"
+    end_abandoned_runs()
+    assert run_of(killed).info.status == "KILLED"
+    assert list(all_records()) == []
+
+
 def test_a_failed_run_is_gone_on_with_until_one_has_finished() -> None:
     with pytest.raises(ValueError, match="bad"), StageRun("train_cin", {}):
         raise ValueError("bad luck")
