@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from coronet_core.data.reading.decoders import Decoders
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.stage_progress import StageProgress
@@ -104,4 +105,5 @@ def predict_shard(
 ) -> pa.Table:
     """Predict one shard, with as many threads wherever it is done: they decide the last bits."""
     torch.set_num_threads(threads)
-    return predict_files(files, model, torch.device(device))
+    with Decoders() as decoders:
+        return predict_files(files, model, torch.device(device), decoders.decode)

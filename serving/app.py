@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from serving.gone_clients import DropGone
 from serving.middleware import Guards
 from serving.openapi import describe
 from serving.problems import SafeJsonResponse, add_problem_handlers
@@ -45,6 +46,7 @@ def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
     app.mount("/docs-static", StaticFiles(directory=docs_assets()), name="docs-static")
     add_problem_handlers(app)
     describe(app)
+    app.add_middleware(DropGone)
     app.add_middleware(Guards, settings=settings)
     app.add_middleware(RequestLog, metrics=service.metrics, writes_lines=settings.log_requests)
     return app

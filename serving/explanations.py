@@ -42,13 +42,6 @@ def png(grey: Image.Image) -> bytes:
     return encoded.getvalue()
 
 
-def preview_png(grey: Image.Image) -> bytes:
-    """Return an image, made smaller if need be, in its own proportions, as PNG."""
-    smaller = grey.copy()
-    smaller.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.LANCZOS)
-    return png(smaller)
-
-
 def map_png(values: NDArray[np.floating], white: float) -> bytes:
     """Return `values` (H, W), at least 0, as PNG, `white` and all above it as 255."""
     scaled = np.clip(values / white, 0, 1) if white > 0 else np.zeros_like(values)

@@ -2,34 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self, TypeVar, TypeVarTuple
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.common.cpu_count import usable_cores
-from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.data.reading.decoders import Decoders
+from coronet_core.data.reading.image import DecodedImage, decode, preview
 from coronet_core.support.errors import DataError
+from serving.admission import Admission
 from serving.answers import FileAnswer, answer_from_row, meaning_of
 from serving.batcher import Batcher, QueueFullError
-from serving.explanations import PREVIEW_PX, Explainer, Explanation, Target, TookTooLongError, preview_png
+from serving.explanations import PREVIEW_PX, Explainer, Explanation, Target, TookTooLongError
 from serving.problems import Problem, too_busy, unreadable
 from serving.request_log import ServiceMetrics
 from serving.settings import ServingSettings
 from serving.uploads import Keeper, Upload
-from tasks.inference.input.image_file import FileContent
-from tasks.inference.predictor import DecodedFile, Networks, decode_files, predict_decoded
+from tasks.inference.predictor import DecodedFile, Networks, predict_decoded
 from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.explain import ExplainParams, MethodName
-
-Inputs = TypeVarTuple("Inputs")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +75,18 @@ class Service:
             queue=settings.explain_queue,
             limit_s=settings.explain_seconds,
         )
-        self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decoders")
+        self._admission = Admission(settings.decode_megapixels)
+        self._decoders = Decoders(cpu_s=settings.decode_seconds)
 
     async def __aenter__(self) -> Self:
         await self.batcher.__aenter__()
+        await self._decoders.run_async(bool)  # begins a process now, so that the first request need not wait for it
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._explainer.close()
         await self.batcher.__aexit__()
-        self._decoders.shutdown(cancel_futures=True)
+        self._decoders.close()
 
     @property
     def is_ready(self) -> bool:
@@ -96,8 +94,9 @@ class Service:
         return self.batcher.is_running and not self.batcher.is_full
 
     async def predict(self, uploads: Sequence[Upload]) -> list[FileAnswer]:
-        """Return an answer for each upload. Raises Problem: 503 if the queue is full, 422 if none can be read."""
-        files = await asyncio.gather(*(self._in_pool(self._decoded, upload) for upload in uploads))
+        """Return an answer for each upload. Raises Problem: 503 if a queue is full, 422 if none can be read."""
+        with self._admission.admitted(uploads):
+            files = await asyncio.gather(*(self._decoded(upload) for upload in uploads))
         readable = [file for file in files if file.image is not None]
         try:
             rows = iter(await self.batcher.answer(readable))
@@ -116,7 +115,8 @@ class Service:
 
     async def decode(self, upload: Upload) -> DecodedImage:
         """Return the image of an upload. Raises Problem (422) with the decoder's reason."""
-        file = await self._in_pool(self._decoded, upload)
+        with self._admission.admitted([upload]):
+            file = await self._decoded(upload)
         if file.image is None:
             raise unreadable(str(file.error))
         return file.image
@@ -138,16 +138,13 @@ class Service:
 
     async def residuals(self, image: DecodedImage) -> NDArray[np.float16]:
         """Return the residual tensor (3, H, W) of an image, eq. (5)-(7)."""
-        return await self._in_pool(self._residuals, image.pixels)
+        return await asyncio.to_thread(self._residuals, image.pixels)
 
     async def preview(self, upload: Upload) -> bytes:
         """Return an upload as it was read, as PNG. Raises Problem (422) with the decoder's reason."""
-        return await self._in_pool(self._preview, upload)
-
-    def _preview(self, upload: Upload) -> bytes:
-        try:  # in the preview's size: what the networks take is read from a large JPEG at an eighth of its size
-            model = self.served.model
-            return preview_png(decode(upload.content, PREVIEW_PX, model.aspect, model.reading).radiograph.grey)
+        try:
+            with self._admission.admitted([upload]):
+                return await self._decoders.run_async(preview, upload.content, PREVIEW_PX, self.served.model.reading)
         except DataError as error:
             raise unreadable(str(error)) from error
 
@@ -156,11 +153,17 @@ class Service:
         residual: NDArray[np.float16] = made.residuals[0]
         return residual
 
-    def _decoded(self, upload: Upload) -> DecodedFile:
-        (file,) = decode_files([FileContent(upload.name, upload.content)], self.served.model)
-        if file.image is not None and self._keeper is not None:
-            self._keeper.keep(upload)
-        return file
+    async def _decoded(self, upload: Upload) -> DecodedFile:
+        model = self.served.model
+        try:
+            image = await self._decoders.run_async(
+                decode, upload.content, model.image_size_px, model.aspect, model.reading
+            )
+        except DataError as error:
+            return DecodedFile(upload.name, None, str(error))
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.keep, upload)
+        return DecodedFile(upload.name, image, None)
 
     def _answer_all(self, files: Sequence[DecodedFile]) -> list[dict[str, Any]]:
         rows = predict_decoded(files, self._networks)
@@ -168,9 +171,6 @@ class Service:
             self.served.on_rows(rows)
         answered: list[dict[str, Any]] = rows.to_pylist()
         return answered
-
-    async def _in_pool(self, action: Callable[[*Inputs], Made], *arguments: *Inputs) -> Made:
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, action, *arguments)
 
 
 def _outcome(answer: FileAnswer) -> str:

@@ -24,6 +24,10 @@ class ServingSettings:
     """Requests with uploads that may be in work; beyond them 503. Times `upload_mib`, what uploads take in memory."""
     upload_mib: float = 64.0
     """Largest body of a request; beyond it 413."""
+    decode_megapixels: float = 320.0
+    """That may be decoded or wait for it at once, four of the largest images; beyond them 503, in one request 413."""
+    decode_seconds: float = 20.0
+    """Computing time for the decoding of one image; beyond it the image is refused."""
     upload_seconds: float = 60.0
     """In which a body must have arrived; beyond them 408."""
     files: int = 16

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,11 +25,14 @@ from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, write_table
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
-from coronet_core.data.reading.image import DecodedImage, box_in_square, decode
+from coronet_core.data.reading.decoders import Decoders
+from coronet_core.data.reading.image import DecodedImage, box_in_square
 from coronet_core.support.callbacks import noop
 from coronet_core.support.errors import DamagedFileError, DataError
 from coronet_core.support.whole_files import read_sealed, sha256_of, write_sealed
 
+READERS_PER_CORE = 2
+"""Threads that read files: one waits for a decoder, the other reads the next file."""
 IN_FLIGHT_PER_CORE = 4
 """Images that wait decoded for those before them; bounds memory whatever the length of a block."""
 ROWS = "*.rows"
@@ -63,7 +67,7 @@ def read_images(
     """
     blocks.mkdir(parents=True, exist_ok=True)
     read: dict[Path, pa.Table] = {}
-    with ThreadPoolExecutor(usable_cores()) as pool:  # decoders and resizing run without holding the interpreter
+    with Decoders() as decoders, ThreadPoolExecutor(READERS_PER_CORE * usable_cores()) as pool:
         for number, start in enumerate(range(0, len(records), block_images)):
             members = records[start : start + block_images]
             block = blocks / f"{number:05d}-{_digest(members, preprocessing, ids)}.rows"
@@ -72,7 +76,7 @@ def read_images(
                 read[block] = _read(block)
             else:
                 forget_block(number, images, blocks)
-                decoded = _decoded_in_order(pool, members, preprocessing)
+                decoded = _decoded_in_order(pool, members, partial(_decoded, decoders, preprocessing))
                 read[block] = _write_block(members, decoded, number, preprocessing, ids, images, block, on_image)
     for block in set(blocks.glob(ROWS)) - read.keys():
         forget_block(_number(block), images, blocks)
@@ -163,22 +167,23 @@ def known_rows(records: list[Record], ids: Ids) -> pd.DataFrame:
 
 
 def _decoded_in_order(
-    pool: ThreadPoolExecutor, records: list[Record], preprocessing: Preprocessing
+    pool: ThreadPoolExecutor, records: list[Record], decoded: Callable[[Record], DecodedImage | str]
 ) -> Iterator[DecodedImage | str]:
     """Yield each image, or why it is rejected; a few at a time are being decoded."""
     waiting: deque[Future[DecodedImage | str]] = deque()
     coming = iter(records)
     for record in islice(coming, IN_FLIGHT_PER_CORE * usable_cores()):
-        waiting.append(pool.submit(_decoded, record, preprocessing))
+        waiting.append(pool.submit(decoded, record))
     while waiting:
         yield waiting.popleft().result()
         for record in islice(coming, 1):
-            waiting.append(pool.submit(_decoded, record, preprocessing))
+            waiting.append(pool.submit(decoded, record))
 
 
-def _decoded(record: Record, preprocessing: Preprocessing) -> DecodedImage | str:
+def _decoded(decoders: Decoders, preprocessing: Preprocessing, record: Record) -> DecodedImage | str:
+    side_px, aspect, reading = preprocessing.image_size_px, preprocessing.aspect, preprocessing.reading
     try:
-        return decode(record.read(), preprocessing.image_size_px, preprocessing.aspect, preprocessing.reading)
+        return decoders.decode(record.read(), side_px, aspect, reading)
     except DataError as error:
         return str(error)
     except OSError as error:
@@ -233,13 +238,13 @@ def _known(record: Record, ids: Ids) -> dict[str, object]:
 
 
 def _seen(image: DecodedImage, record: Record, ids: Ids, preprocessing: Preprocessing) -> dict[str, object]:
-    radiograph = image.radiograph
-    width_px, height_px = radiograph.width_px, radiograph.height_px
+    facts = image.facts
+    width_px, height_px = facts.width_px, facts.height_px
     return {
-        **ids.patient_columns(record, radiograph.patient_id),
-        "view": record.view or radiograph.view,
-        "sex": record.sex or radiograph.sex,
-        "age": radiograph.age if record.age is None else record.age,
+        **ids.patient_columns(record, facts.patient_id),
+        "view": record.view or facts.view,
+        "sex": record.sex or facts.sex,
+        "age": facts.age if record.age is None else record.age,
         "sha256": image.sha256,
         "pixel_sha256": image.pixel_sha256,
         "perceptual_hash": image.perceptual_hash,
@@ -250,5 +255,5 @@ def _seen(image: DecodedImage, record: Record, ids: Ids, preprocessing: Preproce
             list(box_in_square(box, width_px, height_px, preprocessing.aspect)) for box in record.opacity_boxes
         ],
         "grey_levels": None if preprocessing.reading == 1 else image.grey_levels,
-        "reading_notes": "; ".join(radiograph.notes) or None,
+        "reading_notes": "; ".join(facts.notes) or None,
     }

@@ -45,6 +45,12 @@ def serve(
     queue_images: Annotated[int, typer.Option(help="Images waiting at most; then 503.")] = 64,
     requests_at_once: Annotated[int, typer.Option(help="Concurrent requests with images; then 503.")] = 32,
     upload_mib: Annotated[float, typer.Option(help="Largest request in MiB; then 413.")] = 64.0,
+    decode_megapixels: Annotated[
+        float, typer.Option(help="Megapixels waiting to be decoded at most; then 503.")
+    ] = 320.0,
+    decode_seconds: Annotated[
+        float, typer.Option(help="Computing time to decode one image; then it is refused.")
+    ] = 20.0,
     files: Annotated[int, typer.Option(help="Most files per request; then 413.")] = 16,
     rate: Annotated[str, typer.Option(help="Requests with images per client; then 429.")] = "600/minute",
     explain_queue: Annotated[int, typer.Option(help="Explanations waiting at most; then 503.")] = 4,
@@ -65,6 +71,8 @@ def serve(
             queue_images=queue_images,
             requests_at_once=requests_at_once,
             upload_mib=upload_mib,
+            decode_megapixels=decode_megapixels,
+            decode_seconds=decode_seconds,
             files=files,
             rate=rate,
             explain_queue=explain_queue,

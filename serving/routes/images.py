@@ -64,7 +64,7 @@ def image_routes(service: Service) -> APIRouter:
         return upload
 
     def area_of(image: DecodedImage) -> Area:
-        return seen_area(*image.radiograph.grey.size, aspect)
+        return seen_area(*image.upright_px, aspect)
 
     @router.post("/predict", responses=problems(of_work=True), openapi_extra=several)
     async def predict(request: Request) -> Answers:

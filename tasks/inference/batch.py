@@ -9,6 +9,7 @@ from typing import Final, Literal, Self
 import pyarrow as pa
 import torch
 
+from coronet_core.data.reading.decoders import Decoders
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import find_files, read_files
 from tasks.inference.model_source import load_model
@@ -55,10 +56,11 @@ def predict_here(batch: Batch, log: PredictionLog | None) -> None:
         return
     use_cpu_threads(share=1)
     networks, keep = Networks.of(batch.model, torch.device(inference_device())), keep_and_log(batch, log)
-    with Progress("predict", sum(len(batch.shards[shard]) for shard in missing), "files") as bar:
+    n_files = sum(len(batch.shards[shard]) for shard in missing)
+    with Decoders() as decoders, Progress("predict", n_files, "files") as bar:
         for shard in missing:
             contents = read_files(batch.shards[shard])
-            keep(shard, predict_decoded(decode_files(contents, batch.model), networks))
+            keep(shard, predict_decoded(decode_files(contents, batch.model, decoders.decode), networks))
             bar.advance(len(contents))
 
 

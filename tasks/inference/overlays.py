@@ -20,6 +20,8 @@ from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import write_array
+from coronet_core.data.reading.decoders import Decoders
+from coronet_core.data.reading.image import Decode
 from coronet_core.support.errors import DataError, ParamsError
 from coronet_core.support.whole_files import write_whole
 from tasks.explain.methods import maps_of, passes
@@ -118,14 +120,14 @@ class Overlays:
     def draw(self, files: Sequence[ImageFile]) -> list[dict[str, Any]]:
         """Draw all `files` and write the index; returns its rows, one per file, unreadable ones included."""
         rows: list[dict[str, Any]] = []
-        with Progress(f"explain {self.method}", len(files), "files") as bar:
+        with Decoders() as decoders, Progress(f"explain {self.method}", len(files), "files") as bar:
             for shard in shards_of(files, SHARD_FILES):
-                rows += self._draw_shard(shard, bar)
+                rows += self._draw_shard(shard, decoders.decode, bar)
         write_whole(self.folder / f"index_{self.method}.csv", partial(_write_index, rows))
         return rows
 
-    def _draw_shard(self, files: Sequence[ImageFile], bar: Progress) -> list[dict[str, Any]]:
-        decoded = decode_files(read_files(files), self.networks.model)
+    def _draw_shard(self, files: Sequence[ImageFile], decode: Decode, bar: Progress) -> list[dict[str, Any]]:
+        decoded = decode_files(read_files(files), self.networks.model, decode)
         predictions = predict_decoded(decoded, self.networks).to_pylist()
         names = [self._name(file) for file in files]
         predicted = [i for i, prediction in enumerate(predictions) if prediction["error"] is None]

@@ -15,7 +15,7 @@ from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.common.batches import as_image
-from coronet_core.data.reading.image import DecodedImage, decode
+from coronet_core.data.reading.image import Decode, DecodedImage, decode
 from coronet_core.metrics.arrays import Floats
 from coronet_core.support.errors import DataError
 from tasks.calibrate.predictions import prediction_rows
@@ -75,15 +75,21 @@ class DecodedFile:
     error: str | None
 
 
-def predict_files(files: Sequence[FileContent], model: TrainedModel, device: torch.device) -> pa.Table:
-    """Return a row for each of `files`, in order (`prediction_schema.SCHEMA`); unreadable files have an `error`."""
-    return predict_decoded(decode_files(files, model), Networks.of(model, device))
+def predict_files(
+    files: Sequence[FileContent], model: TrainedModel, device: torch.device, decode: Decode = decode
+) -> pa.Table:
+    """Return a row for each of `files`, in order (`prediction_schema.SCHEMA`); unreadable files have an `error`.
+
+    Files from outside are decoded by processes with limits: `decode` is then `Decoders.decode`. By default it is done
+    in this process, as other processes need a program whose main module can be imported, and not every user's can.
+    """
+    return predict_decoded(decode_files(files, model, decode), Networks.of(model, device))
 
 
-def decode_files(files: Sequence[FileContent], model: TrainedModel) -> list[DecodedFile]:
-    """Decode `files` for `model`, in order, with as many threads as torch uses."""
+def decode_files(files: Sequence[FileContent], model: TrainedModel, decode: Decode = decode) -> list[DecodedFile]:
+    """Decode `files` for `model`, in order, as many at once as torch uses threads."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(partial(_decoded, model=model), files))
+        return list(pool.map(partial(_decoded, model=model, decode=decode), files))
 
 
 def predict_decoded(files: Sequence[DecodedFile], networks: Networks) -> pa.Table:
@@ -106,14 +112,14 @@ def _predictions(images: Sequence[DecodedImage], networks: Networks) -> list[dic
     rows: list[dict[Hashable, object]] = []
     for image, row, logit in zip(images, table.to_dict("records"), logits, strict=True):
         if np.isfinite(logit).all():
-            seen = image.radiograph
+            seen = image.facts
             rows.append({"sha256": image.sha256, "width_px": seen.width_px, "height_px": seen.height_px, **row})
         else:
             rows.append({"error": NOT_FINITE})
     return rows
 
 
-def _decoded(file: FileContent, model: TrainedModel) -> DecodedFile:
+def _decoded(file: FileContent, model: TrainedModel, decode: Decode) -> DecodedFile:
     if file.error is not None:
         return DecodedFile(file.path, None, file.error)
     try:

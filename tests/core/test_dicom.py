@@ -184,7 +184,7 @@ def test_a_file_without_preamble_is_read() -> None:
     del header.file_meta, header.preamble
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, header, implicit_vr=True, little_endian=True, enforce_file_format=False)
-    assert decode(buffer.getvalue(), 64, Aspect.STRETCH).radiograph.width_px == 96
+    assert decode(buffer.getvalue(), 64, Aspect.STRETCH).facts.width_px == 96
 
 
 def truncated() -> bytes:

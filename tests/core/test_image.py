@@ -70,7 +70,7 @@ def test_exif_rotation_is_undone(orientation: int, turned_by: int) -> None:
 def test_size_and_digests_are_recorded() -> None:
     content = encoded(Image.fromarray(GRADIENT[:100]))
     image = decode(content, 64, Aspect.STRETCH)
-    assert (image.radiograph.width_px, image.radiograph.height_px) == (128, 100)
+    assert (image.facts.width_px, image.facts.height_px) == (128, 100)
     assert (len(image.sha256), len(image.pixel_sha256), len(image.perceptual_hash)) == (64, 64, 16)
     assert image.size_bytes == len(content)
 
@@ -84,7 +84,7 @@ def test_the_same_pixels_in_another_file_have_the_same_pixel_digest() -> None:
 def test_a_large_jpeg_looks_the_same_as_when_it_is_decoded_in_full() -> None:
     smooth = Image.fromarray(GRADIENT).resize((2048, 1536), Image.Resampling.BICUBIC)
     image = decoded(smooth, "JPEG", quality=95)
-    assert (image.radiograph.width_px, image.radiograph.height_px) == (2048, 1536)
+    assert (image.facts.width_px, image.facts.height_px) == (2048, 1536)
     assert abs(image.pixels.astype(int) - decoded(smooth).pixels).max() <= 3
 
 

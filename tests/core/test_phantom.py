@@ -50,7 +50,7 @@ def test_boxes_hold_what_is_brighter_than_the_healthy_lung(label: str) -> None:
 def test_records_can_be_read_and_decoded() -> None:
     records = phantom.records(PATIENTS, 2, 64, seed=4).records
     assert {record.label for record in records} == set(CLASSES)
-    assert decode(records[0].read(), 64, Aspect.STRETCH).radiograph.width_px == 96
+    assert decode(records[0].read(), 64, Aspect.STRETCH).facts.width_px == 96
 
 
 def test_patients_do_not_look_like_one_another() -> None:

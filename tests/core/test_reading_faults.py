@@ -144,7 +144,7 @@ def test_sound_pixels_are_read_and_the_fault_is_said(name: str) -> None:
     image = decode(content, SIDE_PX, Aspect.STRETCH, 2)
     assert np.corrcoef(image.pixels.ravel(), EXPECTED.ravel())[0, 1] >= 0.98
     assert abs(image.pixels - EXPECTED).mean() <= 12
-    assert set(image.radiograph.notes) == ({note} if note else set())
+    assert set(image.facts.notes) == ({note} if note else set())
 
 
 def framed(values: np.ndarray, padding: float) -> np.ndarray:
@@ -206,7 +206,7 @@ def test_a_marker_does_not_darken_the_rest(side_px: int) -> None:
 def test_padding_that_covers_the_picture_is_no_padding() -> None:
     image = decode(dcm(PixelPaddingValue=4095, PixelPaddingRangeLimit=0), SIDE_PX, Aspect.STRETCH, 2)
     assert abs(image.pixels - EXPECTED).mean() <= 1
-    assert image.radiograph.notes == (Note.PADDING,)
+    assert image.facts.notes == (Note.PADDING,)
 
 
 @pytest.mark.parametrize(
@@ -249,4 +249,4 @@ def test_a_fault_of_our_own_is_not_called_a_damaged_file(content: bytes, monkeyp
 
 def test_notes_hold_nothing_of_the_header() -> None:
     image = decode(spoilt(WindowCenter=b"Doe^Jane", WindowWidth=b"MRN-1 "), SIDE_PX, Aspect.STRETCH, 2)
-    assert image.radiograph.notes == (Note.WINDOW,)
+    assert image.facts.notes == (Note.WINDOW,)

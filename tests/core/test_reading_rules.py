@@ -78,14 +78,14 @@ WRONGLY_TAGGED = {
 def test_polarity_is_checked_against_the_picture(content: bytes, note: Note) -> None:
     expected, image = (decode(one, 64, Aspect.STRETCH, 2) for one in (encoded(EIGHT), content))
     assert abs(image.pixels.astype(int) - expected.pixels).mean() <= 4
-    assert image.radiograph.notes == (note,)
+    assert image.facts.notes == (note,)
 
 
 @pytest.mark.parametrize("border_px", [0, 20, 40, 75])
 def test_a_right_picture_in_a_white_frame_is_not_inverted(border_px: int) -> None:
     framed = ImageOps.expand(Image.fromarray(EIGHT), border_px, 255)
     image = decode(encoded(framed), 64, Aspect.STRETCH, 2)
-    assert image.radiograph.notes == ()
+    assert image.facts.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_a_right_picture_in_a_white_frame_is_not_inverted(border_px: int) -> Non
     ],
 )
 def test_a_header_that_speaks_against_a_frontal_x_ray_is_noted(tags: dict[str, object], note: Note) -> None:
-    assert decode(dcm(**tags), 64, Aspect.STRETCH, 2).radiograph.notes == (note,)
-    assert decode(dcm(**tags), 64, Aspect.STRETCH, 1).radiograph.notes == ()
+    assert decode(dcm(**tags), 64, Aspect.STRETCH, 2).facts.notes == (note,)
+    assert decode(dcm(**tags), 64, Aspect.STRETCH, 1).facts.notes == ()
 
 
 def test_a_header_of_a_frontal_x_ray_is_not_noted() -> None:
     tags = {"Modality": "DX", "ImageType": ["DERIVED", "PRIMARY"], "PatientOrientation": ["L", "F"]}
-    assert decode(dcm(**tags), 64, Aspect.STRETCH, 2).radiograph.notes == ()
+    assert decode(dcm(**tags), 64, Aspect.STRETCH, 2).facts.notes == ()
 
 
 def test_grey_levels_are_counted() -> None:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
+from coronet_core.data.reading.decoders import Decoders
 from tasks.build_split import stage as build_split
 from tasks.build_split.sources import list_images
 from tasks.calibrate import stage as calibrate
@@ -119,6 +120,18 @@ def test_a_bad_file_becomes_a_row_with_its_reason_and_the_others_are_answered(
     alone = predicted(model, good)
     assert found.drop(index=1)["predicted"].tolist() == alone["predicted"].tolist()
     np.testing.assert_array_equal(found.drop(index=1)[NUMBERS].to_numpy(float), alone[NUMBERS].to_numpy(float))
+
+
+def test_a_file_that_takes_too_much_memory_is_refused_and_the_others_are_answered(run: Any) -> None:
+    model, contents, _ = run
+    large = io.BytesIO()
+    Image.effect_noise((7000, 7000), 40).save(large, "PNG", compress_level=1)
+    (name, content), *_ = contents.items()
+    files = [FileContent("large.png", large.getvalue()), FileContent(name, content)]
+    with Decoders(memory_bytes=96 * 2**20) as decoders:
+        found = predict_files(files, model, CPU, decoders.decode).to_pandas()
+    assert list(found["error"]) == ["takes too much memory to decode", None]
+    assert predict_files(files[:1], model, CPU)["error"].to_pylist() == [None]
 
 
 def test_bad_files_alone_are_rows_of_the_same_table(run: Any) -> None:

@@ -1,17 +1,20 @@
 """Reading DICOM files as radiographs. Of the header, view, sex, age and the patient's id come out, no name."""
 
 import io
+import itertools
 import warnings
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from pydicom.filereader import read_dataset, read_preamble
+from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.pixels.processing import apply_color_lut, apply_rescale, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from coronet_core.data import fields
@@ -22,6 +25,7 @@ from coronet_core.data.reading.dicom_pixels import has_decoded_bits, monochrome
 from coronet_core.data.reading.grey import stretched
 from coronet_core.data.reading.polarity import air_dark, is_negative
 from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, dicom_faults, eight_bit
+from coronet_core.data.reading.stream_size import MAX_SCANS, n_scans, stated_pixels
 from coronet_core.support.errors import DataError
 
 # Values that break the standard's rules are common. Warnings would quote them, names included.
@@ -38,6 +42,9 @@ PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 """Of PixelData (7FE0,0010), little and big endian."""
 MAX_INFLATED_BYTES = 4 * MAX_PIXELS
 """Of a deflated file: the largest image in 16 bits, and as much again."""
+
+MAX_ELEMENTS = 20_000
+"""Of a header; X-rays have some hundred."""
 
 
 def is_dicom(content: bytes) -> bool:
@@ -59,7 +66,7 @@ def read_dicom(content: bytes, reading: Reading) -> Radiograph:
     notes: list[Note] = []
     with dicom_faults():
         _refuse_deflated_bomb(content)
-        header = pydicom.dcmread(io.BytesIO(content), force=True)
+        header = read_partial(io.BytesIO(content), _counted(), force=True)
         if "TransferSyntaxUID" not in header.file_meta:
             header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # what the standard presumes
     if reading != 1:
@@ -84,12 +91,24 @@ def _refuse_deflated_bomb(content: bytes) -> None:
     """Raise DataError if `content` is deflated as a whole, header included, and too large: pydicom inflates it all."""
     stream = io.BytesIO(content)
     read_preamble(stream, force=True)
-    meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != META_GROUP)  # noqa: FBT003  # explicit VR, little endian
+    meta = read_dataset(stream, False, True, stop_when=_counted(ends_with=META_GROUP))  # noqa: FBT003  # explicit VR, little endian
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(), MAX_INFLATED_BYTES + 1)
     if len(inflated) > MAX_INFLATED_BYTES:
         raise DataError("decompression bomb")
+
+
+def _counted(*, ends_with: int | None = None) -> Callable[[BaseTag, str | None, int], bool]:
+    """Return a condition for pydicom to stop behind the group `ends_with`; raises DataError beyond MAX_ELEMENTS."""
+    elements = itertools.count(1)
+
+    def stops(tag: BaseTag, *_: object) -> bool:
+        if next(elements) > MAX_ELEMENTS:
+            raise DataError(f"more than {MAX_ELEMENTS} elements")
+        return ends_with is not None and tag.group != ends_with
+
+    return stops
 
 
 def _check_size(header: pydicom.Dataset, content: bytes) -> None:
@@ -100,8 +119,12 @@ def _check_size(header: pydicom.Dataset, content: bytes) -> None:
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
         raise DataError(f"multi-frame ({frames} frames)")
-    if int(header.Rows) * int(header.Columns) > MAX_PIXELS:
+    is_compressed = header.file_meta.TransferSyntaxUID.is_compressed
+    stated = stated_pixels(header.PixelData) if is_compressed else 0
+    if max(int(header.Rows) * int(header.Columns), stated) > MAX_PIXELS:
         raise DataError("decompression bomb")
+    if stated and n_scans(header.PixelData) > MAX_SCANS:
+        raise DataError(f"more than {MAX_SCANS} scans")
 
 
 def _by_first_rule(header: pydicom.Dataset) -> Image.Image:

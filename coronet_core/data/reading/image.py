@@ -1,6 +1,8 @@
 """From encoded bytes to one uint8 image of the size that the networks take."""
 
 import hashlib
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import imagehash
@@ -11,7 +13,7 @@ from PIL import Image, ImageOps
 from coronet_core.data.image_record import Box
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.reading.dicom import is_dicom, read_dicom
-from coronet_core.data.reading.radiograph import Radiograph
+from coronet_core.data.reading.radiograph import Facts, Radiograph
 from coronet_core.data.reading.raster import read_raster
 from coronet_core.data.reading.suitability import mask_reason
 from coronet_core.support.errors import DataError
@@ -51,7 +53,8 @@ class DecodedImage:
     """An image that could be read."""
 
     pixels: NDArray[np.uint8]  # (image_size_px, image_size_px)
-    radiograph: Radiograph
+    facts: Facts
+    upright_px: tuple[int, int]  # width and height in which it was decoded
     sha256: str  # of the encoded bytes
     pixel_sha256: str  # of `pixels`
     perceptual_hash: str  # 64 bits in hexadecimal; near-identical images differ in few of them
@@ -59,27 +62,50 @@ class DecodedImage:
     grey_levels: int  # of the whole image, at most 256
 
 
+Decode = Callable[[bytes, int, Aspect, Reading], DecodedImage]
+"""`decode` below, or `Decoders.decode`, which does the same in another process."""
+
+
 def decode(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading = 1) -> DecodedImage:
     """Decode an encoded image and bring it to `image_size_px` squared, grey, uint8, by the rule `reading`.
 
     Raises DataError with the reason when it cannot be read, shows nothing or, by the second rule, is a mask.
     """
-    if not content:
-        raise DataError("empty file")
-    radiograph = read_dicom(content, reading) if is_dicom(content) else read_raster(content, image_size_px, reading)
-    contrast = np.asarray(radiograph.grey.resize(PROBE, Image.Resampling.BOX)).std() / radiograph.contrast_gain
-    if contrast < MIN_CONTRAST:
-        raise DataError("zero variance (one grey all over)")
-    if reading > 1 and (reason := mask_reason(radiograph.grey)) is not None:
-        raise DataError(reason)
+    radiograph = _read(content, image_size_px, reading)
     square = to_square(radiograph.grey, image_size_px, aspect)
     pixels = np.asarray(square, dtype=np.uint8)
     return DecodedImage(
         pixels=pixels,
-        radiograph=radiograph,
+        facts=radiograph.facts,
+        upright_px=radiograph.grey.size,
         sha256=hashlib.sha256(content).hexdigest(),
         pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
         perceptual_hash=str(imagehash.phash(square)),
         size_bytes=len(content),
         grey_levels=256 - radiograph.grey.histogram().count(0),
     )
+
+
+def preview(content: bytes, longest_px: int, reading: Reading) -> bytes:
+    """Return an encoded image as it is read, upright and grey, at most `longest_px` wide and high, as PNG.
+
+    Raises DataError as `decode` does.
+    """
+    grey = _read(content, longest_px, reading).grey
+    grey.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    grey.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _read(content: bytes, needed_px: int, reading: Reading) -> Radiograph:
+    """Read an image that shows something. Raises DataError."""
+    if not content:
+        raise DataError("empty file")
+    radiograph = read_dicom(content, reading) if is_dicom(content) else read_raster(content, needed_px, reading)
+    contrast = np.asarray(radiograph.grey.resize(PROBE, Image.Resampling.BOX)).std() / radiograph.contrast_gain
+    if contrast < MIN_CONTRAST:
+        raise DataError("zero variance (one grey all over)")
+    if reading > 1 and (reason := mask_reason(radiograph.grey)) is not None:
+        raise DataError(reason)
+    return radiograph

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 import numpy as np
@@ -14,6 +14,7 @@ from coronet_core.support.errors import DataError
 
 MAX_PIXELS = 80_000_000
 """Twice what the largest radiography detectors give; below the size at which Pillow warns."""
+TOO_MUCH_MEMORY = "takes too much memory to decode"
 
 
 @contextmanager
@@ -27,6 +28,8 @@ def image_faults() -> Iterator[None]:
         raise DataError("not an image") from error
     except Image.DecompressionBombError as error:
         raise DataError("decompression bomb") from error
+    except MemoryError as error:
+        raise DataError(TOO_MUCH_MEMORY) from error
     except Exception as error:  # Pillow's decoders raise whatever they please
         raise DataError(f"truncated or damaged image ({error or type(error).__name__})") from error
 
@@ -38,6 +41,8 @@ def dicom_faults() -> Iterator[None]:
         yield
     except DataError:
         raise
+    except MemoryError as error:
+        raise DataError(TOO_MUCH_MEMORY) from error
     except Exception as error:  # pydicom and its handlers raise whatever they please, often with header values
         raise DataError(f"truncated or damaged DICOM ({type(error).__name__})") from error
 
@@ -74,10 +79,9 @@ UNSUITABLE = (Note.LATERAL, Note.SLICE, Note.MODALITY, Note.FEW_LEVELS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Radiograph:
-    """An image that could be read, and what its header says."""
+class Facts:
+    """What a file says of its image, and remarks on how it was read."""
 
-    grey: Image.Image  # mode L; air is dark
     width_px: int  # as stored
     height_px: int
     view: str | None = None
@@ -86,6 +90,18 @@ class Radiograph:
     notes: tuple[Note, ...] = ()
     contrast_gain: float = 1.0  # by which stored greys of 8 bits were stretched
     patient_id: str | None = field(default=None, repr=False)  # never to be written but as a keyed hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radiograph(Facts):
+    """An image that could be read, and its facts."""
+
+    grey: Image.Image  # mode L; air is dark
+
+    @property
+    def facts(self) -> Facts:
+        """The facts without the image."""
+        return Facts(**{one.name: getattr(self, one.name) for one in fields(Facts)})
 
 
 def eight_bit(values: NDArray[np.generic]) -> Image.Image:

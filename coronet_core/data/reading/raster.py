@@ -14,10 +14,12 @@ from coronet_core.data.reading.colour import deep_colours, deep_grey, refuse_col
 from coronet_core.data.reading.grey import Background, stretched, tabulate
 from coronet_core.data.reading.polarity import air_dark
 from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, eight_bit, image_faults, upright
+from coronet_core.data.reading.stream_size import MAX_SCANS, n_scans
 from coronet_core.data.reading.tiff_tags import black_is_zero, plain_values
 from coronet_core.support.errors import DataError
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+JPEG_SIGNATURE: Final = b"\xff\xd8"
 NEVER_NEEDED: Final = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 FRAME_BYTES: Final = 12
 """Length, type and checksum of a chunk, around its data."""
@@ -84,6 +86,7 @@ def read_raster(content: bytes, needed_px: int, reading: Reading) -> Radiograph:
 
 
 def _by_first_rule(content: bytes, needed_px: int) -> Radiograph:
+    _refuse_scans(content)
     with image_faults(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width_px, height_px = image.size
         _refuse_size(image)
@@ -96,6 +99,7 @@ def _by_first_rule(content: bytes, needed_px: int) -> Radiograph:
 
 
 def _by_second_rule(content: bytes, needed_px: int) -> Radiograph:
+    _refuse_scans(content)
     content, notes = without_ancillary_chunks(content)
     content, is_white_zero = black_is_zero(content)
     (width_px, height_px), turned, colours = _loaded(content, needed_px, notes)
@@ -151,6 +155,11 @@ def _deep(image: Image.Image, notes: list[Note]) -> tuple[Image.Image, Backgroun
 def _refuse_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise DataError("decompression bomb")
+
+
+def _refuse_scans(content: bytes) -> None:
+    if content.startswith(JPEG_SIGNATURE) and n_scans(content) > MAX_SCANS:
+        raise DataError(f"more than {MAX_SCANS} scans")
 
 
 def _refuse_frames(image: Image.Image) -> None:

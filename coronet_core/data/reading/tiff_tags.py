@@ -55,6 +55,8 @@ def plain_values(content: bytes) -> NDArray[np.float32] | None:
     n_bytes = shape[0] * shape[1] * dtype.itemsize
     data = b""
     for start, length in zip(tags[STRIPS], tags[STRIP_BYTES], strict=False):
+        if len(data) >= n_bytes:
+            break
         strip = content[start : start + length]
         try:
             data += zlib.decompressobj().decompress(strip, n_bytes) if is_packed else strip
@@ -64,6 +66,12 @@ def plain_values(content: bytes) -> NDArray[np.float32] | None:
         raise DataError("truncated or damaged image (values are missing)")
     with np.errstate(over="ignore"):  # beyond float32: not finite
         return np.frombuffer(data[:n_bytes], dtype).reshape(shape).astype(np.float32)
+
+
+def stated_size(content: bytes) -> tuple[int, int]:
+    """Return the width and height that the first image of a TIFF states; zeros if it does not."""
+    tags, _ = _first_directory(content)
+    return tags.get(WIDTH, [0])[0], tags.get(HEIGHT, [0])[0]
 
 
 def _first_directory(content: bytes) -> tuple[dict[int, list[int]], dict[int, int]]:
