@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.problems import Problem, problem_response
@@ -21,6 +22,8 @@ SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 ID_HEADER: Final = "X-Request-ID"
+CLIENT_CLOSED_REQUEST: Final = 499
+"""Status, in log and metrics alone, of a request whose client hung up before it was complete (nginx's number)."""
 ID_TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -97,6 +100,8 @@ class RequestLog:
         error: str | None = None
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status, state["refused_because"] = CLIENT_CLOSED_REQUEST, "client_disconnected"
         except Exception:  # noqa: BLE001  # the client gets an id, the log the rest
             error = traceback.format_exc()
             if not has_begun:
