@@ -55,12 +55,15 @@ class Guards:
             self._in_work -= is_work
 
     def _stranger(self, headers: Headers) -> Problem | None:
-        host = _name(headers.get("host", ""))
-        if host not in self._hosts:
+        host = headers.get("host", "").lower()
+        if _name(host) not in self._hosts:
             detail = "The service does not go by this name. Start it with --allow-host NAME to let it."
             return Problem(HTTPStatus.MISDIRECTED_REQUEST, detail, reason="unknown_host")
-        if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            detail = "Pages of other sites may not use the service. Open its own page."
+        is_foreign = any(origin.lower().partition("://")[2] != host for origin in headers.getlist("origin"))
+        if is_foreign or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            detail = (
+                "Pages of other sites may not use the service. Open its own page; a proxy must pass the header Host."
+            )
             return Problem(HTTPStatus.FORBIDDEN, detail, reason="other_site")
         return None
 
