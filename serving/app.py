@@ -44,7 +44,7 @@ def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs-static", StaticFiles(directory=docs_assets()), name="docs-static")
     add_problem_handlers(app)
-    describe(app)
+    describe(app, asks_for_keys=bool(settings.keys))
     app.add_middleware(Guards, settings=settings)
     app.add_middleware(RequestLog, metrics=service.metrics, writes_lines=settings.log_requests)
     return app

@@ -1,7 +1,7 @@
 """Settings of the service."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ class ServingSettings:
     """Folder for uploaded images, called by their hashes; None keeps none."""
     hosts: tuple[str, ...] = ()
     """Names besides those of this machine's loopback by which the service may be called (header `Host`)."""
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    """API keys, one of which a request must carry; without any the service asks for none."""
     log_requests: bool = True
     """A line of JSON on standard output for each request."""
 
@@ -48,12 +50,12 @@ class ServingSettings:
 
     def _faults(self) -> list[tuple[str, Any, str]]:
         wrong: list[tuple[str, Any, str]] = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and value < 1:
-                wrong.append((field.name, value, "1 or more"))
-            if field.type is float and not (0 < value < math.inf or (value == 0 and field.name == "batch_wait_ms")):
-                wrong.append((field.name, value, "a number above 0" if field.name != "batch_wait_ms" else "0 or more"))
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.type is int and value < 1:
+                wrong.append((one.name, value, "1 or more"))
+            if one.type is float and not (0 < value < math.inf or (value == 0 and one.name == "batch_wait_ms")):
+                wrong.append((one.name, value, "a number above 0" if one.name != "batch_wait_ms" else "0 or more"))
         if self.files > self.queue_images:
             wrong.append(("files", self.files, f"at most queue_images ({self.queue_images}), or a request never fits"))
         try:
