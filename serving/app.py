@@ -39,6 +39,7 @@ def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
         default_response_class=SafeJsonResponse,
         redirect_slashes=False,
     )
+    app.state.service = service
     for router in (image_routes(service), status_routes(service), page_routes()):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.log_limit import LAST, LINES, LineLimit
 from serving.problems import Problem, problem_response
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
@@ -52,6 +53,9 @@ class ServiceMetrics:
         self.seconds = Histogram(
             "coronet_request_seconds", "From a request to its answer.", ["route"], buckets=SECONDS, registry=registry
         )
+        self.connections_closed = Counter(
+            "coronet_connections_closed", "Connections that the service closed.", ["reason"], registry=registry
+        )
         self.refused = Counter("coronet_refused", "Requests that were refused.", ["reason"], registry=registry)
         self.images = Counter("coronet_images", "Images by what became of them.", ["outcome"], registry=registry)
         self.batch_images = Histogram(
@@ -77,6 +81,7 @@ class RequestLog:
         self._app = app
         self._metrics = metrics
         self._writes_lines = writes_lines
+        self._limit = LineLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -131,7 +136,11 @@ class RequestLog:
             "refused_because": state.get("refused_because"),
             "error": error,
         }
-        if self._writes_lines or error is not None:
+        is_refused = status >= HTTPStatus.BAD_REQUEST
+        count = self._limit.count((route, status, state.get("refused_because"))) if is_refused else 0
+        if count == LINES:
+            line["note"] = LAST
+        if (self._writes_lines or error is not None) and count <= LINES:
             print(json.dumps({key: value for key, value in line.items() if value is not None}), flush=True)
 
 

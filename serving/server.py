@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,7 +15,9 @@ from fastapi import FastAPI
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
-from serving.service import ServedModel
+from serving.connections import BACKLOG, LimitedProtocol, OpenConnections, fit_open_files
+from serving.log_limit import limit_logs
+from serving.service import ServedModel, Service
 from serving.settings import ServingSettings
 from tasks.inference.model_source import load_model
 from tasks.runtime.compute.cpu import use_cpu_threads
@@ -24,6 +27,8 @@ from tasks.runtime.paths import MODEL_CARD
 LAST_RUN: Final = "the last run"
 GRACE_S: Final = 30
 """For running requests when the service is shut down."""
+HEADER_BYTES: Final = 16 * 1024
+"""Of a request's line and headers; beyond them 400."""
 IDLE_S: Final = 30
 """After which a connection without a request is closed."""
 
@@ -67,6 +72,7 @@ def serve(
 
 def run(app: FastAPI, place: BindAddress) -> None:
     """Run `app` at `place` until Ctrl-C or SIGTERM. Raises CoroNetError when it cannot listen there."""
+    limit_logs()
     server = server_of(app, place)
     with suppress(KeyboardInterrupt, SystemExit):  # raised by uvicorn when it is shut down, and when it cannot
         server.run()
@@ -75,9 +81,13 @@ def run(app: FastAPI, place: BindAddress) -> None:
 
 
 def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
-    """Return what serves `app` at `place` when it is run. uvicorn's own logs are off: the app has its own."""
+    """Return what serves `app` at `place` when it is run. uvicorn's access log is off: the app has its own."""
     config = uvicorn.Config(
         app,
+        http=partial(LimitedProtocol, open_connections=_open_connections(app, place)),  # type: ignore[arg-type]
+        ws="none",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        backlog=BACKLOG,
         host=place.host,
         port=place.port,
         log_config=None,
@@ -89,6 +99,17 @@ def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
         timeout_graceful_shutdown=GRACE_S,
     )
     return _Server(config)
+
+
+def _open_connections(app: FastAPI, place: BindAddress) -> OpenConnections:
+    service: Service = app.state.service
+    return OpenConnections(
+        most=fit_open_files(service.settings.connections),
+        most_of_client=service.settings.connections_per_client,
+        header_seconds=service.settings.header_seconds,
+        proxies=frozenset((place.proxy or "").replace(" ", "").split(",")),
+        on_closed=lambda reason: service.metrics.connections_closed.labels(reason).inc(),
+    )
 
 
 class _Server(uvicorn.Server):

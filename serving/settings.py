@@ -30,6 +30,12 @@ class ServingSettings:
     """Files in one request; beyond them 413."""
     rate: str = "600/minute"
     """Uploads of one client; beyond them 429."""
+    connections: int = 1000
+    """Open connections; beyond them the one that has waited longest for a request is closed."""
+    connections_per_client: int = 128
+    """Open connections of one address, a proxy's aside."""
+    header_seconds: float = 10.0
+    """In which the headers of a request must have arrived; beyond them 408."""
     explain_queue: int = 4
     """Explanations that may wait; beyond them 503."""
     explain_seconds: float = 30.0
