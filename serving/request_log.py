@@ -44,8 +44,7 @@ HEADERS: Final = {
 class ServiceMetrics:
     """Counters of one service. Labels are routes, classes and reasons: nothing of a client or an image."""
 
-    def __init__(self, model_digest: str, waiting: Callable[[], int]) -> None:
-        """`waiting` tells how many images are in the queue."""
+    def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
             "coronet_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
@@ -64,10 +63,14 @@ class ServiceMetrics:
         self.explanation_seconds = Histogram(
             "coronet_explanation_seconds", "A map by its method.", ["method"], buckets=SECONDS, registry=registry
         )
-        waiting_images = Gauge("coronet_queue_images", "Images that wait for the networks.", registry=registry)
-        waiting_images.set_function(waiting)
-        model = Gauge("coronet_model_info", "The model that answers.", ["digest"], registry=registry)
-        model.labels(model_digest).set(1)
+        self._waiting = Gauge("coronet_queue_images", "Images that wait for the networks.", registry=registry)
+        self._model = Gauge("coronet_model_info", "The model that answers.", ["digest"], registry=registry)
+
+    def in_use(self, model_digest: str, waiting: Callable[[], int]) -> None:
+        """Note which model answers; `waiting` tells how many images are in its queue."""
+        self._model.clear()
+        self._model.labels(model_digest).set(1)
+        self._waiting.set_function(waiting)
 
     def exposition(self) -> bytes:
         """Return all of it in Prometheus' text format."""
@@ -125,7 +128,6 @@ class RequestLog:
         if reason := state.get("refused_because"):
             self._metrics.refused.labels(reason).inc()
         line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "request_id": state["request_id"],
             "client": (scope.get("client") or ("unknown",))[0],
             "method": scope["method"],
@@ -141,7 +143,13 @@ class RequestLog:
         if count == LINES:
             line["note"] = LAST
         if (self._writes_lines or error is not None) and count <= LINES:
-            print(json.dumps({key: value for key, value in line.items() if value is not None}), flush=True)
+            print_line(**{key: value for key, value in line.items() if value is not None})
+
+
+def print_line(**fields: Any) -> None:
+    """Print one line of the log."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    print(json.dumps({"time": now, **fields}), flush=True)
 
 
 def _add_headers(headers: MutableHeaders, request_id: str) -> None:

@@ -16,8 +16,9 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
 from serving.connections import BACKLOG, LimitedProtocol, OpenConnections, fit_open_files
+from serving.current_service import CurrentService
 from serving.log_limit import limit_logs
-from serving.service import ServedModel, Service
+from serving.service import ServedModel
 from serving.settings import ServingSettings
 from tasks.inference.model_source import load_model
 from tasks.runtime.compute.cpu import use_cpu_threads
@@ -102,13 +103,14 @@ def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
 
 
 def _open_connections(app: FastAPI, place: BindAddress) -> OpenConnections:
-    service: Service = app.state.service
+    current: CurrentService = app.state.current
+    settings = current.service.settings
     return OpenConnections(
-        most=fit_open_files(service.settings.connections),
-        most_of_client=service.settings.connections_per_client,
-        header_seconds=service.settings.header_seconds,
+        most=fit_open_files(settings.connections),
+        most_of_client=settings.connections_per_client,
+        header_seconds=settings.header_seconds,
         proxies=frozenset((place.proxy or "").replace(" ", "").split(",")),
-        on_closed=lambda reason: service.metrics.connections_closed.labels(reason).inc(),
+        on_closed=lambda reason: current.metrics.connections_closed.labels(reason).inc(),
     )
 
 

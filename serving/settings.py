@@ -40,6 +40,8 @@ class ServingSettings:
     """Explanations that may wait; beyond them 503."""
     explain_seconds: float = 30.0
     """That one explanation may take; beyond them it is given up with 503."""
+    alias_seconds: float = 30.0
+    """Between two looks at which version an alias of the registry means."""
     keep: Path | None = None
     """Folder for uploaded images, called by their hashes; None keeps none."""
     hosts: tuple[str, ...] = ()
