@@ -114,7 +114,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
         for thread in threads:
             thread.join()
         took = time.monotonic() - began
-        told = counters(address)
+        counted = counters(address)
     return {
         "cores": usable_cores(),
         "load_average": os.getloadavg(),
@@ -122,7 +122,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(took, 1),
         "rows": [record.row(kind) for kind in KINDS],
         "memory": memory,
-        "counters": told,
+        "counters": counted,
     }
 
 

@@ -33,7 +33,7 @@ class AliasWatch:
         self._every_seconds = every_seconds
         self._ends = threading.Event()
         self._seen: str | None = None
-        self._said: str | None = None
+        self._reported: str | None = None
 
     def start(self) -> None:
         """Begin. Must be called in the event loop of the service."""
@@ -50,9 +50,9 @@ class AliasWatch:
                 self._look(loop)
             except Exception as error:  # noqa: BLE001  # whatever it is, the former model answers
                 self._current.behind = BEHIND.format(source=self._source)
-                self._say(error=f"{self._source}: {error}")
+                self._report(f"{self._source}: {error}")
             else:
-                self._current.behind = self._said = None
+                self._current.behind = self._reported = None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         version = find_version(self._source)
@@ -65,7 +65,7 @@ class AliasWatch:
             print_line(event="model_replaced", source=self._source, version=version.number, model=model.digest)
         self._seen = version.digest
 
-    def _say(self, error: str) -> None:
-        if error != self._said:  # once, not at every look
+    def _report(self, error: str) -> None:
+        if error != self._reported:  # once, not at every look
             print_line(error=error)
-        self._said = error
+        self._reported = error

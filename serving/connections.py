@@ -65,9 +65,6 @@ class OpenConnections:
         self.header_seconds = header_seconds
         self.on_closed = on_closed
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def add(self, new: "LimitedProtocol") -> None:
         """Take `new` in; if there are too many, another one, or itself if all others are in work, is closed."""
         host = new.host
@@ -124,7 +121,7 @@ class LimitedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, open_connections: OpenConnections, **named: Any) -> None:
         """The arguments are uvicorn's."""
         super().__init__(*arguments, **named)
-        self._among = open_connections
+        self._all = open_connections
         self._for_headers = _Countdown(self.loop, self._no_headers)
         self._for_response = _Countdown(self.loop, self._response_not_taken)
 
@@ -142,20 +139,20 @@ class LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin to wait for headers."""
         super().connection_made(transport)
-        self._among.add(self)
-        self._for_headers.start(self._among.header_seconds)
+        self._all.add(self)
+        self._for_headers.start(self._all.header_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Read; the time for headers begins with their first byte, and ends with their last."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
-            self._for_headers.start(self._among.header_seconds)
+            self._for_headers.start(self._all.header_seconds)
         else:
             self._for_headers.stop()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, for as long as uvicorn keeps a connection alive."""
-        self._among.move_to_end(self)
+        self._all.move_to_end(self)
         super().on_response_complete()
 
     def pause_writing(self) -> None:
@@ -171,21 +168,21 @@ class LimitedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
-        self._among.discard(self)
+        self._all.discard(self)
         self._for_headers.stop()
         self._for_response.stop()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or has headers that are too large."""
-        self._among.on_closed("not_http")
+        self._all.on_closed("not_http")
         super().send_400_response(msg)
 
     def _no_headers(self) -> None:
-        self._among.on_closed("header_timeout")
+        self._all.on_closed("header_timeout")
         if self.conn.trailing_data[0]:  # who sent nothing would take an answer for that to the next request
             self.transport.write(TIMED_OUT)
         self.transport.close()
 
     def _response_not_taken(self) -> None:
-        self._among.on_closed("response_not_taken")
+        self._all.on_closed("response_not_taken")
         self.transport.abort()

@@ -19,7 +19,7 @@ class CurrentService:
         self.behind: str | None = None
         """Why the service in use is not the one that it should be; None if it is."""
         self._in_use: Counter[Service] = Counter()
-        self._tell()
+        self._report_model()
 
     async def __aenter__(self) -> Self:
         await self.service.__aenter__()
@@ -44,7 +44,7 @@ class CurrentService:
         """Use `service` from now on."""
         await service.__aenter__()
         former, self.service = self.service, service
-        self._tell()
+        self._report_model()
         await self._close_if_unused(former)
 
     async def _close_if_unused(self, service: Service) -> None:
@@ -52,5 +52,5 @@ class CurrentService:
             del self._in_use[service]
             await service.__aexit__()
 
-    def _tell(self) -> None:
+    def _report_model(self) -> None:
         self.metrics.in_use(self.service.served.model.digest, lambda: self.service.batcher.waiting)

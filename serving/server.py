@@ -1,5 +1,6 @@
 """The service as a process: it finds the model, listens, and ends in good order."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,8 +106,13 @@ def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
 def _open_connections(app: FastAPI, place: BindAddress) -> OpenConnections:
     current: CurrentService = app.state.current
     settings = current.service.settings
+    most = fit_open_files(settings.connections)
+    if most < settings.connections:
+        print(
+            f"warning: {most} connections at most: the limit of open files (ulimit -n) allows no more.", file=sys.stderr
+        )
     return OpenConnections(
-        most=fit_open_files(settings.connections),
+        most=most,
         most_of_client=settings.connections_per_client,
         header_seconds=settings.header_seconds,
         proxies=frozenset((place.proxy or "").replace(" ", "").split(",")),

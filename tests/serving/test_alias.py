@@ -115,7 +115,7 @@ def test_requests_that_have_begun_end_with_the_former_model_and_new_ones_get_the
     assert (line["version"], line["model"]) == (2, SECOND)
 
 
-def test_a_model_that_cannot_be_loaded_replaces_nothing_and_is_told(
+def test_a_model_that_cannot_be_loaded_replaces_nothing_and_is_reported(
     registry: Registry, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     write_package(tmp_path / "third", replace(OTHER, batch_size=5), CARD, some_lineage())
@@ -124,9 +124,9 @@ def test_a_model_that_cannot_be_loaded_replaces_nothing_and_is_told(
     with following() as client:
         registry.move(third.number)
         wait_until(lambda: ready(client)["behind"] is not None)
-        told = ready(client)
-        assert told["model"] == FIRST
-        assert told["behind"].startswith(f"{SOURCE} cannot be looked up or loaded")
+        state = ready(client)
+        assert state["model"] == FIRST
+        assert state["behind"].startswith(f"{SOURCE} cannot be looked up or loaded")
         assert client.post("/predict", files=form(png())).json()["model"] == FIRST
         time.sleep(0.5)  # more looks, no more lines
         registry.move(2)

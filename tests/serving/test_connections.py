@@ -179,7 +179,10 @@ def _serve(port: int, log: Path, open_files: int) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    run(build_app(served_model(), ServingSettings()), BindAddress(host="127.0.0.1", port=port, proxy=None))
+    run(
+        build_app(served_model(), ServingSettings(header_seconds=3)),
+        BindAddress(host="127.0.0.1", port=port, proxy=None),
+    )
 
 
 @contextmanager
@@ -217,4 +220,5 @@ def test_more_half_sent_headers_than_files_may_be_open_silence_neither_service_n
         for connection in held[-100:]:  # the others gave way to them
             assert closed_after(connection)[0] < 15
         assert httpx.get(f"{address}/health", timeout=5).status_code == 200
+    assert "warning: 320 connections at most" in (tmp_path / "log").read_text()
     assert len((tmp_path / "log").read_text().splitlines()) < 60
