@@ -38,12 +38,14 @@ START_S = 120
 
 def _serve(listening: socket.socket, side_px: int, settings: dict[str, Any]) -> None:
     from serving.app import build_app
+    from serving.log_limit import limit_logs
     from serving.server import BindAddress, server_of
     from serving.settings import ServingSettings
     from tasks.runtime.compute.cpu import use_cpu_threads
     from tests.serving.served import served_model, trained_model
 
     use_cpu_threads(share=1)
+    limit_logs()
     served = served_model(model=replace(trained_model(), image_size_px=side_px))
     app = build_app(served, ServingSettings(rate="1000000/second", log_requests=False, **settings))
     server_of(app, BindAddress(host="127.0.0.1", port=0, proxy=None)).run(sockets=[listening])

@@ -8,11 +8,13 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from serving.alias_watch import AliasWatch, is_alias
+from serving.current_service import CurrentService
 from serving.gone_clients import DropGone
 from serving.middleware import Guards
 from serving.openapi import describe
 from serving.problems import SafeJsonResponse, add_problem_handlers
-from serving.request_log import RequestLog
+from serving.request_log import RequestLog, ServiceMetrics
 from serving.routes.images import image_routes
 from serving.routes.pages import STATIC, docs_assets, page_routes
 from serving.routes.status import status_routes
@@ -24,12 +26,18 @@ TITLE: Final = "CoroNet"
 
 def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
     """Return the application. Raises CoroNetError when the model or the settings cannot be used."""
-    service = Service(served, settings)
+    metrics = ServiceMetrics()
+    current = CurrentService(Service(served, settings, metrics), metrics)
+    watch = AliasWatch(served.source, current, settings.alias_seconds) if is_alias(served.source) else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service:
+        async with current:
+            if watch is not None:
+                watch.start()
             yield
+            if watch is not None:
+                watch.stop()
 
     app = FastAPI(
         title=TITLE,
@@ -40,13 +48,14 @@ def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
         default_response_class=SafeJsonResponse,
         redirect_slashes=False,
     )
-    for router in (image_routes(service), status_routes(service), page_routes()):
+    app.state.current = current
+    for router in (image_routes(settings), status_routes(current), page_routes()):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs-static", StaticFiles(directory=docs_assets()), name="docs-static")
     add_problem_handlers(app)
-    describe(app)
+    describe(app, asks_for_keys=bool(settings.keys))
     app.add_middleware(DropGone)
     app.add_middleware(Guards, settings=settings)
-    app.add_middleware(RequestLog, metrics=service.metrics, writes_lines=settings.log_requests)
+    app.add_middleware(RequestLog, metrics=metrics, writes_lines=settings.log_requests)
     return app

@@ -12,15 +12,19 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.api_keys import is_accepted
 from serving.problems import Problem, problem_response, too_busy
 from serving.settings import ServingSettings, parse_rate
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 WORK: Final = "POST"
+OPEN: Final = ("/", "/docs", "/openapi.json", "/favicon.ico", "/health", "/ready")
+OPEN_FOLDERS: Final = ("/static/", "/docs-static/")
+"""What needs no API key: pages without anything of the model or of an image, and what probes ask."""
 
 
 class Guards:
-    """Checks of host, origin, rate and load.
+    """Checks of host, origin, API key, rate and load.
 
     A page of another site that is open in somebody's browser can send requests to a service on the same machine, and
     by a name that it lets point here even read the answers. So only known names are served, and browsers say where a
@@ -30,6 +34,7 @@ class Guards:
     def __init__(self, app: ASGIApp, settings: ServingSettings) -> None:
         self._app = app
         self._hosts = {name.lower() for name in (*LOOPBACK, *settings.hosts)}
+        self._keys = settings.keys
         self._rate: RateLimitItem = parse_rate(settings.rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._at_once = settings.requests_at_once
@@ -41,7 +46,8 @@ class Guards:
             await self._app(scope, receive, send)
             return
         is_work = scope["method"] == WORK
-        problem = self._stranger(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        problem = self._stranger(headers) or self._without_key(headers, scope["path"])
         if problem is None and is_work:
             problem = self._overload() or await self._too_often(scope)
         if problem is not None:
@@ -55,14 +61,25 @@ class Guards:
             self._in_work -= is_work
 
     def _stranger(self, headers: Headers) -> Problem | None:
-        host = _name(headers.get("host", ""))
-        if host not in self._hosts:
+        host = headers.get("host", "").lower()
+        if _name(host) not in self._hosts:
             detail = "The service does not go by this name. Start it with --allow-host NAME to let it."
             return Problem(HTTPStatus.MISDIRECTED_REQUEST, detail, reason="unknown_host")
-        if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            detail = "Pages of other sites may not use the service. Open its own page."
+        is_foreign = any(origin.lower().partition("://")[2] != host for origin in headers.getlist("origin"))
+        if is_foreign or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            detail = (
+                "Pages of other sites may not use the service. Open its own page; a proxy must pass the header Host."
+            )
             return Problem(HTTPStatus.FORBIDDEN, detail, reason="other_site")
         return None
+
+    def _without_key(self, headers: Headers, path: str) -> Problem | None:
+        if not self._keys or path in OPEN or path.startswith(OPEN_FOLDERS):
+            return None
+        if is_accepted(headers.get("authorization", ""), self._keys):
+            return None
+        detail = "The service asks for an API key. Send it in the header Authorization: Bearer KEY."
+        return Problem(HTTPStatus.UNAUTHORIZED, detail, reason="key")
 
     def _overload(self) -> Problem | None:
         return None if self._in_work < self._at_once else too_busy("Too many requests are in work")

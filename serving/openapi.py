@@ -9,7 +9,11 @@ from pydantic.json_schema import models_json_schema
 from serving.problems import MEDIA_TYPE, ProblemDetails
 
 REF: Final = "#/components/schemas/{model}"
-ALWAYS: Final = {403: "A page of another site asked.", 421: "Asked by a name that the service does not go by."}
+ALWAYS: Final = {
+    401: "Without an API key that the service knows.",
+    403: "A page of another site asked.",
+    421: "Asked by a name that the service does not go by.",
+}
 OF_WORK: Final = {
     400: "Not HTTP as it should be.",
     408: "The upload took too long.",
@@ -32,14 +36,18 @@ def problems(*also: int, of_work: bool = False) -> dict[int | str, dict[str, Any
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
-def describe(app: FastAPI) -> None:
-    """Let `app` describe itself with its problems."""
+def describe(app: FastAPI, *, asks_for_keys: bool) -> None:
+    """Let `app` describe itself with its problems, and with API keys if it asks for them."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = get_openapi(title=app.title, version=app.version, description=SUMMARY, routes=app.routes)
             _, found = models_json_schema([(ProblemDetails, "serialization")], ref_template=REF)
-            made.setdefault("components", {}).setdefault("schemas", {}).update(found["$defs"])
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {}).update(found["$defs"])
+            if asks_for_keys:
+                components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+                made["security"] = [{"key": []}]
             app.openapi_schema = made
         return app.openapi_schema
 

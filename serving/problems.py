@@ -92,6 +92,8 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         files=problem.files,
     )
     headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if problem.hangs_up:
         headers["Connection"] = "close"
     content = json_bytes(details.model_dump(exclude_none=True))

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.log_limit import LAST, LINES, LineLimit
 from serving.problems import Problem, problem_response
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
@@ -21,6 +23,8 @@ SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 ID_HEADER: Final = "X-Request-ID"
+CLIENT_CLOSED_REQUEST: Final = 499
+"""Status, in log and metrics alone, of a request whose client hung up before it was complete (nginx's number)."""
 ID_TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -40,14 +44,16 @@ HEADERS: Final = {
 class ServiceMetrics:
     """Counters of one service. Labels are routes, classes and reasons: nothing of a client or an image."""
 
-    def __init__(self, model_digest: str, waiting: Callable[[], int]) -> None:
-        """`waiting` tells how many images are in the queue."""
+    def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
             "coronet_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
         )
         self.seconds = Histogram(
             "coronet_request_seconds", "From a request to its answer.", ["route"], buckets=SECONDS, registry=registry
+        )
+        self.connections_closed = Counter(
+            "coronet_connections_closed", "Connections that the service closed.", ["reason"], registry=registry
         )
         self.refused = Counter("coronet_refused", "Requests that were refused.", ["reason"], registry=registry)
         self.images = Counter("coronet_images", "Images by what became of them.", ["outcome"], registry=registry)
@@ -57,10 +63,14 @@ class ServiceMetrics:
         self.explanation_seconds = Histogram(
             "coronet_explanation_seconds", "A map by its method.", ["method"], buckets=SECONDS, registry=registry
         )
-        waiting_images = Gauge("coronet_queue_images", "Images that wait for the networks.", registry=registry)
-        waiting_images.set_function(waiting)
-        model = Gauge("coronet_model_info", "The model that answers.", ["digest"], registry=registry)
-        model.labels(model_digest).set(1)
+        self._waiting = Gauge("coronet_queue_images", "Images that wait for the networks.", registry=registry)
+        self._model = Gauge("coronet_model_info", "The model that answers.", ["digest"], registry=registry)
+
+    def in_use(self, model_digest: str, waiting: Callable[[], int]) -> None:
+        """Note which model answers; `waiting` tells how many images are in its queue."""
+        self._model.clear()
+        self._model.labels(model_digest).set(1)
+        self._waiting.set_function(waiting)
 
     def exposition(self) -> bytes:
         """Return all of it in Prometheus' text format."""
@@ -74,6 +84,7 @@ class RequestLog:
         self._app = app
         self._metrics = metrics
         self._writes_lines = writes_lines
+        self._limit = LineLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -97,6 +108,8 @@ class RequestLog:
         error: str | None = None
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status, state["refused_because"] = CLIENT_CLOSED_REQUEST, "client_disconnected"
         except Exception:  # noqa: BLE001  # the client gets an id, the log the rest
             error = traceback.format_exc()
             if not has_begun:
@@ -115,7 +128,6 @@ class RequestLog:
         if reason := state.get("refused_because"):
             self._metrics.refused.labels(reason).inc()
         line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "request_id": state["request_id"],
             "client": (scope.get("client") or ("unknown",))[0],
             "method": scope["method"],
@@ -126,8 +138,18 @@ class RequestLog:
             "refused_because": state.get("refused_because"),
             "error": error,
         }
-        if self._writes_lines or error is not None:
-            print(json.dumps({key: value for key, value in line.items() if value is not None}), flush=True)
+        is_refused = status >= HTTPStatus.BAD_REQUEST
+        count = self._limit.count((route, status, state.get("refused_because"))) if is_refused else 0
+        if count == LINES:
+            line["note"] = LAST
+        if (self._writes_lines or error is not None) and count <= LINES:
+            print_line(**{key: value for key, value in line.items() if value is not None})
+
+
+def print_line(**fields: Any) -> None:
+    """Print one line of the log."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    print(json.dumps({"time": now, **fields}), flush=True)
 
 
 def _add_headers(headers: MutableHeaders, request_id: str) -> None:

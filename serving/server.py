@@ -1,8 +1,10 @@
 """The service as a process: it finds the model, listens, and ends in good order."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,6 +16,9 @@ from fastapi import FastAPI
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
+from serving.connections import BACKLOG, LimitedProtocol, OpenConnections, fit_open_files
+from serving.current_service import CurrentService
+from serving.log_limit import limit_logs
 from serving.service import ServedModel
 from serving.settings import ServingSettings
 from tasks.inference.model_source import load_model
@@ -24,6 +29,8 @@ from tasks.runtime.paths import MODEL_CARD
 LAST_RUN: Final = "the last run"
 GRACE_S: Final = 30
 """For running requests when the service is shut down."""
+HEADER_BYTES: Final = 16 * 1024
+"""Of a request's line and headers; beyond them 400."""
 IDLE_S: Final = 30
 """After which a connection without a request is closed."""
 
@@ -67,6 +74,7 @@ def serve(
 
 def run(app: FastAPI, place: BindAddress) -> None:
     """Run `app` at `place` until Ctrl-C or SIGTERM. Raises CoroNetError when it cannot listen there."""
+    limit_logs()
     server = server_of(app, place)
     with suppress(KeyboardInterrupt, SystemExit):  # raised by uvicorn when it is shut down, and when it cannot
         server.run()
@@ -75,9 +83,13 @@ def run(app: FastAPI, place: BindAddress) -> None:
 
 
 def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
-    """Return what serves `app` at `place` when it is run. uvicorn's own logs are off: the app has its own."""
+    """Return what serves `app` at `place` when it is run. uvicorn's access log is off: the app has its own."""
     config = uvicorn.Config(
         app,
+        http=partial(LimitedProtocol, open_connections=_open_connections(app, place)),  # type: ignore[arg-type]
+        ws="none",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        backlog=BACKLOG,
         host=place.host,
         port=place.port,
         log_config=None,
@@ -89,6 +101,23 @@ def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
         timeout_graceful_shutdown=GRACE_S,
     )
     return _Server(config)
+
+
+def _open_connections(app: FastAPI, place: BindAddress) -> OpenConnections:
+    current: CurrentService = app.state.current
+    settings = current.service.settings
+    most = fit_open_files(settings.connections)
+    if most < settings.connections:
+        print(
+            f"warning: {most} connections at most: the limit of open files (ulimit -n) allows no more.", file=sys.stderr
+        )
+    return OpenConnections(
+        most=most,
+        most_of_client=settings.connections_per_client,
+        header_seconds=settings.header_seconds,
+        proxies=frozenset((place.proxy or "").replace(" ", "").split(",")),
+        on_closed=lambda reason: current.metrics.connections_closed.labels(reason).inc(),
+    )
 
 
 class _Server(uvicorn.Server):

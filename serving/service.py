@@ -53,13 +53,13 @@ class ServedModel:
 class Service:
     """The networks at work. Open as long as its context is."""
 
-    def __init__(self, served: ServedModel, settings: ServingSettings) -> None:
+    def __init__(self, served: ServedModel, settings: ServingSettings, metrics: ServiceMetrics) -> None:
         """Load the networks. Raises CoroNetError when they, or the folder for uploads, are not to be had."""
         self.served = served
         self.settings = settings
         self._networks = Networks.of(served.model, served.device)
         self._keeper = None if settings.keep is None else Keeper(settings.keep)
-        self.metrics = ServiceMetrics(served.model.digest, lambda: self.batcher.waiting)
+        self.metrics = metrics
         self.batcher: Batcher[DecodedFile, dict[str, Any]] = Batcher(
             self._answer_all,
             batch_items=settings.batch_images,

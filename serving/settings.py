@@ -1,7 +1,7 @@
 """Settings of the service."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +34,24 @@ class ServingSettings:
     """Files in one request; beyond them 413."""
     rate: str = "600/minute"
     """Uploads of one client; beyond them 429."""
+    connections: int = 1000
+    """Open connections; beyond them the one that has waited longest for a request is closed."""
+    connections_per_client: int = 128
+    """Open connections of one address, a proxy's aside."""
+    header_seconds: float = 10.0
+    """In which the headers of a request must have arrived; beyond them 408."""
     explain_queue: int = 4
     """Explanations that may wait; beyond them 503."""
     explain_seconds: float = 30.0
     """That one explanation may take; beyond them it is given up with 503."""
+    alias_seconds: float = 30.0
+    """Between two looks at which version an alias of the registry means."""
     keep: Path | None = None
     """Folder for uploaded images, called by their hashes; None keeps none."""
     hosts: tuple[str, ...] = ()
     """Names besides those of this machine's loopback by which the service may be called (header `Host`)."""
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    """API keys, one of which a request must carry; without any the service asks for none."""
     log_requests: bool = True
     """A line of JSON on standard output for each request."""
 
@@ -52,12 +62,12 @@ class ServingSettings:
 
     def _faults(self) -> list[tuple[str, Any, str]]:
         wrong: list[tuple[str, Any, str]] = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and value < 1:
-                wrong.append((field.name, value, "1 or more"))
-            if field.type is float and not (0 < value < math.inf or (value == 0 and field.name == "batch_wait_ms")):
-                wrong.append((field.name, value, "a number above 0" if field.name != "batch_wait_ms" else "0 or more"))
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.type is int and value < 1:
+                wrong.append((one.name, value, "1 or more"))
+            if one.type is float and not (0 < value < math.inf or (value == 0 and one.name == "batch_wait_ms")):
+                wrong.append((one.name, value, "a number above 0" if one.name != "batch_wait_ms" else "0 or more"))
         if self.files > self.queue_images:
             wrong.append(("files", self.files, f"at most queue_images ({self.queue_images}), or a request never fits"))
         try:

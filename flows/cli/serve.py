@@ -1,12 +1,15 @@
 """The command `coronet serve`."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from flows.project.preconditions import require_model, require_params, require_port, run_command
+
+EXPOSED: Final = "warning: {host}: other machines can connect, without encryption. Put a proxy with TLS in front."
 
 
 class Device(StrEnum):
@@ -34,6 +37,10 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Accepted host name besides localhost; repeatable.")
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File with API keys, one per line. Default: the variable CORONET_API_KEYS."),
+    ] = None,
     proxy: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a trusted proxy that sets X-Forwarded-For.")
     ] = None,
@@ -53,14 +60,20 @@ def serve(
     ] = 20.0,
     files: Annotated[int, typer.Option(help="Most files per request; then 413.")] = 16,
     rate: Annotated[str, typer.Option(help="Requests with images per client; then 429.")] = "600/minute",
+    connections: Annotated[int, typer.Option(help="Open connections at most.")] = 1000,
+    connections_per_client: Annotated[int, typer.Option(help="Open connections per client at most.")] = 128,
     explain_queue: Annotated[int, typer.Option(help="Explanations waiting at most; then 503.")] = 4,
     explain_seconds: Annotated[float, typer.Option(help="Longest time for one explanation; then 503.")] = 30.0,
     *,
+    without_keys: Annotated[
+        bool, typer.Option("--without-keys", help="Let other machines connect without an API key.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not log requests.")] = False,
 ) -> None:
     """Serve predictions over HTTP, with a reading page, until Ctrl-C. Uploads are not stored unless --keep is given."""
 
     def work() -> None:
+        from serving.api_keys import is_loopback, read_keys
         from serving.server import BindAddress  # late: `coronet --help` must not wait for torch
         from serving.server import serve as run_service
         from serving.settings import ServingSettings
@@ -75,12 +88,28 @@ def serve(
             decode_seconds=decode_seconds,
             files=files,
             rate=rate,
+            connections=connections,
+            connections_per_client=connections_per_client,
             explain_queue=explain_queue,
             explain_seconds=explain_seconds,
             keep=keep,
             hosts=(host, *(allow_host or ())),
+            keys=read_keys(keys),
             log_requests=not quiet,
         )
+        if not is_loopback(host):
+            print(EXPOSED.format(host=host), file=sys.stderr)
         run_service(model, params, device.value, BindAddress(host=host, port=port, proxy=proxy), settings)
 
-    run_command(work, lambda: require_port(host, port), lambda: require_model(model), lambda: require_params(params))
+    def require_access() -> None:
+        from serving.api_keys import read_keys, require_keys
+
+        require_keys(host, read_keys(keys), is_open_to_all=without_keys)
+
+    run_command(
+        work,
+        require_access,
+        lambda: require_port(host, port),
+        lambda: require_model(model),
+        lambda: require_params(params),
+    )

@@ -1,19 +1,22 @@
 """Requests with images: predictions, maps, residuals, previews."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
 from serving.answers import Answers
+from serving.current_service import CurrentService
 from serving.explanations import DEFAULT_METHOD, Area, Target, map_png, seen_area
 from serving.openapi import problems
 from serving.problems import SafeJsonResponse
 from serving.service import Service
+from serving.settings import ServingSettings
 from serving.uploads import Upload, body_description, read_uploads
 from tasks.runtime.params.explain import MethodName
 
@@ -52,30 +55,40 @@ class ResidualTensor(BaseModel):
     values: list[list[list[float]]] = Field(description="(3, H, W), at least 0.")
 
 
-def image_routes(service: Service) -> APIRouter:
-    """Return the routes that take images to `service`."""
+async def _in_use(request: Request) -> AsyncIterator[Service]:
+    current: CurrentService = request.app.state.current
+    async with current.use() as service:
+        yield service
+
+
+InUse = Annotated[Service, Depends(_in_use)]
+"""The service that answers a request, from its beginning to its end."""
+
+
+def image_routes(settings: ServingSettings) -> APIRouter:
+    """Return the routes that take images to the service in use."""
     router = APIRouter(tags=["images"])
-    digest, aspect = service.served.model.digest, service.served.model.aspect
-    one, several = body_description(1), body_description(service.settings.files)
+    one, several = body_description(1), body_description(settings.files)
 
     async def single(request: Request) -> Upload:
-        (upload,) = await read_uploads(request, service.settings, max_files=1)
+        (upload,) = await read_uploads(request, settings, max_files=1)
         request.state.images = 1
         return upload
 
-    def area_of(image: DecodedImage) -> Area:
-        return seen_area(*image.upright_px, aspect)
-
     @router.post("/predict", responses=problems(of_work=True), openapi_extra=several)
-    async def predict(request: Request) -> Answers:
+    async def predict(request: Request, service: InUse) -> Answers:
         """Answer one or several images; one that cannot be read has the reason, unless none can."""
-        uploads = await read_uploads(request, service.settings, service.settings.files)
+        uploads = await read_uploads(request, settings, settings.files)
         request.state.images = len(uploads)
-        return Answers(model=digest, answers=await service.predict(uploads))
+        return Answers(model=service.served.model.digest, answers=await service.predict(uploads))
 
     @router.post("/explain", response_model=AttributionMap, responses=_pictures(), openapi_extra=one)
     async def explain(
-        request: Request, method: MethodName = DEFAULT_METHOD, label: Target = "predicted", form: Form = "json"
+        request: Request,
+        service: InUse,
+        method: MethodName = DEFAULT_METHOD,
+        label: Target = "predicted",
+        form: Form = "json",
     ) -> Response:
         """Say where on an image the evidence for a class lies."""
         image = await service.decode(await single(request))
@@ -87,15 +100,15 @@ def image_routes(service: Service) -> APIRouter:
                 "label": made.label,
                 "maximum": maximum,
                 "seconds": seconds,
-                "area": area_of(image),
+                "area": area_of(service, image),
             }
             return _picture(map_png(made.values, maximum), details)
         return _numbers(
             AttributionMap(
-                model=digest,
+                model=service.served.model.digest,
                 method=method,
                 label=made.label,
-                area=list(area_of(image)),
+                area=list(area_of(service, image)),
                 maximum=maximum,
                 seconds=seconds,
                 values=_rounded(made.values),
@@ -104,7 +117,7 @@ def image_routes(service: Service) -> APIRouter:
 
     @router.post("/residuals", response_model=ResidualTensor, responses=_pictures(), openapi_extra=one)
     async def residuals(
-        request: Request, of: Literal["healthy", "pneumonia"] = "healthy", form: Form = "json"
+        request: Request, service: InUse, of: Literal["healthy", "pneumonia"] = "healthy", form: Form = "json"
     ) -> Response:
         """Say what both autoencoders do not explain of an image; as a picture, what one of them does not."""
         image = await service.decode(await single(request))
@@ -112,15 +125,29 @@ def image_routes(service: Service) -> APIRouter:
         white = max(float(np.percentile(values[:2].astype(np.float32), BRIGHT_PERCENTILE)), LEAST_WHITE)
         if form == "png":
             channel = values[0 if of == "healthy" else 1].astype(np.float32)
-            return _picture(map_png(channel, white), {"of": of, "white": round(white, 4), "area": area_of(image)})
-        return _numbers(ResidualTensor(model=digest, area=list(area_of(image)), white=white, values=_rounded(values)))
+            return _picture(
+                map_png(channel, white), {"of": of, "white": round(white, 4), "area": area_of(service, image)}
+            )
+        return _numbers(
+            ResidualTensor(
+                model=service.served.model.digest,
+                area=list(area_of(service, image)),
+                white=white,
+                values=_rounded(values),
+            )
+        )
 
     @router.post("/preview", response_class=Response, responses=_pictures(), openapi_extra=one)
-    async def preview(request: Request) -> Response:
+    async def preview(request: Request, service: InUse) -> Response:
         """Return an image as it was read: upright, grey, air dark, 8 bits, in its own proportions."""
         return Response(await service.preview(await single(request)), media_type=PNG)
 
     return router
+
+
+def area_of(service: Service, image: DecodedImage) -> Area:
+    """Return which part of `image` the networks see."""
+    return seen_area(*image.upright_px, service.served.model.aspect)
 
 
 def _pictures() -> dict[int | str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from serving.answers import facts_of
+from serving.current_service import CurrentService
 from serving.explanations import DEFAULT_METHOD, METHODS
 from serving.openapi import problems
 from serving.problems import too_busy
@@ -20,6 +21,13 @@ class State(BaseModel):
     """How the service is."""
 
     status: str = Field(description="`ok`")
+
+
+class Readiness(State):
+    """Whether the service can answer, and with what."""
+
+    model: str = Field(description="Digest of the model that answers.")
+    behind: str | None = Field(description="Why it is not the one that the alias means now; null if it is.")
 
 
 class Limits(BaseModel):
@@ -49,8 +57,8 @@ class ModelDescription(BaseModel):
     card: str = Field(description="The model card, Markdown; empty if there is none.")
 
 
-def status_routes(service: Service) -> APIRouter:
-    """Return the routes that tell of `service`."""
+def status_routes(current: CurrentService) -> APIRouter:
+    """Return the routes that tell of the service in use."""
     router = APIRouter(tags=["status"])
 
     @router.get("/health", responses=problems())
@@ -59,21 +67,21 @@ def status_routes(service: Service) -> APIRouter:
         return State(status="ok")
 
     @router.get("/ready", responses=problems(503))
-    async def ready() -> State:
+    async def ready() -> Readiness:
         """Say that the model is loaded and the queue has room."""
-        if not service.is_ready:
+        if not current.service.is_ready:
             raise too_busy("The queue of images is full")
-        return State(status="ok")
+        return Readiness(status="ok", model=current.service.served.model.digest, behind=current.behind)
 
     @router.get("/metrics", response_class=Response, responses=problems() | {200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Tell Prometheus."""
-        return Response(service.metrics.exposition(), media_type=MEDIA_TYPE)
+        return Response(current.metrics.exposition(), media_type=MEDIA_TYPE)
 
     @router.get("/model", responses=problems())
     async def model() -> ModelDescription:
         """Describe the model that answers."""
-        return describe_model(service)
+        return describe_model(current.service)
 
     return router
 

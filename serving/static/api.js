@@ -1,4 +1,6 @@
 // Requests to the service. What is refused for a while is asked again, as often as the service says it may help.
+import { currentKey, newKey } from "./key.js";
+
 const TRIES = 6;
 
 export class Refused extends Error {
@@ -15,14 +17,16 @@ const pause = (seconds, signal) => new Promise((resolve, reject) => {
 
 async function ask(path, { body, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
+    const key = currentKey();
     let response;
     try {
-      response = await fetch(path, { method: body ? "POST" : "GET", body, signal });
+      response = await fetch(path, { method: body ? "POST" : "GET", body, signal, headers: key ? { Authorization: `Bearer ${key}` } : {} });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Refused({ detail: "The service cannot be reached. Is it running? Then choose the image again." });
     }
     if (response.ok) return response;
+    if (response.status === 401 && await newKey(key)) continue;
     const problem = await response.json().catch(() => ({ detail: `The service answered ${response.status}.` }));
     const wait = Number(response.headers.get("Retry-After"));
     if (!wait || attempt === TRIES) throw new Refused(problem);

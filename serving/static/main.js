@@ -80,7 +80,7 @@ function takeKeys(images, viewer) {
   addEventListener("keydown", (event) => {
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const usesArrows = event.key.startsWith("Arrow") && event.target.matches("input[type=range], select");
-    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, #key")) return;
     if (event.key.startsWith("Arrow") && !images.items.length) return;
     event.preventDefault();
     action();

@@ -130,3 +130,15 @@ def test_that_uploads_are_kept_is_told(tmp_path: Path) -> None:
     with running(keep=tmp_path / "kept", log_requests=False) as address, reading_page(address) as page:
         page.open()
         assert page.text("#privacy") == "This service stores the images that you send."
+
+
+def test_a_service_with_keys_asks_for_one_until_it_is_right(files: dict[str, Path]) -> None:
+    key = "ok-mr-key-of-ward-3"  # its letters are shortcuts elsewhere on the page
+    with running(keys=(key,), log_requests=False) as address, reading_page(address) as page:
+        page.driver.get(address)
+        for typed, hint in (("wrong", "asks for an API key"), (key, "does not know this key")):
+            page.wait(lambda hint=hint: page.all("#key-dialog[open]") and hint in page.text("#key-hint"))
+            page.press(typed, Keys.ENTER)
+        page.wait(lambda: page.all("body[data-ready]"))
+        page.choose([files["chest.png"]])
+        page.wait_for_overlay()

@@ -27,6 +27,16 @@ def test_a_page_of_another_site_is_refused(client: httpx.Client, site: str) -> N
     problem(client.post("/predict", files=form(png()), headers={"Sec-Fetch-Site": site}), 403)
 
 
+@pytest.mark.parametrize("route", ["/predict", "/explain", "/residuals", "/preview"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "http://127.0.0.1", "null", ""])
+def test_a_post_from_a_page_of_another_origin_is_refused(client: httpx.Client, route: str, origin: str) -> None:
+    problem(client.post(route, files=form(png()), headers={"Origin": origin}), 403)
+
+
+def test_a_post_from_the_own_page_is_answered(client: httpx.Client, address: str) -> None:
+    assert client.post("/predict", files=form(png()), headers={"Origin": address}).status_code == 200
+
+
 def test_settings_out_of_range_are_told_all_at_once() -> None:
     with pytest.raises(ParamsError) as raised:
         ServingSettings(batch_images=0, upload_mib=float("nan"), files=65, rate="often")

@@ -1,5 +1,6 @@
 """How much the service takes on at once, and how long it waits: beyond that it refuses and says when to come back."""
 
+import json
 import socket
 import threading
 import time
@@ -73,6 +74,20 @@ def test_more_requests_at_once_than_allowed_are_refused() -> None:
 def test_an_upload_that_never_ends_is_given_up() -> None:
     with running(upload_seconds=1) as address, slow_upload(address) as connection:
         assert b"408 Request Timeout" in connection.recv(1000)
+
+
+def test_a_client_that_hangs_up_is_no_error_of_the_service(capfd: pytest.CaptureFixture[str]) -> None:
+    hung_up = 'coronet_requests_total{method="POST",route="/predict",status="499"} 1.0'
+    with running() as address:
+        with slow_upload(address):
+            time.sleep(0.3)
+        while hung_up not in (metrics := httpx.get(f"{address}/metrics").text):
+            time.sleep(0.02)
+    assert 'status="500"' not in metrics
+    assert 'coronet_refused_total{reason="client_disconnected"} 1.0' in metrics
+    (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"/predict"' in line]
+    assert line["status"] == 499
+    assert "error" not in line
 
 
 class slow_upload:  # noqa: N801  # reads as the function that it would be

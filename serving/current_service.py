@@ -1,0 +1,56 @@
+"""The service in use. When it is replaced, requests that have begun end with the former one, which is then closed."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from serving.request_log import ServiceMetrics
+from serving.service import Service
+
+
+class CurrentService:
+    """Gives the service in use to each request. Open as long as its context is."""
+
+    def __init__(self, first: Service, metrics: ServiceMetrics) -> None:
+        """`first` is in use until it is replaced."""
+        self.service = first
+        self.metrics = metrics
+        self.behind: str | None = None
+        """Why the service in use is not the one that it should be; None if it is."""
+        self._in_use: Counter[Service] = Counter()
+        self._report_model()
+
+    async def __aenter__(self) -> Self:
+        await self.service.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for service in {self.service, *self._in_use}:
+            await service.__aexit__()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Service]:
+        """Give the service in use to one request, which keeps it to its end."""
+        service = self.service
+        self._in_use[service] += 1
+        try:
+            yield service
+        finally:
+            self._in_use[service] -= 1
+            await self._close_if_unused(service)
+
+    async def replace(self, service: Service) -> None:
+        """Use `service` from now on."""
+        await service.__aenter__()
+        former, self.service = self.service, service
+        self._report_model()
+        await self._close_if_unused(former)
+
+    async def _close_if_unused(self, service: Service) -> None:
+        if service is not self.service and not self._in_use[service]:
+            del self._in_use[service]
+            await service.__aexit__()
+
+    def _report_model(self) -> None:
+        self.metrics.in_use(self.service.served.model.digest, lambda: self.service.batcher.waiting)
