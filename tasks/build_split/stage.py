@@ -68,7 +68,7 @@ def run(context: StageContext) -> None:
         forget_rejects(decoded, blocks)
         raise
     log("looking for duplicates and leaks")
-    stack = Shards.in_folder(decoded)
+    stack = Shards.in_folder(decoded, may_have_gaps=True)  # blocks without a readable image have no shard
     places = places_in_stack(manifest)
     note_unsuitable(manifest, data.min_grey_levels)
     if data.unsuitable == "reject":

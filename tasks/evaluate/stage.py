@@ -1,12 +1,10 @@
 """Stage `evaluate`: predictions for the test split, Tables 2 to 5 with intervals, and plots."""
 
-from functools import partial
-
 import pandas as pd
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.common.seeds import derive_seed
-from coronet_core.support.whole_files import write_whole
+from coronet_core.support.tables import write_frame
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
 from tasks.evaluate.curves import write_curves
@@ -49,7 +47,7 @@ def run(context: StageContext) -> None:
             "warnings": [*_warnings(test), *calibration.warnings],
         }
     )
-    write_whole(PREDICTIONS, partial(prediction_table(test, calibration).to_parquet, index=False))
+    write_frame(prediction_table(test, calibration), PREDICTIONS)
     write_curves(test, calibration.temperature, params)
     write_json(METRICS, metrics)
     context.tracking.metrics(numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))

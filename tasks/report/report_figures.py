@@ -12,8 +12,9 @@ from coronet_core.audits.masking import VIEWS, Regions, seen_as
 from coronet_core.autoencoder.residual_tensor import residual_tensor
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.shards import Shards
+from coronet_core.common.shards import Shards, read_array
 from coronet_core.data.manifest import read_manifest
+from coronet_core.support.tables import read_frame
 from tasks.networks.trained_tfen import load_tfen
 from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
@@ -95,12 +96,12 @@ def _masked_views(shown: list[ClassName], image: Tensor, audit: Report, params: 
 
 
 def _attribution(params: Params) -> Drawing:
-    index = pd.read_parquet(EXPLANATION_INDEX)
+    index = read_frame(EXPLANATION_INDEX)
     index = index[index.groupby("label").cumcount() < SHOWN_PER_CLASS]
     index = index.sort_values("label", key=lambda labels: labels.map(CLASSES.index), kind="stable")
     images = Shards.in_folder(IMAGES).take(index["stack_row"].to_numpy(dtype=np.int64))
     maps: dict[str, NDArray[np.float32]] = {
-        method: np.load(explanation_maps(method))[index.index] for method in params.explain.methods
+        method: read_array(explanation_maps(method))[index.index] for method in params.explain.methods
     }
     explained = [
         Explained(row["label"], row["predicted"], row["probability"], [list(box) for box in row["opacity_boxes"]])
