@@ -14,7 +14,6 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from coronet_core.support.checksums import PLACEHOLDER, damaged_file, missing_file, require_intact, write_checksum
-from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
 
 
@@ -65,10 +64,6 @@ class Shards:
     """A stack of equally shaped arrays over memory-mapped shards, addressed by row number."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        if not paths:
-            raise DataError(
-                "no shards found: the stage that writes them has not run. Run `coronet run` or `dvc repro`."
-            )
         self._paths = paths
         self._shards = [_mapped(path) for path in paths]
         self._are_checked = [False] * len(paths)
@@ -77,8 +72,13 @@ class Shards:
 
     @classmethod
     def in_folder(cls, folder: Path, *, may_have_gaps: bool = False) -> "Shards":
-        """Open all shards of `folder`. Raises DamagedFileError if a number is missing, unless there `may_have_gaps`."""
+        """Open all shards of `folder`.
+
+        Raises DamagedFileError if there is none or, unless there `may_have_gaps`, a number is missing.
+        """
         paths = sorted(folder.glob("shard-*.npy"))
+        if not paths:
+            raise missing_file(shard_path(folder, 0))
         for number, path in enumerate(paths):
             if path != (expected := shard_path(folder, number)) and not may_have_gaps:
                 raise missing_file(expected)

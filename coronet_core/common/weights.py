@@ -63,7 +63,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     checksum is wrong.
     """
     if not path.is_file():
-        raise WeightsError(f"{path}: weights file not found. Check the path, or run the stage that writes it.")
+        raise WeightsError(f"{path}: weights file not found. Check the path, or train the networks (`coronet run`).")
     if path.suffix == ".safetensors":
         require_intact(path)
     try:

@@ -28,6 +28,7 @@ from tasks.registry.fetching import fetch
 from tasks.registry.version_lineage import metrics_of
 from tasks.registry.versions import Version, find_version
 from tasks.runtime.external_text import DVC_MD5, matching, printable
+from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
 from tasks.runtime.resource_limits import oom_kills
@@ -69,7 +70,7 @@ def reproduce(name: str, tolerance: float) -> tuple[Version, Reproduction]:
         with StageRun("reproduce", lineage.params) as run:
             run.deliver()  # now, so that the stages find their parent
             _run_dag(folder, run)
-            found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            found = read_json(folder / METRICS)
             differing = differences(expected, found, tolerance)
             run.metrics({"differences": len(differing)})
         here, there = Lock(folder).md5s(), lineage.data | lineage.code

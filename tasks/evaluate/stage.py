@@ -18,7 +18,7 @@ from tasks.evaluate.reliability import (
 from tasks.evaluate.subgroups import subgroups
 from tasks.evaluate.tables import areas_and_intervals, tables
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.files import nulls_for_nan, write_json
+from tasks.runtime.files import nulls_for_nan, write_report
 from tasks.runtime.paths import METRICS, PREDICTIONS
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
@@ -49,7 +49,7 @@ def run(context: StageContext) -> None:
     )
     write_frame(prediction_table(test, calibration), PREDICTIONS)
     write_curves(test, calibration.temperature, params)
-    write_json(METRICS, metrics)
+    write_report(METRICS, metrics)
     context.tracking.metrics(numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
     for path in (METRICS, PREDICTIONS):
         context.tracking.artifact(path)

@@ -19,7 +19,7 @@ from tasks.explain.methods import CONTROLS
 from tasks.explain.resumable_batches import ExplanationWork
 from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.files import digest, write_json
+from tasks.runtime.files import digest, write_report
 from tasks.runtime.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
@@ -87,7 +87,7 @@ def _write(
         method: {name: curve.mean(dim=0).tolist() for name, curve in both._asdict().items()}
         for method, both in curves.items()
     }
-    write_json(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
+    write_report(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
     finish(resume, folder, EXPLANATIONS)
 
 

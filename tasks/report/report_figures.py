@@ -1,5 +1,7 @@
 """The figures of the report, drawn from the outputs of the earlier stages."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +24,7 @@ from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import subgroup_accuracies
 from tasks.report.plots.learning_curves import training_curves
 from tasks.report.plots.residual_tensors import masked_views, reconstructions
+from tasks.runtime.files import read_numbers
 from tasks.runtime.params.schema import AuditParams, Params
 from tasks.runtime.paths import (
     CIN_HISTORY,
@@ -35,6 +38,7 @@ from tasks.runtime.paths import (
 )
 
 Report = dict[str, Any]
+EPOCH_COLUMNS: Final = ("epoch", "training_loss", "validation_loss")
 SHOWN_PER_CLASS: Final = 3
 """Images of each class whose maps the report shows; all maps are in the folder of explanations."""
 
@@ -47,15 +51,19 @@ def report_figures(metrics: Report, audit: Report, explanations: Report, params:
         "reconstructions": _reconstructions(shown, images),
         "masked_views": _masked_views(shown, images, audit, params.audit),
         "confusion": confusion(np.array(metrics["confusion_matrix"])),
-        "roc": roc_curves({label: pd.read_csv(roc_plot(label)) for label in CLASSES}, metrics["roc_auc"]),
+        "roc": roc_curves(_curves(roc_plot, "false_positive_rate", "sensitivity"), metrics["roc_auc"]),
         "precision_recall": precision_recall_curves(
-            {label: pd.read_csv(precision_recall_plot(label)) for label in CLASSES}, metrics["pr_auc"]
+            _curves(precision_recall_plot, "recall", "precision"), metrics["pr_auc"]
         ),
         "reliability": reliability_diagram(metrics["calibration"]),
         "subgroups": subgroup_accuracies(metrics["subgroups"], metrics["accuracy"]),
         "attribution": _attribution(params),
         "deletion_and_insertion": deletion_and_insertion(explanations["curves"], explanations["methods"]),
     }
+
+
+def _curves(path_of: Callable[[ClassName], Path], *columns: str) -> dict[ClassName, pd.DataFrame]:
+    return {label: read_numbers(path_of(label), columns) for label in CLASSES}
 
 
 def _training(params: Params) -> dict[str, Drawing]:
@@ -65,7 +73,7 @@ def _training(params: Params) -> dict[str, Drawing]:
         "CIN": (CIN_HISTORY, params.cin.best_by),
     }
     return {
-        f"training_{name}": training_curves(name, pd.read_csv(history), best_by)
+        f"training_{name}": training_curves(name, read_numbers(history, (*EPOCH_COLUMNS, best_by)), best_by)
         for name, (history, best_by) in networks.items()
     }
 
