@@ -59,8 +59,8 @@ def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict from safetensors, or from a torch file that holds tensors alone.
 
-    Raises WeightsError when the file is missing, damaged, or holds anything but tensors; DamagedFileError when its
-    checksum is wrong.
+    Raises WeightsError when the file is missing, damaged, not finite, or holds anything but tensors; DamagedFileError
+    when its checksum is wrong.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: weights file not found. Check the path, or train the networks (`coronet run`).")
@@ -76,6 +76,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: not a state dict of tensors. Save `module.state_dict()`.")
+    _require_finite(state, str(path))
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
@@ -95,7 +96,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 def load_weights(module: nn.Module, path: Path) -> None:
     """Load `path` into `module`.
 
-    Raises as `read_weights`, and WeightsError for keys or shapes of another network or values that are not finite.
+    Raises as `read_weights`, and WeightsError for keys or shapes of another network.
     """
     _fill(module, read_weights(path), str(path))
 
@@ -107,12 +108,16 @@ def load_weights_from(module: nn.Module, content: bytes, name: str) -> None:
         state = load(content)
     except SafetensorError as error:
         raise WeightsError(f"{name}: damaged or not a weights file ({error}). Restore it, or train again.") from error
+    _require_finite(state, name)
     _fill(module, state, name)
 
 
-def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
     if key := first_not_finite(state):
         raise WeightsError(f"{name}: {key} is not finite. Train the network again, with a lower learning rate.")
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
