@@ -13,7 +13,14 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from coronet_core.support.checksums import PLACEHOLDER, damaged_file, missing_file, require_intact, write_checksum
+from coronet_core.support.checksums import (
+    PLACEHOLDER,
+    damaged_file,
+    has_checksum,
+    missing_file,
+    require_intact,
+    write_checksum,
+)
 from coronet_core.support.whole_files import write_whole
 
 
@@ -55,8 +62,11 @@ def _mapped(path: Path) -> np.memmap[Any, Any]:
         raise
     except Exception as error:  # of whatever kind the parser of headers raises
         raise damaged_file(path, "not a whole array") from error
-    if path.stat().st_size - array.offset - array.nbytes not in (0, len(PLACEHOLDER)):  # older ones have no checksum
+    behind = path.stat().st_size - array.offset - array.nbytes
+    if behind not in (0, len(PLACEHOLDER)):  # older ones have no checksum
         raise damaged_file(path, "its length is not that of its array")
+    if behind and not has_checksum(path):
+        raise damaged_file(path, "its checksum cannot be read")
     return array
 
 

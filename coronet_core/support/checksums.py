@@ -44,6 +44,12 @@ def require_intact(path: Path, remedy: str | None = None) -> None:
         _require_intact(file, path, remedy)
 
 
+def has_checksum(path: Path) -> bool:
+    """Whether the file at `path` carries a checksum."""
+    with path.open("rb", buffering=0) as file:
+        return _digits_at(file) is not None
+
+
 def require_intact_content(content: bytes, name: Path | str, remedy: str | None = None) -> None:
     """Raise DamagedFileError if the content of the file `name` is not what its checksum says."""
     _require_intact(io.BytesIO(content), name, remedy)
