@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.common.shards import Shards, shard_path, write_shard
 from coronet_core.data.image_record import Record
-from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of, write_table
+from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.reading.decoders import Decoders
@@ -217,7 +217,7 @@ def _write_block(
     notes = {SHARD: sha256_of(write_shard(images, shard, stack[:n_accepted], durable=False))} if n_accepted else {}
     content = pa.BufferOutputStream()
     table = as_arrow(rows)
-    write_table(table, content, notes)
+    pq.write_table(table.replace_schema_metadata(notes), content)
     write_sealed(block, content.getvalue().to_pybytes(), durable=False)  # behind the shard: it knows its checksum
     return table
 

@@ -1,15 +1,14 @@
 """The manifest: one row an image, rejected ones included. Whatever is known of an image is found here."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from coronet_core.support.errors import DataError
+from coronet_core.support.tables import read_schema, read_table, write_table
 
 SCHEMA: Final = pa.schema(
     [
@@ -63,31 +62,15 @@ def as_arrow(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def write_manifest(
-    manifest: pd.DataFrame, target: Path | pa.NativeFile, notes: Mapping[str, str] | None = None
-) -> None:
+def write_manifest(manifest: pd.DataFrame, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write `manifest` by `SCHEMA`, with `notes` on how it was made."""
-    write_table(pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False), target, notes or {})
-
-
-def write_table(table: pa.Table, target: Path | pa.NativeFile, notes: Mapping[str, str]) -> None:
-    """Write a table of the columns of `SCHEMA` with `notes`."""
-    pq.write_table(table.replace_schema_metadata(dict(notes)), target)
+    table = pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False)
+    write_table(table.replace_schema_metadata(dict(notes or {})), path)
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Return the notes that were written with a manifest. Raises DataError if it is damaged."""
-    with _damage_explained(path):
-        return notes_of(pq.read_schema(path))
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read all rows of a manifest, rejected ones included, in the order in which they were written.
-
-    Raises DataError if it is damaged.
-    """
-    with _damage_explained(path):
-        return rows_of(pq.read_table(path, schema=SCHEMA))
+    """Return the notes that were written with a manifest. Raises DamagedFileError if it is missing or damaged."""
+    return notes_of(read_schema(path, _remedy(path)))
 
 
 def notes_of(schema: pa.Schema) -> dict[str, str]:
@@ -95,15 +78,17 @@ def notes_of(schema: pa.Schema) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 
 
-@contextmanager
-def _damage_explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path}: damaged manifest. Restore it with `dvc checkout {path.parent}` or, to deal all patients anew, "
-            f"delete {path.parent}."
-        ) from error
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read all rows of a manifest, rejected ones included, in the order in which they were written.
+
+    Raises DamagedFileError if it is missing or damaged.
+    """
+    return rows_of(read_table(path, SCHEMA, _remedy(path)))
+
+
+def _remedy(path: Path) -> str:
+    folder = path.parent
+    return f"Delete it and run `dvc checkout {folder}` or, to split all patients again, delete {folder}."
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

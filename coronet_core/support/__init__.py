@@ -1,1 +1,1 @@
-"""What changes no figure: errors, texts without credentials, whole files."""
+"""What changes no figure: errors, texts without credentials, whole files, checksums."""

@@ -27,8 +27,8 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     `durable=False` leaves out the flush, for many small files that are checked before they are used. A file that
     `is_private` is for its owner alone from its first byte on, whoever might read the one that it replaces.
 
-    Raises OSError with ENOSPC when `write` fails and the disk is full, whatever it raises: torch and NumPy report
-    positions and counts.
+    Raises OSError with ENOSPC when `write` fails and the disk is full, with EFBIG when the file has reached the limit
+    of this process, whatever `write` raises: torch and NumPy report positions and counts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -44,6 +44,8 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     except Exception as error:
         if disk_is_full(path.parent):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if _is_at_size_limit(error, partial):
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path)) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -69,6 +71,17 @@ def flush(path: Path) -> None:
 def disk_is_full(folder: Path) -> bool:
     """Whether nothing more can be written into `folder`."""
     return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
+
+
+def _is_at_size_limit(error: Exception, path: Path) -> bool:
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return True
+    if os.name != "posix" or not path.exists():
+        return False
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return allowed != resource.RLIM_INFINITY and path.stat().st_size >= allowed
 
 
 def _flush_one(path: Path) -> None:

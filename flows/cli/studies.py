@@ -1,7 +1,5 @@
 """What `coronet ablate` and `coronet cross-validate` do: check, run what is stale, show the figures."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +11,7 @@ from flows.pipeline.run import bring_up_to_date, run_to_end
 from flows.project.graph import leading_to, read_graph
 from flows.project.summary import interval, percent
 from tasks.runtime.external_text import printable
+from tasks.runtime.files import read_json
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import ABLATIONS_PAGE, ABLATIONS_TABLE, cross_validation_page, cross_validation_summary
 from tasks.studies.ablation import applicable
@@ -27,7 +26,7 @@ def ablate(only: list[str], parallel: int | None) -> None:
 
     bring_up_to_date(lambda: retrain(return_state=True))
     run_to_end(lambda: flow(only, parallel, return_state=True))
-    found = _read(ABLATIONS_TABLE)
+    found = read_json(ABLATIONS_TABLE, "Run `coronet ablate` again.")
     table = Table("", "accuracy", "CoroNet less this", title="Ablations (%), with intervals", title_justify="left")
     for variant in found["variants"].values():
         difference = variant.get("differences", {}).get("accuracy")
@@ -49,7 +48,7 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
     from flows.cross_validate import cross_validate as flow  # late: Prefect
 
     run_to_end(lambda: flow(folds, unit, last_stage, parallel, return_state=True))
-    found = _read(cross_validation_summary(unit))
+    found = read_json(cross_validation_summary(unit), "Run `coronet cross-validate` again.")
     title = f"{folds}-fold cross-validation by {unit} (%), {found['images']} images"
     table = Table("", "mean", "SD", "lowest", "highest", title=title, title_justify="left")
     for name in SUMMARISED:
@@ -63,11 +62,6 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
     for warning in found["warnings"]:
         print(printable(f"warning: {warning}"))
     print(f"Page: {cross_validation_page(unit).resolve()}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
 
 
 def _signed(difference: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """What a flow shows on Prefect's page: the tables, the verdict and the figures of its report."""
 
 import base64
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from coronet_core.paper import PAPER
 from tasks.report.pages import environment, number, numbers, percent, percents, words
 from tasks.report.plots.drawing import ALT_KEY
 from tasks.runtime.external_text import plain
+from tasks.runtime.files import read_json
 from tasks.runtime.paths import AUDIT, FIGURES, METRICS, REPORT
 from tasks.runtime.tracking.mlflow_delivery import page_of_run, shown_tracking_uri
 from tasks.runtime.tracking.stage_run import StageRun
@@ -28,7 +28,7 @@ def publish_artifacts(run: StageRun) -> None:
 
     Figures go along as data URIs in Markdown: the page shows them without this machine's files and without a network.
     """
-    metrics, audit = (json.loads(path.read_text(encoding="utf-8")) for path in (METRICS, AUDIT))
+    metrics, audit = map(read_json, (METRICS, AUDIT))
     create_markdown_artifact(_summary(metrics, audit), key=SUMMARY_KEY, description="Tables 2 to 5 and the verdict")
     create_table_artifact(_rows(metrics), key=METRICS_KEY, description="Figures on the test split with intervals")
     figures = [_figure(path) for path in sorted(FIGURES.glob("*.png"))]
@@ -38,7 +38,7 @@ def publish_artifacts(run: StageRun) -> None:
 
 def headline() -> str:
     """Return what the last run came to, in one line."""
-    metrics, audit = (json.loads(path.read_text(encoding="utf-8")) for path in (METRICS, AUDIT))
+    metrics, audit = map(read_json, (METRICS, AUDIT))
     accuracy = f"accuracy {percent(metrics['accuracy'])}% ({percents(metrics['accuracy_interval'])})"
     verdict = "passed" if audit["verdict"]["passed"] else "not passed"
     return f"{accuracy}, macro ROC-AUC {number(metrics['roc_auc']['macro'])}, shortcut audit {verdict}"

@@ -28,8 +28,10 @@ from tasks.registry.fetching import fetch
 from tasks.registry.version_lineage import metrics_of
 from tasks.registry.versions import Version, find_version
 from tasks.runtime.external_text import DVC_MD5, matching, printable
+from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
+from tasks.runtime.resource_limits import oom_kills
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.run_record import RECORDS
 from tasks.runtime.tracking.stage_run import PARENT_VARIABLE, StageRun
@@ -68,7 +70,7 @@ def reproduce(name: str, tolerance: float) -> tuple[Version, Reproduction]:
         with StageRun("reproduce", lineage.params) as run:
             run.deliver()  # now, so that the stages find their parent
             _run_dag(folder, run)
-            found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            found = read_json(folder / METRICS)
             differing = differences(expected, found, tolerance)
             run.metrics({"differences": len(differing)})
         here, there = Lock(folder).md5s(), lineage.data | lineage.code
@@ -149,10 +151,11 @@ def _bring_manifest(lineage: Lineage, folder: Path) -> None:
 def _run_dag(folder: Path, run: StageRun) -> None:
     environment = stage_environment(**{PARENT_VARIABLE: run.key, "MLFLOW_TRACKING_URI": absolute_tracking_uri()})
     lines: list[str] = []
+    kills_before = oom_kills()
     with dvc_process(["repro", "--no-run-cache", LAST_STAGE], folder, environment, set()) as process:
         for line in process.stdout or ():
             lines.append(line.rstrip())
             print(printable(without_credentials(lines[-1])), flush=True)
         code = process.wait()
     if code != 0:
-        raise error_from_output([line for line in lines if line], code)
+        raise error_from_output([line for line in lines if line], code, was_oom_kill=oom_kills() != kills_before)

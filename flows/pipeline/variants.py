@@ -4,7 +4,6 @@ A study (ablation, cross-validation) is one MLflow run; each variant is a run ne
 for the variant is nested under that. In Prefect a variant is a flow run below the study's.
 """
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -25,6 +24,7 @@ from flows.pipeline.retries import DEFAULT_POLICY
 from flows.pipeline.stages import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.workspace import WORKSPACES, Changes, open_workspace
+from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS
@@ -78,7 +78,7 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
             if stale:
                 variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
                 run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, **variables)
-            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            metrics = read_json(folder / METRICS)
             run.metrics(numbers_of({name: metrics[name] for name in LOGGED_METRICS}))
     except CoroNetError as error:
         return Failed(message=str(error))

@@ -17,6 +17,7 @@ import psutil
 from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError, TransientError
 from tasks.runtime.error_handling import ERROR_PREFIX, TRANSIENT_EXIT
+from tasks.runtime.resource_limits import is_refusal_of_memory, memory_remedy, oom_kills
 
 SKIPPED_SUFFIX = "didn't change, skipping"
 GRACE_S = 5.0
@@ -57,6 +58,7 @@ class StageProcesses:
         CoroNetError by anything else.
         """
         self._require_going_on()
+        kills_before = oom_kills()
         lines: list[str] = []
         command = ["repro", "--single-item", "--", stage]
         with (
@@ -77,7 +79,7 @@ class StageProcesses:
             raise CoroNetError(
                 f"not done after {timeout_s:g} s. The next run resumes where it stopped; allow it more time."
             )
-        raise error_from_output(lines, code)
+        raise error_from_output(lines, code, stage, was_oom_kill=oom_kills() != kills_before)
 
     def _require_going_on(self) -> None:
         if self._ended.is_set():
@@ -117,12 +119,21 @@ def dvc_process(
             running.discard(process)
 
 
-def error_from_output(lines: list[str], code: int) -> CoroNetError:
-    """Return why DVC has ended with `code` having said `lines`: TransientError for what may pass."""
+def error_from_output(
+    lines: list[str], code: int, stage: str | None = None, *, was_oom_kill: bool = False
+) -> CoroNetError:
+    """Return why DVC has ended with `code` having said `lines`: TransientError for what may pass.
+
+    `was_oom_kill` says that the kernel has killed a process for want of memory meanwhile: another try would end alike.
+    """
     exits = [int(found[1]) for line in lines if (found := STAGE_EXIT.search(line))]
     stage_code = exits[-1] if exits else code
+    if stage_code == -signal.SIGKILL and was_oom_kill:
+        return CoroNetError(f"killed by the kernel, because memory ran out. {memory_remedy(stage)}")
     if stage_code in KILLED:
         return TransientError(f"killed by {signal.Signals(-stage_code).name}")
+    if stage_code == -signal.SIGABRT and any(map(is_refusal_of_memory, lines)):
+        return CoroNetError(f"aborted, because memory ran out. {memory_remedy(stage)}")
     return (TransientError if stage_code == TRANSIENT_EXIT else CoroNetError)(_reason(lines, code))
 
 

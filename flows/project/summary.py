@@ -1,6 +1,5 @@
 """Tables 2 to 5 on the terminal, and in three lines how far they can be trusted."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,14 @@ from rich.table import Table
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from tasks.runtime.external_text import printable
+from tasks.runtime.files import read_json
 
 OVERALL = {"accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1_score": "F1-score"}
 
 
 def print_tables(metrics_file: Path, audit_file: Path) -> None:
     """Print the tables of a run's `metrics.json`, and the verdict of its `audit.json`."""
-    metrics, audit = (json.loads(path.read_text(encoding="utf-8")) for path in (metrics_file, audit_file))
+    metrics, audit = map(read_json, (metrics_file, audit_file))
     console = Console()
     cells = [percent(metrics[key]) for key in OVERALL]
     cells[0] += f" {interval(metrics['accuracy_interval'])}"

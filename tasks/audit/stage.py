@@ -15,7 +15,7 @@ from tasks.audit.shortcut_classifiers import by_cells, by_column
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.files import nulls_for_nan, write_json
+from tasks.runtime.files import nulls_for_nan, write_report
 from tasks.runtime.paths import AUDIT
 from tasks.runtime.progress import Progress, log
 from tasks.runtime.stage_context import StageContext
@@ -62,7 +62,7 @@ def run(context: StageContext) -> None:
         "verdict": asdict(verdict),
         "remarks": sentences,
     }
-    write_json(AUDIT, nulls_for_nan(report))
+    write_report(AUDIT, nulls_for_nan(report))
     _track_and_log(context, network, probes, xrays, verdict, sentences)
 
 

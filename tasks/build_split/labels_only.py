@@ -13,7 +13,6 @@ from coronet_core.data.dataset_audit import Counts, audit
 from coronet_core.data.ingest import group_oldest, known_rows
 from coronet_core.data.manifest import write_manifest
 from coronet_core.support.errors import ParamsError
-from coronet_core.support.whole_files import write_whole
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules
@@ -37,7 +36,7 @@ def build(params: Params, folder: Path) -> Counts:
     report = audit(manifest, found, listing, None, params.seed)
     report["warnings"] += key_warnings(data)
     manifest["sha256"] = None
-    write_whole(folder / "manifest.parquet", lambda partial: write_manifest(manifest, partial))
+    write_manifest(manifest, folder / "manifest.parquet")
     write_json(folder / "split.json", report)
     print_summary(report)
     name_doubtful(report, listing.records, manifest)

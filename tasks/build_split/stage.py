@@ -29,7 +29,7 @@ from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules, notes_of, previous_splits
-from tasks.runtime.files import digest, write_json, write_rows
+from tasks.runtime.files import digest, write_report, write_rows
 from tasks.runtime.kept_files import set_aside
 from tasks.runtime.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.runtime.progress import Progress, log
@@ -68,7 +68,7 @@ def run(context: StageContext) -> None:
         forget_rejects(decoded, blocks)
         raise
     log("looking for duplicates and leaks")
-    stack = Shards.in_folder(decoded)
+    stack = Shards.in_folder(decoded, may_have_gaps=True)  # blocks without a readable image have no shard
     places = places_in_stack(manifest)
     note_unsuitable(manifest, data.min_grey_levels)
     if data.unsuitable == "reject":
@@ -78,7 +78,7 @@ def run(context: StageContext) -> None:
     write_manifest(manifest, split / MANIFEST.name, notes)
     report = audit(manifest, found, listing, Shards.in_folder(split / IMAGES.name), seed)
     report["warnings"] += key_warnings(data)
-    write_json(SPLIT_REPORT, report)
+    write_report(SPLIT_REPORT, report)
     finish(resume, split, SPLIT)
     print_summary(report)
     name_doubtful(report, listing.records, manifest)

@@ -1,6 +1,5 @@
 """`models/calibration.json`: everything that is fitted on the validation split and applied to other images."""
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -10,7 +9,7 @@ from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.support.errors import DataError
 from tasks.calibrate.drift_reference import ScoreReference
-from tasks.runtime.files import write_json
+from tasks.runtime.files import read_json, write_report
 from tasks.runtime.paths import CALIBRATION
 
 
@@ -55,11 +54,11 @@ class Calibration:
 
 def write_calibration(calibration: Calibration) -> None:
     """Write `models/calibration.json`."""
-    write_json(CALIBRATION, asdict(calibration))
+    write_report(CALIBRATION, asdict(calibration))
 
 
 def read_calibration() -> Calibration:
     """Read `models/calibration.json`."""
     if not CALIBRATION.is_file():
         raise DataError(f"{CALIBRATION}: not there. Run the stage calibrate first (`coronet run`).")
-    return Calibration.from_dict(json.loads(CALIBRATION.read_text(encoding="utf-8")))
+    return Calibration.from_dict(read_json(CALIBRATION))

@@ -1,12 +1,10 @@
 """Stage `evaluate`: predictions for the test split, Tables 2 to 5 with intervals, and plots."""
 
-from functools import partial
-
 import pandas as pd
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.common.seeds import derive_seed
-from coronet_core.support.whole_files import write_whole
+from coronet_core.support.tables import write_frame
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
 from tasks.evaluate.curves import write_curves
@@ -20,7 +18,7 @@ from tasks.evaluate.reliability import (
 from tasks.evaluate.subgroups import subgroups
 from tasks.evaluate.tables import areas_and_intervals, tables
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.files import nulls_for_nan, write_json
+from tasks.runtime.files import nulls_for_nan, write_report
 from tasks.runtime.paths import METRICS, PREDICTIONS
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
@@ -49,9 +47,9 @@ def run(context: StageContext) -> None:
             "warnings": [*_warnings(test), *calibration.warnings],
         }
     )
-    write_whole(PREDICTIONS, partial(prediction_table(test, calibration).to_parquet, index=False))
+    write_frame(prediction_table(test, calibration), PREDICTIONS)
     write_curves(test, calibration.temperature, params)
-    write_json(METRICS, metrics)
+    write_report(METRICS, metrics)
     context.tracking.metrics(numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
     for path in (METRICS, PREDICTIONS):
         context.tracking.artifact(path)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from coronet_core.attribution.deletion import Curves
 from coronet_core.common.seeds import derive_seed
-from coronet_core.common.shards import Shards
+from coronet_core.common.shards import Shards, write_array
 from coronet_core.data.manifest import read_manifest
+from coronet_core.support.tables import read_frame, write_frame
 from tasks.explain.image_choice import choose
 from tasks.explain.measures import repeated_and_random, table_by_method
 from tasks.explain.method_runs import make_curves, make_maps, randomise, repeat, total_passes
@@ -18,7 +19,7 @@ from tasks.explain.methods import CONTROLS
 from tasks.explain.resumable_batches import ExplanationWork
 from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.files import digest, write_json
+from tasks.runtime.files import digest, write_report
 from tasks.runtime.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
@@ -40,7 +41,7 @@ def run(context: StageContext) -> None:
     use_cpu_threads(share=1)
     params, seed = context.params.explain, derive_seed(context.params.seed, "explain")
     coronet = load_coronet(context.params.cin.input, context.device)
-    chosen = choose(pd.read_parquet(PREDICTIONS), read_manifest(MANIFEST), params, seed)
+    chosen = choose(read_frame(PREDICTIONS), read_manifest(MANIFEST), params, seed)
     images = Shards.in_folder(IMAGES).take(chosen["stack_row"].to_numpy(dtype=np.int64))
     weights = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), CIN_WEIGHTS]
     resume = resume_folder(
@@ -80,13 +81,13 @@ def _write(
     folder = resume / EXPLANATIONS.name
     folder.mkdir(exist_ok=True)
     for method, salience in maps.items():
-        np.save(folder / explanation_maps(method).name, salience.squeeze(1).numpy())
-    chosen.to_parquet(folder / EXPLANATION_INDEX.name, index=False)
+        write_array(folder / explanation_maps(method).name, salience.squeeze(1).numpy())
+    write_frame(chosen, folder / EXPLANATION_INDEX.name)
     means = {
         method: {name: curve.mean(dim=0).tolist() for name, curve in both._asdict().items()}
         for method, both in curves.items()
     }
-    write_json(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
+    write_report(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
     finish(resume, folder, EXPLANATIONS)
 
 

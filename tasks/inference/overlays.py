@@ -19,10 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.seeds import derive_seed
-from coronet_core.common.shards import write_array
+from coronet_core.common.shards import read_array, write_array
 from coronet_core.data.reading.decoders import Decoders
 from coronet_core.data.reading.image import Decode
-from coronet_core.support.errors import DataError, ParamsError
+from coronet_core.support.errors import DamagedFileError, DataError, ParamsError
 from coronet_core.support.whole_files import write_whole
 from tasks.explain.methods import maps_of, passes
 from tasks.explain.resumable_batches import Batch
@@ -166,12 +166,18 @@ class Overlays:
         write_whole(self.folder / f"{name}.png", lambda partial: partial.write_bytes(drawing.png))
 
     def _is_drawn(self, name: str) -> bool:
-        """Return whether the map and its overlay exist and can be opened."""
+        """Return whether the map and its overlay exist and are whole."""
         try:
-            np.load(self.folder / f"{name}.npy", mmap_mode="r")
+            read_array(self.folder / f"{name}.npy")
             with Image.open(self.folder / f"{name}.png") as overlay:
                 overlay.verify()
-        except (OSError, ValueError, EOFError, SyntaxError):  # the last is Pillow's for a wrong checksum
+        except (
+            DamagedFileError,
+            OSError,
+            ValueError,
+            EOFError,
+            SyntaxError,
+        ):  # the last is Pillow's for a wrong checksum
             return False
         return True
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from coronet_core.data.manifest import read_manifest
+from coronet_core.support.tables import write_frame
 from tasks.materialize_residuals.kept_shards import ResidualShards
 from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.networks.residual_index import ENERGY_COLUMNS
@@ -30,7 +31,7 @@ def run(context: StageContext) -> None:
             bar.advance(shards.images_in(shard))
     index = manifest[["image_id", "patient_id", "label", "split"]].copy()
     index[ENERGY_COLUMNS] = shards.energies()
-    index.to_parquet(shards.folder / RESIDUAL_INDEX.name)
+    write_frame(index, shards.folder / RESIDUAL_INDEX.name)
     finish(shards.kept, shards.folder, RESIDUALS)
     _tell(context, index)
 

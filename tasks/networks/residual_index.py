@@ -5,6 +5,7 @@ from typing import Final
 import pandas as pd
 
 from coronet_core.support.errors import DataError
+from coronet_core.support.tables import read_frame
 from tasks.runtime.paths import RESIDUAL_INDEX
 
 ENERGY_COLUMNS: Final = ["residual_healthy", "residual_pneumonia", "residual_both"]
@@ -15,4 +16,4 @@ def read_residual_index() -> pd.DataFrame:
     """Read the index of the residual tensors: one row an image, in the order of the residual stack."""
     if not RESIDUAL_INDEX.is_file():
         raise DataError(f"{RESIDUAL_INDEX}: not found. Run the stage materialize_residuals first (`coronet run`).")
-    return pd.read_parquet(RESIDUAL_INDEX)
+    return read_frame(RESIDUAL_INDEX)

@@ -6,12 +6,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+from coronet_core.support.checksums import damaged_file
 from coronet_core.support.errors import DataError
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, PACKAGE, RESIDUALS, SPLIT_STAGE, autoencoder_weights
 
 NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
+REMEDY: Final = "Restore it (`git checkout dvc.lock`), or delete it and run `coronet run`."
+
+
+def _stages_of(path: Path) -> dict[str, Any]:
+    try:
+        stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+    except (YAMLError, UnicodeDecodeError, LookupError, TypeError) as error:
+        raise damaged_file(path, "not DVC's record of a run", REMEDY) from error
+    if not isinstance(stages, dict):
+        raise damaged_file(path, "it has no stages", REMEDY)
+    return stages
 
 
 class Lock:
@@ -21,9 +34,7 @@ class Lock:
         """Read the lock of the project in `folder`. Raises DataError unless its stages have run up to `calibrate`."""
         path = folder / DVC_LOCK
         self._folder = folder
-        self._stages: dict[str, Any] = {}
-        if path.is_file():
-            self._stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+        self._stages: dict[str, Any] = _stages_of(path) if path.is_file() else {}
         if missing := [stage for stage in NEEDED if stage not in self._stages]:
             raise DataError(f"{path}: the stage {missing[0]} has not run. Train the networks first (`coronet run`).")
 

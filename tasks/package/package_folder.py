@@ -14,6 +14,7 @@ from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
+from coronet_core.common.weights import first_not_finite
 from coronet_core.support.errors import DataError, WeightsError
 from tasks.package.metadata import (
     AUTOENCODERS,
@@ -51,8 +52,8 @@ def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
     for key, tensor in given.items():
         if _kind(tensor) != _kind(expected[key]):
             raise WeightsError(f"{name}: {key} is {_kind(tensor)}, expected {_kind(expected[key])}. {REMEDY}")
-        if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{name}: {key} has non-finite values. {REMEDY}")
+    if broken := first_not_finite(given):
+        raise WeightsError(f"{name}: {broken} has non-finite values. {REMEDY}")
 
 
 def _kind(tensor: Tensor) -> str:

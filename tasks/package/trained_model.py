@@ -14,7 +14,7 @@ from coronet_core.common.literals import CinInput
 from coronet_core.data.options import Aspect, Reading
 from tasks.calibrate.calibration_file import Calibration
 from tasks.package.dvc_lock import Lock
-from tasks.runtime.files import digest
+from tasks.runtime.files import digest, read_json
 from tasks.runtime.params.schema import ResidualParams
 from tasks.runtime.paths import CALIBRATION, CIN_WEIGHTS, SPLIT_STAGE, autoencoder_weights
 
@@ -58,7 +58,7 @@ class TrainedModel:
                 "pneumonia": (folder / autoencoder_weights("pneumonia")).read_bytes(),
             },
             cin=(folder / CIN_WEIGHTS).read_bytes(),
-            calibration=Calibration.from_dict(json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))),
+            calibration=Calibration.from_dict(read_json(folder / CALIBRATION)),
             reading=data.get("reading", 1),
         )
 

@@ -20,6 +20,7 @@ from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
 from tasks.runtime.external_text import DVC_MD5, matching
+from tasks.runtime.files import json_object
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
 from tasks.runtime.progress import log
 
@@ -165,8 +166,7 @@ class Evidence:
                 f"{self.md5s.get(str(path))}). Promote it where it was made, push its results there with `dvc push`, "
                 f"or make them again with `coronet reproduce {self.version}`."
             )
-        report: dict[str, Any] = json.loads(content)
-        return report
+        return json_object(content, path)
 
     def _content(self, path: Path) -> bytes | None:
         md5 = self.md5s.get(str(path))

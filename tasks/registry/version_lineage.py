@@ -13,6 +13,7 @@ from coronet_core.support.errors import DataError
 from tasks.package.metadata import Lineage
 from tasks.registry.versions import Version, registry
 from tasks.runtime.external_text import RUN_ID, matching
+from tasks.runtime.files import json_object
 from tasks.runtime.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
 from tasks.runtime.tracking.mlflow_delivery import tracking_uri
 
@@ -84,7 +85,7 @@ def metrics_of(version: Version) -> dict[str, Any]:
 
     Raises DataError if the version names no such run, CoroNetError if MLflow does not have the file.
     """
-    return dict(json.loads(report_of(version, "evaluate", METRICS)))
+    return json_object(report_of(version, "evaluate", METRICS), METRICS)
 
 
 def report_of(version: Version, stage: str, report: Path) -> bytes:

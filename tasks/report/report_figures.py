@@ -1,5 +1,7 @@
 """The figures of the report, drawn from the outputs of the earlier stages."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +14,9 @@ from coronet_core.audits.masking import VIEWS, Regions, seen_as
 from coronet_core.autoencoder.residual_tensor import residual_tensor
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.shards import Shards
+from coronet_core.common.shards import Shards, read_array
 from coronet_core.data.manifest import read_manifest
+from coronet_core.support.tables import read_frame
 from tasks.networks.trained_tfen import load_tfen
 from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
@@ -21,6 +24,7 @@ from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import subgroup_accuracies
 from tasks.report.plots.learning_curves import training_curves
 from tasks.report.plots.residual_tensors import masked_views, reconstructions
+from tasks.runtime.files import read_numbers
 from tasks.runtime.params.schema import AuditParams, Params
 from tasks.runtime.paths import (
     CIN_HISTORY,
@@ -34,6 +38,7 @@ from tasks.runtime.paths import (
 )
 
 Report = dict[str, Any]
+EPOCH_COLUMNS: Final = ("epoch", "training_loss", "validation_loss")
 SHOWN_PER_CLASS: Final = 3
 """Images of each class whose maps the report shows; all maps are in the folder of explanations."""
 
@@ -46,15 +51,19 @@ def report_figures(metrics: Report, audit: Report, explanations: Report, params:
         "reconstructions": _reconstructions(shown, images),
         "masked_views": _masked_views(shown, images, audit, params.audit),
         "confusion": confusion(np.array(metrics["confusion_matrix"])),
-        "roc": roc_curves({label: pd.read_csv(roc_plot(label)) for label in CLASSES}, metrics["roc_auc"]),
+        "roc": roc_curves(_curves(roc_plot, "false_positive_rate", "sensitivity"), metrics["roc_auc"]),
         "precision_recall": precision_recall_curves(
-            {label: pd.read_csv(precision_recall_plot(label)) for label in CLASSES}, metrics["pr_auc"]
+            _curves(precision_recall_plot, "recall", "precision"), metrics["pr_auc"]
         ),
         "reliability": reliability_diagram(metrics["calibration"]),
         "subgroups": subgroup_accuracies(metrics["subgroups"], metrics["accuracy"]),
         "attribution": _attribution(params),
         "deletion_and_insertion": deletion_and_insertion(explanations["curves"], explanations["methods"]),
     }
+
+
+def _curves(path_of: Callable[[ClassName], Path], *columns: str) -> dict[ClassName, pd.DataFrame]:
+    return {label: read_numbers(path_of(label), columns) for label in CLASSES}
 
 
 def _training(params: Params) -> dict[str, Drawing]:
@@ -64,7 +73,7 @@ def _training(params: Params) -> dict[str, Drawing]:
         "CIN": (CIN_HISTORY, params.cin.best_by),
     }
     return {
-        f"training_{name}": training_curves(name, pd.read_csv(history), best_by)
+        f"training_{name}": training_curves(name, read_numbers(history, (*EPOCH_COLUMNS, best_by)), best_by)
         for name, (history, best_by) in networks.items()
     }
 
@@ -95,12 +104,12 @@ def _masked_views(shown: list[ClassName], image: Tensor, audit: Report, params: 
 
 
 def _attribution(params: Params) -> Drawing:
-    index = pd.read_parquet(EXPLANATION_INDEX)
+    index = read_frame(EXPLANATION_INDEX)
     index = index[index.groupby("label").cumcount() < SHOWN_PER_CLASS]
     index = index.sort_values("label", key=lambda labels: labels.map(CLASSES.index), kind="stable")
     images = Shards.in_folder(IMAGES).take(index["stack_row"].to_numpy(dtype=np.int64))
     maps: dict[str, NDArray[np.float32]] = {
-        method: np.load(explanation_maps(method))[index.index] for method in params.explain.methods
+        method: read_array(explanation_maps(method))[index.index] for method in params.explain.methods
     }
     explained = [
         Explained(row["label"], row["predicted"], row["probability"], [list(box) for box in row["opacity_boxes"]])

@@ -1,12 +1,10 @@
 """Stage `report`: the HTML report, its figures and the model card, with their provenance."""
 
-import json
 import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -17,7 +15,7 @@ from tasks.report.plots.attribution_maps import METHOD_NAMES
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
-from tasks.runtime.files import publish_folder
+from tasks.runtime.files import publish_folder, read_json
 from tasks.runtime.paths import (
     AUDIT,
     EXPLANATION_MEASURES,
@@ -99,7 +97,7 @@ def _device_name(device_type: str) -> str:
 def run(context: StageContext) -> None:
     """Draw the figures and render the templates."""
     context.tracking.deliver()  # now, so that the page can give the id of its own run
-    metrics, split, audit, explanations = map(_read, (METRICS, SPLIT_REPORT, AUDIT, EXPLANATION_MEASURES))
+    metrics, split, audit, explanations = map(read_json, (METRICS, SPLIT_REPORT, AUDIT, EXPLANATION_MEASURES))
     drawings = report_figures(metrics, audit, explanations, context.params)
     content: dict[str, Any] = {
         "paper": PAPER,
@@ -126,11 +124,6 @@ def run(context: StageContext) -> None:
     for path in (REPORT, MODEL_CARD, *sorted(FIGURES.iterdir())):
         context.tracking.artifact(path)
     log(f"report: {REPORT}")
-
-
-def _read(report: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    return content
 
 
 def _worst_group(subgroups: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import MANIFEST
 from tasks.runtime.progress import log
+from tasks.runtime.resource_limits import require_address_space
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import SilentRun, StageRun, is_delivered_elsewhere
@@ -51,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the launcher's affair: no traceback of each rank
-        return exit_code_of_rank(lambda: run_as_rank(options.stage, options.item))
-    return exit_code(lambda: run_stage(options.stage, options.item))
+        return exit_code_of_rank(lambda: run_as_rank(options.stage, options.item), options.stage)
+    return exit_code(lambda: run_stage(options.stage, options.item), options.stage)
 
 
 def run_as_rank(stage: str, item: str | None) -> None:
@@ -68,6 +69,7 @@ def run_as_rank(stage: str, item: str | None) -> None:
 
 def run_stage(stage: str, item: str | None) -> None:
     """Run a stage in this process or, if the params say so, in several that it launches."""
+    require_address_space()
     params = read_params()
     if params.training_processes == 1 or stage not in PARALLEL:
         run_here(stage, item, params, NO_GROUP)

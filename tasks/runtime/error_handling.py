@@ -14,6 +14,7 @@ from coronet_core.support.credentials import hide_in_logs, without_credentials
 from coronet_core.support.errors import CoroNetError, TransientError
 from coronet_core.support.whole_files import disk_is_full
 from tasks.runtime.external_text import printable
+from tasks.runtime.resource_limits import file_too_large, first_line, out_of_memory, what_to_lower
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL
@@ -22,10 +23,10 @@ FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT)
 TRANSIENT_ERRNOS: Final = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ENETDOWN, errno.ENETUNREACH)
 
 
-def exit_code(action: Callable[[], object]) -> int:
+def exit_code(action: Callable[[], object], stage: str | None = None) -> int:
     """Run `action`; returns 0 or, after printing the error, 1, or TRANSIENT_EXIT where trying again may help.
 
-    An action with an exit code of its own returns it.
+    An action with an exit code of its own returns it. Of a `stage`, errors say which of its params to lower.
 
     Unexpected errors are shown with their traceback. Addresses are shown without their credentials, there and in
     the log lines of libraries.
@@ -34,7 +35,7 @@ def exit_code(action: Callable[[], object]) -> int:
     try:
         own_code = action()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
-        reported = known_error(error)
+        reported = known_error(error, stage)
         if reported is None:
             print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
             return 1
@@ -42,16 +43,15 @@ def exit_code(action: Callable[[], object]) -> int:
     return own_code if isinstance(own_code, int) else 0
 
 
-def known_error(error: Exception) -> CoroNetError | None:
-    """Return `error` as shown to users: TransientError where trying again may help; None for an unexpected error."""
+def known_error(error: Exception, stage: str | None = None) -> CoroNetError | None:
+    """Return `error` of `stage` as shown to users: TransientError where trying again may help; None: unexpected."""
+    if isinstance(error, CoroNetError):
+        return error
+    if at_limit := out_of_memory(error, stage) or file_too_large(error, stage):
+        return at_limit
     match error:
-        case CoroNetError():
-            return error
-        case MemoryError():
-            remedy = "Lower this stage's batch size, or use a machine with more."
-            return CoroNetError(f"out of memory ({error or 'RAM'}). {remedy}")
         case RuntimeError() if type(error).__name__ == "OutOfMemoryError":  # torch's; nothing has to import torch here
-            return CoroNetError(f"out of GPU memory ({_first_line(error)}). Lower the batch size of this stage.")
+            return CoroNetError(f"out of GPU memory ({first_line(error)}). {what_to_lower(stage)}.")
         case OSError() | RuntimeError() | SafetensorError() if _is_of_full_disk(error):
             place = f" at {error.filename}" if isinstance(error, OSError) and error.filename else ""
             return CoroNetError(f"the disk is full{place}. Free some space: the same command resumes where it stopped.")
@@ -68,7 +68,3 @@ def _is_of_full_disk(error: Exception) -> bool:
 def _print_error(message: str, code: int) -> int:
     print("\n".join(ERROR_PREFIX + printable(line) for line in message.splitlines()), file=sys.stderr)
     return code
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,6 +1,5 @@
 """Ablations: variants of a run compared with the run itself on the same test images."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from coronet_core.support.errors import DataError, ParamsError
 from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.evaluate.tables import ranking_scores
-from tasks.runtime.files import nulls_for_nan
+from tasks.runtime.files import nulls_for_nan, read_json
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS, PREDICTIONS
 from tasks.runtime.tracking.stage_run import flattened
@@ -96,7 +95,7 @@ def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping
 
 
 def _figures(folder: Path) -> dict[str, Any]:
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    metrics = read_json(folder / METRICS)
     figures = {key: metrics[key] for key in ("accuracy", "accuracy_interval", "balanced_accuracy", "sensitivity")}
     return figures | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
 

@@ -1,6 +1,5 @@
 """Summary of a cross-validation: means and standard deviations over folds, and all test images pooled."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -11,7 +10,7 @@ from coronet_core.common.seeds import derive_seed
 from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.evaluate.prediction_table import pooled_predictions
 from tasks.evaluate.tables import areas_and_intervals, tables
-from tasks.runtime.files import nulls_for_nan
+from tasks.runtime.files import nulls_for_nan, read_json
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS, PREDICTIONS, SPLIT_REPORT
 
@@ -44,7 +43,7 @@ def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[s
 
 
 def _fold(number: int, folder: Path) -> dict[str, Any]:
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    metrics = read_json(folder / METRICS)
     figures = metrics | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
     return {"fold": number, **{name: figures[name] for name in ("images", *SUMMARISED, "sensitivity")}}
 
@@ -61,7 +60,7 @@ def _pooled(predictions: SplitPredictions, params: Params) -> dict[str, Any]:
 
 
 def _leaks(folders: Sequence[Path]) -> dict[str, Any]:
-    reports = [json.loads((folder / SPLIT_REPORT).read_text(encoding="utf-8")) for folder in folders]
+    reports = [read_json(folder / SPLIT_REPORT) for folder in folders]
     warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
     return {
         "patients_in_two_splits": max(report["patients_in_two_splits"] for report in reports),

@@ -1,8 +1,11 @@
 """A stage as a process: what DVC's output and exit code are taken for, time-outs, ending."""
 
+import os
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -10,6 +13,8 @@ import pytest
 
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.project.processes import Descendants, StageProcesses, stage_environment
+from tasks.runtime import resource_limits
+from tests.conftest import PROJECT
 
 DVC_YAML = "stages:\n  work:\n    cmd: {command}\n    deps: [input]\n    outs: [output]\n"
 
@@ -91,3 +96,79 @@ def test_descendants_that_do_not_listen_are_killed(tmp_path: Path) -> None:
             time.sleep(0.05)
         below.end(grace_s=1)
         assert not below.look()
+
+
+@pytest.fixture
+def oom_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    counter = tmp_path / "vmstat"
+    counter.write_text("oom_kill 3\n")
+    monkeypatch.setattr(resource_limits, "PROC", tmp_path)
+    return counter
+
+
+def test_a_stage_that_the_kernel_has_killed_for_memory_is_not_tried_again(project: Path, oom_counter: Path) -> None:
+    with pytest.raises(
+        CoroNetError, match=r"because memory ran out\. Lower the batch size, or use a machine"
+    ) as raised:
+        run(project, f"'echo oom_kill 4 > {oom_counter}; kill -KILL $$'")
+    assert not isinstance(raised.value, TransientError)
+
+
+def test_a_stage_killed_by_a_person_may_be_tried_again_whatever_was_killed_before(
+    project: Path, oom_counter: Path
+) -> None:
+    with pytest.raises(TransientError, match="killed by SIGKILL"):
+        run(project, "kill -KILL $$")
+    with pytest.raises(CoroNetError, match="exited with 1"):
+        run(project, f"'echo oom_kill 4 > {oom_counter}; exit 1'")
+
+
+def test_a_stage_that_aborts_without_memory_says_so(project: Path) -> None:
+    with pytest.raises(CoroNetError, match=r"aborted, because memory ran out\. Lower the batch size") as raised:
+        run(project, "'echo what: std::bad_alloc; kill -ABRT $$'")
+    assert not isinstance(raised.value, TransientError)
+
+
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """A real control group of 256 MiB; skips where this machine lets nobody make one."""
+    unified = Path("/sys/fs/cgroup/cgroup.controllers").is_file()
+    group = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/memory", f"coronet-test-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here ({error.strerror})")
+    try:
+        limit = group / ("memory.max" if unified else "memory.limit_in_bytes")
+        if not limit.is_file():
+            pytest.skip("control groups limit no memory here")
+        limit.write_text(str(256 << 20))
+        yield group
+    finally:
+        group.rmdir()
+
+
+STAGE_IN_GROUP = """
+import os, sys
+from pathlib import Path
+from flows.project.processes import StageProcesses, stage_environment
+(Path(sys.argv[1]) / "cgroup.procs").write_text(str(os.getpid()))
+try:
+    StageProcesses(Path()).run("work", stage_environment(), [].append)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_real_kill_for_memory_is_reported(project: Path, memory_group: Path) -> None:
+    take_a_gib = "python -c \"print(len(b'x' * (1 << 30)))\""
+    (project / "dvc.yaml").write_text(DVC_YAML.format(command=take_a_gib))
+    finished = subprocess.run(
+        [sys.executable, "-c", STAGE_IN_GROUP, memory_group],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.stdout.startswith("CoroNetError killed by the kernel, because memory ran out. "), finished

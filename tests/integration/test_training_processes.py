@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.shards import shard_path
 from coronet_core.common.weights import load_weights
 from tasks.runtime.error_handling import TRANSIENT_EXIT
 from tasks.runtime.paths import IMAGES, STATE, autoencoder_history, autoencoder_weights
@@ -158,8 +159,9 @@ def test_an_error_that_all_ranks_see_is_said_once(project: Project) -> None:
     shutil.rmtree(project.folder / IMAGES)
     run = project.run(*STAGE)
     assert run.returncode == 1
+    lost = shard_path(IMAGES, 0)
     assert run.stdout.splitlines() == [
-        "error: no shards found: the stage that writes them has not run. Run `coronet run` or `dvc repro`."
+        f"error: {lost}: missing. Run `dvc checkout {lost}`, or `coronet run`, which makes it again."
     ]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from coronet_core.support.errors import DamagedFileError
 from tasks.package.dvc_lock import NEEDED, Lock
 
 LOCK = """
@@ -49,3 +50,10 @@ def test_the_params_of_all_stages_are_one_file_of_params(lock: Lock) -> None:
 
 def test_digests_are_those_of_all_that_was_read_or_written_but_the_package_itself(lock: Lock) -> None:
     assert lock.md5s() == {"models/cin.safetensors": "aa", "tasks/report/stage.py": "bb", "reports/report.html": "cc"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"stages: [", b"stages: 3", b"- 1", b"schema: '2.0'"], ids=repr)
+def test_a_damaged_lock_is_named_with_a_remedy(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dvc.lock").write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"dvc\.lock: damaged: .*git checkout dvc\.lock.*coronet run"):
+        Lock(tmp_path)

@@ -58,3 +58,9 @@ def test_a_killed_rank_may_be_tried_again_a_crashed_one_not(sign: signal.Signals
 def test_what_a_rank_foresaw_goes_before_peers_that_lost_it(error_file: Path) -> None:
     told = _error_of({0: ended_by(signal.SIGKILL), 1: failure(DataError("a.png: empty"), error_file)}, 2)
     assert str(told) == "a.png: empty"
+
+
+def test_a_rank_that_the_kernel_has_killed_for_memory_is_not_tried_again() -> None:
+    told = _error_of({1: ended_by(signal.SIGKILL)}, 2, "Lower cin.batch_size.")
+    assert type(told) is TrainingError
+    assert str(told) == "training process 2 of 2 was killed: the machine ran out of memory. Lower cin.batch_size."

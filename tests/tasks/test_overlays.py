@@ -99,7 +99,7 @@ def test_what_is_drawn_is_not_drawn_again(networks: Networks, scans: Path, tmp_p
     assert drawn(networks, scans, tmp_path / "out") == first  # with nothing left to draw
 
 
-@pytest.mark.parametrize("damage", ["nothing left", "half", "other first bytes"])
+@pytest.mark.parametrize("damage", ["nothing left", "half", "other bytes in the middle"])
 @pytest.mark.parametrize("kind", ["overlay", "map"])
 def test_what_is_damaged_is_drawn_again(
     networks: Networks, scans: Path, tmp_path: Path, kind: str, damage: str

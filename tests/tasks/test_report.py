@@ -14,6 +14,7 @@ from tasks.report import stage as report
 from tasks.report.pages import number
 from tasks.report.plots.drawing import ALT_KEY
 from tasks.report.stage import SECTIONS
+from tasks.runtime.files import read_json
 from tasks.runtime.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
 from tasks.runtime.stage_context import StageContext
 from tests.tasks.finished_run import run_all_but_the_report
@@ -57,7 +58,7 @@ class Changed:
     def __init__(self, context: StageContext) -> None:
         self.context = context
         self.before = {path: path.read_text() for path in (METRICS, SPLIT_REPORT, AUDIT)}
-        self.reports: dict[Path, Any] = {path: json.loads(text) for path, text in self.before.items()}
+        self.reports: dict[Path, Any] = {path: read_json(path) for path in self.before}
 
     def page_and_card(self) -> tuple[str, str]:
         """Make the report of what `reports` holds now."""

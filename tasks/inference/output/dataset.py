@@ -6,7 +6,6 @@ is detected, and repeating an unchanged run does nothing. `_summary.json` is wri
 are incomplete.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -23,7 +22,7 @@ from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import sha256_of, write_whole
 from tasks.inference.input.image_file import CANNOT_BE_OPENED, ImageFile
 from tasks.runtime.code_digest import code_digest, files_needed_by
-from tasks.runtime.files import digest, write_json
+from tasks.runtime.files import digest, read_json, write_json
 from tasks.runtime.kept_files import DAMAGED, set_aside
 
 SUMMARY: Final = "_summary.json"
@@ -120,8 +119,7 @@ def read_parts(folder: Path) -> Iterator[pa.Table]:
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Read the summary of finished predictions."""
-    found: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    return found
+    return read_json(folder / SUMMARY, "Run `coronet predict` again.")
 
 
 def _refuse_others(folder: Path) -> None:

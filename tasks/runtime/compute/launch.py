@@ -27,6 +27,7 @@ from tasks.runtime.compute.distributed import DistributedContext, ranks_on_host
 from tasks.runtime.error_handling import ERROR_PREFIX, known_error
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import STATE
+from tasks.runtime.resource_limits import memory_remedy, oom_kills
 
 LAUNCHED_BY_STAGE = "coronet-stage"
 """torchrun's id of a run that a stage has launched itself."""
@@ -62,7 +63,7 @@ def _has_launcher() -> bool:
     return os.environ.get("TORCHELASTIC_RUN_ID") == LAUNCHED_BY_STAGE
 
 
-def exit_code_of_rank(action: Callable[[], object]) -> int:
+def exit_code_of_rank(action: Callable[[], object], stage: str | None = None) -> int:
     """Run `action`; returns 0, or 1 after reporting the error to torchrun.
 
     The stage that launched the ranks prints the error. Ranks that were started by hand print their own.
@@ -71,7 +72,7 @@ def exit_code_of_rank(action: Callable[[], object]) -> int:
     try:
         action()
     except Exception as error:  # noqa: BLE001  # any error is reported
-        known = known_error(error)
+        known = known_error(error, stage)
         shown = f"{ERROR_PREFIX}{known}" if known else without_credentials(traceback.format_exc())
         last_line = without_credentials(traceback.format_exception_only(error)[-1].strip())
         _report_to_torchrun(str(known or last_line), shown, known)
@@ -120,17 +121,21 @@ def launch(name: str, arguments: Sequence[str], params: Params) -> None:
         logs_specs=DefaultLogsSpecs(str(logs), redirects=dict.fromkeys(range(1, n), Std.ALL)),
     )
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # one line says it: ours
+    kills_before = oom_kills()
     try:
         elastic_launch(config, sys.executable)("-m", "tasks", *arguments)
     except ChildFailedError as error:
-        raise _error_of(error.failures, n) from error
+        raise _error_of(error.failures, n, memory_remedy(name) if oom_kills() != kills_before else None) from error
     except SignalException as error:
         sys.exit(128 + error.sigval)
     shutil.rmtree(logs, ignore_errors=True)
 
 
-def _error_of(failures: dict[int, ProcessFailure], n: int) -> CoroNetError:
-    """Return the one error behind the failures: those who lost a peer fail too, and the rest were ended by us."""
+def _error_of(failures: dict[int, ProcessFailure], n: int, remedy_of_kill: str | None = None) -> CoroNetError:
+    """Return the one error behind the failures: those who lost a peer fail too, and the rest were ended by us.
+
+    With a `remedy_of_kill`, the kernel has killed a process for want of memory meanwhile.
+    """
     rank, failure = min(failures.items(), key=lambda item: _rank_of_reason(item[1]))
     report = _report_of(failure)
     if _is_mendable(failure):
@@ -138,6 +143,8 @@ def _error_of(failures: dict[int, ProcessFailure], n: int) -> CoroNetError:
     which = f"training process {rank + 1} of {n}"
     if failure.exitcode < 0:
         sign = signal.Signals(-failure.exitcode)
+        if sign == signal.SIGKILL and remedy_of_kill is not None:
+            return TrainingError(f"{which} was killed: the machine ran out of memory. {remedy_of_kill}")
         remedy = "If the machine ran out of memory, lower training_processes or batch_size. Then run the stage again."
         kind = TransientError if sign == signal.SIGKILL else TrainingError
         return kind(f"{which} was ended by {sign.name}. {remedy}")
