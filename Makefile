@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-all check mlflow prefect picture pictures reading-picture clean
+.PHONY: run test test-all check sbom mlflow prefect picture pictures reading-picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
@@ -26,11 +26,17 @@ test: check  ## all checks and the tests that do not last long
 test-all: check  ## all checks and all tests
 	$(PYTEST)
 
-check: $(INSTALLED_DEV)  ## style, types and import contracts: what pre-commit runs too
+check: $(INSTALLED_DEV) sbom  ## style, types, import contracts and licences: what pre-commit runs too
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pip-licenses --summary > /dev/null
+
+sbom: sbom.json  ## what is installed, as a CycloneDX file
+
+sbom.json: $(INSTALLED_DEV)
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $@ .venv
 
 mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
 	$(BIN)/python -m flows.servers mlflow
