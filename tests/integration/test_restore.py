@@ -131,16 +131,19 @@ def test_what_was_backed_up_and_lost_is_restored(lab: Lab) -> None:
             done = before.run("flows", *command)
             assert done.returncode == 0, done.stdout
         assert before.finish(PROMOTE) == ""
+        lab.shell(commands("Integrity of a package"), before.folder, before)
         deployment = lab.deployment()["id"]
         lab.shell(commands("Back up"), before.folder, before)
     package = {one.name: one.read_bytes() for one in (before.folder / PACKAGE).iterdir()}
     weights = (before.folder / CIN_WEIGHTS).read_bytes()
+    key = shutil.copy(before.folder / "coronet.pub", lab.folder)
     names = (before.folder / ".coronet" / "image_names.csv").read_bytes()
     lab.lose_everything()
     after.folder.parent.mkdir()
     lab.shell(commands("Restore"), after.folder.parent, after)
     with lab.serving("servers-after"):
         assert lab.deployment()["id"] == deployment
+        after.variables["CORONET_PUBLIC_KEY"] = str(key)
         fetched = after.run("flows", "models", "fetch", "champion", "--out", str(lab.folder / "champion"))
         assert fetched.returncode == 0, fetched.stdout
     assert {one.name: one.read_bytes() for one in (lab.folder / "champion").iterdir()} == package
