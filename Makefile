@@ -3,14 +3,16 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+# What the package needs; and with the extra `dev`, what its tests need beside it.
 INSTALLED := .venv/.installed
+INSTALLED_DEV := .venv/.installed-dev
 
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-all check mlflow prefect picture pictures reading-picture clean
+.PHONY: run test test-all check sbom mlflow prefect picture pictures reading-picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
@@ -24,11 +26,17 @@ test: check  ## all checks and the tests that do not last long
 test-all: check  ## all checks and all tests
 	$(PYTEST)
 
-check: $(INSTALLED)  ## style, types and import contracts: what pre-commit runs too
+check: $(INSTALLED_DEV) sbom  ## style, types, import contracts and licences: what pre-commit runs too
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pip-licenses --summary > /dev/null
+
+sbom: sbom.json  ## what is installed, as a CycloneDX file
+
+sbom.json: $(INSTALLED_DEV)
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $@ .venv
 
 mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
 	$(BIN)/python -m flows.servers mlflow
@@ -36,15 +44,15 @@ mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
 prefect: $(INSTALLED)  ## Prefect's page at http://127.0.0.1:4200
 	$(BIN)/python -m flows.servers prefect
 
-picture:  ## the README's picture, from the demo's report; needs Chromium
+picture: $(INSTALLED)  ## the README's picture, from the demo's report; needs Chromium
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$(mktemp -d)" \
 	  --window-size=1000,2600 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 	$(BIN)/python -c "from PIL import Image; f = 'docs/report.png'; Image.open(f).convert('RGB').quantize(128).save(f, optimize=True)"
 
-pictures:  ## the pictures of Prefect's page, from a running `coronet up` in which `retrain` has run; needs Chromium
+pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's page, from a running `coronet up` in which `retrain` has run; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots
 
-reading-picture:  ## the picture of the reading page, with the demo's last run; needs Chromium and its driver
+reading-picture: $(INSTALLED_DEV)  ## the picture of the reading page, with the demo's last run; needs Chromium and its driver
 	$(BIN)/python -m tests.integration.reading_page_picture
 
 clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back
@@ -57,10 +65,18 @@ ifdef ELSEWHERE
 .PHONY: $(INSTALLED)
 endif
 
+define install
+	$(BIN)/uv pip install --quiet --python .venv --compile-bytecode --constraint constraints.txt --editable '$(1)' || \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '$(1)'
+endef
+
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("CoroNet needs Python 3.11 or newer; set PYTHON=..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(if $(ELSEWHERE),--clear) .venv
-	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION) && \
-	$(BIN)/uv pip install --quiet --python .venv --compile-bytecode --constraint constraints.txt --editable '.[dev]' || \
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	-$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	$(call install,.)
+	touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(call install,.[dev])
 	touch $@

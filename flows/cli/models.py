@@ -65,3 +65,18 @@ def register(
         register_package(package)
 
     run_command(work, lambda: require_package(package or PACKAGE))
+
+
+@models_app.command()
+def sign(
+    key: Annotated[Path, typer.Option(help="PEM file of an Ed25519 private key.")],
+    package: Annotated[Path | None, typer.Argument(help="Package folder. Default: the last run's.")] = None,
+) -> None:
+    """Sign a registered package with a key of your own, where the package was made."""
+
+    def work() -> None:
+        from flows.cli.show_models import sign_package
+
+        sign_package(package, key)
+
+    run_command(work, require_registry, lambda: require_package(package or PACKAGE))

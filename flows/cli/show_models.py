@@ -14,6 +14,7 @@ from flows.project.summary import percent
 from tasks.package.metadata import DESCRIPTION, read_description
 from tasks.registry.fetching import fetch
 from tasks.registry.registration import register
+from tasks.registry.signatures import sign
 from tasks.registry.version_lineage import COMMIT_TAG, DIRTY_TAG, DVC_TAG, METRIC_TAG, PARAMS_TAG, RUN_TAG
 from tasks.registry.versions import Version, all_versions, find_version
 from tasks.runtime.external_text import printable
@@ -72,6 +73,12 @@ def register_package(package: Path | None) -> None:
     """Register a package, by default the last run's, and print its version."""
     version = register(package or PACKAGE)
     print(f"version {version.number} ({', '.join(version.aliases)}): {version.uri}")
+
+
+def sign_package(package: Path | None, key: Path) -> None:
+    """Sign a package, by default the last run's, and print its version."""
+    version = sign(package or PACKAGE, key)
+    print(f"version {version.number}: signed {version.digest}")
 
 
 def _row(version: Version) -> list[str]:

@@ -45,9 +45,11 @@ def run_command(work: Callable[[], object], *required: Callable[[], object]) -> 
 
 
 def require_project(params_file: Path | None = None) -> None:
-    """Require a project in the current folder, and sound parameters: `params_file`'s or the live ones."""
+    """Require a project in the current folder, writable, and sound parameters: `params_file`'s or the live ones."""
     if not PROJECT_FILE.is_file():
         raise CoroNetError(f"{Path.cwd()}: no {PROJECT_FILE} here. Change to the folder of the project.")
+    if not os.access(Path.cwd(), os.W_OK):
+        raise CoroNetError(f"{Path.cwd()}: may not be written. Change its permissions, or work in a clone of your own.")
     require_params(params_file)
 
 

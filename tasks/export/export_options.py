@@ -57,4 +57,7 @@ class ExportOrder:
             raise CoroNetError(f"--out {self.out}: a folder. Give a file in it.")
         missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
         if missing and self.target is Target.ONNX:
-            raise CoroNetError(f"--to onnx needs {', '.join(missing)}. Install it: pip install 'coronet[export]'.")
+            raise CoroNetError(
+                f"--to onnx needs {', '.join(missing)}. "
+                "Install the extra: pip install 'coronet[export]' -c constraints.txt"
+            )

@@ -87,7 +87,7 @@ def _place(member: PurePosixPath) -> PurePosixPath | None:
 def _download(dataset: "Dataset", folder: Path) -> Path:
     client = shutil.which("kaggle", path=str(Path(sys.executable).parent)) or shutil.which("kaggle")
     if client is None:
-        missing = f"{dataset.name}: the Kaggle client is missing: pip install 'coronet[fetch]'."
+        missing = f"{dataset.name}: the Kaggle client is missing: pip install 'coronet[fetch]' -c constraints.txt."
         raise DataError(f"{missing} {_by_hand(dataset, folder)}")
     target = DOWNLOADS / dataset.name
     target.mkdir(parents=True, exist_ok=True)

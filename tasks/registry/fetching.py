@@ -10,6 +10,7 @@ from coronet_core.data.file_names import file_name
 from coronet_core.support.errors import CoroNetError, WeightsError
 from tasks.package.metadata import package_digest
 from tasks.package.package_folder import read_package
+from tasks.registry.signatures import check_signature
 from tasks.registry.versions import Version, registry
 from tasks.runtime.files import publish_folder
 from tasks.runtime.paths import PACKAGE, STATE
@@ -21,9 +22,10 @@ FETCHED: Final = STATE / "packages"
 def fetch(version: Version) -> Path:
     """Return the folder of the package of `version`, `.coronet/packages/<digest>`.
 
-    Raises WeightsError or DataError if the registry's artifacts are not the registered package, TransientError if the
-    registry cannot be reached.
+    Raises WeightsError or DataError if the registry's artifacts are not the registered package, DataError if the
+    signature that a public key asks for is missing or wrong, TransientError if the registry cannot be reached.
     """
+    check_signature(version)
     folder = FETCHED / file_name(version.digest, f"{version.uri}: digest")
     FETCHED.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):

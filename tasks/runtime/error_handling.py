@@ -20,6 +20,7 @@ ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL
 """Exit code of errors for which trying again may help."""
 FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 TRANSIENT_ERRNOS: Final = (errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ENETDOWN, errno.ENETUNREACH)
 
 
@@ -55,8 +56,17 @@ def known_error(error: Exception, stage: str | None = None) -> CoroNetError | No
         case OSError() | RuntimeError() | SafetensorError() if _is_of_full_disk(error):
             place = f" at {error.filename}" if isinstance(error, OSError) and error.filename else ""
             return CoroNetError(f"the disk is full{place}. Free some space: the same command resumes where it stopped.")
-        case OSError() if isinstance(error, ConnectionError | TimeoutError) or error.errno in TRANSIENT_ERRNOS:
-            return TransientError(f"{type(error).__name__}: {error}. Trying again may help.")
+        case OSError():
+            return _of_access_or_network(error)
+    return None
+
+
+def _of_access_or_network(error: OSError) -> CoroNetError | None:
+    if error.errno in NOT_ALLOWED:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return CoroNetError(f"{reason}. Change the permissions, or work in a clone of your own.")
+    if isinstance(error, ConnectionError | TimeoutError) or error.errno in TRANSIENT_ERRNOS:
+        return TransientError(f"{type(error).__name__}: {error}. Trying again may help.")
     return None
 
 

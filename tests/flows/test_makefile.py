@@ -1,4 +1,4 @@
-"""`make` makes the environment anew whose scripts name another folder, and no other."""
+"""`make` installs what its target needs, and makes the environment anew whose scripts name another folder."""
 
 import shutil
 import subprocess
@@ -22,12 +22,28 @@ def folder(tmp_path: Path) -> Path:
 def make_environment(folder: Path, shebang: str) -> None:
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/coronet").write_text(f"{shebang}\nfrom flows.cli.command_line import app\n")
-    (folder / ".venv/.installed").touch()
+    for stamp in (".installed", ".installed-dev"):
+        (folder / ".venv" / stamp).touch()
 
 
-def planned(folder: Path) -> str:
-    """What `make check` would do."""
-    return subprocess.run(["make", "-n", "check"], cwd=folder, capture_output=True, text=True, check=True).stdout
+def planned(folder: Path, target: str = "check") -> str:
+    """What `make` would do for this target."""
+    return subprocess.run(["make", "-n", target], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_only_tests_and_checks_install_what_they_need_beside_the_package(folder: Path) -> None:
+    for target in ("run", "mlflow", "prefect"):
+        assert "--editable '.'" in planned(folder, target)
+        assert "[dev]" not in planned(folder, target)
+    for target in ("check", "test", "test-all"):
+        assert "--editable '.[dev]'" in planned(folder, target)
+
+
+def test_tests_after_a_run_add_to_its_environment(folder: Path) -> None:
+    make_environment(folder, f"#!{folder}/.venv/bin/python")
+    (folder / ".venv/.installed-dev").unlink()
+    assert "-m venv" not in planned(folder)
+    assert "--editable '.[dev]'" in planned(folder)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pg0
@@ -17,9 +18,19 @@ NOBODY = 65534
 PASSWORD = "only-on-this-machine"  # noqa: S105  # of a server that ends with the test
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server with an empty database, and the programs of its version."""
+
+    address: str
+    """`postgresql://...`"""
+    programs: Path
+    """The folder of `psql`, `pg_dump` and so on."""
+
+
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """A server with an empty database; yields its address, `postgresql://...`."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server with an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # not pytest's: another user has to get there
     program = Path(shutil.copy(Path(pg0.__file__).parent / "bin" / "pg0", folder))
     identity = {}
@@ -48,7 +59,8 @@ def postgres_server() -> Iterator[str]:
         "start", "--port", port, "--data-dir", str(folder / "data"), "--password", PASSWORD, "-c", "max_connections=200"
     )
     try:
-        yield f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"
+        (programs,) = folder.glob(".pg0/installation/*/bin")
+        yield PostgresServer(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres", programs)
     finally:
         run("stop")
         shutil.rmtree(folder, ignore_errors=True)

@@ -61,7 +61,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     tracking = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server(folder / "s3", "mlflow", "dvc"))
-        database = stack.enter_context(postgres_server()).replace("postgresql://", "postgresql+psycopg2://")
+        database = stack.enter_context(postgres_server()).address.replace("postgresql://", "postgresql+psycopg2://")
         command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         command += ["--backend-store-uri", database, "--artifacts-destination", "s3://mlflow"]
         server = stack.enter_context(served(folder / "mlflow", f"{tracking}/health", *command, **s3.variables))

@@ -61,8 +61,8 @@ def webhook() -> Iterator[Listener]:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    with postgres_server() as address:
-        yield address
+    with postgres_server() as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,12 @@ from tasks.runtime.progress import log
         (TimeoutError("too late"), TRANSIENT_EXIT, "Trying again may help"),
         (OSError(errno.EIO, "Input/output error", "shard.npy"), TRANSIENT_EXIT, "shard.npy"),
         (OSError(errno.ENOSPC, "No space left", "shard.npy"), 1, "the disk is full at shard.npy. Free some space"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.npy"), 1, "error: a.npy: Permission denied. Change the"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "a.npy"),
+            1,
+            "a.npy: Read-only file system. Change the permissions",
+        ),
         (MemoryError(), 1, "out of memory"),
         (torch.OutOfMemoryError("tried to allocate 9 GiB\nmore"), 1, "out of GPU memory (tried to allocate 9 GiB)"),
     ],

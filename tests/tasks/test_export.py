@@ -183,7 +183,7 @@ def test_what_cannot_be_written_is_refused_with_the_reason(given: Any, wrong: Ex
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "find_spec", lambda name: None if name == "onnxscript" else object())
-    with pytest.raises(CoroNetError, match=r"needs onnxscript.*coronet\[export\]"):
+    with pytest.raises(CoroNetError, match=r"needs onnxscript.*coronet\[export\]' -c constraints\.txt"):
         exporting.export(None, order("x.onnx"))
 
 

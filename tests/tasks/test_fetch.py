@@ -100,7 +100,9 @@ def test_the_kaggle_client_without_a_token_is_explained(name: str) -> None:
 
 def test_a_missing_kaggle_client_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch.shutil, "which", lambda *_, **__: None)
-    with pytest.raises(DataError, match=r"the Kaggle client is missing: pip install 'coronet\[fetch\]'"):
+    with pytest.raises(
+        DataError, match=r"the Kaggle client is missing: pip install 'coronet\[fetch\]' -c constraints\.txt"
+    ):
         fetch_dataset("rsna", Path("raw"), None, None)
 
 
