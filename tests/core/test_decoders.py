@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +99,20 @@ def test_what_takes_too_much_is_refused_and_the_next_is_decoded(
 
 def test_a_process_that_something_else_has_killed_is_not_the_files_fault(decoders: Decoders, tmp_path: Path) -> None:
     assert decoders.run(crash_once, tmp_path / "flag") == "second"
+
+
+def test_where_less_is_allowed_anyway_files_are_decoded_within_that() -> None:
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
+        "from coronet_core.data.reading.decoders import Decoders\n"
+        "with Decoders(1) as decoders:\n"
+        "    print(decoders.run(len, b'four'))\n"
+        "    decoders.run(bytearray, 3 * 2**30)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stdout == "4\n", run.stderr
+    assert "takes too much memory to decode" in run.stderr
 
 
 def test_work_that_is_cancelled_ends(decoders: Decoders, tmp_path: Path) -> None:

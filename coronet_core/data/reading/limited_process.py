@@ -111,8 +111,7 @@ class LimitedProcess:
 def _work_on(connection: Connection, memory_bytes: int) -> None:
     """Do what comes, until nothing more will."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program above, whose end is this one's
-    limit = psutil.Process().memory_info().vms + memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    _limit(resource.RLIMIT_AS, psutil.Process().memory_info().vms + memory_bytes)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # of what somebody has sent, no core file is left
     with suppress(EOFError, OSError):
         while True:
@@ -122,8 +121,7 @@ def _work_on(connection: Connection, memory_bytes: int) -> None:
 
 def _outcome(cpu_s: float, work: Callable[[], Any]) -> tuple[bool, Any]:
     """Do `work`; the system ends this process when it has computed for `cpu_s`."""
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + cpu_s) + 1, hard))
+    _limit(resource.RLIMIT_CPU, int(time.process_time() + cpu_s) + 1)
     try:
         return True, work()
     except MemoryError:
@@ -131,4 +129,11 @@ def _outcome(cpu_s: float, work: Callable[[], Any]) -> tuple[bool, Any]:
     except Exception as error:  # noqa: BLE001  # whatever it raises, the one who asked for it gets it
         return False, error
     finally:
-        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+        _limit(resource.RLIMIT_CPU, resource.RLIM_INFINITY)
+
+
+def _limit(kind: int, amount: int) -> None:
+    """Limit this process, by no more than the system allows it anyway."""
+    hard = resource.getrlimit(kind)[1]
+    amounts = [limit for limit in (amount, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(kind, (min(amounts, default=resource.RLIM_INFINITY), hard))
