@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -38,7 +39,7 @@ class Guards:
         self._rate: RateLimitItem = parse_rate(settings.rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._at_once = settings.requests_at_once
-        self._in_work = 0
+        self._in_work: Counter[str] = Counter()  # requests by client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -48,17 +49,19 @@ class Guards:
         is_work = scope["method"] == WORK
         headers = Headers(scope=scope)
         problem = self._stranger(headers) or self._without_key(headers, scope["path"])
+        client = (scope.get("client") or ("unknown",))[0]
         if problem is None and is_work:
-            problem = self._overload() or await self._too_often(scope)
+            problem = self._overload(client) or await self._too_often(client)
         if problem is not None:
             scope["state"]["refused_because"] = problem.reason
             await problem_response(problem, scope["state"]["request_id"])(scope, receive, send)
             return
-        self._in_work += is_work
+        self._in_work[client] += is_work
         try:
             await self._app(scope, receive, send)
         finally:
-            self._in_work -= is_work
+            self._in_work[client] -= is_work
+            self._in_work = +self._in_work  # clients without one are forgotten
 
     def _stranger(self, headers: Headers) -> Problem | None:
         host = headers.get("host", "").lower()
@@ -81,11 +84,15 @@ class Guards:
         detail = "The service asks for an API key. Send it in the header Authorization: Bearer KEY."
         return Problem(HTTPStatus.UNAUTHORIZED, detail, reason="key")
 
-    def _overload(self) -> Problem | None:
-        return None if self._in_work < self._at_once else too_busy("Too many requests are in work")
+    def _overload(self, client: str) -> Problem | None:
+        """Refuse what is too much in all, or of one client, who might hold all of it by uploads that never end."""
+        if self._in_work.total() >= self._at_once:
+            return too_busy("Too many requests are in work")
+        if self._in_work[client] >= math.ceil(self._at_once / 2):
+            return too_busy("Too many requests from this address are in work")
+        return None
 
-    async def _too_often(self, scope: Scope) -> Problem | None:
-        client = (scope.get("client") or ("unknown",))[0]
+    async def _too_often(self, client: str) -> Problem | None:
         if await self._limiter.hit(self._rate, client):
             return None
         window = await self._limiter.get_window_stats(self._rate, client)

@@ -21,7 +21,8 @@ class ServingSettings:
     queue_images: int = 64
     """Images that may wait for the networks; beyond them requests get 503."""
     requests_at_once: int = 32
-    """Requests with uploads that may be in work; beyond them 503. Times `upload_mib`, what uploads take in memory."""
+    """Requests with uploads that may be in work, half of them of one client; beyond them 503. Times `upload_mib`, what
+    uploads take in memory."""
     upload_mib: float = 64.0
     """Largest body of a request; beyond it 413."""
     decode_megapixels: float = 320.0

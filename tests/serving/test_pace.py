@@ -71,6 +71,15 @@ def test_more_requests_at_once_than_allowed_are_refused() -> None:
         assert "in work" in problem(httpx.post(f"{address}/predict", files=form(png())), 503)
 
 
+def test_uploads_that_never_end_leave_half_of_the_room_to_other_clients() -> None:
+    with running(requests_at_once=4) as address, slow_upload(address), slow_upload(address):
+        time.sleep(0.3)
+        same = httpx.post(f"{address}/predict", files=form(png()))
+        assert "from this address are in work" in problem(same, 503)
+        with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"), timeout=60) as other:
+            assert other.post(f"{address}/predict", files=form(png())).status_code == 200
+
+
 def test_an_upload_that_never_ends_is_given_up() -> None:
     with running(upload_seconds=1) as address, slow_upload(address) as connection:
         assert b"408 Request Timeout" in connection.recv(1000)
