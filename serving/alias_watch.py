@@ -61,7 +61,7 @@ class AliasWatch:
         model, former = load_model(version.uri), self._current.service
         if model.digest != former.served.model.digest:
             service = Service(replace(former.served, model=model), former.settings, former.metrics)
-            asyncio.run_coroutine_threadsafe(self._current.replace(service), loop).result()
+            asyncio.run_coroutine_threadsafe(self._current.switch_to(service), loop).result()
             print_line(event="model_replaced", source=self._source, version=version.number, model=model.digest)
         self._seen = version.digest
 

@@ -40,7 +40,7 @@ class CurrentService:
             self._in_use[service] -= 1
             await self._close_if_unused(service)
 
-    async def replace(self, service: Service) -> None:
+    async def switch_to(self, service: Service) -> None:
         """Use `service` from now on."""
         await service.__aenter__()
         former, self.service = self.service, service
