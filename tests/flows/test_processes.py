@@ -131,7 +131,7 @@ def test_a_stage_that_aborts_without_memory_says_so(project: Path) -> None:
 
 @pytest.fixture
 def memory_group() -> Iterator[Path]:
-    """A real control group of 256 MiB; skips where this machine lets nobody make one."""
+    """A real control group of 1 GiB, which DVC needs a part of; skips where this machine lets nobody make one."""
     unified = Path("/sys/fs/cgroup/cgroup.controllers").is_file()
     group = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/memory", f"coronet-test-{os.getpid()}")
     try:
@@ -142,7 +142,7 @@ def memory_group() -> Iterator[Path]:
         limit = group / ("memory.max" if unified else "memory.limit_in_bytes")
         if not limit.is_file():
             pytest.skip("control groups limit no memory here")
-        limit.write_text(str(256 << 20))
+        limit.write_text(str(1 << 30))
         yield group
     finally:
         group.rmdir()
@@ -161,8 +161,8 @@ except Exception as error:
 
 
 def test_a_real_kill_for_memory_is_reported(project: Path, memory_group: Path) -> None:
-    take_a_gib = "python -c \"print(len(b'x' * (1 << 30)))\""
-    (project / "dvc.yaml").write_text(DVC_YAML.format(command=take_a_gib))
+    take_3_gib = "python -c \"print(len(b'x' * (3 << 30)))\""
+    (project / "dvc.yaml").write_text(DVC_YAML.format(command=take_3_gib))
     finished = subprocess.run(
         [sys.executable, "-c", STAGE_IN_GROUP, memory_group],
         cwd=project,
