@@ -15,6 +15,7 @@ from coronet_core.common.shards import Shards
 from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import read_manifest, read_rows
 from coronet_core.data.options import Aspect, Leaks, Reading
+from coronet_core.data.reading.decoders import Decoders
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError
@@ -248,15 +249,15 @@ def test_folds_test_every_image_once(build: Callable[..., Any], unit: FoldUnit) 
 
 def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    real = decode
+    real = Decoders.decode
 
-    def counting(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading) -> Any:
-        if len(read) == 17 and stopping:
+    def counting(self: Decoders, content: bytes, image_size_px: int, aspect: Aspect, reading: Reading) -> Any:
+        if len(read) >= 17 and stopping:
             raise KeyboardInterrupt
         read.append(1)
-        return real(content, image_size_px, aspect, reading)
+        return real(self, content, image_size_px, aspect, reading)
 
-    monkeypatch.setattr("coronet_core.data.ingest.decode", counting)
+    monkeypatch.setattr(Decoders, "decode", counting)
     monkeypatch.setattr("coronet_core.data.ingest.usable_cores", lambda: 1)
     stopping = True
     with pytest.raises(KeyboardInterrupt):
