@@ -129,8 +129,8 @@ def test_a_file_that_takes_too_much_memory_is_refused_and_the_others_are_answere
     (name, content), *_ = contents.items()
     files = [FileContent("large.png", large.getvalue()), FileContent(name, content)]
     with Decoders(memory_bytes=96 * 2**20) as decoders:
-        found = predict_files(files, model, CPU, decoders.decode).to_pandas()
-    assert list(found["error"]) == ["takes too much memory to decode", None]
+        found = predict_files(files, model, CPU, decoders.decode)
+    assert found["error"].to_pylist() == ["takes too much memory to decode", None]
     assert predict_files(files[:1], model, CPU)["error"].to_pylist() == [None]
 
 
