@@ -125,10 +125,10 @@ def test_a_bad_file_becomes_a_row_with_its_reason_and_the_others_are_answered(
 def test_a_file_that_takes_too_much_memory_is_refused_and_the_others_are_answered(run: Any) -> None:
     model, contents, _ = run
     large = io.BytesIO()
-    Image.effect_noise((7000, 7000), 40).save(large, "PNG", compress_level=1)
+    Image.radial_gradient("L").resize((7000, 7000)).save(large, "PNG", compress_level=1)
     (name, content), *_ = contents.items()
     files = [FileContent("large.png", large.getvalue()), FileContent(name, content)]
-    with Decoders(memory_bytes=96 * 2**20) as decoders:
+    with Decoders(memory_bytes=40 * 2**20) as decoders:
         found = predict_files(files, model, CPU, decoders.decode)
     assert found["error"].to_pylist() == ["takes too much memory to decode", None]
     assert predict_files(files[:1], model, CPU)["error"].to_pylist() == [None]

@@ -24,7 +24,10 @@ Made = TypeVar("Made")
 WAIT_FACTOR: Final = 10.0
 """Times the CPU time, by the clock: for work that waits without computing, and machines with other work."""
 CONTEXT: Final = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["coronet_core.data.reading.image"])  # a new process is there at once
+"""Its server has imported what decoding needs, so that a new process is there at once."""
+CONTEXT.set_forkserver_preload(
+    ["coronet_core.data.reading.image", "scipy.fftpack"]
+)  # SciPy's is what imagehash imports late
 
 
 @dataclass(frozen=True)
