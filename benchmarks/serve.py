@@ -38,7 +38,7 @@ START_S = 120
 
 def _serve(listening: socket.socket, side_px: int, settings: dict[str, Any]) -> None:
     from serving.app import build_app
-    from serving.log_limit import limit_logs
+    from serving.guards.log_limit import limit_logs
     from serving.server import BindAddress, server_of
     from serving.settings import ServingSettings
     from tasks.runtime.compute.cpu import use_cpu_threads

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from serving.current_service import CurrentService
-from serving.request_log import print_line
+from serving.guards.request_log import print_line
 from serving.service import Service
 from tasks.inference.model_source import REGISTRY_SCHEME, load_model
 from tasks.registry.versions import find_version

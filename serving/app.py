@@ -10,11 +10,11 @@ from starlette.staticfiles import StaticFiles
 
 from serving.alias_watch import AliasWatch, is_alias
 from serving.current_service import CurrentService
-from serving.gone_clients import DropGone
-from serving.middleware import Guards
+from serving.guards.gone_clients import DropGone
+from serving.guards.middleware import Guards
+from serving.guards.request_log import RequestLog, ServiceMetrics
 from serving.openapi import describe
 from serving.problems import SafeJsonResponse, add_problem_handlers
-from serving.request_log import RequestLog, ServiceMetrics
 from serving.routes.images import image_routes
 from serving.routes.pages import STATIC, docs_assets, page_routes
 from serving.routes.status import status_routes

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
-from serving.request_log import ServiceMetrics
+from serving.guards.request_log import ServiceMetrics
 from serving.service import Service
 
 

@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
-from serving.connections import BACKLOG, LimitedProtocol, OpenConnections, fit_open_files
 from serving.current_service import CurrentService
-from serving.log_limit import limit_logs
+from serving.guards.connections import BACKLOG, LimitedProtocol, OpenConnections, fit_open_files
+from serving.guards.log_limit import limit_logs
 from serving.service import ServedModel
 from serving.settings import ServingSettings
 from tasks.inference.model_source import load_model

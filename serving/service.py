@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from coronet_core.data.reading.decoders import Decoders
 from coronet_core.data.reading.image import DecodedImage, decode, preview
 from coronet_core.support.errors import DataError
-from serving.admission import Admission
 from serving.answers import FileAnswer, answer_from_row, meaning_of
 from serving.batcher import Batcher, QueueFullError
 from serving.explanations import PREVIEW_PX, Explainer, Explanation, Target, TookTooLongError
+from serving.guards.admission import Admission
+from serving.guards.request_log import ServiceMetrics
 from serving.problems import Problem, too_busy, unreadable
-from serving.request_log import ServiceMetrics
 from serving.settings import ServingSettings
 from serving.uploads import Keeper, Upload
 from tasks.inference.predictor import DecodedFile, Networks, predict_decoded

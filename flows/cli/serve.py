@@ -73,7 +73,7 @@ def serve(
     """Serve predictions over HTTP, with a reading page, until Ctrl-C. Uploads are not stored unless --keep is given."""
 
     def work() -> None:
-        from serving.api_keys import is_loopback, read_keys
+        from serving.guards.api_keys import is_loopback, read_keys
         from serving.server import BindAddress  # late: `coronet --help` must not wait for torch
         from serving.server import serve as run_service
         from serving.settings import ServingSettings
@@ -102,7 +102,7 @@ def serve(
         run_service(model, params, device.value, BindAddress(host=host, port=port, proxy=proxy), settings)
 
     def require_access() -> None:
-        from serving.api_keys import read_keys, require_keys
+        from serving.guards.api_keys import read_keys, require_keys
 
         require_keys(host, read_keys(keys), is_open_to_all=without_keys)
 

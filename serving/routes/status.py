@@ -10,9 +10,9 @@ from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from serving.answers import facts_of
 from serving.current_service import CurrentService
 from serving.explanations import DEFAULT_METHOD, METHODS
+from serving.guards.request_log import MEDIA_TYPE
 from serving.openapi import problems
 from serving.problems import too_busy
-from serving.request_log import MEDIA_TYPE
 from serving.service import Service
 from tasks.runtime.params.explain import MethodName
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from coronet_core.support.errors import DataError, ParamsError
-from serving.api_keys import VARIABLE, is_loopback, read_keys, require_keys
+from serving.guards.api_keys import VARIABLE, is_loopback, read_keys, require_keys
 from serving.settings import ServingSettings
 from tests.serving.served import form, png, problem, running
 

@@ -18,7 +18,7 @@ import pytest
 
 from serving import connections
 from serving.app import build_app
-from serving.connections import FEWEST, OTHER_FILES, fit_open_files
+from serving.guards.connections import FEWEST, OTHER_FILES, fit_open_files
 from serving.server import BindAddress, run
 from serving.settings import ServingSettings
 from tests.conftest import PROJECT
@@ -169,7 +169,7 @@ def test_the_limit_of_open_files_is_raised_for_the_connections(open_files: tuple
 )
 def test_where_it_cannot_be_raised_there_are_fewer_connections(hard: int, allowed: str) -> None:
     code = f"""import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({hard}, {hard}))
-from serving.connections import fit_open_files; print(fit_open_files(1000))"""
+from serving.guards.connections import fit_open_files; print(fit_open_files(1000))"""
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert allowed in (done.stdout + done.stderr).splitlines()[-1]
 

@@ -5,7 +5,7 @@ import logging
 import httpx
 import pytest
 
-from serving.log_limit import LAST, LINES, SECONDS, LineLimit, LogLimit
+from serving.guards.log_limit import LAST, LINES, SECONDS, LineLimit, LogLimit
 from tests.serving.served import running
 
 

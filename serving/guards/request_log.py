@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.log_limit import LAST, LINES, LineLimit
+from serving.guards.log_limit import LAST, LINES, LineLimit
 from serving.problems import Problem, problem_response
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST

@@ -13,7 +13,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api_keys import is_accepted
+from serving.guards.api_keys import is_accepted
 from serving.problems import Problem, problem_response, too_busy
 from serving.settings import ServingSettings, parse_rate
 

@@ -1,0 +1,1 @@
+"""What stands between clients and the service: connections, keys, hosts, rates, load, the log."""
