@@ -80,6 +80,12 @@ def test_a_jpeg_that_goes_over_its_pixels_too_often_is_refused(reading: int) -> 
         decode(again, 64, Aspect.STRETCH, reading)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("reading", [1, 2])
+def test_what_a_phone_puts_behind_a_jpeg_is_no_scan(reading: int) -> None:
+    content = encoded("JPEG") + 2 * MAX_SCANS * SCAN
+    assert decode(content, 64, Aspect.STRETCH, reading).upright_px == (80, 96)  # type: ignore[arg-type]
+
+
 def test_a_header_of_too_many_elements_is_refused() -> None:
     header = dicom()
     for number in range(20_001):
