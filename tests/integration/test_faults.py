@@ -25,11 +25,12 @@ from mlflow.entities import Run
 from flows.servers.server_process import free_port
 from tests.integration.conftest import LIGHT, Project, copy_of
 from tests.integration.hosts import Host, end_group, served
+from tests.integration.small_disk import disk_in_memory, mount
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 WEIGHTS = [f"models/{name}.safetensors" for name in ("autoencoder_healthy", "autoencoder_pneumonia", "cin")]
 FILLED = ("build_split", "train_autoencoder@healthy", "materialize_residuals", "train_cin", "evaluate", "explain")
-LARGE = "size=1g"
+LARGE = "1g"
 USER, OTHER_USER, GROUP = 65534, 1, 65534  # nobody and daemon: DVC asks for their names
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv, to run as ordinary users"
@@ -73,24 +74,11 @@ def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
     pytest.fail(f"no {words!r} in:\n{''.join(lines)}")
 
 
-def mount(folder: Path, *options: str) -> None:
-    """Mount a disk in memory, or change the one that is there. Skips where that is not allowed."""
-    command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"needs a small disk, which cannot be mounted here: {mounted.stderr.strip()}")
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    mount(folder, LARGE)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk_in_memory(tmp_path / "disk", LARGE):
+        yield tmp_path / "disk"
 
 
 def test_a_disk_that_is_full_at_any_stage(disk: Path, finished: Project) -> None:
@@ -104,7 +92,7 @@ def test_a_disk_that_is_full_at_any_stage(disk: Path, finished: Project) -> None
         assert full.returncode == 1, full.stdout
         assert "error: the disk is full" in full.stdout
         assert "Traceback" not in full.stdout
-    mount(disk, "remount", LARGE)
+    mount(disk, "remount", f"size={LARGE}")
     assert_one_command_completes(project, finished, "dvc", "repro")
 
 

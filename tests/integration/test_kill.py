@@ -21,6 +21,7 @@ from flows.servers.server_process import free_port
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.integration.conftest import LIGHT, Project, make_project
 from tests.integration.hosts import Host, served
+from tests.integration.small_disk import disk_in_memory
 
 pytestmark = pytest.mark.integration
 AUTOENCODERS = ["models/autoencoder_healthy.safetensors", "models/autoencoder_pneumonia.safetensors"]
@@ -169,17 +170,8 @@ def test_a_killed_build_of_the_split_goes_on_where_it_was(new_project: Callable[
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 120 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"needs a small disk, which cannot be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk_in_memory(tmp_path / "disk", "120m"):
+        yield tmp_path / "disk"
 
 
 @pytest.mark.slow

@@ -1,9 +1,12 @@
 """A small run that has come as far as the report: real stages on phantoms, with networks that have learnt nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
@@ -24,6 +27,15 @@ from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, a
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
 from tests.conftest import PROJECT
+
+
+@contextmanager
+def finished_run(folder: Path) -> Iterator[StageContext]:
+    """A run in `folder`, which is the current one meanwhile; nothing is sent to MLflow. The context is the report's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
+        yield run_all_but_the_report()
 
 
 def run_all_but_the_report() -> StageContext:

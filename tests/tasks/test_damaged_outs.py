@@ -39,7 +39,7 @@ from tasks.runtime.paths import (
     roc_plot,
 )
 from tasks.runtime.stage_context import StageContext
-from tests.tasks.finished_run import run_all_but_the_report
+from tests.tasks.finished_run import finished_run
 
 READERS: Final[dict[Path, ModuleType]] = {
     MANIFEST: build_split,
@@ -66,10 +66,8 @@ SEEDS: Final = range(3)
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageContext]:
     """A finished run in the current folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("project"))
-        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
-        yield run_all_but_the_report()
+    with finished_run(tmp_path_factory.mktemp("project")) as context:
+        yield context
 
 
 def flipped(content: bytes, seed: int) -> bytes:

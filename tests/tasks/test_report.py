@@ -17,7 +17,7 @@ from tasks.report.stage import SECTIONS
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT
 from tasks.runtime.stage_context import StageContext
-from tests.tasks.finished_run import run_all_but_the_report
+from tests.tasks.finished_run import finished_run
 
 FIGURE_NAMES = {
     "training_AE_H", "training_AE_P", "training_CIN", "reconstructions", "confusion", "roc", "precision_recall",
@@ -29,10 +29,8 @@ HOSTILE = "<script>alert('x')</script>|y"
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageContext]:
     """A run in the current folder; nothing is sent to MLflow."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("run"))
-        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
-        yield run_all_but_the_report()
+    with finished_run(tmp_path_factory.mktemp("run")) as context:
+        yield context
 
 
 @pytest.fixture(scope="module")
