@@ -56,8 +56,8 @@ def predict_here(batch: Batch, log: PredictionLog | None) -> None:
         return
     use_cpu_threads(share=1)
     networks, keep = Networks.of(batch.model, torch.device(inference_device())), keep_and_log(batch, log)
-    n_files = sum(len(batch.shards[shard]) for shard in missing)
-    with Decoders() as decoders, Progress("predict", n_files, "files") as bar:
+    n_missing = sum(len(batch.shards[shard]) for shard in missing)
+    with Decoders() as decoders, Progress("predict", n_missing, "files") as bar:
         for shard in missing:
             contents = read_files(batch.shards[shard])
             keep(shard, predict_decoded(decode_files(contents, batch.model, decoders.decode), networks))

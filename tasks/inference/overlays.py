@@ -171,13 +171,8 @@ class Overlays:
             read_array(self.folder / f"{name}.npy")
             with Image.open(self.folder / f"{name}.png") as overlay:
                 overlay.verify()
-        except (
-            DamagedFileError,
-            OSError,
-            ValueError,
-            EOFError,
-            SyntaxError,
-        ):  # the last is Pillow's for a wrong checksum
+        # SyntaxError is Pillow's for a wrong checksum
+        except (DamagedFileError, OSError, ValueError, EOFError, SyntaxError):
             return False
         return True
 
