@@ -171,8 +171,7 @@ class Overlays:
             read_array(self.folder / f"{name}.npy")
             with Image.open(self.folder / f"{name}.png") as overlay:
                 overlay.verify()
-        # SyntaxError is Pillow's for a wrong checksum
-        except (DamagedFileError, OSError, ValueError, EOFError, SyntaxError):
+        except (DamagedFileError, OSError, ValueError, EOFError, SyntaxError):  # the last: Pillow, of a wrong checksum
             return False
         return True
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from serving import connections
 from serving.app import build_app
+from serving.guards import connections
 from serving.guards.connections import FEWEST, OTHER_FILES, fit_open_files
 from serving.server import BindAddress, run
 from serving.settings import ServingSettings
