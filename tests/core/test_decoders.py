@@ -115,6 +115,24 @@ def test_where_less_is_allowed_anyway_files_are_decoded_within_that() -> None:
     assert "takes too much memory to decode" in run.stderr
 
 
+def test_a_picture_that_is_too_large_is_refused_without_a_warning() -> None:
+    program = (
+        "import io\n"
+        "from PIL import Image\n"
+        "from coronet_core.data.options import Aspect\n"
+        "from coronet_core.data.reading.decoders import Decoders\n"
+        "large = io.BytesIO()\n"
+        "Image.new('1', (12_000, 12_000)).save(large, 'PNG')\n"
+        "with Decoders(1) as decoders:\n"
+        "    try:\n"
+        "        decoders.decode(large.getvalue(), 64, Aspect.STRETCH, 2)\n"
+        "    except Exception as error:\n"
+        "        print(error)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("decompression bomb\n", "")
+
+
 def test_work_that_is_cancelled_ends(decoders: Decoders, tmp_path: Path) -> None:
     flag = tmp_path / "pid"
 

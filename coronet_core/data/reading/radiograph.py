@@ -1,6 +1,7 @@
 """A radiograph as a file holds it: upright, grey, 8 bit, with patient, projection and notes on faults."""
 
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,7 @@ from coronet_core.support.errors import DataError
 
 MAX_PIXELS = 80_000_000
 """Twice what the largest radiography detectors give; below the size at which Pillow warns."""
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # what is larger is refused
 TOO_MUCH_MEMORY = "takes too much memory to decode"
 
 
