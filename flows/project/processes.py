@@ -31,6 +31,7 @@ DVC_HINTS = (
     "Updating lock",
 )
 """Beginnings of lines in which DVC advises what to type next: no part of a stage's log."""
+SHELL_SIGNAL: Final = 128
 KILLED: Final = (-signal.SIGKILL, -signal.SIGTERM)
 STAGE_EXIT = re.compile(r"^ERROR: .*, exited with (-?\d+)$")
 """How DVC tells the exit code of a stage's command, its own being another."""
@@ -127,7 +128,7 @@ def error_from_output(
     `was_oom_kill` says that the kernel has killed a process for want of memory meanwhile: another try would end alike.
     """
     exits = [int(found[1]) for line in lines if (found := STAGE_EXIT.search(line))]
-    stage_code = exits[-1] if exits else code
+    stage_code = _exit_code(exits[-1] if exits else code)
     if stage_code == -signal.SIGKILL and was_oom_kill:
         return CoroNetError(f"killed by the kernel, because memory ran out. {memory_remedy(stage)}")
     if stage_code in KILLED:
@@ -135,6 +136,11 @@ def error_from_output(
     if stage_code == -signal.SIGABRT and any(map(is_refusal_of_memory, lines)):
         return CoroNetError(f"aborted, because memory ran out. {memory_remedy(stage)}")
     return (TransientError if stage_code == TRANSIENT_EXIT else CoroNetError)(_reason(lines, code))
+
+
+def _exit_code(code: int) -> int:
+    """Return an exit code in which a signal is negative, as in Python; a shell adds 128 to the signal of its child."""
+    return SHELL_SIGNAL - code if code > SHELL_SIGNAL else code
 
 
 @contextlib.contextmanager

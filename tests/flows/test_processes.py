@@ -43,6 +43,11 @@ def test_a_killed_stage_may_be_tried_again(project: Path, signal: str) -> None:
         run(project, f"kill -{signal} $$")
 
 
+def test_a_stage_killed_below_its_shell_may_be_tried_again(project: Path) -> None:
+    with pytest.raises(TransientError, match="killed by SIGKILL"):
+        run(project, "'sh -c \"kill -KILL \\$\\$\" || exit $?'")
+
+
 def test_a_stage_says_that_it_may_be_tried_again(project: Path) -> None:
     with pytest.raises(TransientError, match="the server is away"):
         run(project, "'echo \"error: the server is away\" >&2; exit 75'")
