@@ -15,8 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
-from flows.servers.server_process import QUIET
+from flows.servers.server_process import QUIET, free_port
 from tests.integration.conftest import Project, with_this_interpreter_first
 
 HTTP = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
@@ -103,6 +105,34 @@ def served(folder: Path, health: str, *module_and_arguments: str, **variables: s
     """A server of a Python module with a home of its own, until the end."""
     with running(folder, health, sys.executable, "-m", *module_and_arguments, **variables) as service:
         yield service
+
+
+@contextmanager
+def served_prefect(folder: Path) -> Iterator[tuple[str, Service]]:
+    """A server of Prefect until the end; yields the address of its API, too."""
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    with served(folder, f"{api}/health", *command) as service:
+        yield api, service
+
+
+@contextmanager
+def served_mlflow(folder: Path) -> Iterator[tuple[str, Service]]:
+    """A server of MLflow until the end, whose store is in `folder`; yields its address, too."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = ("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
+    store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts")
+    with served(folder, f"{address}/health", *command, *store) as service:
+        yield address, service
+
+
+def runs_in(store: str) -> list[Run]:
+    """Return the runs that MLflow has at the address `store`."""
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("coronet")
+    return client.search_runs([experiment.experiment_id]) if experiment else []
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Kills at random points of a run on a Prefect server and a worker: each time one command completes it.
+"""Kills at random points of a run on servers of Prefect and MLflow and a worker: each time one command completes it.
 
-What is killed in turn: the process of a stage, that of the flow, the worker, the server. Stage and moment are drawn
-with a seed. The run has a stage to do again, with all that its output leads to. `CORONET_KILLS=24` asks for as many
+What is killed in turn: the process of a stage, that of the flow, the worker, either server. Stage and moment are drawn
+with a seed. The run has a stage to do again, with all that its output leads to. `CORONET_KILLS=25` asks for as many
 kills, `CORONET_KILLS_SEED` for others.
 """
 
@@ -17,14 +17,13 @@ import httpx
 import psutil
 import pytest
 
-from flows.servers.server_process import free_port
 from tests.integration.conftest import Project, copy_of
-from tests.integration.hosts import HTTP, Host, Service, served
+from tests.integration.hosts import HTTP, Host, Service, runs_in, served_mlflow, served_prefect
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(7200)]
-KILLS = int(os.environ.get("CORONET_KILLS", "4"))
+KILLS = int(os.environ.get("CORONET_KILLS", "5"))
 SEED = int(os.environ.get("CORONET_KILLS_SEED", "2020"))
-VICTIMS = ("stage", "flow", "worker", "server")
+VICTIMS = ("stage", "flow", "worker", "Prefect's server", "MLflow's server")
 STAGES = (
     "build_split",
     "train_autoencoder@healthy",
@@ -52,7 +51,7 @@ class Kill:
 
 
 def kills(n: int, seed: int) -> list[Kill]:
-    """Draw `n` kills; of any four that follow each other from the first on, each has another victim."""
+    """Draw `n` kills; every five from the first on have all the victims."""
     draw = random.Random(seed)  # noqa: S311  # not for secrets
     victims = [victim for _ in range(0, n, len(VICTIMS)) for victim in draw.sample(VICTIMS, len(VICTIMS))]
     return [Kill(victim=one, stage=draw.choice(STAGES), after_s=draw.uniform(0, LATEST_S)) for one in victims[:n]]
@@ -60,11 +59,12 @@ def kills(n: int, seed: int) -> list[Kill]:
 
 @dataclass(frozen=True)
 class Site:
-    """A project with its Prefect server and its worker."""
+    """A project with its servers and its worker."""
 
     host: Host
     api: str
     server: Service
+    tracking: Service
     worker: Service
 
     def request(self, method: str, path: str, **body: Any) -> Any:
@@ -89,7 +89,7 @@ class Site:
         return str(state)
 
     def told(self) -> str:
-        logs = [(service.folder / "log").read_text()[-4000:] for service in (self.worker, self.server)]
+        logs = [(service.folder / "log").read_text()[-4000:] for service in (self.worker, self.server, self.tracking)]
         return "\n".join(logs)
 
     def processes(self, run_id: str, *words: str) -> list[psutil.Process]:
@@ -106,10 +106,13 @@ class Site:
         return found
 
     def unended(self) -> list[str]:
-        """Return the runs of flows and tasks that have no final state."""
+        """Return the runs of flows, tasks and MLflow that have no final state."""
         wanted = {"state": {"type": {"any_": UNENDED}}}
         found = [self.request("POST", f"{kind}/filter", **{kind: wanted}) for kind in ("flow_runs", "task_runs")]
-        return [f"{run['name']}: {run['state_name']}" for runs in found for run in runs]
+        tracked = [run.info for run in runs_in(self.host.variables["MLFLOW_TRACKING_URI"])]
+        return [f"{run['name']}: {run['state_name']}" for runs in found for run in runs] + [
+            f"{info.run_name} in MLflow" for info in tracked if info.status == "RUNNING"
+        ]
 
     def weights(self) -> list[bytes]:
         return [(self.host.folder / "models" / f"{name}.safetensors").read_bytes() for name in WEIGHTS]
@@ -118,19 +121,18 @@ class Site:
 @pytest.fixture(scope="module")
 def site(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A project that has been run once, with nobody to disturb it."""
-    folder, port = tmp_path_factory.mktemp("chaos"), free_port()
-    api = f"http://127.0.0.1:{port}/api"
-    server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    folder = tmp_path_factory.mktemp("chaos")
     worker = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "coronet", "--type", "process")
-    host = Host(copy_of(finished, folder / "host" / "coronet").folder, {"PREFECT_API_URL": api})
-    with served(folder / "server", f"{api}/health", *server) as serving:
+    with served_prefect(folder / "server") as (api, server), served_mlflow(folder / "mlflow") as (store, tracking):
+        variables = {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": store}
+        host = Host(copy_of(finished, folder / "host" / "coronet").folder, variables)
         for command in ("deploy", "run"):
             finished = host.run("flows", command)
             assert finished.returncode == 0, finished.stdout
         quick = host.environment | {"PREFECT_WORKER_QUERY_SECONDS": "2"}
         working = Service(folder / "worker", "", worker, quick)
         working.start()
-        yield Site(host, api, serving, working)
+        yield Site(host, api, server, tracking, working)
         working.end()
 
 
@@ -148,8 +150,8 @@ def strike(site: Site, kill: Kill, run_id: str) -> None:
     begun = until(lambda: site.processes(run_id, "tasks", *kill.stage.split("@")))
     assert begun, f"{kill.stage} has not begun:\n{site.told()}"
     time.sleep(kill.after_s)
-    if kill.victim in ("worker", "server"):
-        service = site.worker if kill.victim == "worker" else site.server
+    services = {"worker": site.worker, "Prefect's server": site.server, "MLflow's server": site.tracking}
+    if service := services.get(kill.victim):
         service.kill()
         service.start()
         return

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,11 +21,9 @@ from typing import Any
 import psutil
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
-from flows.servers.server_process import free_port
 from tests.integration.conftest import LIGHT, Project, copy_of
-from tests.integration.hosts import Host, end_group, served
+from tests.integration.hosts import HTTP, Host, end_group, runs_in, served_mlflow
 from tests.integration.small_disk import disk_in_memory, mount
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -39,12 +38,6 @@ needs_root = pytest.mark.skipif(
 
 def weights(project: Project) -> list[bytes]:
     return [(project.folder / name).read_bytes() for name in WEIGHTS]
-
-
-def runs_in(store: str) -> list[Run]:
-    client = MlflowClient(store)
-    experiment = client.get_experiment_by_name("coronet")
-    return client.search_runs([experiment.experiment_id]) if experiment else []
 
 
 @pytest.fixture
@@ -144,13 +137,44 @@ def test_a_tracking_server_that_fails_costs_no_run(project: Project, finished: P
     assert len(runs_in(store)) == before + 2  # train_cin's record was kept
 
 
+@contextmanager
+def slowed(address: str, wait_s: float) -> Iterator[str]:
+    """The address of a server that answers what the one at `address` does, `wait_s` later."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            time.sleep(wait_s)
+            answer = HTTP.request(self.command, address + self.path, content=body, headers=dict(self.headers))
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", ""))
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = do_PATCH = do_PUT = answer  # noqa: N815  # named by the library
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_tracking_server_that_is_slow(project: Project, finished: Project, tmp_path: Path) -> None:
+    with served_mlflow(tmp_path / "mlflow") as (address, _), slowed(address, 1.5) as slow:
+        host = Host(project.folder, {"MLFLOW_TRACKING_URI": slow})
+        assert_one_command_completes(host, finished, "dvc", "repro", store=address)
+        (run,) = (run for run in runs_in(address) if run.info.run_name == "train_cin")
+        history = MlflowClient(address).get_metric_history(run.info.run_id, "validation_loss")
+    assert [metric.step for metric in history] == [1, 2]
+
+
 def test_a_tracking_server_that_loses_its_database(project: Project, finished: Project, tmp_path: Path) -> None:
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    tracking = ("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts")
-    host = Host(project.folder, {"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
-    with served(tmp_path / "mlflow", f"{address}/health", *tracking, *store) as server:
+    with served_mlflow(tmp_path / "mlflow") as (address, server):
+        host = Host(project.folder, {"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
         with host.start("dvc", "repro") as process:
             wait_for(process, "epoch 1/2")
             server.kill()

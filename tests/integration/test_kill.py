@@ -17,10 +17,9 @@ from mlflow.entities import Run
 
 from coronet_core.common.shards import Shards
 from coronet_core.data.manifest import read_manifest
-from flows.servers.server_process import free_port
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.integration.conftest import LIGHT, Project, make_project
-from tests.integration.hosts import Host, served
+from tests.integration.hosts import Host, served_mlflow
 from tests.integration.small_disk import disk_in_memory
 
 pytestmark = pytest.mark.integration
@@ -205,13 +204,9 @@ def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
     later: tuple[str, ...],
     n_runs: int,
 ) -> None:
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts", "--workers", "1")
-    tracking = ("mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port))
-    host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
-    host.set_params(LIGHT)
-    with served(tmp_path / "mlflow", f"{address}/health", *tracking) as server:
+    with served_mlflow(tmp_path / "mlflow") as (address, server):
+        host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
+        host.set_params(LIGHT)
         with host.start(*command) as process:
             wait_for_epoch(process)
             server.kill()

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from flows.servers.server_process import free_port
 from tasks.promotion.promotion_log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
-from tests.integration.hosts import HTTP, Host, served
+from tests.integration.hosts import HTTP, Host, served_mlflow, served_prefect
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ANYTHING = {
@@ -105,17 +104,9 @@ class Team:
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("promotion")
-    prefect, mlflow = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    ports = {address: address.rpartition(":")[2] for address in (prefect, mlflow)}
-    server = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", ports[prefect], "--no-ui")
-    store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts")
-    tracking = ("mlflow", "server", "--host", "127.0.0.1", "--port", ports[mlflow], "--workers", "1", *store)
-    variables = {"PREFECT_API_URL": f"{prefect}/api", "MLFLOW_TRACKING_URI": mlflow}
-    with (
-        served(folder / "prefect", f"{prefect}/api/health", *server),
-        served(folder / "mlflow", f"{mlflow}/health", *tracking),
-    ):
-        yield Team(Host(make_project(folder / "coronet").folder, variables), f"{prefect}/api", mlflow)
+    with served_prefect(folder / "prefect") as (api, _), served_mlflow(folder / "mlflow") as (mlflow, _):
+        variables = {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": mlflow}
+        yield Team(Host(make_project(folder / "coronet").folder, variables), api, mlflow)
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,8 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.servers.server_process import free_port
 from tests.integration.conftest import make_project
-from tests.integration.hosts import Host, end_group, served
+from tests.integration.hosts import Host, end_group, served_mlflow, served_prefect
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = "train_autoencoder@pneumonia"
@@ -59,15 +58,8 @@ except CoroNetError as error:
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Prefect's server and MLflow's; yields the variables that name them."""
-    folder, prefect, mlflow = tmp_path_factory.mktemp("servers"), free_port(), free_port()
-    api, tracking = f"http://127.0.0.1:{prefect}/api", f"http://127.0.0.1:{mlflow}"
-    prefect_command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(prefect))
-    store = ("--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts")
-    mlflow_command = ("mlflow", "server", *store, "--workers", "1", "--host", "127.0.0.1", "--port", str(mlflow))
-    with (
-        served(folder / "prefect", f"{api}/health", *prefect_command),
-        served(folder / "mlflow", f"{tracking}/health", *mlflow_command),
-    ):
+    folder = tmp_path_factory.mktemp("servers")
+    with served_prefect(folder / "prefect") as (api, _), served_mlflow(folder / "mlflow") as (tracking, _):
         yield {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking}
 
 
