@@ -164,7 +164,7 @@ def slowed(address: str, wait_s: float) -> Iterator[str]:
 
 
 def test_a_tracking_server_that_is_slow(project: Project, finished: Project, tmp_path: Path) -> None:
-    with served_mlflow(tmp_path / "mlflow") as (address, _), slowed(address, 1.5) as slow:
+    with served_mlflow(tmp_path / "mlflow") as (address, _), slowed(address, 0.5) as slow:
         host = Host(project.folder, {"MLFLOW_TRACKING_URI": slow})
         assert_one_command_completes(host, finished, "dvc", "repro", store=address)
         (run,) = (run for run in runs_in(address) if run.info.run_name == "train_cin")
