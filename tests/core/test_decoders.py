@@ -147,6 +147,18 @@ def test_work_that_is_cancelled_ends(decoders: Decoders, tmp_path: Path) -> None
     wait_until_gone(flag)
 
 
+def test_what_comes_after_cancelled_work_is_done() -> None:
+    async def cancel_and_go_on() -> None:
+        with Decoders(1) as decoders:
+            for number in range(60):
+                work = asyncio.ensure_future(decoders.run_async(time.sleep, 0.002))
+                await asyncio.sleep(0.00006 * number)
+                work.cancel()
+                assert await decoders.run_async(len, b"four") == 4
+
+    asyncio.run(cancel_and_go_on())
+
+
 def test_no_process_is_left(tmp_path: Path) -> None:
     flag = tmp_path / "pid"
     with Decoders(1) as processes, ThreadPoolExecutor(1) as thread:

@@ -99,6 +99,15 @@ def test_a_client_that_hangs_up_is_no_error_of_the_service(capfd: pytest.Capture
     assert "error" not in line
 
 
+def test_a_page_that_was_sent_counts_as_such() -> None:
+    with running() as address:
+        for path in ("/", "/static/icon.svg"):
+            assert httpx.get(f"{address}{path}").status_code == 200
+        metrics = httpx.get(f"{address}/metrics").text
+    assert 'coronet_requests_total{method="GET",route="/",status="200"} 1.0' in metrics
+    assert 'status="499"' not in metrics
+
+
 class slow_upload:  # noqa: N801  # reads as the function that it would be
     """A request whose body has begun and does not go on."""
 

@@ -79,10 +79,11 @@ class LimitedProcess:
         return result
 
     def interrupt(self, work: object) -> None:
-        """End the process if it does `work`."""
+        """End the process if it does `work`; the next piece of work gets another one, however late the end is seen."""
         with self._lock:
             if self._work is work and self._begun is not None:
-                self._begun[0].kill()
+                self._end(self._begun[0])
+                self._begun = None
 
     def close(self) -> None:
         """End the process for good."""
