@@ -17,7 +17,8 @@ from coronet_core.support.credentials import first_words, without_credentials
 from tasks.runtime.files import digest
 from tasks.runtime.progress import log
 from tasks.runtime.tracking.run_record import Event, RunRecord, all_records
-from tasks.runtime.tracking.store_location import STORE, repair_locations
+from tasks.runtime.tracking.store_location import ARTIFACTS, STORE, repair_locations
+from tasks.runtime.tracking.temporary_folders import project_of_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,6 +35,8 @@ SETTINGS = {
     "MLFLOW_ALEMBIC_LOG_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": str(sys.stderr.isatty()).lower(),
 }
+ARTIFACTS_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+"""Where a new store's artifacts go; the default is the current folder's."""
 RECORD_TAG = "coronet.record"
 """Tag of a run in MLflow: the key of the record that it was made of."""
 RESUMES_TAG = "coronet.resumes"
@@ -50,7 +53,9 @@ class RunRefusedError(Exception):
 
 def tracking_uri() -> str:
     """Return where runs are tracked."""
-    return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
+    project = project_of_experiment()
+    default = DEFAULT_TRACKING_URI if project is None else f"{SQLITE}{project / STORE}"
+    return os.environ.get("MLFLOW_TRACKING_URI", default)
 
 
 def shown_tracking_uri() -> str:
@@ -165,6 +170,8 @@ def mlflow_client() -> "MlflowClient":
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    if (project := project_of_experiment()) is not None:
+        os.environ.setdefault(ARTIFACTS_VARIABLE, str(project / ARTIFACTS))
     from mlflow import MlflowClient
 
     repair_own_store()
