@@ -14,6 +14,8 @@ from flows.monitoring.run_names import name_flow_run
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
+from flows.pipeline.publication import publish as publish_last_run
+from flows.pipeline.publication import require_publishable
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
 from flows.pipeline.stages import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
@@ -37,6 +39,8 @@ def retrain(
     ray: str | None = None,
     policy: StagePolicy = DEFAULT_POLICY,
     promotion: Approval | None = None,
+    *,
+    publish: bool = False,
 ) -> State[None]:
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
 
@@ -46,11 +50,16 @@ def retrain(
         ray: The address of a Ray cluster that computes the residual tensors: `local`, `auto` or `ray://...`.
         policy: How often and how long stages are tried.
         promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
+        publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
     """
     try:
         with alone_as_run(LOCK, "retrain"):
+            if publish:
+                require_publishable()  # before it takes hours
             state = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
-            return state if promotion is None else _with_promotion(state, promotion)
+            if promotion is not None:
+                state = _with_promotion(state, promotion)
+            return _published(state) if publish and state.name != UP_TO_DATE else state
     except CoroNetError as error:
         return Failed(message=str(error))
 
@@ -75,6 +84,10 @@ def _bring_up_to_date(
         retry_until_reachable(lambda: publish_artifacts(pipeline))
     name_flow_run(stale=())
     return Completed(message=headline())
+
+
+def _published(state: State[None]) -> State[None]:
+    return Completed(name=state.name, message=f"{state.message}; {publish_last_run()}")
 
 
 def _with_promotion(state: State[None], approval: Approval) -> State[None]:

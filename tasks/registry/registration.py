@@ -18,6 +18,7 @@ from tasks.registry.version_lineage import (
     RUNS_BY_OUT,
     figures_of_run,
     lineage_tags,
+    publication_tags,
     runs_of,
     tag_name,
 )
@@ -74,6 +75,7 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
     figures = figures_of_run(runs.get("evaluate"))
     tags = {DIGEST_TAG: digest, **lineage_tags(description.lineage)}
     tags |= {tag_name(f"{RUN_TAG}{stage}"): run.info.run_id for stage, run in runs.items()}
+    tags |= publication_tags(description.lineage, client)
     mlflow.set_tracking_uri(tracking_uri())
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -168,3 +168,67 @@ def test_later_stages_run_without_the_raw_images(
     assert failed.returncode != 0
     assert "data/raw/xray: no such folder" in failed.stdout
     assert (split.read_bytes(), report.read_bytes()) == before
+
+
+RETRAIN = """
+from flows.pipeline.run import run_to_end
+from flows.retrain import retrain
+print("ENDED", run_to_end(lambda: retrain(publish=True, return_state=True)).message)
+"""
+
+
+def git_state(host: Host) -> list[str]:
+    """The branch, the commit and the state of the working tree and of the index."""
+    commands = (["branch", "--show-current"], ["rev-parse", "HEAD"], ["status", "--porcelain"], ["diff", "--cached"])
+    return [git_says(host, *command) for command in commands]
+
+
+def git_says(host: Host, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=host.folder, capture_output=True, text=True, check=True).stdout
+
+
+def published_branch(host: Host) -> str:
+    newest = ("--sort=-committerdate", "--count=1", "--format=%(refname:short)", "refs/heads/retrain")
+    return git_says(host, "for-each-ref", *newest).strip()
+
+
+def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, second: Host) -> None:
+    before = git_state(first)
+    assert "pushed to origin" in said(first, "flows", "publish")
+    assert f"published as {published_branch(first)}" in said(first, "flows", "publish")
+    assert git_state(first) == before
+    by_hand = published_branch(first)
+
+    first.set_params({"cin": {"epochs": 1}})
+    changed = git_state(first)
+    output = first.finish(RETRAIN)
+    assert "shortcut audit" in output
+    branch = published_branch(first)
+    assert f"; published as {branch}" in output, output
+    assert branch != by_hand
+    assert git_state(first) == changed
+
+    message = git_says(first, "show", "--no-patch", "--format=%B", branch)
+    runs = {run.info.run_id: run for run in runs_in(f"sqlite:///{first.folder}/mlflow.db")}
+    (run,) = (run for run_id, run in runs.items() if run_id in message)
+    assert "accuracy " in message
+    assert run.data.tags["published.branch"] == branch
+    assert run.data.tags["published.commit"] == git_says(first, "rev-parse", branch).strip()
+    said(first, "flows", "models", "register")
+    client = MlflowClient(f"sqlite:///{first.folder}/mlflow.db")
+    assert client.get_model_version("coronet", "1").tags["published.commit"] == run.data.tags["published.commit"]
+
+    second.git("fetch", "-q", "origin")
+    second.git("checkout", "-q", branch)
+    said(second, "dvc", "pull")
+    assert UP_TO_DATE in said(second, "dvc", "repro")
+
+
+def test_code_that_is_not_committed_is_not_published(first: Host) -> None:
+    code = first.folder / "pyproject.toml"
+    content = code.read_text()
+    code.write_text(content + "# a change\n")
+    refused = first.run("flows", "publish")
+    code.write_text(content)
+    assert refused.returncode == 1
+    assert "error: pyproject.toml differs from the current commit" in refused.stdout
