@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coronet_core.support.errors import DataError
 from tasks.package.metadata import package_digest, read_description
-from tasks.registry.version_lineage import PUBLISHED_BRANCH, PUBLISHED_COMMIT, main_run
+from tasks.registry.version_lineage import PUBLISHED_BRANCH, PUBLISHED_COMMIT, main_run, runs_of
 from tasks.registry.versions import Version, all_versions, registry, tag_version
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers, shown_tracking_uri
 
@@ -26,7 +26,7 @@ def run_of_package(package: Path) -> PackageRun:
     lineage = read_description(package).lineage
     deliver_leftovers()
     with registry() as client:
-        run = main_run(lineage, client)
+        run = main_run(runs_of(lineage, client), client)
     if run is None:
         raise DataError(
             f"MLflow ({shown_tracking_uri()}) has no run that made {package}. Set MLFLOW_TRACKING_URI to where it was "

@@ -77,17 +77,16 @@ def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
     return found
 
 
-def main_run(lineage: Lineage, client: "MlflowClient") -> "Run | None":
-    """Return the run that what `lineage` names was made in: that of the whole DAG, or else that of `evaluate`."""
-    if (run := runs_of(lineage, client).get("evaluate")) is None:
+def main_run(runs: "Mapping[str, Run]", client: "MlflowClient") -> "Run | None":
+    """Return the run that `runs` of stages belong to: that of the whole DAG, or else that of `evaluate`."""
+    if (run := runs.get("evaluate")) is None:
         return None
     parent = run.data.tags.get(PARENT_TAG)
     return run if parent is None else client.get_run(parent)
 
 
-def publication_tags(lineage: Lineage, client: "MlflowClient") -> dict[str, str]:
-    """Return the tags that say where the run of `lineage` was published, none if it was not."""
-    run = main_run(lineage, client)
+def publication_tags(run: "Run | None") -> dict[str, str]:
+    """Return the tags of `run` that say where it was published, none if it was not."""
     tags = {} if run is None else run.data.tags
     return {name: tags[name] for name in (PUBLISHED_COMMIT, PUBLISHED_BRANCH) if name in tags}
 

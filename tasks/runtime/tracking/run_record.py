@@ -87,6 +87,13 @@ class RunRecord:
             shutil.copyfile(path, kept)
         return str(path)
 
+    def keep_json(self, name: str, value: Any) -> str:
+        """Keep `value` with the record as the JSON file `name`; returns its name."""
+        kept = self.kept(name)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, value)
+        return name
+
     def kept(self, name: str) -> Path:
         """Return where the file called `name` is kept."""
         return self.folder / "files" / name
