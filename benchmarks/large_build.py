@@ -55,7 +55,7 @@ def make_project(folder: Path) -> None:
     yaml = YAML()
     params = yaml.load((folder / "params.yaml").read_text(encoding="utf-8"))
     source = {"kind": "image_folder", "folder": "xray", "labels_csv": None, "patient_id_pattern": None}
-    params["data"] |= {"sources": [source], "image_size_px": 224, "shard_images": BLOCK_IMAGES}
+    params["data"] |= {"root": "data/raw", "sources": [source], "image_size_px": 224, "shard_images": BLOCK_IMAGES}
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
 

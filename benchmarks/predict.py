@@ -36,6 +36,7 @@ POLL_S = 0.05
 NUMBERS = [f"{kind}_{label}" for kind in ("logit", "probability", "calibrated") for label in CLASSES] + ["ood_score"]
 PARAMS: dict[str, dict[str, Any]] = {
     "data": {
+        "root": "data/raw",
         "sources": [{"kind": "image_folder", "folder": "xray", "labels_csv": "labels.csv", "patient_id_pattern": None}],
         "image_size_px": SIDE_PX,
         "max_rejected_fraction": 0.1,

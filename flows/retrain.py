@@ -8,21 +8,24 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.artifacts import headline, publish_artifacts
+from flows.monitoring.artifacts import headline, headline_figures, publish_artifacts
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.run_names import name_flow_run
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
+from flows.pipeline.publication import publish as publish_last_run
+from flows.pipeline.publication import require_publishable
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
 from flows.pipeline.stages import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray
+from flows.project.raw_data import require_raw_data
 from flows.ray.dispatch import on_ray
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
-from tasks.runtime.paths import STATE
+from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE, STATE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
 
@@ -37,6 +40,8 @@ def retrain(
     ray: str | None = None,
     policy: StagePolicy = DEFAULT_POLICY,
     promotion: Approval | None = None,
+    *,
+    publish: bool = False,
 ) -> State[None]:
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
 
@@ -46,11 +51,16 @@ def retrain(
         ray: The address of a Ray cluster that computes the residual tensors: `local`, `auto` or `ray://...`.
         policy: How often and how long stages are tried.
         promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
+        publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
     """
     try:
         with alone_as_run(LOCK, "retrain"):
+            if publish:
+                require_publishable()  # before it takes hours
             state = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
-            return state if promotion is None else _with_promotion(state, promotion)
+            if promotion is not None:
+                state = _with_promotion(state, promotion)
+            return _published(state) if publish and state.name != UP_TO_DATE else state
     except CoroNetError as error:
         return Failed(message=str(error))
 
@@ -65,16 +75,25 @@ def _bring_up_to_date(
     for name in remote_stages:
         leading_to(name, stages)  # a wrong name must not wait for the run
     stale = stale_stages(stage.name for stage in stages)
-    name_flow_run(stale)
+    if SPLIT_STAGE in stale:
+        require_raw_data()
+    name = name_flow_run(stale)
     if not stale:
         get_run_logger().info("all stages are up to date: nothing to do")
         deliver_leftovers()
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
-    with StageRun(PIPELINE, read_params()) as pipeline:
+    with StageRun(PIPELINE, read_params(), shown_as=name) as pipeline:
         run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **on_ray(ray))
+        pipeline.metrics(headline_figures())
+        for path in (REPORT, MODEL_CARD):
+            pipeline.artifact(path)
+        pipeline.rename(name_flow_run(stale=()))
         retry_until_reachable(lambda: publish_artifacts(pipeline))
-    name_flow_run(stale=())
     return Completed(message=headline())
+
+
+def _published(state: State[None]) -> State[None]:
+    return Completed(name=state.name, message=f"{state.message}; {publish_last_run()}")
 
 
 def _with_promotion(state: State[None], approval: Approval) -> State[None]:

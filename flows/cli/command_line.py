@@ -16,12 +16,15 @@ from flows.cli.serve import serve
 from flows.project.preconditions import (
     require_git,
     require_own_code,
+    require_package,
     require_prefect_server,
     require_project,
     require_ray,
     require_registry,
+    require_up_to_date,
     run_command,
 )
+from tasks.runtime.paths import PACKAGE
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -156,6 +159,18 @@ def reproduce(
         print_reproduction(version, tolerance)
 
     run_command(work, require_project, require_git, require_registry)
+
+
+@app.command()
+def publish() -> None:
+    """Push the last run to DVC's remote, and commit it on a branch of its own, retrain/<date>-<run>."""
+
+    def work() -> None:
+        from flows.pipeline.publication import publish as publish_last_run
+
+        print(publish_last_run())
+
+    run_command(work, require_project, require_git, lambda: require_package(PACKAGE), require_up_to_date)
 
 
 def _stage_and_queue(text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from PIL import Image
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from coronet_core.common.classes import DISPLAY_NAMES
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.paper import PAPER
 from tasks.report.pages import environment, number, numbers, percent, percents, words
 from tasks.report.plots.drawing import ALT_KEY
@@ -42,6 +42,25 @@ def headline() -> str:
     accuracy = f"accuracy {percent(metrics['accuracy'])}% ({percents(metrics['accuracy_interval'])})"
     verdict = "passed" if audit["verdict"]["passed"] else "not passed"
     return f"{accuracy}, macro ROC-AUC {number(metrics['roc_auc']['macro'])}, shortcut audit {verdict}"
+
+
+def headline_figures() -> dict[str, float]:
+    """Return the last run's figures on the test split with their intervals, as MLflow's charts take them."""
+    metrics = read_json(METRICS)
+    intervals = metrics["intervals"]
+    found = {
+        "accuracy": (metrics["accuracy"], metrics["accuracy_interval"]),
+        "balanced_accuracy": (metrics["balanced_accuracy"], intervals["balanced_accuracy"]),
+        "roc_auc.macro": (metrics["roc_auc"]["macro"], intervals["roc_auc"]["macro"]),
+    }
+    for label in CLASSES:
+        found[f"sensitivity.{label}"] = metrics["sensitivity"][label], metrics["sensitivity_interval"][label]
+    named = {
+        name: value
+        for key, (value, interval) in found.items()
+        for name, value in zip((key, f"{key}.low", f"{key}.high"), (value, *(interval or (None, None))), strict=True)
+    }
+    return {name: float(value) for name, value in named.items() if value is not None}
 
 
 def _link_mlflow(run: StageRun) -> None:

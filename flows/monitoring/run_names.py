@@ -1,7 +1,6 @@
 """Names of flow runs: params, data and code, so that a list of runs can be read."""
 
 import contextlib
-import subprocess
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -16,20 +15,20 @@ from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
 from tasks.runtime.tracking.provenance import code_version, dvc_hashes
 
-DEMO: Final = "demo"
+OWN: Final = "own params"
 DIGITS: Final = 7
 
 
-def name_flow_run(stale: Sequence[str]) -> None:
-    """Call the flow run that this is by preset, data version and commit; `stale` are the stages that have to run.
+def name_flow_run(stale: Sequence[str]) -> str:
+    """Call the flow run that this is by preset, data version and commit; returns the name.
 
-    To be called again when they have: before, there is no telling the version of data that are yet to be built.
+    `stale` are the stages that have to run. To be called again when they have: before, there is no telling the version
+    of data that are yet to be built.
     """
-    run_id = runtime.flow_run.get_id()
-    if run_id is not None:
-        retry_until_reachable(
-            partial(_rename, UUID(run_id), f"{preset()}, data {_data_version(stale)}, code {_commit()}")
-        )
+    name = f"{preset()}, data {_data_version(stale)}, code {_commit()}"
+    if (run_id := runtime.flow_run.get_id()) is not None:
+        retry_until_reachable(partial(_rename, UUID(run_id), name))
+    return name
 
 
 def _rename(run_id: UUID, name: str) -> None:
@@ -38,24 +37,17 @@ def _rename(run_id: UUID, name: str) -> None:
 
 
 def preset() -> str:
-    """Return the name of the preset with the values of the live params; `demo` for those that git has, else `own`."""
+    """Return the name of the preset with the values of the live params; `own params` if there is none."""
     live = merged(read_files(PARAMS_FILE))
     for path in sorted(PRESETS.glob("*.yaml")):
         with contextlib.suppress(ParamsError):  # a faulty file in the folder is no matter of this run
             if merged(read_files(path)) == live:
                 return path.stem
-    return DEMO if _committed_params() == PARAMS_FILE.read_bytes() else "own params"
-
-
-def _committed_params() -> bytes | None:
-    try:
-        return subprocess.run(["git", "show", f"HEAD:./{PARAMS_FILE}"], capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
-        return None
+    return OWN
 
 
 def _data_version(stale: Sequence[str]) -> str:
-    md5 = None if SPLIT_STAGE in stale else dvc_hashes(SPLIT_STAGE).get(str(SPLIT))
+    md5 = None if SPLIT_STAGE in stale else dvc_hashes(SPLIT_STAGE)["outs"].get(str(SPLIT))
     return "to be built" if md5 is None else md5[:DIGITS]
 
 

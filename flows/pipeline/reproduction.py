@@ -33,8 +33,8 @@ from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
 from tasks.runtime.resource_limits import oom_kills
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
-from tasks.runtime.tracking.run_record import RECORDS
 from tasks.runtime.tracking.stage_run import PARENT_VARIABLE, StageRun
+from tasks.runtime.tracking.temporary_folders import RECORDS
 from tasks.studies.differences import Difference, differences
 
 REPRODUCTIONS: Final = STATE / "reproductions"

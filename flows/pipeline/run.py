@@ -4,21 +4,20 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.project.graph import read_graph, stale_stages
 from flows.project.live_params import prepare
 from flows.project.processes import Descendants
+from flows.project.raw_data import absent_raw_data, require_raw_data
 from flows.project.summary import print_tables
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.params.file import read_params
-from tasks.runtime.paths import AUDIT, METRICS, REPORT
+from tasks.runtime.paths import AUDIT, METRICS, REPORT, SPLIT_STAGE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.orphaned_runs import end_own_runs
-
-BUILD_SPLIT: Final = "build_split"
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -39,9 +38,14 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
 def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> None:
     """Run the flow `retrain` if any stage is stale. Raises CoroNetError when a stage fails."""
     prepare(params_file)
-    if stale := stale_stages(stage.name for stage in read_graph()):
-        if BUILD_SPLIT in stale:
-            _require_key()
+    stale = stale_stages(stage.name for stage in read_graph())
+    if SPLIT_STAGE in stale:
+        require_raw_data()
+        _require_key()
+    else:
+        for path in absent_raw_data():
+            print(f"{path} is not here: the split made of it counts as up to date. `dvc pull` brings what DVC has.")
+    if stale:
         run_to_end(run_flow)
     else:
         print("All stages are up to date: nothing to do.")

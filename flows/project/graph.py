@@ -13,6 +13,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from networkx import transitive_reduction
 
 from coronet_core.support.errors import CoroNetError
+from flows.project.raw_data import lacking_raw_data_alone
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,17 @@ def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:
     """Return those of `names` that DVC would run now, because params, code, data or outs differ from `dvc.lock`.
 
     `folder` is the project's. A stage behind a stale one may turn out to be stale or not: that depends on what the
-    first one makes.
+    first one makes. Raw data that are not here, as in a clone that has pulled the split alone, make nothing stale.
     """
     try:
         with Repo(str(folder)) as repo:
-            changed = {address.rpartition(":")[2] for address in repo.status()}  # a path leads to other folders' stages
+            changes = {address.rpartition(":")[2]: found for address, found in repo.status().items()}
+            not_judged = lacking_raw_data_alone(repo, changes)
     except LockError as error:
         raise CoroNetError("DVC is at work in another process. Wait for it, then try again.") from error
     except DvcException as error:
         raise CoroNetError(f"DVC cannot tell what is stale: {error}.") from error
-    return [name for name in names if name in changed]
+    return [name for name in names if name in changes.keys() - not_judged]
 
 
 def will_run(name: str) -> bool:

@@ -22,7 +22,7 @@ from coronet_core.support.whole_files import write_whole
 from tasks.runtime.kept_files import set_aside
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, SPLIT_STAGE, STATE
-from tasks.runtime.tracking.run_record import RECORDS
+from tasks.runtime.tracking.temporary_folders import RECORDS
 
 WORKSPACES: Final = STATE / "workspaces"
 PACKAGES: Final = ("coronet_core", "tasks", "flows")

@@ -18,7 +18,7 @@ from flows.remote.request import StageOrder
 from tasks.runtime.files import write_text
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, STATE
-from tasks.runtime.tracking.run_record import RECORDS
+from tasks.runtime.tracking.temporary_folders import RECORDS
 
 CHECKOUTS: Final = STATE / "remote"
 

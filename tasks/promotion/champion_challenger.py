@@ -83,7 +83,7 @@ def _seen_by(champion: Evidence) -> frozenset[str] | None:
 def _retested(
     champion: Evidence, package: Path, candidate: Evidence, params: Params, device: torch.device
 ) -> SplitPredictions:
-    here = dvc_hashes(SPLIT_STAGE).get(str(SPLIT))
+    here = dvc_hashes(SPLIT_STAGE)["outs"].get(str(SPLIT))
     if here != candidate.split_md5:
         raise DataError(
             f"version {champion.version} must be evaluated on the images of version {candidate.version}, but {SPLIT} "

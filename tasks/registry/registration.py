@@ -18,6 +18,8 @@ from tasks.registry.version_lineage import (
     RUNS_BY_OUT,
     figures_of_run,
     lineage_tags,
+    main_run,
+    publication_tags,
     runs_of,
     tag_name,
 )
@@ -32,7 +34,7 @@ from tasks.registry.versions import (
 )
 from tasks.runtime.paths import PACKAGE, STATE
 from tasks.runtime.progress import log
-from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers, tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import MAX_TAG_LENGTH, deliver_leftovers, tracking_uri
 from tasks.runtime.tracking.orphaned_runs import end_lost_runs
 from tasks.runtime.tracking.stage_run import StageRun
 
@@ -41,6 +43,12 @@ if TYPE_CHECKING:
 
 RUN_NAME: Final = "register"
 LOCK: Final = STATE / "register.lock"
+LIMITATIONS: Final = "\n## Limitations"
+"""What comes before in the card describes a version on its page."""
+MODEL_DESCRIPTION: Final = (
+    "CoroNet: two autoencoders and a ResNet-18 that tell COVID-19, other pneumonia and healthy lungs apart on chest "
+    "X-rays. Research software, not a medical device. `@champion` is what is in use."
+)
 
 
 def register(package: Path) -> Version:
@@ -74,13 +82,16 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
     figures = figures_of_run(runs.get("evaluate"))
     tags = {DIGEST_TAG: digest, **lineage_tags(description.lineage)}
     tags |= {tag_name(f"{RUN_TAG}{stage}"): run.info.run_id for stage, run in runs.items()}
+    made_by = main_run(runs, client)
+    tags |= publication_tags(made_by)
     mlflow.set_tracking_uri(tracking_uri())
     with (
         tempfile.TemporaryDirectory() as folder,
-        StageRun(RUN_NAME, {"package": digest}) as run,
+        StageRun(RUN_NAME, {"package": digest}, parent_run_id=None if made_by is None else made_by.info.run_id) as run,
         mlflow.start_run(run_id=_delivered(run), nested=True),
     ):
         mlflow.set_tags(tags)
+        card = (package / CARD).read_text(encoding="utf-8")
         own = Path(shutil.copytree(package, Path(folder, PACKAGE.name)))  # the same name in every version
         mlflow.log_metrics(figures)
         for name in (DESCRIPTION, CARD):
@@ -94,11 +105,14 @@ def _new_version(client: "MlflowClient", package: Path, description: Description
             signature=signature(),
             input_example=input_example(),
             pip_requirements=requirements(),
-            metadata={"package": digest, "model_card": (package / CARD).read_text(encoding="utf-8")},
+            metadata={"package": digest, "model_card": card},
             registered_model_name=MODEL,
             tags=tags | {f"{METRIC_TAG}{name}": f"{value:.6g}" for name, value in figures.items()},
         )
-        return str(logged.registered_model_version)
+        number = str(logged.registered_model_version)
+        client.update_model_version(MODEL, number, description=card.partition(LIMITATIONS)[0][:MAX_TAG_LENGTH])
+        client.update_registered_model(MODEL, description=MODEL_DESCRIPTION)
+        return number
 
 
 def _delivered(run: StageRun) -> str:

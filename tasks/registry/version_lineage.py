@@ -26,7 +26,11 @@ RUN_TAG: Final = "run."
 METRIC_TAG: Final = "metric."
 COMMIT_TAG: Final = "git.commit"
 DIRTY_TAG: Final = "git.dirty"
+PARENT_TAG: Final = "mlflow.parentRunId"
 PARAMS_TAG: Final = "params.digest"
+PUBLISHED_COMMIT: Final = "published.commit"
+PUBLISHED_BRANCH: Final = "published.branch"
+"""Tags of a run and of its version: the commit that has its `dvc.lock`, and the branch."""
 RUNS_BY_OUT: Final = {
     SPLIT_STAGE: SPLIT,
     "train_autoencoder@healthy": autoencoder_weights("healthy"),
@@ -71,6 +75,20 @@ def runs_of(lineage: Lineage, client: "MlflowClient") -> "dict[str, Run]":
         if runs := client.search_runs(experiments, wanted, max_results=1, order_by=["attributes.end_time DESC"]):
             found[stage] = runs[0]
     return found
+
+
+def main_run(runs: "Mapping[str, Run]", client: "MlflowClient") -> "Run | None":
+    """Return the run that `runs` of stages belong to: that of the whole DAG, or else that of `evaluate`."""
+    if (run := runs.get("evaluate")) is None:
+        return None
+    parent = run.data.tags.get(PARENT_TAG)
+    return run if parent is None else client.get_run(parent)
+
+
+def publication_tags(run: "Run | None") -> dict[str, str]:
+    """Return the tags of `run` that say where it was published, none if it was not."""
+    tags = {} if run is None else run.data.tags
+    return {name: tags[name] for name in (PUBLISHED_COMMIT, PUBLISHED_BRANCH) if name in tags}
 
 
 def figures_of_run(run: "Run | None") -> dict[str, float]:

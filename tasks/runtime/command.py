@@ -9,6 +9,7 @@ from coronet_core.support.errors import CoroNetError
 from tasks.runtime.compute.distributed import NO_GROUP, DistributedContext, is_rank
 from tasks.runtime.compute.parent_death import die_with_parent
 from tasks.runtime.error_handling import exit_code
+from tasks.runtime.former_outs import restore_former_outs
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import MANIFEST
@@ -17,6 +18,7 @@ from tasks.runtime.resource_limits import require_address_space
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import SilentRun, StageRun, is_delivered_elsewhere
+from tasks.runtime.tracking.temporary_folders import share_records
 
 STAGES = {
     "build_split": ["data"],
@@ -53,7 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the launcher's affair: no traceback of each rank
         return exit_code_of_rank(lambda: run_as_rank(options.stage, options.item), options.stage)
-    return exit_code(lambda: run_stage(options.stage, options.item), options.stage)
+    if code := exit_code(lambda: run_stage(options.stage, options.item), options.stage):
+        restore_former_outs(name_of(options.stage, options.item))
+    return code
 
 
 def run_as_rank(stage: str, item: str | None) -> None:
@@ -86,6 +90,8 @@ def name_of(stage: str, item: str | None) -> str:
 
 def run_here(stage: str, item: str | None, params: Params, distributed: DistributedContext) -> None:
     """Run a stage in this process and, if it leads its group, track it."""
+    if distributed.ranks.leads:
+        share_records()
     name = name_of(stage, item)
     logged = {section: asdict(params)[section] for section in STAGES[stage]} | {"seed": params.seed}
     module = importlib.import_module(f"tasks.{stage}.stage")  # late, so that a stage loads only what it needs

@@ -1,8 +1,8 @@
 """What the two training stages share: resume, show progress, track epochs, publish weights and history."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -14,9 +14,12 @@ from coronet_core.support.whole_files import write_whole
 from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import discard, resume_folder
 from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.stage_run import StageRun
+from tasks.runtime.tracking.system_metrics import system_metrics
 from tasks.training.checkpoints import load_checkpoint, save_checkpoint
 from tasks.training.trained_precision import FORMAT_NAMES
 
+EPOCH: Final = "epoch"
 SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
 
 
@@ -50,13 +53,13 @@ def train(
         n_done = len(checkpoint["history"])
         log(f"resuming after epoch {n_done} of {schedule.epochs}")
         for metrics in checkpoint["history"]:
-            context.tracking.metrics(metrics, step=int(metrics["epoch"]))
+            log_epoch(context.tracking, metrics)
     images_per_epoch = max(1, round(learner.n_images * schedule.epoch_fraction))
     total = schedule.epochs * images_per_epoch
 
     def on_epoch(end: EpochEnd) -> None:
         save_checkpoint(folder, end)
-        context.tracking.metrics(end.metrics, step=int(end.metrics["epoch"]))
+        log_epoch(context.tracking, end.metrics | system_metrics())
         shown = ", ".join(f"{name} {end.metrics[name]:.5f}" for name in SHOWN if name in end.metrics)
         log(f"epoch {end.metrics['epoch']:.0f}/{schedule.epochs}: {shown}{' (best)' if end.is_best else ''}")
         bar.note(f"{end.metrics['epoch']:.0f} of {schedule.epochs} epochs")
@@ -68,6 +71,11 @@ def train(
     discard(folder)
     for path in (weights, history):
         context.tracking.artifact(path)
+
+
+def log_epoch(tracking: StageRun, metrics: Mapping[str, float]) -> None:
+    """Log the metrics of an epoch, which is their step."""
+    tracking.metrics({name: value for name, value in metrics.items() if name != EPOCH}, step=int(metrics[EPOCH]))
 
 
 def _precision(context: StageContext, choice: PrecisionChoice, checkpoint: dict[str, Any] | None) -> Precision:

@@ -44,7 +44,7 @@ def test_outside_a_project_it_says_so(
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    (tmp_path / "data" / "raw").mkdir(parents=True)
+    (tmp_path / "data" / "demo").mkdir(parents=True)
     (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -63,6 +63,7 @@ def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(run, "stale_stages", lambda _: [])
     monkeypatch.setattr(run, "read_graph", list)
+    monkeypatch.setattr(run, "absent_raw_data", list)
     monkeypatch.setattr(run, "_show_results", lambda: None)
     before = (project / "params.yaml").read_text()
     (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: 7"))

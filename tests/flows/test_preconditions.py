@@ -68,7 +68,7 @@ def project(empty: Path) -> Path:
     """A project in which nothing has been run, and no git clone."""
     for name in ("dvc.yaml", "params.yaml"):
         (empty / name).write_text((PROJECT / name).read_text())
-    (empty / "data" / "raw").mkdir(parents=True)
+    (empty / "data" / "demo").mkdir(parents=True)
     return empty
 
 

@@ -177,9 +177,9 @@ def test_a_checkout_has_the_cache_and_the_remotes_of_the_clone(project: Project,
 
 def test_raw_data_and_records_are_the_clones(project: Project, worker: Project) -> None:
     with open_checkout(order(project), print) as folder:
-        assert (folder / "data" / "raw").samefile(worker.folder / "data" / "raw")
+        assert (folder / "data" / "demo").samefile(worker.folder / "data" / "demo")
         assert (folder / ".coronet" / "tracking").samefile(worker.folder / ".coronet" / "tracking")
-    assert (worker.folder / "data" / "raw" / "README.md").is_file()
+    assert (worker.folder / "data" / "demo" / "README.md").is_file()
 
 
 OUT = "    outs:\n    - path: data/split\n      hash: md5\n      md5: 0123456789abcdef0123456789abcdef.dir\n"

@@ -27,7 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_committed_params_are_the_demo(project: Path) -> None:
+def test_the_params_of_a_clone_are_the_demo(project: Path) -> None:
     assert (project / "params.yaml").is_file()
     assert preset() == "demo"
 
@@ -43,10 +43,10 @@ def test_changed_params_are_ones_own(project: Path) -> None:
     assert preset() == "own params"
 
 
-def test_params_of_ones_own_that_git_has_are_the_demo(project: Path) -> None:
+def test_params_of_ones_own_stay_so_in_git(project: Path) -> None:
     test_changed_params_are_ones_own(project)
     commit(project)
-    assert preset() == "demo"
+    assert preset() == "own params"
 
 
 def test_a_faulty_file_among_the_presets_is_passed_over(project: Path) -> None:

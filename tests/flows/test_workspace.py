@@ -43,7 +43,7 @@ def test_a_workspace_is_the_project_with_other_parameters(project: Path) -> None
 
 def test_raw_data_and_records_are_the_projects(project: Path) -> None:
     folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
-    assert (folder / "data" / "raw").samefile(project / "data" / "raw")
+    assert (folder / "data" / "demo").samefile(project / "data" / "demo")
     assert (folder / STATE / "tracking").samefile(project / STATE / "tracking")
 
 

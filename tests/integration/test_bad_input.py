@@ -27,7 +27,7 @@ def project(new_project: Callable[[], Project]) -> Project:
             pixels, _ = phantom.draw(1, label, f"patient-{label}-{number}", 0, 80)
             Image.fromarray(pixels).save(folder / f"{number}.png")
     source = {"kind": "image_folder", "folder": "xray", "labels_csv": None, "patient_id_pattern": None}
-    project.set_params({"data": {"sources": [source], "ids": "as_given"}})
+    project.set_params({"data": {"root": "data/raw", "sources": [source], "ids": "as_given"}})
     return project
 
 

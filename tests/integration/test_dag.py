@@ -1,5 +1,6 @@
 """The whole DAG, for real: Prefect, DVC and MLflow on a tiny data set. The tests go on from one another."""
 
+import getpass
 import json
 import re
 import socket
@@ -7,6 +8,7 @@ import subprocess
 from typing import Any
 
 import httpx
+import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -141,12 +143,31 @@ def test_the_last_run_is_served_until_the_service_is_told_to_end(project: Projec
     assert answered["answers"][0]["error"] is None
 
 
+def pipeline_run(project: Project) -> Run:
+    """The run of the whole DAG, under which the others are nested."""
+    (run,) = (run for run in mlflow_runs(project) if "mlflow.parentRunId" not in run.data.tags)
+    return run
+
+
 def test_every_stage_is_a_run_under_the_pipeline(project: Project) -> None:
-    runs = {run.info.run_name: run for run in mlflow_runs(project)}
-    assert set(runs) == {"pipeline", *STAGES}
-    parent = runs["pipeline"].info.run_id
-    assert {run.data.tags.get("mlflow.parentRunId") for name, run in runs.items() if name != "pipeline"} == {parent}
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    pipeline = pipeline_run(project)
+    runs = {run.info.run_name: run for run in mlflow_runs(project) if run.info.run_id != pipeline.info.run_id}
+    assert set(runs) == set(STAGES)
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {pipeline.info.run_id}
+    assert {run.info.status for run in (pipeline, *runs.values())} == {"FINISHED"}
+
+
+def test_the_run_of_the_dag_has_its_figures_its_report_and_the_name_of_the_flow_run(project: Project) -> None:
+    run = pipeline_run(project)
+    split = next(out["md5"] for out in locked(project)["build_split"]["outs"] if out["path"] == "data/split")
+    assert run.info.run_name.startswith(f"own params, data {split[:7]}, code ")
+    figures = json.loads((project.folder / METRICS).read_text())
+    assert run.data.metrics["accuracy"] == figures["accuracy"]
+    assert [run.data.metrics[f"accuracy.{end}"] for end in ("low", "high")] == figures["accuracy_interval"]
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "reports")} == {str(REPORT), str(MODEL_CARD)}
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_a_run_holds_params_epochs_artifacts_data_and_versions(project: Project) -> None:
@@ -155,12 +176,19 @@ def test_a_run_holds_params_epochs_artifacts_data_and_versions(project: Project)
     assert run.data.params["cin.epochs"] == "2"
     assert [m.step for m in client.get_metric_history(run.info.run_id, "validation_loss")] == [1, 2]
     assert [file.path for file in client.list_artifacts(run.info.run_id, "models")] == ["models/cin.safetensors"]
-    assert run.inputs.dataset_inputs[0].dataset.name == "split"
+    contexts = {one.dataset.name: one.tags[0].value for one in run.inputs.dataset_inputs}
+    assert contexts == {"train": "training", "validation": "validation", "test": "evaluation"}
+    assert "epoch" not in run.data.metrics
+    assert run.data.metrics["system/system_memory_usage_megabytes"] > 0
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.folder, capture_output=True, text=True, check=True)
-    assert run.data.tags["git.commit"] == head.stdout.strip()
-    lock = locked(project)["train_cin"]
-    expected = {f"dvc.{entry['path']}": entry["md5"] for entry in [*lock["deps"], *lock["outs"]]}
-    assert {key: value for key, value in run.data.tags.items() if key.startswith("dvc.")} == expected
+    assert run.data.tags["git.commit"] == run.data.tags["mlflow.source.git.commit"] == head.stdout.strip()
+    assert run.data.tags["mlflow.user"] == getpass.getuser()
+    expected = {
+        kind: {entry["path"]: entry["md5"] for entry in locked(project)["train_cin"][kind]} for kind in ("deps", "outs")
+    }
+    assert json.loads(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/dvc.json")) == expected
+    tags = {key.removeprefix("dvc."): value for key, value in run.data.tags.items() if key.startswith("dvc.")}
+    assert tags == expected["outs"]
 
 
 def test_the_report_names_its_run_and_its_data_and_mlflow_has_its_figures(project: Project) -> None:
@@ -168,7 +196,7 @@ def test_the_report_names_its_run_and_its_data_and_mlflow_has_its_figures(projec
     client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
     page = (project.folder / REPORT).read_text()
     assert runs["report"].info.run_id in page
-    assert runs["pipeline"].info.run_id in page
+    assert pipeline_run(project).info.run_id in page
     assert all(entry["md5"] in page for entry in locked(project)["report"]["deps"])
     assert len(client.list_artifacts(runs["report"].info.run_id, "reports/figures")) == 12
 

@@ -279,12 +279,12 @@ def order_of(stage: str) -> str:
 
 @pytest.mark.usefixtures("split")
 def test_raw_data_that_the_other_host_does_not_have_are_named(first: Host, second: Host) -> None:
-    image = first.folder / "data" / "raw" / "image.png"
+    image = first.folder / "data" / "demo" / "image.png"
     image.write_bytes(b"an image")
     with working(second):
         said = first.finish(order_of("build_split"))
     image.unlink()
-    assert "data/raw on this host is not what the flow's host has. Make it the same on both" in said, said
+    assert "data/demo on this host is not what the flow's host has. Make it the same on both" in said, said
 
 
 @pytest.mark.usefixtures("split")

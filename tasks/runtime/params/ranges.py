@@ -66,7 +66,7 @@ def _stays_inside(path: str) -> bool:
     return bool(path) and not Path(path).is_absolute() and ".." not in Path(path).parts
 
 
-Folder = Annotated[str, Allowed("a folder that exists", lambda path: Path(path).is_dir())]
+Folder = Annotated[str, Allowed("the path of a folder", lambda path: bool(path) and not Path(path).is_file())]
 InnerPath = Annotated[str, Allowed("a relative path without ..", _stays_inside)]
 Pattern = Annotated[str, Allowed("a regular expression with one group", _has_one_group)]
 Fraction = Annotated[float, between(0, 1)]

@@ -9,15 +9,17 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock, Timeout
 
+from coronet_core.common.classes import SplitName
 from coronet_core.support.credentials import first_words, without_credentials
 from tasks.runtime.files import digest
 from tasks.runtime.progress import log
 from tasks.runtime.tracking.run_record import Event, RunRecord, all_records
-from tasks.runtime.tracking.store_location import STORE, repair_locations
+from tasks.runtime.tracking.store_location import ARTIFACTS, STORE, repair_locations
+from tasks.runtime.tracking.temporary_folders import project_of_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,6 +36,15 @@ SETTINGS = {
     "MLFLOW_ALEMBIC_LOG_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": str(sys.stderr.isatty()).lower(),
 }
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # the view for training, not that for language models
+    "mlflow.note.content": "CoroNet: COVID-19, other pneumonia and healthy lungs on chest X-rays. Each run of the DAG "
+    "has its figures on the test split with intervals, the report and the model card; its stages are nested in it.",
+}
+ARTIFACTS_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+"""Where a new store's artifacts go; the default is the current folder's."""
+CONTEXTS: Final[dict[SplitName, str]] = {"train": "training", "validation": "validation", "test": "evaluation"}
+"""What MLflow calls the use of each split."""
 RECORD_TAG = "coronet.record"
 """Tag of a run in MLflow: the key of the record that it was made of."""
 RESUMES_TAG = "coronet.resumes"
@@ -50,7 +61,9 @@ class RunRefusedError(Exception):
 
 def tracking_uri() -> str:
     """Return where runs are tracked."""
-    return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
+    project = project_of_experiment()
+    default = DEFAULT_TRACKING_URI if project is None else f"{SQLITE}{project / STORE}"
+    return os.environ.get("MLFLOW_TRACKING_URI", default)
 
 
 def shown_tracking_uri() -> str:
@@ -154,6 +167,8 @@ def _send(record: RunRecord, event: Event) -> None:
             client.log_artifact(run_id, str(record.kept(event["file"])), str(folder) if folder.name else None)
         case "dataset":
             _send_dataset(client, run_id, record.kept(event["file"]), event["file"])
+        case "name":
+            client.update_run(run_id, name=event["name"])
         case "end":
             client.set_terminated(run_id, event["status"], event["time_ms"])
 
@@ -165,6 +180,8 @@ def mlflow_client() -> "MlflowClient":
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    if (project := project_of_experiment()) is not None:
+        os.environ.setdefault(ARTIFACTS_VARIABLE, str(project / ARTIFACTS))
     from mlflow import MlflowClient
 
     repair_own_store()
@@ -182,7 +199,12 @@ def experiment_id(client: "MlflowClient") -> str:
     """Return the id of the experiment that runs belong to, made where there is none yet."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
     experiment = client.get_experiment_by_name(name)
-    return str(experiment.experiment_id if experiment else client.create_experiment(name))
+    if experiment is None:
+        return str(client.create_experiment(name, tags=EXPERIMENT_TAGS))
+    for key, value in EXPERIMENT_TAGS.items():
+        if key not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
+    return str(experiment.experiment_id)
 
 
 def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None:
@@ -200,7 +222,8 @@ def _send_start(client: "MlflowClient", record: RunRecord, event: Event) -> None
         run_id = _created_unheard(client, experiment, record.key)
         if run_id is None:
             tags = tags | {RECORD_TAG: record.key}
-            run_id = client.create_run(experiment, event["time_ms"], tags, run_name=event["name"]).info.run_id
+            name = event.get("shown_as", event["name"])
+            run_id = client.create_run(experiment, event["time_ms"], tags, run_name=name).info.run_id
         record.set_run_id(run_id)
     params = [Param(key, text) for key, text in event["params"].items()]
     for start in range(0, len(params), BATCH):
@@ -241,12 +264,15 @@ def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     table = pd.read_parquet(manifest, columns=["label", "split"])
-    counts = (table["split"] + " " + table["label"]).value_counts().to_dict()
-    dataset = Dataset(
-        name="split",
-        digest=digest(manifest)[:16],
-        source_type="local",
-        source=json.dumps({"uri": name}),
-        profile=json.dumps(counts),
-    )
-    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "split")])])
+    inputs = []
+    for split, context in CONTEXTS.items():
+        labels = table.loc[table["split"] == split, "label"]
+        dataset = Dataset(
+            name=split,
+            digest=digest(manifest)[:16],
+            source_type="local",
+            source=json.dumps({"uri": Path(name).absolute().as_uri()}),
+            profile=json.dumps({"images": len(labels), **labels.value_counts().to_dict()}),
+        )
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
+    client.log_inputs(run_id, inputs)

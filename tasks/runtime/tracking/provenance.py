@@ -1,19 +1,21 @@
 """What a run was made from, and what it made: DVC's digests, versions of the libraries, the commit and its date."""
 
+import getpass
 import platform
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
 from sqlite3 import Error as SQLiteError
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 NOT_CODE = ":(exclude)dvc.lock"
 """Files that differ from the commit without the code being another."""
+Kind = Literal["deps", "outs"]
 LIBRARIES: Final = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "mlflow", "prefect", "dvc")
 
 
-def dvc_hashes(stage: str) -> dict[str, str]:
-    """Return path -> md5 of all deps and outs of `stage` as they are now; empty where DVC knows no such stage.
+def dvc_hashes(stage: str) -> dict[Kind, dict[str, str]]:
+    """Return path -> md5 of the deps and outs of `stage` as they are now; empty where DVC knows no such stage.
 
     They are the digests that DVC writes into `dvc.lock` when the stage has ended.
     """
@@ -22,7 +24,7 @@ def dvc_hashes(stage: str) -> dict[str, str]:
 
 def dvc_hashes_of_deps(*stages: str) -> dict[str, str]:
     """Return path -> md5 of all deps of `stages` as they are now: what a stage that still runs can say for sure."""
-    return _hashes(stages, "deps")
+    return _hashes(stages, "deps")["deps"]
 
 
 def library_versions() -> dict[str, str]:
@@ -45,6 +47,20 @@ def code_version() -> dict[str, str]:
         return {"git.commit": "unknown"}
 
 
+def source_tags(name: str, commit: str) -> dict[str, str]:
+    """Return MLflow's own tags of who ran which program, for the run of the work called `name`."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # an id without a name
+        user = "unknown"
+    return {
+        "mlflow.user": user,
+        "mlflow.source.name": f"coronet {name}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": commit,
+    }
+
+
 def commit_date() -> str | None:
     """Return when the code's commit was made, in ISO 8601; None without git."""
     command = ["git", "show", "--no-patch", "--format=%cI", "HEAD"]
@@ -54,7 +70,7 @@ def commit_date() -> str | None:
         return None
 
 
-def _hashes(stages: Iterable[str], *kinds: str) -> dict[str, str]:
+def _hashes(stages: Iterable[str], *kinds: Kind) -> dict[Kind, dict[str, str]]:
     """DVC is imported late: it is slow."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -62,9 +78,10 @@ def _hashes(stages: Iterable[str], *kinds: str) -> dict[str, str]:
     try:
         with Repo(".") as repo:
             found: list[Any] = [one for name in stages for one in repo.stage.load_all(name=name)]  # a pipeline has none
-            entries = [entry for one in found for kind in kinds for entry in getattr(one, kind)]
-            return {
-                str(entry): entry.get_hash().value for entry in entries if entry.hash_name == "md5" and entry.exists
-            }
+            return {kind: _md5s(entry for one in found for entry in getattr(one, kind)) for kind in kinds}
     except (DvcException, OSError, SQLiteError):  # lineage is only logged: it must not fail a finished stage
-        return {}
+        return {kind: {} for kind in kinds}
+
+
+def _md5s(entries: Iterable[Any]) -> dict[str, str]:
+    return {str(entry): entry.get_hash().value for entry in entries if entry.hash_name == "md5" and entry.exists}

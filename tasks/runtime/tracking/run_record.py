@@ -25,10 +25,9 @@ from filelock import FileLock, Timeout
 from coronet_core.support.whole_files import put_in_place
 from tasks.runtime.files import digest, write_json, write_text
 from tasks.runtime.kept_files import set_aside
-from tasks.runtime.paths import STATE
 from tasks.runtime.tracking.run_owner import Owner
+from tasks.runtime.tracking.temporary_folders import RECORDS
 
-RECORDS = STATE / "tracking"
 RUN_IDS = RECORDS / "run_ids"
 STOPPED = RECORDS / "stopped"
 """By piece of work, its last run if that was killed or has failed."""
@@ -87,6 +86,13 @@ class RunRecord:
         except OSError:  # another file system, or one without links
             shutil.copyfile(path, kept)
         return str(path)
+
+    def keep_json(self, name: str, value: Any) -> str:
+        """Keep `value` with the record as the JSON file `name`; returns its name."""
+        kept = self.kept(name)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, value)
+        return name
 
     def kept(self, name: str) -> Path:
         """Return where the file called `name` is kept."""

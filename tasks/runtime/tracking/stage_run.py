@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import DataError
 from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs
-from tasks.runtime.tracking.provenance import code_version, dvc_hashes
+from tasks.runtime.tracking.provenance import code_version, dvc_hashes, source_tags
 from tasks.runtime.tracking.run_owner import Owner
 from tasks.runtime.tracking.run_record import RunRecord
 
@@ -27,6 +27,8 @@ PARENT_RUN_VARIABLE = "CORONET_PIPELINE_RUN"
 DELIVERED_VARIABLE = "CORONET_RECORDS_DELIVERED"
 """Environment variable by which a flow tells its stages that it delivers their records, so that they need not load
 MLflow, which takes them seconds."""
+DIGESTS: Final = "dvc.json"
+"""Artifact of a run: path to MD5 of what its stage read and made."""
 SECONDS_BETWEEN_DELIVERIES = 5.0
 SECONDS_AFTER_FAILURE = 60.0
 
@@ -34,17 +36,30 @@ SECONDS_AFTER_FAILURE = 60.0
 class StageRun:
     """The run of one stage or pipeline. A context manager: leaving it ends the run."""
 
-    def __init__(self, name: str, params: Any, parent: str | None = None) -> None:
-        """`parent` is the key of the run that this one is nested under; default: the value of PARENT_VARIABLE."""
+    def __init__(
+        self,
+        name: str,
+        params: Any,
+        parent: str | None = None,
+        *,
+        parent_run_id: str | None = None,
+        shown_as: str | None = None,
+    ) -> None:
+        """`parent` is the key of the run that this one is nested under; default: the value of PARENT_VARIABLE.
+
+        Or `parent_run_id` is what MLflow calls it. MLflow shows the run as `shown_as`; default: `name`.
+        """
         end_abandoned_runs(is_delivered_elsewhere=is_delivered_elsewhere())
+        code = code_version()
         self._name = name
         self._record = RunRecord.begin(
             work=name if parent is None else f"{_name_of(parent)}/{name}",
             params=flattened(params),
             name=name,
-            tags=code_version() | Owner.this_process().as_tags(),
+            shown_as=shown_as or name,
+            tags=code | source_tags(name, code["git.commit"]) | Owner.this_process().as_tags(),
             parent=parent or os.environ.get(PARENT_VARIABLE),
-            parent_run_id=os.environ.get(PARENT_RUN_VARIABLE),
+            parent_run_id=parent_run_id or os.environ.get(PARENT_RUN_VARIABLE),
         )
         self._is_delivered_elsewhere = is_delivered_elsewhere()
         self._next_delivery = 0.0
@@ -90,6 +105,10 @@ class StageRun:
         """Set tags."""
         self._record.append("tags", values=dict(values))
 
+    def rename(self, shown_as: str) -> None:
+        """Have MLflow show the run under another name."""
+        self._record.append("name", name=shown_as)
+
     def deliver(self) -> None:
         """Send MLflow what it has not received yet; what cannot be delivered now is kept for the next time."""
         delivered = deliver(self._record)
@@ -100,13 +119,20 @@ class StageRun:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if error is None:
-            self.tags({f"dvc.{path}": md5 for path, md5 in dvc_hashes(self._name).items()})
+            self._log_digests()
         elif isinstance(error, Exception):
             self.tags({"error": type(error).__name__ if isinstance(error, DataError) else first_words(error, 500)})
         self._record.end("FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED")
         if not self._is_delivered_elsewhere:
             self.deliver()
         end_abandoned_runs(is_delivered_elsewhere=self._is_delivered_elsewhere)  # of stages that were ended with this
+
+    def _log_digests(self) -> None:
+        """Log DVC's digests of what the stage read and made; those of its outs also as tags, to find the run by."""
+        digests = dvc_hashes(self._name)
+        if any(digests.values()):
+            self._record.append("artifact", file=self._record.keep_json(DIGESTS, digests))
+            self.tags({f"dvc.{path}": md5 for path, md5 in digests["outs"].items()})
 
 
 def is_delivered_elsewhere() -> bool:
@@ -169,6 +195,9 @@ class SilentRun(StageRun):
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set nothing."""
+
+    def rename(self, shown_as: str) -> None:
+        """Rename nothing."""
 
     def deliver(self) -> None:
         """Do nothing."""

@@ -1,0 +1,71 @@
+"""Files of the project as a commit on a new branch; index, checkout and current branch stay as they are."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from coronet_core.support.credentials import without_credentials
+from coronet_core.support.errors import CoroNetError, TransientError
+
+ORIGIN: Final = "origin"
+COMMITTER: Final = {
+    "GIT_AUTHOR_NAME": "CoroNet",
+    "GIT_AUTHOR_EMAIL": "coronet@localhost",
+    "GIT_COMMITTER_NAME": "CoroNet",
+    "GIT_COMMITTER_EMAIL": "coronet@localhost",
+}
+"""Where git knows nobody, as on a worker."""
+
+
+def changed_files(*ignored: Path) -> list[str]:
+    """Return the files of git that differ from the current commit, but `ignored`."""
+    pathspecs = [".", *(f":(exclude){path}" for path in ignored)]
+    return _git("diff", "--name-only", "HEAD", "--", *pathspecs).splitlines()
+
+
+def commit_of(branch: str) -> str | None:
+    """Return the commit that `branch` is at; None if there is no such branch."""
+    found = _run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def commit_on(branch: str, files: Sequence[Path], message: str) -> str:
+    """Make the new `branch`: the current commit, and on it one with `files` as they are now. Returns its hash."""
+    identity = {} if _run("config", "user.email").returncode == 0 else COMMITTER
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"GIT_INDEX_FILE": str(Path(folder, "index"))} | identity
+        _git("read-tree", "HEAD", **environment)
+        _git("add", "--force", "--", *map(str, files), **environment)
+        tree = _git("write-tree", **environment).strip()
+        commit = _git("commit-tree", tree, "-p", "HEAD", "-m", message, **environment).strip()
+    _git("update-ref", f"refs/heads/{branch}", commit, "")  # fails if another process has made it
+    return commit
+
+
+def push_branch(branch: str) -> bool:
+    """Push `branch` to origin; False if there is no such remote. Raises TransientError if it cannot be pushed."""
+    if _run("remote", "get-url", ORIGIN).returncode != 0:
+        return False
+    pushed = _run("push", "--quiet", ORIGIN, f"refs/heads/{branch}", GIT_TERMINAL_PROMPT="0")
+    if pushed.returncode != 0:
+        raise TransientError(f"git push {ORIGIN} {branch}: {_last_line(pushed)}. Push it when the remote is available.")
+    return True
+
+
+def _run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["git", *arguments], env=os.environ | variables, capture_output=True, text=True, check=False)
+
+
+def _git(*arguments: str, **variables: str) -> str:
+    done = _run(*arguments, **variables)
+    if done.returncode != 0:
+        raise CoroNetError(f"git {arguments[0]}: {_last_line(done)}.")
+    return done.stdout
+
+
+def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = without_credentials(done.stderr).strip().splitlines()
+    return lines[-1].rstrip(".") if lines else f"exit code {done.returncode}"

@@ -1,0 +1,234 @@
+"""Clones of one project, through a bare git repository and an S3 remote: with the raw images, and without them."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from coronet_core.common.classes import CLASSES
+from coronet_core.data.sources import phantom
+from tests.integration.conftest import LIGHT, make_project
+from tests.integration.hosts import Host, runs_in
+from tests.integration.s3 import S3Server, s3_server
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+UP_TO_DATE = "Data and pipelines are up to date."
+SOURCE = {"kind": "image_folder", "labels_csv": None, "patient_id_pattern": None, "class_aliases": {}}
+OF_DVC = {"data/raw/.gitignore", "data/raw/more.dvc", "data/raw/xray.dvc"}
+
+
+def draw_images(folder: Path, numbers: range) -> None:
+    for label in CLASSES:
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            pixels, _ = phantom.draw(1, label, f"{label}-{number}", 0, 96)
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+
+
+def said(host: Host, *command: str) -> str:
+    """What a command that succeeds says."""
+    finished = host.run(*command)
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3"), "coronet", "incoming") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    origin = tmp_path_factory.mktemp("origin") / "coronet.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(origin)], check=True)
+    return origin
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, server: S3Server, origin: Path) -> Host:
+    """Whose images are on the disk and in a bucket: they are added, everything is run, committed and pushed."""
+    host = Host(make_project(tmp_path_factory.mktemp("first") / "coronet").folder, server.variables)
+    identify(host)
+    host.set_params(LIGHT | {"data": {"root": "data/raw", "sources": [SOURCE | {"folder": name} for name in FOLDERS]}})
+    draw_images(host.folder / "data/raw/xray", range(12))
+    incoming = tmp_path_factory.mktemp("incoming")
+    draw_images(incoming, range(12, 15))
+    for image in incoming.rglob("*.png"):
+        server.client().upload_file(str(image), "incoming", f"xrays/{image.relative_to(incoming)}")
+    said(host, "dvc", "add", "data/raw/xray")
+    said(host, "dvc", "import-url", "s3://incoming/xrays", "data/raw/more")
+    said(host, "dvc", "remote", "add", "--default", "store", "s3://coronet/dvc")
+    said(host, "flows", "run")
+    said(host, "dvc", "push")
+    host.git("add", ".")
+    host.git("commit", "-qm", "Train on images of two sources")
+    host.git("remote", "add", "origin", str(origin))
+    host.git("push", "-q", "origin", "HEAD:main")
+    return host
+
+
+FOLDERS = ("xray", "more")
+
+
+def identify(host: Host) -> None:
+    """Who commits: DVC makes commits for experiments."""
+    host.git("config", "user.name", "test")
+    host.git("config", "user.email", "test@localhost")
+
+
+def clone(origin: Path, folder: Path, server: S3Server) -> Host:
+    subprocess.run(["git", "clone", "-q", str(origin), str(folder)], check=True)
+    host = Host(folder, server.variables)
+    identify(host)
+    return host
+
+
+@pytest.fixture(scope="module")
+def second(first: Host, origin: Path, server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A clone that has pulled everything."""
+    host = clone(origin, tmp_path_factory.mktemp("second") / "coronet", server)
+    said(host, "dvc", "pull")
+    assert len(list((host.folder / "data/raw").rglob("*.png"))) == len(list((first.folder / "data/raw").rglob("*.png")))
+    return host
+
+
+def test_images_are_in_no_commit_and_keys_in_no_file_of_git(first: Host, server: S3Server) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=first.folder, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {name for name in tracked if name.startswith("data/raw/")} == OF_DVC
+    assert "s3://coronet/dvc" in (first.folder / ".dvc/config").read_text()
+    assert not any(server.secret_key in (first.folder / name).read_text(errors="replace") for name in tracked)
+
+
+def test_nothing_is_to_do_in_a_clone(second: Host) -> None:
+    assert UP_TO_DATE in said(second, "dvc", "repro")
+    assert "All stages are up to date: nothing to do." in said(second, "flows", "run")
+
+
+def test_an_experiment_in_a_temporary_folder(second: Host) -> None:
+    said(second, "dvc", "exp", "run", "--temp", "--name", "short", "-S", "cin.epochs=1")
+    assert "short" in said(second, "dvc", "exp", "show", "--csv")
+    runs = runs_in(f"sqlite:///{second.folder}/mlflow.db")
+    (run,) = (run for run in runs if run.info.run_name == "train_cin")
+    assert run.info.status == "FINISHED"
+    client = MlflowClient(f"sqlite:///{second.folder}/mlflow.db")
+    assert client.list_artifacts(run.info.run_id)
+    assert Path(run.info.artifact_uri).is_relative_to(second.folder / "mlruns")
+    assert UP_TO_DATE in said(second, "dvc", "repro")
+
+
+def test_an_experiment_in_the_queue(second: Host) -> None:
+    said(second, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", "cin.learning_rate=0.0001")
+    said(second, "dvc", "queue", "start")
+    deadline = time.monotonic() + 300
+    while "Success" not in (status := said(second, "dvc", "queue", "status")):
+        assert "Failed" not in status, said(second, "dvc", "queue", "logs", "slow")
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    assert "macro" in said(second, "dvc", "metrics", "diff", "slow", "--all")
+    assert "index.html" in said(second, "dvc", "plots", "diff", "slow")
+
+
+def test_a_model_is_got_and_imported_from_the_repository(
+    second: Host, origin: Path, tmp_path: Path, server: S3Server
+) -> None:
+    elsewhere = Host(tmp_path / "elsewhere", server.variables)
+    elsewhere.folder.mkdir()
+    package = {path.name: path.read_bytes() for path in (second.folder / "models/coronet").iterdir()}
+    said(elsewhere, "dvc", "get", str(origin), "models/coronet", "-o", "got")
+    elsewhere.git("init", "-q")
+    said(elsewhere, "dvc", "init", "-q")
+    said(elsewhere, "dvc", "import", str(origin), "models/coronet", "-o", "imported")
+    for name in ("got", "imported"):
+        assert {path.name: path.read_bytes() for path in (elsewhere.folder / name).iterdir()} == package
+
+
+@pytest.mark.usefixtures("first")
+def test_later_stages_run_without_the_raw_images(
+    origin: Path, server: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    host = clone(origin, tmp_path_factory.mktemp("third") / "coronet", server)
+    stages = said(host, "dvc", "stage", "list", "--name-only", "dvc.yaml").split()
+    said(host, "dvc", "pull", *stages)
+    assert not (host.folder / "data/raw/xray").exists()
+    assert "All stages are up to date: nothing to do." in (output := said(host, "flows", "run"))
+    assert "data/raw/xray is not here" in output
+    assert "didn't change" in said(host, "dvc", "repro", "--downstream", "materialize_residuals")
+    host.set_params({"cin": {"epochs": 1}})
+    assert "train_cin" in said(host, "flows", "run")
+    split, report = (host.folder / name for name in ("data/split/manifest.parquet", "reports/split.json"))
+    before = split.read_bytes(), report.read_bytes()
+    failed = host.run("dvc", "repro", "--single-item", "build_split")
+    assert failed.returncode != 0
+    assert "data/raw/xray: no such folder" in failed.stdout
+    assert (split.read_bytes(), report.read_bytes()) == before
+
+
+RETRAIN = """
+from flows.pipeline.run import run_to_end
+from flows.retrain import retrain
+print("ENDED", run_to_end(lambda: retrain(publish=True, return_state=True)).message)
+"""
+
+
+def git_state(host: Host) -> list[str]:
+    """The branch, the commit and the state of the working tree and of the index."""
+    commands = (["branch", "--show-current"], ["rev-parse", "HEAD"], ["status", "--porcelain"], ["diff", "--cached"])
+    return [git_says(host, *command) for command in commands]
+
+
+def git_says(host: Host, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=host.folder, capture_output=True, text=True, check=True).stdout
+
+
+def published_branch(host: Host) -> str:
+    newest = ("--sort=-committerdate", "--count=1", "--format=%(refname:short)", "refs/heads/retrain")
+    return git_says(host, "for-each-ref", *newest).strip()
+
+
+def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, second: Host) -> None:
+    before = git_state(first)
+    assert "pushed to origin" in said(first, "flows", "publish")
+    assert f"published as {published_branch(first)}" in said(first, "flows", "publish")
+    assert git_state(first) == before
+    by_hand = published_branch(first)
+
+    first.set_params({"cin": {"epochs": 1}})
+    changed = git_state(first)
+    output = first.finish(RETRAIN)
+    assert "shortcut audit" in output
+    branch = published_branch(first)
+    assert f"; published as {branch}" in output, output
+    assert branch != by_hand
+    assert git_state(first) == changed
+
+    message = git_says(first, "show", "--no-patch", "--format=%B", branch)
+    runs = {run.info.run_id: run for run in runs_in(f"sqlite:///{first.folder}/mlflow.db")}
+    (run,) = (run for run_id, run in runs.items() if run_id in message)
+    assert "accuracy " in message
+    assert run.data.tags["published.branch"] == branch
+    assert run.data.tags["published.commit"] == git_says(first, "rev-parse", branch).strip()
+    said(first, "flows", "models", "register")
+    client = MlflowClient(f"sqlite:///{first.folder}/mlflow.db")
+    assert client.get_model_version("coronet", "1").tags["published.commit"] == run.data.tags["published.commit"]
+
+    second.git("fetch", "-q", "origin")
+    second.git("checkout", "-q", branch)
+    said(second, "dvc", "pull")
+    assert UP_TO_DATE in said(second, "dvc", "repro")
+
+
+def test_code_that_is_not_committed_is_not_published(first: Host) -> None:
+    code = first.folder / "pyproject.toml"
+    content = code.read_text()
+    code.write_text(content + "# a change\n")
+    refused = first.run("flows", "publish")
+    code.write_text(content)
+    assert refused.returncode == 1
+    assert "error: pyproject.toml differs from the current commit" in refused.stdout
