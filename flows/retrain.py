@@ -57,17 +57,18 @@ def retrain(
         with alone_as_run(LOCK, "retrain"):
             if publish:
                 require_publishable()  # before it takes hours
-            state = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
+            state, run_id = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
             if promotion is not None:
                 state = _with_promotion(state, promotion)
-            return _published(state) if publish and state.name != UP_TO_DATE else state
+            return _published(state, run_id) if publish and state.name != UP_TO_DATE else state
     except CoroNetError as error:
         return Failed(message=str(error))
 
 
 def _bring_up_to_date(
     params_file: Path | None, remote_stages: dict[str, str], ray: str | None, policy: StagePolicy
-) -> State[None]:
+) -> tuple[State[None], str | None]:
+    """Run what is stale; returns the state of the flow, and what MLflow calls the run, if it has received it."""
     prepare(params_file)
     if ray is not None:
         require_ray()
@@ -81,7 +82,7 @@ def _bring_up_to_date(
     if not stale:
         get_run_logger().info("all stages are up to date: nothing to do")
         deliver_leftovers()
-        return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}")
+        return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}"), None
     with StageRun(PIPELINE, read_params(), shown_as=name) as pipeline:
         run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **on_ray(ray))
         pipeline.metrics(headline_figures())
@@ -89,11 +90,11 @@ def _bring_up_to_date(
             pipeline.artifact(path)
         pipeline.rename(name_flow_run(stale=()))
         retry_until_reachable(lambda: publish_artifacts(pipeline))
-    return Completed(message=headline())
+    return Completed(message=headline()), pipeline.run_id
 
 
-def _published(state: State[None]) -> State[None]:
-    return Completed(name=state.name, message=f"{state.message}; {publish_last_run()}")
+def _published(state: State[None], run_id: str | None) -> State[None]:
+    return Completed(name=state.name, message=f"{state.message}; {publish_last_run(run_id)}")
 
 
 def _with_promotion(state: State[None], approval: Approval) -> State[None]:

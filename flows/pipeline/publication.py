@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline
-from flows.project.git_branch import changed_files, commit_of, commit_on, push_branch
+from flows.project.git_branch import changed_files, commit_on, push_branch
 from flows.project.processes import dvc_process, error_from_output, stage_environment
 from tasks.registry.publication import PackageRun, name_publication, run_of_package
 from tasks.runtime.params.file import PARAMS_FILE
@@ -51,16 +51,18 @@ def require_publishable() -> None:
         )
 
 
-def publish() -> Publication:
-    """Publish the last run. One that is published already is pushed again, to both remotes.
+def publish(run_id: str | None = None) -> Publication:
+    """Publish the last run, which MLflow calls `run_id`; default: the run that made the package.
+
+    One that is published already is pushed again, to both remotes.
 
     Raises CoroNetError if there is none, or if it cannot be published; TransientError if a server is away.
     """
     require_publishable()
-    run = run_of_package(PACKAGE)
+    run = run_of_package(PACKAGE, run_id)
     branch = f"retrain/{run.date}-{run.run_id[:8]}"
     _push_to_dvc()
-    commit = commit_of(branch) or commit_on(branch, FILES, _message(run))
+    commit = commit_on(branch, FILES, _message(run))
     published = Publication(branch=branch, commit=commit, is_pushed=push_branch(branch))
     name_publication(run, commit, branch)
     return published

@@ -26,22 +26,22 @@ def changed_files(*ignored: Path) -> list[str]:
     return _git("diff", "--name-only", "HEAD", "--", *pathspecs).splitlines()
 
 
-def commit_of(branch: str) -> str | None:
-    """Return the commit that `branch` is at; None if there is no such branch."""
-    found = _run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
-    return found.stdout.strip() if found.returncode == 0 else None
-
-
 def commit_on(branch: str, files: Sequence[Path], message: str) -> str:
-    """Make the new `branch`: the current commit, and on it one with `files` as they are now. Returns its hash."""
+    """Have `branch` end with the current commit's files, but `files` as they are now. Returns its last commit.
+
+    A new branch begins with the current commit; one that ends so already is left as it is.
+    """
+    tip = _commit_of(branch)
     identity = {} if _run("config", "user.email").returncode == 0 else COMMITTER
     with tempfile.TemporaryDirectory() as folder:
         environment = {"GIT_INDEX_FILE": str(Path(folder, "index"))} | identity
         _git("read-tree", "HEAD", **environment)
         _git("add", "--force", "--", *map(str, files), **environment)
         tree = _git("write-tree", **environment).strip()
-        commit = _git("commit-tree", tree, "-p", "HEAD", "-m", message, **environment).strip()
-    _git("update-ref", f"refs/heads/{branch}", commit, "")  # fails if another process has made it
+        if tip is not None and _git("rev-parse", f"{tip}^{{tree}}").strip() == tree:
+            return tip
+        commit = _git("commit-tree", tree, "-p", tip or "HEAD", "-m", message, **environment).strip()
+    _git("update-ref", f"refs/heads/{branch}", commit, tip or "")  # fails if another process has changed it
     return commit
 
 
@@ -53,6 +53,11 @@ def push_branch(branch: str) -> bool:
     if pushed.returncode != 0:
         raise TransientError(f"git push {ORIGIN} {branch}: {_last_line(pushed)}. Push it when the remote is available.")
     return True
+
+
+def _commit_of(branch: str) -> str | None:
+    found = _run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def _run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":

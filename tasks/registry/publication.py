@@ -21,12 +21,15 @@ class PackageRun:
     version: Version | None
 
 
-def run_of_package(package: Path) -> PackageRun:
-    """Return the run that made the package in the folder `package`. Raises DataError if MLflow has none."""
+def run_of_package(package: Path, run_id: str | None = None) -> PackageRun:
+    """Return the run that made the package in the folder `package`, or that with `run_id`, which left it as it was.
+
+    Raises DataError if MLflow has none.
+    """
     lineage = read_description(package).lineage
     deliver_leftovers()
     with registry() as client:
-        run = main_run(runs_of(lineage, client), client)
+        run = main_run(runs_of(lineage, client), client) if run_id is None else client.get_run(run_id)
     if run is None:
         raise DataError(
             f"MLflow ({shown_tracking_uri()}) has no run that made {package}. Set MLFLOW_TRACKING_URI to where it was "
