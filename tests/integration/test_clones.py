@@ -218,6 +218,9 @@ def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, seco
     client = MlflowClient(f"sqlite:///{first.folder}/mlflow.db")
     assert client.get_model_version("coronet", "1").tags["published.commit"] == run.data.tags["published.commit"]
 
+    (registration,) = (one for one in runs_in(f"sqlite:///{first.folder}/mlflow.db") if one.info.run_name == "register")
+    assert registration.data.tags["mlflow.parentRunId"] == run.info.run_id
+
     second.git("fetch", "-q", "origin")
     second.git("checkout", "-q", branch)
     said(second, "dvc", "pull")

@@ -1,13 +1,14 @@
 """Packages become versions in a real MLflow store, which are found by any of their names."""
 
 import pytest
+from mlflow import MlflowClient
 
 from coronet_core.support.errors import DataError, TransientError
 from tasks.package.metadata import package_digest
 from tasks.registry.version_lineage import params_digest, tag_name
 from tasks.registry.versions import champion, find_version, tag_version
 from tests.tasks.registry.conftest import Registered
-from tests.tasks.trained_model import some_lineage
+from tests.tasks.trained_model import CARD, some_lineage
 
 
 def test_a_package_becomes_the_challenger(registered: Registered) -> None:
@@ -30,6 +31,14 @@ def test_a_version_says_where_it_comes_from(registered: Registered) -> None:
     told["dvc.data/split"] = lineage.data["data/split"]
     told |= {f"training.precision.{network}": found for network, found in lineage.training_precision.items()}
     assert told.items() <= dict(registered.first.tags).items()
+
+
+def test_a_version_and_the_model_are_described(registered: Registered) -> None:
+    client = MlflowClient(registered.store)
+    description = client.get_model_version("coronet", str(registered.first.number)).description
+    assert description
+    assert CARD.startswith(description)
+    assert "not a medical device" in client.get_registered_model("coronet").description
 
 
 @pytest.mark.parametrize(
