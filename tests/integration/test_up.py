@@ -137,7 +137,7 @@ def test_a_worker_runs_the_dag(up: Up, first_run: UUID) -> None:
 
 def test_the_run_is_called_by_preset_data_and_code(up: Up, first_run: UUID) -> None:
     name = up.get(f"flow_runs/{first_run}")["name"]
-    assert name.startswith("demo, data ")
+    assert name.startswith("own params, data ")
     assert "to be built" not in name
     assert "+" not in name
 
