@@ -88,7 +88,7 @@ def _bring_up_to_date(
         pipeline.metrics(headline_figures())
         for path in (REPORT, MODEL_CARD):
             pipeline.artifact(path)
-        pipeline.rename(name_flow_run(stale=()))
+        pipeline.show_as(name_flow_run(stale=()))
         retry_until_reachable(lambda: publish_artifacts(pipeline))
     return Completed(message=headline()), pipeline.run_id
 

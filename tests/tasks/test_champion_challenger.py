@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             shutil.copy(PROJECT / name, name)
         subprocess.run(["git", "init", "-q"], check=True)
         predictions = hashlib.md5(PREDICTIONS.read_bytes(), usedforsecurity=False).hexdigest()
-        md5s = {str(SPLIT): dvc_hashes(SPLIT_STAGE)[str(SPLIT)], str(PREDICTIONS): predictions}
+        md5s = {str(SPLIT): dvc_hashes(SPLIT_STAGE)["outs"][str(SPLIT)], str(PREDICTIONS): predictions}
         candidate = Evidence(
             version=CANDIDATE,
             md5s=md5s,

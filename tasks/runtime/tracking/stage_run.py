@@ -105,9 +105,9 @@ class StageRun:
         """Set tags."""
         self._record.append("tags", values=dict(values))
 
-    def rename(self, shown_as: str) -> None:
+    def show_as(self, name: str) -> None:
         """Have MLflow show the run under another name."""
-        self._record.append("name", name=shown_as)
+        self._record.append("name", name=name)
 
     def deliver(self) -> None:
         """Send MLflow what it has not received yet; what cannot be delivered now is kept for the next time."""
@@ -196,8 +196,8 @@ class SilentRun(StageRun):
     def tags(self, values: Mapping[str, str]) -> None:
         """Set nothing."""
 
-    def rename(self, shown_as: str) -> None:
-        """Rename nothing."""
+    def show_as(self, name: str) -> None:
+        """Change nothing."""
 
     def deliver(self) -> None:
         """Do nothing."""
