@@ -193,6 +193,15 @@ def test_an_empty_cache(project: Project, finished: Project) -> None:
     assert_one_command_completes(project, finished, "dvc", "repro")
 
 
+@pytest.fixture
+def hang_ups_count() -> Iterator[None]:
+    """SIGHUP as it is by default: under `nohup`, which programs hand on, it would be ignored."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.usefixtures("hang_ups_count")
 def test_a_terminal_that_hangs_up(project: Project, finished: Project) -> None:
     with project.start("flows", "run", start_new_session=True) as flow:
         wait_for(flow, "epoch 1/2")
