@@ -178,8 +178,13 @@ print("ENDED", run_to_end(lambda: retrain(publish=True, return_state=True)).mess
 
 
 def git_state(host: Host) -> list[str]:
-    """The branch, the commit and the state of the working tree and of the index."""
-    commands = (["branch", "--show-current"], ["rev-parse", "HEAD"], ["status", "--porcelain"], ["diff", "--cached"])
+    """The branch, the commit, the index, and which files differ from it, but `dvc.lock`, which a run itself changes."""
+    commands = (
+        ["branch", "--show-current"],
+        ["rev-parse", "HEAD"],
+        ["diff", "--cached"],
+        ["status", "--porcelain", "--", ".", ":(exclude)dvc.lock"],
+    )
     return [git_says(host, *command) for command in commands]
 
 
