@@ -39,7 +39,8 @@ def lacking_raw_data_alone(repo: Repo, changes: Mapping[str, list[Any]]) -> set[
     found = set()
     for stage in repo.index.stages:
         name = stage.addressing.rpartition(":")[2]
-        is_same = all(dep.exists or tracked.get(dep.fs_path, dep.hash_info) == dep.hash_info for dep in stage.deps)
+        deps = stage.deps if stage.cmd else []  # those of `dvc import-url` may lie on a server: it is not asked
+        is_same = all(dep.exists or tracked.get(dep.fs_path, dep.hash_info) == dep.hash_info for dep in deps)
         if is_same and all(_is_absence(change, absent) for change in changes.get(name, [])):
             found.add(name)
     return found

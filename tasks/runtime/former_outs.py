@@ -2,6 +2,7 @@
 
 import os
 import sys
+from sqlite3 import Error as SQLiteError
 from typing import Final
 
 from coronet_core.support.credentials import first_words
@@ -27,5 +28,5 @@ def restore_former_outs(stage: str) -> None:
             for out in outs:
                 if out.hash_info and not out.changed_cache():
                     out.checkout(force=True)
-    except (DvcException, OSError) as error:  # the stage's own error is what counts
+    except (DvcException, OSError, SQLiteError) as error:  # the stage's own error is what counts
         print(f"warning: the former results are not restored ({first_words(error, 200)})", file=sys.stderr)

@@ -23,12 +23,13 @@ def system_metrics() -> dict[str, float]:
     }
     if (nvml := _nvml()) is None:
         return found
-    for number in range(nvml.nvmlDeviceGetCount()):
-        gpu = nvml.nvmlDeviceGetHandleByIndex(number)
-        used, load = nvml.nvmlDeviceGetMemoryInfo(gpu), nvml.nvmlDeviceGetUtilizationRates(gpu)
-        found[f"system/gpu_{number}_memory_usage_megabytes"] = used.used / MEGABYTE
-        found[f"system/gpu_{number}_memory_usage_percentage"] = 100 * used.used / used.total
-        found[f"system/gpu_{number}_utilization_percentage"] = float(load.gpu)
+    with suppress(nvml.NVMLError):  # some cards, and parts of cards, do not tell everything
+        for number in range(nvml.nvmlDeviceGetCount()):
+            gpu = nvml.nvmlDeviceGetHandleByIndex(number)
+            used, load = nvml.nvmlDeviceGetMemoryInfo(gpu), nvml.nvmlDeviceGetUtilizationRates(gpu)
+            found[f"system/gpu_{number}_memory_usage_megabytes"] = used.used / MEGABYTE
+            found[f"system/gpu_{number}_memory_usage_percentage"] = 100 * used.used / used.total
+            found[f"system/gpu_{number}_utilization_percentage"] = float(load.gpu)
     return found
 
 
