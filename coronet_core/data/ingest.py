@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.common.shards import Shards, shard_path, write_shard
+from coronet_core.data.decoding.decoders import Decoders
 from coronet_core.data.image_record import Record
 from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
-from coronet_core.data.reading.decoders import Decoders
 from coronet_core.data.reading.image import DecodedImage, box_in_square
 from coronet_core.support.callbacks import noop
 from coronet_core.support.errors import DamagedFileError, DataError
