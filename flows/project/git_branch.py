@@ -1,14 +1,12 @@
 """Files of the project as a commit on a new branch; index, checkout and current branch stay as they are."""
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError, TransientError
+from flows.project.git_command import last_line, run_git
 
 ORIGIN: Final = "origin"
 COMMITTER: Final = {
@@ -32,7 +30,7 @@ def commit_on(branch: str, files: Sequence[Path], message: str) -> str:
     A new branch begins with the current commit; one that ends so already is left as it is.
     """
     tip = _commit_of(branch)
-    identity = {} if _run("config", "user.email").returncode == 0 else COMMITTER
+    identity = {} if run_git("config", "user.email").returncode == 0 else COMMITTER
     with tempfile.TemporaryDirectory() as folder:
         environment = {"GIT_INDEX_FILE": str(Path(folder, "index"))} | identity
         _git("read-tree", "HEAD", **environment)
@@ -47,30 +45,21 @@ def commit_on(branch: str, files: Sequence[Path], message: str) -> str:
 
 def push_branch(branch: str) -> bool:
     """Push `branch` to origin; False if there is no such remote. Raises TransientError if it cannot be pushed."""
-    if _run("remote", "get-url", ORIGIN).returncode != 0:
+    if run_git("remote", "get-url", ORIGIN).returncode != 0:
         return False
-    pushed = _run("push", "--quiet", ORIGIN, f"refs/heads/{branch}", GIT_TERMINAL_PROMPT="0")
+    pushed = run_git("push", "--quiet", ORIGIN, f"refs/heads/{branch}", GIT_TERMINAL_PROMPT="0")
     if pushed.returncode != 0:
-        raise TransientError(f"git push {ORIGIN} {branch}: {_last_line(pushed)}. Push it when the remote is available.")
+        raise TransientError(f"git push {ORIGIN} {branch}: {last_line(pushed)}. Push it when the remote is available.")
     return True
 
 
 def _commit_of(branch: str) -> str | None:
-    found = _run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+    found = run_git("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
     return found.stdout.strip() if found.returncode == 0 else None
 
 
-def _run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["git", *arguments], env=os.environ | variables, capture_output=True, text=True, check=False)
-
-
 def _git(*arguments: str, **variables: str) -> str:
-    done = _run(*arguments, **variables)
+    done = run_git(*arguments, **variables)
     if done.returncode != 0:
-        raise CoroNetError(f"git {arguments[0]}: {_last_line(done)}.")
+        raise CoroNetError(f"git {arguments[0]}: {last_line(done)}.")
     return done.stdout
-
-
-def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = without_credentials(done.stderr).strip().splitlines()
-    return lines[-1].rstrip(".") if lines else f"exit code {done.returncode}"

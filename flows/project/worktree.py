@@ -4,7 +4,6 @@ DVC's cache and remotes and raw data are the clone's.
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from filelock import FileLock
 
 from coronet_core.data.file_names import relative_path
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
+from flows.project.git_command import last_line, run_git
 from flows.project.workspace import link_folder
 from tasks.runtime.external_text import GIT_COMMIT, matching
 from tasks.runtime.paths import STATE
@@ -38,27 +38,27 @@ def check_out(commit: str, folder: Path, place: str) -> None:
 def _have_commit(commit: str, place: str) -> None:
     if _has(commit):
         return
-    if _git("remote", "get-url", "origin").returncode != 0:
+    if run_git("remote", "get-url", "origin").returncode != 0:
         raise CoroNetError(f"{place} has neither commit {commit[:12]} nor a git remote `origin` to ask.")
-    fetched = _git("fetch", "--quiet", "origin")
+    fetched = run_git("fetch", "--quiet", "origin")
     if fetched.returncode != 0:
-        raise TransientError(f"git fetch origin, on {place}: {_last_line(fetched.stderr)}")
+        raise TransientError(f"git fetch origin, on {place}: {last_line(fetched)}")
     if not _has(commit):
-        _git("fetch", "--quiet", "origin", commit)  # of no branch, but perhaps still there
+        run_git("fetch", "--quiet", "origin", commit)  # of no branch, but perhaps still there
     if not _has(commit):
         raise CoroNetError(f"{place} cannot fetch commit {commit[:12]} from origin. Push it: git push.")
 
 
 def _has(commit: str) -> bool:
-    return _git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+    return run_git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
 
 def _bring(folder: Path, commit: str, place: str) -> None:
     """Bring the worktree `folder` to `commit`; what git does not track in it stays."""
-    if not (folder / ".git").is_file() or _git("-C", str(folder), "rev-parse", "HEAD").returncode != 0:
+    if not (folder / ".git").is_file() or run_git("-C", str(folder), "rev-parse", "HEAD").returncode != 0:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _git("worktree", "prune")
+        run_git("worktree", "prune")
         _must(place, "worktree", "add", "--quiet", "--force", "--detach", "--no-checkout", str(folder), commit)
     own = Path(_must(place, "-C", str(folder), "rev-parse", "--absolute-git-dir").strip())
     (own / "index.lock").unlink(missing_ok=True)  # of a git that was killed: the checkout is held by this process
@@ -94,17 +94,8 @@ def link_raw_data(root: Path, folder: Path) -> None:
     link_folder(root, target)
 
 
-def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-
-
 def _must(place: str, *arguments: str) -> str:
-    done = _git(*arguments)
+    done = run_git(*arguments)
     if done.returncode != 0:
-        raise CoroNetError(f"git {' '.join(arguments)}, on {place}: {_last_line(done.stderr)}")
+        raise CoroNetError(f"git {' '.join(arguments)}, on {place}: {last_line(done)}")
     return done.stdout
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no reason given"
