@@ -48,7 +48,6 @@ def train(
     reason = f"precision: {precision}" if checkpoint is None else "as in the checkpoint"
     log(f"number format: {FORMAT_NAMES[chosen]} ({reason})")
     context.tracking.tags({PRECISION_KEY: chosen})
-    system_metrics()  # the first call has no use of the CPU to tell: it counts from here
     n_done = 0
     if checkpoint is not None:
         n_done = len(checkpoint["history"])

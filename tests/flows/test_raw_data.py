@@ -1,5 +1,6 @@
 """Raw data that are not here: what is stale all the same, and that no server is asked for them."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("dvc.yaml").write_text(STAGES)
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "repro", "-q"]):
         subprocess.run(command, check=True, env=stage_environment())
-    subprocess.run(["rm", "-r", "raw"], check=True)
+    shutil.rmtree("raw")
     md5 = Path("dvc.lock").read_text().split("- path: raw")[1].split("md5: ")[1].split()[0]
     Path("raw.dvc").write_text(IMPORT.format(md5))
 

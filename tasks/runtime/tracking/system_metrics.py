@@ -14,22 +14,28 @@ MEGABYTE = 1e6
 
 
 def system_metrics() -> dict[str, float]:
-    """Return the use of CPU (since the last call), memory and, where NVML can be asked, of each GPU."""
+    """Return the use of CPU (since the last call, or since psutil was imported), memory and each GPU of NVML."""
     memory = psutil.virtual_memory()
     found = {
         "system/cpu_utilization_percentage": psutil.cpu_percent(),
         "system/system_memory_usage_megabytes": memory.used / MEGABYTE,
         "system/system_memory_usage_percentage": memory.percent,
     }
-    if (nvml := _nvml()) is None:
-        return found
-    with suppress(nvml.NVMLError):  # some cards, and parts of cards, do not tell everything
+    if (nvml := _nvml()) is not None:
         for number in range(nvml.nvmlDeviceGetCount()):
-            gpu = nvml.nvmlDeviceGetHandleByIndex(number)
-            used, load = nvml.nvmlDeviceGetMemoryInfo(gpu), nvml.nvmlDeviceGetUtilizationRates(gpu)
-            found[f"system/gpu_{number}_memory_usage_megabytes"] = used.used / MEGABYTE
-            found[f"system/gpu_{number}_memory_usage_percentage"] = 100 * used.used / used.total
-            found[f"system/gpu_{number}_utilization_percentage"] = float(load.gpu)
+            found |= _gpu_metrics(nvml, number)
+    return found
+
+
+def _gpu_metrics(nvml: Any, number: int) -> dict[str, float]:
+    """Return what GPU `number` tells: some cards, and parts of cards, do not tell everything."""
+    found = {}
+    with suppress(nvml.NVMLError):
+        gpu = nvml.nvmlDeviceGetHandleByIndex(number)
+        memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
+        found[f"system/gpu_{number}_memory_usage_megabytes"] = memory.used / MEGABYTE
+        found[f"system/gpu_{number}_memory_usage_percentage"] = 100 * memory.used / memory.total
+        found[f"system/gpu_{number}_utilization_percentage"] = float(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
     return found
 
 
