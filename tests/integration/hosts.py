@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -155,3 +156,39 @@ def end_group(process: "subprocess.Popen[Any]", sign: signal.Signals = signal.SI
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def processes_of(host: Host) -> list[psutil.Process]:
+    """All processes that work in the folder of `host` or below."""
+    found = psutil.process_iter(["cwd"])
+    return [process for process in found if str(process.info["cwd"] or "").startswith(str(host.folder))]
+
+
+@contextmanager
+def worker_on(host: Host, queue: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker of `queue` on `host`; what it says goes to a file, for a full pipe would hold up its stages."""
+    command = ("prefect", "worker", "start", "--pool", "coronet", "--type", "process", "--work-queue", queue)
+    with (host.folder.parent / "worker.log").open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=host.folder,
+            env=host.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield worker
+    finally:
+        if worker.poll() is None:
+            end_group(worker)
+        worker.wait()
+
+
+def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
+    lines = []
+    for line in process.stdout or ():
+        lines.append(line)
+        if words in line:
+            return
+    pytest.fail(f"no {words!r} in:\n{''.join(lines)}")

@@ -3,21 +3,18 @@
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 from tests.integration.conftest import make_project
-from tests.integration.hosts import Host, end_group, served_mlflow, served_prefect
+from tests.integration.hosts import Host, processes_of, served_mlflow, served_prefect, wait_for, worker_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = "train_autoencoder@pneumonia"
@@ -101,31 +98,10 @@ def store_of(host: Host) -> Path:
     return Path(config.rpartition("= ")[2].strip())
 
 
-@contextmanager
-def working(host: Host) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker of the queue on `host`; what it says goes to a file, for a full pipe would hold up its stages."""
-    command = ("prefect", "worker", "start", "--pool", "coronet", "--type", "process", "--work-queue", QUEUE)
-    with (host.folder.parent / "worker.log").open("ab") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=host.folder,
-            env=host.environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        yield worker
-    finally:
-        if worker.poll() is None:
-            end_group(worker)
-        worker.wait()
-
-
 @pytest.fixture(scope="module")
 def piped(first: Host, second: Host) -> str:
     """What a flow said that ran AE_P on the second host, and on the first what comes before and behind it."""
-    with working(second):
+    with worker_on(second, QUEUE):
         return first.finish(PIPELINE)
 
 
@@ -215,26 +191,10 @@ def test_a_commit_that_is_not_pushed_is_asked_for(first: Host, second: Host) -> 
     assert "ENDED not committed: tasks/new.py" in first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
     first.git("add", ".")
     first.git("commit", "-qm", "new")
-    with working(second):
+    with worker_on(second, QUEUE):
         said = first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
     assert re.search("ENDED the worker cannot fetch commit .* Push it: git push", said), said
     first.git("push", "-q", "origin", "HEAD")
-
-
-def wait_for(process: "subprocess.Popen[str]", text: str) -> None:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if text in line:
-            return
-    pytest.fail(f"no {text} in:\n" + "".join(lines))
-
-
-def processes_of(host: Host) -> list[psutil.Process]:
-    """All processes that work in the folder of `host` or below."""
-    found = psutil.process_iter(["cwd"])
-    return [process for process in found if str(process.info["cwd"] or "").startswith(str(host.folder))]
 
 
 def soon(holds: Callable[[], bool], seconds: float = 40) -> bool:
@@ -247,7 +207,7 @@ def soon(holds: Callable[[], bool], seconds: float = 40) -> bool:
 @pytest.mark.usefixtures("split")
 def test_cancelling_here_ends_the_stage_there(first: Host, second: Host) -> None:
     first.set_params({"autoencoder": {"epochs": 400}})
-    with working(second) as worker:
+    with worker_on(second, QUEUE) as worker:
         with first.python(ONE_STAGE.replace("QUEUE", QUEUE)) as ordered:
             wait_for(ordered, "epoch 2/400")
             ordered.send_signal(signal.SIGINT)
@@ -260,13 +220,13 @@ def test_cancelling_here_ends_the_stage_there(first: Host, second: Host) -> None
 def test_a_host_that_is_lost_is_noticed_and_the_next_order_resumes(first: Host, second: Host) -> None:
     first.set_params({"autoencoder": {"epochs": 60}})
     with first.python(ONE_STAGE.replace("QUEUE", QUEUE)) as ordered:
-        with working(second):
+        with worker_on(second, QUEUE):
             wait_for(ordered, "epoch 3/60")
             for process in processes_of(second):
                 process.kill()
         output, _ = ordered.communicate()
     assert "ENDED No sign of life from its process." in output
-    with working(second):
+    with worker_on(second, QUEUE):
         said = first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
     assert re.search(r"resuming after epoch \d+ of 60", said), said
     assert said.rstrip().endswith("ENDED")
@@ -281,7 +241,7 @@ def order_of(stage: str) -> str:
 def test_raw_data_that_the_other_host_does_not_have_are_named(first: Host, second: Host) -> None:
     image = first.folder / "data" / "demo" / "image.png"
     image.write_bytes(b"an image")
-    with working(second):
+    with worker_on(second, QUEUE):
         said = first.finish(order_of("build_split"))
     image.unlink()
     assert "data/demo on this host is not what the flow's host has. Make it the same on both" in said, said
@@ -290,7 +250,7 @@ def test_raw_data_that_the_other_host_does_not_have_are_named(first: Host, secon
 @pytest.mark.usefixtures("split")
 def test_the_split_is_built_elsewhere_where_it_needs_no_raw_data(first: Host, second: Host) -> None:
     first.set_params({"data": {"shard_images": 7}})
-    with working(second):
+    with worker_on(second, QUEUE):
         said = first.finish(order_of("build_split"))
     assert said.rstrip().endswith("ENDED"), said
     assert "up to date" in first.run("dvc", "status", "build_split").stdout
