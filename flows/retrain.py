@@ -22,7 +22,8 @@ from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray
 from flows.project.raw_data import require_raw_data
-from flows.ray.dispatch import on_ray
+from flows.ray.dispatch import RAY_VARIABLE, on_ray
+from tasks.runtime.compute.slurm_settings import slurm_variables
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
 from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE, STATE
@@ -38,6 +39,7 @@ def retrain(
     params_file: Path | None = None,
     remote_stages: dict[str, str] | None = None,
     ray: str | None = None,
+    slurm: Path | None = None,
     policy: StagePolicy = DEFAULT_POLICY,
     promotion: Approval | None = None,
     *,
@@ -49,6 +51,7 @@ def retrain(
         params_file: A parameter file that becomes the live params.yaml first, such as params/paper.yaml.
         remote_stages: By stage, the work queue of the pool `coronet` whose worker runs it on another host.
         ray: The address of a Ray cluster that computes the residual tensors: `local`, `auto` or `ray://...`.
+        slurm: A YAML file of stages that run as SLURM jobs, and what each asks the cluster for.
         policy: How often and how long stages are tried.
         promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
         publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
@@ -57,7 +60,9 @@ def retrain(
         with alone_as_run(LOCK, "retrain"):
             if publish:
                 require_publishable()  # before it takes hours
-            state, run_id = _bring_up_to_date(params_file, remote_stages or {}, ray, policy)
+            state, run_id = _bring_up_to_date(
+                params_file, remote_stages or {}, on_ray(ray) | slurm_variables(slurm), policy
+            )
             if promotion is not None:
                 state = _with_promotion(state, promotion)
             return _published(state, run_id) if publish and state.name != UP_TO_DATE else state
@@ -66,11 +71,11 @@ def retrain(
 
 
 def _bring_up_to_date(
-    params_file: Path | None, remote_stages: dict[str, str], ray: str | None, policy: StagePolicy
+    params_file: Path | None, remote_stages: dict[str, str], variables: dict[str, str], policy: StagePolicy
 ) -> tuple[State[None], str | None]:
     """Run what is stale; returns the state of the flow, and what MLflow calls the run, if it has received it."""
     prepare(params_file)
-    if ray is not None:
+    if RAY_VARIABLE in variables:
         require_ray()
     stages = read_graph()
     for name in remote_stages:
@@ -84,7 +89,7 @@ def _bring_up_to_date(
         deliver_leftovers()
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}"), None
     with StageRun(PIPELINE, read_params(), shown_as=name) as pipeline:
-        run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **on_ray(ray))
+        run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **variables)
         pipeline.metrics(headline_figures())
         for path in (REPORT, MODEL_CARD):
             pipeline.artifact(path)

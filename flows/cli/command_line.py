@@ -54,6 +54,9 @@ def run(
         typer.Option(metavar="STAGE=QUEUE", help="Run this stage on a worker of another host; repeatable."),
     ] = None,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+    slurm: Annotated[
+        Path | None, typer.Option(help="YAML file of the stages that run as SLURM jobs, and what each job asks for.")
+    ] = None,
 ) -> None:
     """Run all outdated stages, in parallel where the DAG allows it, and print the metrics."""
     queues = dict(_stage_and_queue(one) for one in remote or [])
@@ -61,7 +64,7 @@ def run(
     def run_flow() -> "State[Any]":
         from flows.retrain import retrain  # later still: with nothing to do, Prefect is not needed
 
-        return retrain(remote_stages=queues, ray=ray, return_state=True)
+        return retrain(remote_stages=queues, ray=ray, slurm=slurm, return_state=True)
 
     def work() -> int:
         from flows.pipeline.run import main  # late: `coronet --help` must not wait for DVC

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from coronet_core.support.errors import CoroNetError
 from tasks.runtime.compute.distributed import NO_GROUP, DistributedContext, is_rank
 from tasks.runtime.compute.parent_death import die_with_parent
+from tasks.runtime.compute.slurm_settings import settings_of_stage
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.former_outs import restore_former_outs
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
-from tasks.runtime.paths import MANIFEST
+from tasks.runtime.paths import ITEMS, MANIFEST, STAGES
 from tasks.runtime.progress import log
 from tasks.runtime.resource_limits import require_address_space
 from tasks.runtime.stage_context import StageContext
@@ -20,22 +21,8 @@ from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import SilentRun, StageRun, is_delivered_elsewhere
 from tasks.runtime.tracking.temporary_folders import share_records
 
-STAGES = {
-    "build_split": ["data"],
-    "train_autoencoder": ["autoencoder"],
-    "materialize_residuals": ["residuals"],
-    "train_cin": ["cin"],
-    "calibrate": ["calibrate"],
-    "evaluate": ["evaluate"],
-    "audit": ["audit"],
-    "explain": ["explain"],
-    "report": [],
-    "package": [],
-}
-"""The stages, and the sections of the params that are logged to MLflow with them."""
 PARALLEL = ("train_autoencoder", "train_cin")
 """The stages that may run as several processes that train together."""
-ITEMS = {"train_autoencoder": ("healthy", "pneumonia")}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,8 +58,13 @@ def run_as_rank(stage: str, item: str | None) -> None:
         run_here(stage, item, params, distributed)
 
 
-def run_stage(stage: str, item: str | None) -> None:
-    """Run a stage in this process or, if the params say so, in several that it launches."""
+def run_stage(stage: str, item: str | None) -> int:
+    """Run a stage in this process, in several that it launches, or as a SLURM job; returns the exit code."""
+    arguments = [stage] if item is None else [stage, item]
+    if (settings := settings_of_stage(name_of(stage, item))) is not None:
+        from tasks.runtime.compute.slurm_job import run_as_job  # late: an extra
+
+        return run_as_job(name_of(stage, item), arguments, settings)
     require_address_space()
     params = read_params()
     if params.training_processes == 1 or stage not in PARALLEL:
@@ -80,7 +72,8 @@ def run_stage(stage: str, item: str | None) -> None:
     else:
         from tasks.runtime.compute.launch import launch
 
-        launch(name_of(stage, item), [stage] if item is None else [stage, item], params)
+        launch(name_of(stage, item), arguments, params)
+    return 0
 
 
 def name_of(stage: str, item: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Where the stages read and write, relative to the project's root. `dvc.yaml` names the same paths; a test compares."""
+"""The stages, and where they read and write, relative to the project root. A test compares this with `dvc.yaml`."""
 
 from pathlib import Path
 from typing import Final
@@ -79,3 +79,20 @@ def precision_recall_plot(label: ClassName) -> Path:
 def autoencoder_history(label: ClassName) -> Path:
     """Epochs of the autoencoder of one class."""
     return Path(f"reports/history/autoencoder_{label}.csv")
+
+
+STAGES: Final = {
+    "build_split": ["data"],
+    "train_autoencoder": ["autoencoder"],
+    "materialize_residuals": ["residuals"],
+    "train_cin": ["cin"],
+    "calibrate": ["calibrate"],
+    "evaluate": ["evaluate"],
+    "audit": ["audit"],
+    "explain": ["explain"],
+    "report": [],
+    "package": [],
+}
+"""The stages, and the sections of the params that are logged to MLflow with them."""
+ITEMS: Final = {"train_autoencoder": ("healthy", "pneumonia")}
+"""What `dvc.yaml` runs a stage for, one by one."""

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from coronet_core.common.classes import CLASSES
 from tasks.runtime import paths
-from tasks.runtime.command import ITEMS, STAGES
+from tasks.runtime.paths import ITEMS, STAGES
 from tests.conftest import PROJECT
 
 DVC: dict[str, Any] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())

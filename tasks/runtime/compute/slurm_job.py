@@ -1,0 +1,211 @@
+"""A stage as a SLURM job: submitted, followed and cancelled by the process that DVC has started, through submitit.
+
+The nodes share the project's folder with this host, as those of a cluster do, so outs and checkpoints are in their
+places. A job that reaches its time limit or is preempted is queued again by submitit, and the stage resumes.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final, TextIO
+
+import submitit
+from submitit.core.utils import FailedJobError, UncompletedJobError
+
+from coronet_core.support.errors import CoroNetError, ParamsError, TransientError
+from tasks.runtime.compute.slurm_settings import SLURM_VARIABLE, JobSettings
+from tasks.runtime.files import write_text
+from tasks.runtime.paths import STATE
+from tasks.runtime.progress import log
+from tasks.runtime.resource_limits import memory_remedy
+
+JOBS: Final = STATE / "slurm"
+"""A folder for each stage: submitit's files and the job's output, until the stage has succeeded."""
+JOB_ID: Final = "job"
+POLL_S: Final = 1.0
+SECONDS_BETWEEN_QUERIES: Final = 15.0
+"""Of SLURM's accounts: a cluster has many users."""
+SECONDS_TO_CANCEL: Final = 120.0
+MAX_TIMEOUTS: Final = 100
+"""Times that a job is queued again after its time limit; each time the stage resumes where it was."""
+OWN_LINES: Final = "submitit "
+NO_CONTROLLER: Final = "Unable to contact slurm controller"
+SHELL_SIGNAL: Final = 128
+
+
+class StageJob(submitit.helpers.Checkpointable):
+    """`python -m tasks <arguments>` in a folder, on a node. submitit queues it again when its time is up."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+        self.arguments = list(arguments)
+        self.folder = folder
+
+    def __call__(self) -> int:
+        """Run the stage; returns its exit code."""
+        own = {name: value for name, value in os.environ.items() if name != SLURM_VARIABLE}
+        return subprocess.run([sys.executable, "-m", "tasks", *self.arguments], cwd=self.folder, env=own).returncode  # noqa: PLW1510  # the code is returned
+
+
+def run_as_job(stage: str, arguments: Sequence[str], settings: JobSettings) -> int:
+    """Run `stage` of the project in the current folder as a job and wait for it; returns the stage's exit code.
+
+    What the job prints is printed here. When this process is ended, the job is cancelled; a job that outlived a
+    killed process is cancelled before the next one is submitted. Raises ParamsError for settings that submitit does
+    not know, TransientError when the controller does not answer or the job was killed, CoroNetError when SLURM
+    refuses the job or another try would end alike.
+    """
+    folder = JOBS / stage
+    _cancel_former(folder)
+    _require_accounts()
+    shutil.rmtree(folder, ignore_errors=True)
+    executor = _executor(folder.resolve(), stage, settings)
+    with _ended_politely():
+        job = _submit(executor, StageJob(arguments, Path.cwd()))
+        write_text(folder / JOB_ID, job.job_id)
+        log(f"SLURM job {job.job_id}: submitted")
+        try:
+            _follow(job)
+        except BaseException:
+            job.cancel(check=False)
+            raise
+    code = _exit_code(job, stage)
+    if code == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    return code
+
+
+def _executor(folder: Path, stage: str, settings: JobSettings) -> submitit.SlurmExecutor:
+    try:
+        executor = submitit.SlurmExecutor(folder, max_num_timeout=MAX_TIMEOUTS)
+        executor.update_parameters(**{"job_name": f"coronet-{stage}", **settings, "nodes": 1, "ntasks_per_node": 1})
+    except RuntimeError as error:
+        raise CoroNetError("no `srun` on the path: this host cannot submit SLURM jobs. Unset CORONET_SLURM.") from error
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ParamsError(
+            f"{os.environ[SLURM_VARIABLE]}: {stage}: {reason}. Settings have the names of sbatch's options, with "
+            "underscores; time is in minutes."
+        ) from error
+    return executor
+
+
+def _submit(executor: submitit.SlurmExecutor, task: StageJob) -> submitit.Job[int]:
+    try:
+        return executor.submit(task)
+    except FailedJobError as error:
+        kind = TransientError if NO_CONTROLLER in str(error) else CoroNetError
+        raise kind(
+            f"SLURM takes no job ({' '.join(str(error).split())}). Check {os.environ[SLURM_VARIABLE]}."
+        ) from error
+
+
+def _follow(job: submitit.Job[int]) -> None:
+    """Print what the job prints until it has ended."""
+    streams = [(job.paths.stdout, sys.stdout), (job.paths.stderr, sys.stderr)]
+    read = {path: 0 for path, _ in streams}
+    asked = time.monotonic()
+    is_over = False
+    while not is_over:
+        is_due = time.monotonic() - asked > SECONDS_BETWEEN_QUERIES
+        asked = time.monotonic() if is_due else asked
+        is_over = job.done(force_check=is_due)
+        for path, stream in streams:
+            read[path] = _pass_on(path, read[path], stream)
+        if not is_over:
+            time.sleep(POLL_S)
+
+
+def _pass_on(path: Path, begin: int, stream: TextIO) -> int:
+    """Print the whole lines of `path` from the byte `begin` on, but for submitit's own; returns where they end."""
+    if not path.is_file():
+        return begin
+    with path.open("rb") as file:
+        file.seek(begin)
+        whole = file.read().rpartition(b"\n")
+    for line in whole[0].decode(errors="replace").splitlines():
+        if not line.startswith(OWN_LINES):
+            print(line, file=stream, flush=True)
+    return begin + len(whole[0]) + len(whole[1])
+
+
+def _exit_code(job: submitit.Job[int], stage: str) -> int:
+    """Return the exit code of a stage whose job has ended. Raises an error when the job did not come to its end."""
+    try:
+        code = job.result()
+    except (UncompletedJobError, FailedJobError) as error:
+        raise _error_of(job, stage) from error
+    if code == -signal.SIGKILL and job.watcher.get_state(job.job_id, mode="force") == "OUT_OF_MEMORY":
+        raise _error_of(job, stage)
+    return SHELL_SIGNAL - code if code < 0 else code
+
+
+def _error_of(job: submitit.Job[int], stage: str) -> CoroNetError:
+    state = job.watcher.get_state(job.job_id, mode="force").split()[0]  # "CANCELLED by 0"
+    what = f"SLURM job {job.job_id} ended as {state}; its output is in {job.paths.folder}"
+    match state:
+        case "OUT_OF_MEMORY":
+            return CoroNetError(f"{what}. Raise mem in {os.environ[SLURM_VARIABLE]}. {memory_remedy(stage)}")
+        case "TIMEOUT" | "DEADLINE":
+            return CoroNetError(f"{what}. Raise time in {os.environ[SLURM_VARIABLE]}; the next run resumes.")
+        case _:
+            return TransientError(f"{what}. The next run resumes where it stopped.")
+
+
+def _cancel_former(folder: Path) -> None:
+    """Cancel the job that a killed process has left: two would write the same outs."""
+    path = folder / JOB_ID
+    if not path.is_file():
+        return
+    job_id = path.read_text(encoding="utf-8")
+    if not _is_queued(job_id):
+        return
+    log(f"SLURM job {job_id} of an earlier run: cancelling it")
+    submitit.SlurmJob(folder=folder.resolve(), job_id=job_id).cancel(check=False)
+    deadline = time.monotonic() + SECONDS_TO_CANCEL
+    while _is_queued(job_id):
+        if time.monotonic() > deadline:
+            raise TransientError(f"SLURM job {job_id} of an earlier run does not end. End it with `scancel {job_id}`.")
+        time.sleep(POLL_S)
+
+
+def _is_queued(job_id: str) -> bool:
+    """Whether the job waits, runs or is about to end. SLURM forgets jobs that ended some minutes ago."""
+    asked = subprocess.run(["squeue", "--noheader", "--jobs", job_id], capture_output=True, text=True, check=False)
+    if NO_CONTROLLER in asked.stderr:
+        raise TransientError(f"SLURM does not answer: {asked.stderr.strip()}")
+    return bool(asked.stdout.strip())
+
+
+def _require_accounts() -> None:
+    """Require `sacct`: without accounts nobody says that a job was killed, and it would be waited for for ever."""
+    try:
+        subprocess.run(["sacct", "--noheader", "--starttime", "now"], capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise CoroNetError(
+            "no `sacct` on the path: this host cannot follow SLURM jobs. Unset CORONET_SLURM."
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise CoroNetError(
+            f"SLURM keeps no accounts of jobs, which are needed (sacct: {error.stderr.strip()})."
+        ) from error
+
+
+@contextmanager
+def _ended_politely() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit, so that the job is cancelled."""
+
+    def end(sign: int, _: FrameType | None) -> None:
+        sys.exit(SHELL_SIGNAL + sign)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

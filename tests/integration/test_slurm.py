@@ -1,0 +1,159 @@
+"""Stages as jobs of a real SLURM cluster: the weights of a run without it, and nothing left of what was killed."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.conftest import Project, copy_of
+from tests.integration.hosts import Host, wait_for
+from tests.integration.slurm_cluster import SlurmCluster, slurm_cluster, what_is_missing
+
+pytest.importorskip("submitit", reason="needs the extra coronet[slurm]")
+if reason := what_is_missing():
+    pytest.skip(reason, allow_module_level=True)
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+STAGE = "train_autoencoder@healthy"
+WEIGHTS = Path("models/autoencoder_healthy.safetensors")
+JOBS = """\
+default: {time: 5, cpus_per_task: 1}
+train_autoencoder: {}
+train_cin: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SlurmCluster]:
+    with slurm_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def host(finished: Project, cluster: SlurmCluster, tmp_path: Path) -> Host:
+    """A finished project, one autoencoder of which is to be trained again, as a job."""
+    host = Host(copy_of(finished, tmp_path / "coronet").folder, cluster.variables)
+    (host.folder / "slurm.yaml").write_text(JOBS)
+    host.variables["CORONET_SLURM"] = str(host.folder / "slurm.yaml")
+    host.forget(STAGE)
+    return host
+
+
+def until(reached: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def training(host: Host) -> "subprocess.Popen[str]":
+    """The stage as DVC runs it, in its second epoch at least."""
+    process = host.start("tasks", *STAGE.split("@"))
+    wait_for(process, "epoch 2/4")
+    return process
+
+
+def test_a_run_with_jobs_trains_the_weights_of_one_without(
+    host: Host, cluster: SlurmCluster, finished: Project
+) -> None:
+    host.forget("train_cin")
+    del host.variables["CORONET_SLURM"]
+    run = host.run("flows", "run", "--slurm", "slurm.yaml")
+    assert run.returncode == 0, run.stdout
+    jobs = re.findall(r"SLURM job (\d+): submitted", run.stdout)
+    assert len(jobs) == 2, run.stdout
+    assert "epoch 4/4" in run.stdout
+    for name in (WEIGHTS, Path("models/cin.safetensors")):
+        assert (host.folder / name).read_bytes() == (finished.folder / name).read_bytes()
+    columns = ("--noheader", "--allocations", "--parsable2", "--format=JobName,State")
+    until(lambda: "RUNNING" not in cluster.ask("sacct", *columns))  # accounts are a moment late
+    assert set(cluster.ask("sacct", *columns).split()) == {
+        "coronet-train_autoencoder@healthy|COMPLETED",
+        "coronet-train_cin|COMPLETED",
+    }
+    assert not list((host.folder / ".coronet" / "slurm").iterdir())
+
+
+def test_a_job_whose_time_is_up_is_queued_again_and_resumes(
+    host: Host, cluster: SlurmCluster, finished: Project
+) -> None:
+    with training(host) as process:
+        (job,) = cluster.queued()
+        cluster.ask("scancel", "--signal=USR2", job)  # what SLURM sends before the time is up, as submitit asks it to
+        until(lambda: "BeginTime" in cluster.ask("squeue", "--noheader", "--format=%r"))
+        cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
+        output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert "resuming after epoch" in output
+    assert (host.folder / WEIGHTS).read_bytes() == (finished.folder / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_stage_that_is_ended_takes_its_job_with_it(host: Host, cluster: SlurmCluster, sign: signal.Signals) -> None:
+    with training(host) as process:
+        assert cluster.queued()
+        process.send_signal(sign)
+        process.communicate()
+    assert process.returncode != 0
+    until(lambda: not cluster.queued())
+
+
+def test_a_job_that_outlived_its_stage_is_cancelled_by_the_next_run(
+    host: Host, cluster: SlurmCluster, finished: Project
+) -> None:
+    with training(host) as process:
+        (job,) = cluster.queued()
+        process.kill()
+        process.communicate()
+    (node,) = [
+        one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"][-3:-1] == ["tasks", "train_autoencoder"]
+    ]
+    node.suspend()  # or it would have come to its end meanwhile
+    run = host.run("tasks", *STAGE.split("@"))
+    assert run.returncode == 0, run.stdout
+    assert f"SLURM job {job} of an earlier run: cancelling it" in run.stdout
+    assert "resuming after epoch" in run.stdout
+    assert (host.folder / WEIGHTS).read_bytes() == (finished.folder / WEIGHTS).read_bytes()
+
+
+def test_a_killed_job_fails_as_a_killed_stage_does_and_the_next_one_resumes(
+    host: Host, cluster: SlurmCluster, finished: Project
+) -> None:
+    with training(host) as process:
+        (job,) = cluster.queued()
+        cluster.ask("scancel", "--signal=KILL", "--full", job)
+        output, _ = process.communicate()
+    assert process.returncode in {128 + signal.SIGKILL, 128 + signal.SIGTERM}, output  # whichever reaches it first
+    run = host.run("tasks", *STAGE.split("@"))
+    assert run.returncode == 0, run.stdout
+    assert "resuming after epoch" in run.stdout
+    assert (host.folder / WEIGHTS).read_bytes() == (finished.folder / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("train_autoencoder: {partitoin: gpu}", r"train_autoencoder@healthy: Unavailable parameter.*'partitoin'"),
+        ("train_autoencoder: {partition: nowhere}", "SLURM takes no job .*invalid partition specified: nowhere"),
+    ],
+)
+def test_settings_that_slurm_refuses_are_one_line(host: Host, content: str, error: str) -> None:
+    (host.folder / "slurm.yaml").write_text(content)
+    run = host.run("tasks", *STAGE.split("@"))
+    assert run.returncode == 1
+    assert re.search(error, run.stdout), run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def test_a_controller_that_is_away_is_worth_another_try(host: Host, tmp_path: Path) -> None:
+    settings = Path(host.variables["SLURM_CONF"]).read_text()
+    elsewhere = tmp_path / "slurm.conf"
+    elsewhere.write_text(re.sub(r"SlurmctldPort=\d+", "SlurmctldPort=1", settings) + "MessageTimeout=2\n")
+    host.variables["SLURM_CONF"] = str(elsewhere)
+    run = host.run("tasks", *STAGE.split("@"))
+    assert (run.returncode, "Unable to contact slurm controller" in run.stdout) == (os.EX_TEMPFAIL, True), run.stdout
