@@ -29,16 +29,20 @@ def prefect_server(port: int, *, has_page: bool = True) -> Server:
 
 
 def mlflow_server(port: int) -> Server:
-    """Return MLflow's server at `port`, on the SQLite file of the current folder's project."""
+    """Return MLflow's server at `port`, on the SQLite file of the current folder's project.
+
+    MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION, if they are set, name another store.
+    """
     hosts = allowed_hosts()
     command = ["mlflow", "server", "--app-name", MLFLOW_APP, "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", DEFAULT_TRACKING_URI, "--serve-artifacts"]
+    command += ["--serve-artifacts"]
     return Server(
         title="MLflow's server",
         command=command,
         port=port,
         health_path="/health",
         defaults={
+            "MLFLOW_BACKEND_STORE_URI": DEFAULT_TRACKING_URI,
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(f"{name},{name}:*" for name in hosts),
             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
                 f"{scheme}://{name}{end}" for name in hosts for scheme in ("http", "https") for end in ("", ":*")
