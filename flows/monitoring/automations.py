@@ -33,6 +33,8 @@ HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 """Sent by every run that a worker has started, as often as `prefect.yaml` says."""
 ENDS: Final = {f"prefect.flow-run.{name}" for name in final_states.PREFECTS | final_states.OURS}
 IMAGES: Final = "CoroNet: new images start a retrain"
+SUSPENDED: Final = "prefect.flow-run.Suspended"
+"""A run without a process, until a person has answered: it is neither lost nor hung."""
 SILENT: Final = "CoroNet: a run whose process is gone has crashed"
 SILENCE: Final = timedelta(seconds=120)
 LONGEST_START: Final = timedelta(minutes=5)
@@ -87,7 +89,7 @@ def _automations() -> list[Automation]:
     silent = Automation(
         name=SILENT,
         description=f"No heartbeat for {SILENCE.total_seconds():.0f} s: killed with its worker, or its host is away.",
-        trigger=_trigger({HEARTBEAT}, {HEARTBEAT} | ENDS, SILENCE),
+        trigger=_trigger({HEARTBEAT}, {HEARTBEAT, SUSPENDED} | ENDS, SILENCE),
         actions=[_crash("No sign of life from its process.")],
     )
     not_begun = Automation(
@@ -99,7 +101,7 @@ def _automations() -> list[Automation]:
     hung = Automation(
         name="CoroNet: a run that does not end is cancelled",
         description=f"Still running after {LONGEST_RUN.total_seconds() / 3600:.0f} hours. Change it for longer runs.",
-        trigger=_trigger({"prefect.flow-run.Running"}, ENDS, LONGEST_RUN),
+        trigger=_trigger({"prefect.flow-run.Running"}, {SUSPENDED} | ENDS, LONGEST_RUN),
         actions=[CancelFlowRun()],
     )
     return [silent, not_begun, hung, *_retrain(), *_notification()]
