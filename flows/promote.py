@@ -1,12 +1,22 @@
 """The flow `promote`: a version is judged and, if it passes and nobody objects, becomes the champion."""
 
+from uuid import UUID
+
 import torch
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.approval import Answer, ask, publish_decision
+from flows.monitoring.approval import (
+    Answer,
+    ask,
+    end_as_declined,
+    judgement_asked_about,
+    unanswered,
+)
+from flows.monitoring.artifacts import publish_decision
 from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare
@@ -19,7 +29,7 @@ from tasks.registry.versions import Version, champion, find_version
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.compute.devices import device_type
 from tasks.runtime.params.file import read_params
-from tasks.runtime.params.schema import Approval
+from tasks.runtime.params.schema import Approval, PromotionParams
 from tasks.runtime.paths import PACKAGE
 
 
@@ -27,18 +37,44 @@ from tasks.runtime.paths import PACKAGE
 def promote(version: str | None = None, approval: Approval | None = None) -> State[None]:
     """Judge a version by `params.yaml: promotion` and make it the champion if it passes.
 
+    A run that asks on Prefect's page ends its process, and begins here again with the answer: it goes on with the
+    judgement that the answer is about.
+
     Args:
         version: A registered version: "3", "challenger", "models:/coronet/3". Without one, the last run is registered.
         approval: Whether a person is asked once the rules are met; by default promotion.approval.
     """
     try:
         prepare(None)
-        return promote_version(find_version(version) if version else register_last_run(), approval)
+        if (asked := judgement_asked_about()) is not None:
+            return _ask_and_promote(asked, read_params().promotion)
+        return _judge_and_promote(find_version(version) if version else register_last_run(), approval)
     except CoroNetError as error:
         return Failed(message=str(error))
 
 
-def promote_version(version: Version, approval: Approval | None) -> State[None]:
+@flow(name="close-approval", **AT_ITS_END)
+def close_approval(flow_run_id: UUID, hours: float) -> State[None]:
+    """Write down that a question has had no answer in time, and that the version is not promoted.
+
+    Args:
+        flow_run_id: The run of `promote` that has asked; it orders this one.
+        hours: How long it has waited.
+    """
+    try:
+        prepare(None)
+        judgement, reason = unanswered(flow_run_id), f"no reply within {hours:g} hours"
+        if judgement is None:
+            return Completed(name=UP_TO_DATE, message="the question is settled")
+        succession.decline(judgement, this_user(), reason)
+        message = _not_promoted(judgement, reason)
+        end_as_declined(flow_run_id, message)
+    except CoroNetError as error:
+        return Failed(message=str(error))
+    return Completed(name=DECLINED, message=message)
+
+
+def _judge_and_promote(version: Version, approval: Approval | None) -> State[None]:
     """Judge `version`, have a person asked if that is wanted, and promote it; within a flow."""
     former = champion()
     if former is not None and former.number == version.number:
@@ -54,14 +90,27 @@ def promote_version(version: Version, approval: Approval | None) -> State[None]:
         say(note)
     if not decision.passed:
         return Completed(name=REFUSED, message="\n".join([f"version {version.number} is refused:", *decision.reasons]))
-    answer = Answer(is_yes=True, by=this_user())
     if (approval or params.promotion.approval) == "manual":
-        answer = _asked(judgement, params.promotion.approval_timeout_hours)
-    if not answer.is_yes:
-        return Completed(name=DECLINED, message=f"version {version.number} is not promoted: {answer.comment or 'no'}")
+        return _ask_and_promote(judgement, params.promotion)
+    return _promoted(judgement, Answer(is_yes=True, by=this_user()))
+
+
+def _ask_and_promote(judgement: Judgement, params: PromotionParams) -> State[None]:
+    answer = _asked(judgement, params.approval_timeout_hours)
+    if answer.is_yes:
+        return _promoted(judgement, answer)
+    return Completed(name=DECLINED, message=_not_promoted(judgement, answer.comment or "no"))
+
+
+def _promoted(judgement: Judgement, answer: Answer) -> State[None]:
     succession.promote(judgement, answer.by, answer.comment)
+    former = judgement.champion
     instead = "" if former is None else f", in place of version {former.number}"
-    return Completed(name=PROMOTED, message=f"version {version.number} is the champion{instead}")
+    return Completed(name=PROMOTED, message=f"version {judgement.version.number} is the champion{instead}")
+
+
+def _not_promoted(judgement: Judgement, reason: str) -> str:
+    return f"version {judgement.version.number} is not promoted: {reason}"
 
 
 def register_last_run() -> Version:
@@ -71,9 +120,14 @@ def register_last_run() -> Version:
 
 
 def _asked(judgement: Judgement, timeout_hours: float) -> Answer:
-    """Ask, and write down a no; so too when the question ends with the run: cancelled, or killed by a signal."""
+    """Ask, and write down a no; so too when the question ends with the run: cancelled, or killed by a signal.
+
+    A run that is suspended until there is an answer leaves here, too, and comes back.
+    """
     try:
         answer = ask(judgement, timeout_hours)
+    except Pause:
+        raise
     except BaseException as error:
         succession.decline(judgement, this_user(), f"the approval ended without an answer ({type(error).__name__})")
         raise

@@ -16,6 +16,7 @@ from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.publication import publish as publish_last_run
 from flows.pipeline.publication import require_publishable
+from flows.pipeline.raw_data_updates import bring_raw_data
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
 from flows.pipeline.stages import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
@@ -24,6 +25,7 @@ from flows.project.preconditions import require_ray
 from flows.project.raw_data import require_raw_data
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
 from tasks.runtime.compute.slurm_settings import slurm_variables
+from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
 from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE, STATE
@@ -42,7 +44,9 @@ def retrain(
     slurm: Path | None = None,
     policy: StagePolicy = DEFAULT_POLICY,
     promotion: Approval | None = None,
+    reason: str | None = None,
     *,
+    update_data: bool = False,
     publish: bool = False,
 ) -> State[None]:
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
@@ -54,15 +58,18 @@ def retrain(
         slurm: A YAML file of stages that run as SLURM jobs, and what each asks the cluster for.
         policy: How often and how long stages are tried.
         promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
+        reason: Why, in a few words; the run's name begins with it.
+        update_data: Bring new raw images first, from where `dvc update` and `dvc pull` get them.
         publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
     """
     try:
         with alone_as_run(LOCK, "retrain"):
             if publish:
                 require_publishable()  # before it takes hours
-            state, run_id = _bring_up_to_date(
-                params_file, remote_stages or {}, on_ray(ray) | slurm_variables(slurm), policy
-            )
+            prepare(params_file)
+            if update_data:
+                bring_raw_data(read_params().data, lambda line: get_run_logger().info(printable(line)))
+            state, run_id = _bring_up_to_date(remote_stages or {}, on_ray(ray) | slurm_variables(slurm), policy, reason)
             if promotion is not None:
                 state = _with_promotion(state, promotion)
             return _published(state, run_id) if publish and state.name != UP_TO_DATE else state
@@ -71,10 +78,9 @@ def retrain(
 
 
 def _bring_up_to_date(
-    params_file: Path | None, remote_stages: dict[str, str], variables: dict[str, str], policy: StagePolicy
+    remote_stages: dict[str, str], variables: dict[str, str], policy: StagePolicy, reason: str | None
 ) -> tuple[State[None], str | None]:
     """Run what is stale; returns the state of the flow, and what MLflow calls the run, if it has received it."""
-    prepare(params_file)
     if RAY_VARIABLE in variables:
         require_ray()
     stages = read_graph()
@@ -83,7 +89,7 @@ def _bring_up_to_date(
     stale = stale_stages(stage.name for stage in stages)
     if SPLIT_STAGE in stale:
         require_raw_data()
-    name = name_flow_run(stale)
+    name = name_flow_run(stale, reason)
     if not stale:
         get_run_logger().info("all stages are up to date: nothing to do")
         deliver_leftovers()
@@ -93,7 +99,7 @@ def _bring_up_to_date(
         pipeline.metrics(headline_figures())
         for path in (REPORT, MODEL_CARD):
             pipeline.artifact(path)
-        pipeline.show_as(name_flow_run(stale=()))
+        pipeline.show_as(name_flow_run(stale=(), reason=reason))
         retry_until_reachable(lambda: publish_artifacts(pipeline))
     return Completed(message=headline()), pipeline.run_id
 

@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.approval import publish_rollback
+from flows.monitoring.artifacts import publish_rollback
 from flows.monitoring.final_states import ROLLED_BACK
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare

@@ -1,63 +1,45 @@
-"""Asking a person whether a version becomes the champion, and showing the gate's decision, on page and terminal."""
+"""Asking a person whether a version becomes the champion, on Prefect's page or on the terminal."""
 
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
 from uuid import UUID
 
 from prefect import get_client, runtime
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import pause_flow_run
-from prefect.input import RunInput
-from prefect.states import Running
-from pydantic import Field
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput, create_flow_run_input, read_flow_run_input
+from prefect.states import Completed
+from pydantic import Field, TypeAdapter
 
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.artifacts import as_markdown
+from flows.monitoring.final_states import DECLINED
+from tasks.promotion.gate import Decision
 from tasks.promotion.promote_version import Judgement
-from tasks.promotion.promotion_log import this_user
-from tasks.promotion.restore_champion import Rollback
-from tasks.report.pages import environment
-from tasks.runtime.external_text import plain
+from tasks.promotion.promotion_log import DECIDED, this_user
+from tasks.registry.versions import find_version
 
-DECISION_KEY: Final = "promotion"
-FIGURES_KEY: Final = "promotion-figures"
-ROLLBACK_KEY: Final = "rollback"
-POLL_S: Final = 5
+QUESTION: Final = "approval"
+"""Prefect's key of the suspension, of which a run has one."""
+JUDGEMENT: Final = "judgement"
+"""Key of what the run was suspended with, among its inputs on the server."""
+CLOSING: Final = "close-approval/close-approval"
+"""The deployment that writes down that a question has had no answer."""
+CLOSED_AFTER: Final = timedelta(seconds=10)
+"""The server looks every few seconds whether the time of a suspended run is over."""
 SECONDS_AN_HOUR: Final = 3600
+ANSWERED: Final = "Resuming"
+"""Prefect's name of the state by which a suspended run goes on."""
 YES: Final = ("y", "yes")
-
-
-def as_markdown(judgement: Judgement) -> str:
-    """Return the decision with every rule and its reason."""
-    content = {
-        "version": judgement.version.number,
-        "champion": None if judgement.champion is None else judgement.champion.number,
-        "decision": judgement.decision,
-        "outcome": "meets every rule" if judgement.decision.passed else "refused",
-    }
-    return environment().get_template("promotion.md.j2").render(content)
-
-
-def publish_decision(judgement: Judgement) -> None:
-    """Create the artifacts of a decision; to be called in a flow."""
-    description = f"Whether version {judgement.version.number} may become the champion"
-    create_markdown_artifact(as_markdown(judgement), key=DECISION_KEY, description=description)
-    figures = judgement.decision.figures.items()
-    rows = [{"figure": name, "value": "–" if value is None else f"{value:.4f}"} for name, value in figures]
-    create_table_artifact(rows, key=FIGURES_KEY, description=f"What was judged of version {judgement.version.number}")
-
-
-def publish_rollback(found: Rollback, reason: str) -> None:
-    """Create the artifact of a rollback; to be called in a flow."""
-    text = (
-        f"### Version {found.restored.number} is the champion again\n\nVersion {found.removed.number} was taken back: "
-    )
-    create_markdown_artifact(text + plain(reason), key=ROLLBACK_KEY, description="Why a champion was taken back")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +64,75 @@ class ApprovalForm(RunInput):
 
 
 def ask_on_page(judgement: Judgement, timeout_hours: float) -> Answer:
-    """Pause the flow run until somebody has filled in the form on Prefect's page."""
+    """Suspend the flow run until somebody has filled in the form on Prefect's page.
+
+    Its process ends. With the answer the server schedules the run again, a worker runs the flow from its beginning, and
+    here it has the answer. After `timeout_hours` the server takes none, and ends the run as failed; a run of `CLOSING`,
+    ordered here for that time, writes down why.
+    """
+    if runtime.deployment.id is None:
+        return _no("nobody can be asked by a run without a deployment: start the deployment promote")
+    if read_flow_run_input(JUDGEMENT) is None:
+        kept = {
+            "version": judgement.version.number,
+            "champion": None if judgement.champion is None else judgement.champion.number,
+            "decision": TypeAdapter(Decision).dump_python(judgement.decision, mode="json"),
+        }
+        create_flow_run_input(JUDGEMENT, kept)
+    closing = _order_closing(timeout_hours)
     form = ApprovalForm.with_initial_data(description=as_markdown(judgement))
-    try:
-        filled = pause_flow_run(
-            wait_for_input=form, timeout=round(timeout_hours * SECONDS_AN_HOUR), poll_interval=POLL_S
-        )
-    except FlowPauseTimeout:
-        _go_on()
-        return _no(f"no reply within {timeout_hours:g} hours")
+    filled = suspend_flow_run(wait_for_input=form, timeout=round(timeout_hours * SECONDS_AN_HOUR), key=QUESTION)
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):  # somebody has deleted it
+        if (state := client.read_flow_run(closing.id).state) is not None and state.is_scheduled():
+            client.delete_flow_run(closing.id)
     return Answer(is_yes=filled.promote, by=filled.name, comment=filled.comment)
+
+
+def judgement_asked_about(flow_run_id: UUID | None = None) -> Judgement | None:
+    """Return what the flow run, by default this one, has asked about; None if it has not asked on the page.
+
+    Raises DataError if the version or its champion of then is no longer registered.
+    """
+    kept = cast("dict[str, Any] | None", read_flow_run_input(JUDGEMENT, flow_run_id))  # typed for async too
+    if kept is None:
+        return None
+    return Judgement(
+        version=find_version(str(kept["version"])),
+        champion=None if kept["champion"] is None else find_version(str(kept["champion"])),
+        decision=TypeAdapter(Decision).validate_python(kept["decision"]),
+    )
+
+
+def unanswered(flow_run_id: UUID) -> Judgement | None:
+    """Return what the flow run has asked about, if it has had no answer and nothing was decided since; else None."""
+    judgement = judgement_asked_about(flow_run_id)
+    with get_client(sync_client=True) as client:
+        is_answered = any(state.name == ANSWERED for state in client.read_flow_run_states(flow_run_id))
+    is_open = judgement is not None and judgement.version.tags.get(DECIDED) == "passed"
+    return judgement if is_open and not is_answered else None
+
+
+def end_as_declined(flow_run_id: UUID, message: str) -> None:
+    """End the flow run, whose time for an answer is over, as declined: the server would let it end as failed."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(flow_run_id, Completed(name=DECLINED, message=message), force=True)
+
+
+def _order_closing(timeout_hours: float) -> FlowRun:
+    """Order the run that closes the question of this one; asked again, it is the same."""
+    asking = str(runtime.flow_run.id)
+    try:
+        closing = run_deployment(
+            CLOSING,
+            parameters={"flow_run_id": asking, "hours": timeout_hours},
+            scheduled_time=datetime.now(UTC) + timedelta(hours=timeout_hours) + CLOSED_AFTER,
+            timeout=0,
+            as_subflow=False,
+            idempotency_key=f"close-{asking}",
+        )
+    except ObjectNotFound as error:
+        raise CoroNetError(f"the server has no deployment {CLOSING}. Type `coronet deploy`.") from error
+    return cast("FlowRun", closing)  # typed for async too
 
 
 def ask_on_terminal(judgement: Judgement, timeout_hours: float) -> Answer:
@@ -133,12 +174,6 @@ def asking(ask: Ask) -> Iterator[None]:
 def ask(judgement: Judgement, timeout_hours: float) -> Answer:
     """Ask whether a version that has passed becomes the champion."""
     return _ask.get()(judgement, timeout_hours)
-
-
-def _go_on() -> None:
-    """Have the flow run go on behind a pause that is over: the server would let it end as failed alone."""
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(UUID(str(runtime.flow_run.get_id())), Running(), force=True)
 
 
 @contextmanager

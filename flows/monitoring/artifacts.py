@@ -1,8 +1,8 @@
-"""What a flow shows on Prefect's page: the tables, the verdict and the figures of its report."""
+"""What flows show on Prefect's page: tables, verdict and figures of a report, and decisions on versions."""
 
 import base64
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
@@ -17,10 +17,17 @@ from tasks.runtime.paths import AUDIT, FIGURES, METRICS, REPORT
 from tasks.runtime.tracking.mlflow_delivery import page_of_run, shown_tracking_uri
 from tasks.runtime.tracking.stage_run import StageRun
 
+if TYPE_CHECKING:  # torch takes two seconds
+    from tasks.promotion.promote_version import Judgement
+    from tasks.promotion.restore_champion import Rollback
+
 SUMMARY_KEY: Final = "report"
 METRICS_KEY: Final = "metrics"
 FIGURES_KEY: Final = "figures"
 MLFLOW_KEY: Final = "mlflow-run"
+DECISION_KEY: Final = "promotion"
+DECIDED_FIGURES_KEY: Final = "promotion-figures"
+ROLLBACK_KEY: Final = "rollback"
 
 
 def publish_artifacts(run: StageRun) -> None:
@@ -74,6 +81,36 @@ def _link_mlflow(run: StageRun) -> None:
         where = f"Run `{run.run_id}` in `{shown_tracking_uri()}`: `make mlflow` shows it."
         missing = "No MLflow server has received the run yet; its record is kept and sent later."
         create_markdown_artifact(where if run.run_id else missing, key=MLFLOW_KEY, description="The run on record")
+
+
+def as_markdown(judgement: "Judgement") -> str:
+    """Return the decision with every rule and its reason."""
+    content = {
+        "version": judgement.version.number,
+        "champion": None if judgement.champion is None else judgement.champion.number,
+        "decision": judgement.decision,
+        "outcome": "meets every rule" if judgement.decision.passed else "refused",
+    }
+    return environment().get_template("promotion.md.j2").render(content)
+
+
+def publish_decision(judgement: "Judgement") -> None:
+    """Create the artifacts of a decision; to be called in a flow."""
+    description = f"Whether version {judgement.version.number} may become the champion"
+    create_markdown_artifact(as_markdown(judgement), key=DECISION_KEY, description=description)
+    figures = judgement.decision.figures.items()
+    rows = [{"figure": name, "value": "–" if value is None else f"{value:.4f}"} for name, value in figures]
+    create_table_artifact(
+        rows, key=DECIDED_FIGURES_KEY, description=f"What was judged of version {judgement.version.number}"
+    )
+
+
+def publish_rollback(found: "Rollback", reason: str) -> None:
+    """Create the artifact of a rollback; to be called in a flow."""
+    text = (
+        f"### Version {found.restored.number} is the champion again\n\nVersion {found.removed.number} was taken back: "
+    )
+    create_markdown_artifact(text + plain(reason), key=ROLLBACK_KEY, description="Why a champion was taken back")
 
 
 def _summary(metrics: dict[str, Any], audit: dict[str, Any]) -> str:

@@ -15,6 +15,10 @@ DECLINED: Final = "Declined"
 """By a person, or for want of an answer."""
 ROLLED_BACK: Final = "Rolled back"
 DRIFT_FOUND: Final = "Drift found"
+IMAGES_FOUND: Final = "New images"
+"""Enough of them to start a retrain."""
 
-OURS: Final = frozenset({UP_TO_DATE, TRANSIENT_FAILURE, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND})
+OURS: Final = frozenset(
+    {UP_TO_DATE, TRANSIENT_FAILURE, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND, IMAGES_FOUND}
+)
 PREFECTS: Final = frozenset({"Completed", "Failed", "Cancelled", "Crashed", "TimedOut"})

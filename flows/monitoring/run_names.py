@@ -10,6 +10,7 @@ from prefect import get_client, runtime
 
 from coronet_core.support.errors import ParamsError
 from flows.monitoring.server_wait import retry_until_reachable
+from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
@@ -17,15 +18,18 @@ from tasks.runtime.tracking.provenance import code_version, dvc_hashes
 
 OWN: Final = "own params"
 DIGITS: Final = 7
+MAX_REASON: Final = 80
 
 
-def name_flow_run(stale: Sequence[str]) -> str:
-    """Call the flow run that this is by preset, data version and commit; returns the name.
+def name_flow_run(stale: Sequence[str], reason: str | None = None) -> str:
+    """Call the flow run that this is by its reason, preset, data version and commit; returns the name.
 
     `stale` are the stages that have to run. To be called again when they have: before, there is no telling the version
-    of data that are yet to be built.
+    of data that are yet to be built. `reason` may come from outside.
     """
     name = f"{preset()}, data {_data_version(stale)}, code {_commit()}"
+    if reason:
+        name = f"{printable(reason)[:MAX_REASON]}; {name}"
     if (run_id := runtime.flow_run.get_id()) is not None:
         retry_until_reachable(partial(_rename, UUID(run_id), name))
     return name

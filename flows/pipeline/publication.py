@@ -1,7 +1,7 @@
 """The last run for others: DVC's remote gets what it made, and a branch of its own the commit that names it.
 
-The commit has `dvc.lock` and `params.yaml` on top of the code's commit; its message has the figures and the run. The
-run in MLflow and the registered version, if there is one, name the commit.
+The commit has `dvc.lock`, `params.yaml` and the `.dvc` files on top of the code's commit; its message has the figures
+and the run. The run in MLflow and the registered version, if there is one, name the commit.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def require_publishable() -> None:
             raise CoroNetError(
                 "DVC has no default remote, so others could not get the run. Add one: dvc remote add --default ..."
             )
-    if changed := changed_files(*FILES):
+    if changed := changed_files(*_files()):
         raise CoroNetError(
             f"{changed[0]} differs from the current commit, so the branch would not say which code was run. Commit "
             "your changes first."
@@ -62,10 +62,16 @@ def publish(run_id: str | None = None) -> Publication:
     run = run_of_package(PACKAGE, run_id)
     branch = f"retrain/{run.date}-{run.run_id[:8]}"
     _push_to_dvc()
-    commit = commit_on(branch, FILES, _message(run))
+    commit = commit_on(branch, _files(), _message(run))
     published = Publication(branch=branch, commit=commit, is_pushed=push_branch(branch))
     name_publication(run, commit, branch)
     return published
+
+
+def _files() -> list[Path]:
+    """Return the files of which the commit has the present state: those that runs and `dvc update` change."""
+    with Repo(".") as repo:
+        return [*FILES, *sorted({Path(stage.relpath) for stage in repo.index.stages if not stage.cmd})]
 
 
 def _push_to_dvc() -> None:

@@ -44,9 +44,20 @@ def push(outs: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> N
     _transfer(["push", "--", *outs], folder, on_line)
 
 
-def pull(outs: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
-    """Bring `outs` (paths or stages) of the project in `folder` from the DVC remote; raises as `push` does."""
-    _transfer(["pull", "--force", "--", *outs], folder, on_line)
+def pull(outs: Sequence[str], folder: Path, on_line: Callable[[str], None], *, is_forced: bool = True) -> None:
+    """Bring `outs` (paths or stages) of the project in `folder` from the DVC remote; raises as `push` does.
+
+    Unless `is_forced`, what is here and nowhere else is not replaced: that is an error.
+    """
+    _transfer(["pull", *(["--force"] if is_forced else []), "--", *outs], folder, on_line)
+
+
+def update(imports: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
+    """Bring the `.dvc` files `imports` of the project in `folder`, and what they name, to the state of their sources.
+
+    Raises as `push` does.
+    """
+    _transfer(["update", "--", *imports], folder, on_line)
 
 
 def end_transfers() -> None:

@@ -1,1 +1,1 @@
-"""Public data sets, downloaded and unpacked."""
+"""Raw data: public data sets, downloaded and unpacked; images that the last split does not have."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.monitoring.run_names import preset
+from flows.monitoring.run_names import name_flow_run, preset
 from tasks.runtime.params.presets import whole_file
 from tests.conftest import PROJECT
 
@@ -47,6 +47,18 @@ def test_params_of_ones_own_stay_so_in_git(project: Path) -> None:
     test_changed_params_are_ones_own(project)
     commit(project)
     assert preset() == "own params"
+
+
+@pytest.mark.usefixtures("project")
+def test_a_run_is_named_by_its_reason_first() -> None:
+    assert name_flow_run(["build_split"], "37 new images").startswith("37 new images; demo, data to be built, code ")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_reason_from_outside_is_one_short_line() -> None:
+    name = name_flow_run(["build_split"], "\x1b[2J\n" + 200 * "x")
+    assert name.isprintable()
+    assert len(name.partition("; ")[0]) == 80
 
 
 def test_a_faulty_file_among_the_presets_is_passed_over(project: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flows.monitoring.approval import as_markdown
+from flows.monitoring.artifacts import as_markdown
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.promote_version import Judgement
 from tasks.registry.versions import Version

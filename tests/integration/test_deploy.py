@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from prefect import get_client
+from prefect.automations import AutomationCore, EventTrigger, RunDeployment
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
@@ -14,6 +15,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.variables import Variable
 from ruamel.yaml import YAML
 
+from flows.monitoring.automations import IMAGES, SILENT, install_automations
+from flows.monitoring.final_states import OURS
 from flows.monitoring.schedules import GIVEN
 from flows.servers.commands import prefect_server
 from flows.servers.server_process import child_server, free_port
@@ -103,6 +106,35 @@ def test_a_paused_deployment_stays_paused(host: Host, client: SyncPrefectClient)
     deployed(host, coronet_deploy)
     assert retrain(client).paused
     assert not client.read_deployment_by_name("promote/promote").paused
+
+
+def automation(client: SyncPrefectClient, name: str) -> AutomationCore:
+    (found,) = client.read_automations_by_name(name)
+    return found
+
+
+@pytest.mark.usefixtures("api")
+def test_automations_stay_as_they_are_set_and_learn_names_and_deployments(client: SyncPrefectClient) -> None:
+    """Earlier versions knew fewer names of final states, and ran the deployment that was there then."""
+    flow = client.create_flow_from_name("retrain")
+    former = client.create_deployment(flow_id=flow, name="retrain")
+    install_automations()
+    silent = automation(client, SILENT)
+    assert isinstance(silent.trigger, EventTrigger)
+    silent.trigger.expect -= {f"prefect.flow-run.{name}" for name in OURS}
+    silent.trigger.within *= 10
+    silent.enabled = False
+    client.update_automation(silent.id, AutomationCore(**silent.model_dump(exclude={"id", "owner_resource"})))
+    client.delete_deployment(former)
+    current = client.create_deployment(flow_id=flow, name="retrain")
+    install_automations()
+    kept = automation(client, SILENT)
+    assert isinstance(kept.trigger, EventTrigger)
+    assert (kept.enabled, kept.trigger.within) == (False, silent.trigger.within)
+    assert {f"prefect.flow-run.{name}" for name in OURS} < kept.trigger.expect
+    (action,) = automation(client, IMAGES).actions
+    assert isinstance(action, RunDeployment)
+    assert action.deployment_id == current
 
 
 def test_a_schedule_from_before_is_kept_as_it_was_set(host: Host, client: SyncPrefectClient) -> None:

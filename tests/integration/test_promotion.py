@@ -1,17 +1,19 @@
 """Promotion on real servers: a first champion, a better one, a worse one refused, a person asked, and the way back."""
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
 from tasks.promotion.promotion_log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
-from tests.integration.hosts import HTTP, Host, served_mlflow, served_prefect
+from tests.integration.hosts import HTTP, Host, served_mlflow, served_prefect, worker_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ANYTHING = {
@@ -91,6 +93,13 @@ class Team:
                 return run
             time.sleep(0.5)
         pytest.fail("no flow run has come so far")
+
+    def start_promotion(self) -> str:
+        """Start the deployment for version 2, to ask a person; returns the id of its run."""
+        found = HTTP.get(f"{self.prefect}/deployments/name/promote/promote").raise_for_status().json()
+        body = {"parameters": {"version": "2", "approval": "manual"}, "state": {"type": "SCHEDULED"}}
+        run = HTTP.post(f"{self.prefect}/deployments/{found['id']}/create_flow_run", json=body).raise_for_status()
+        return str(run.json()["id"])
 
     def fill_in(self, run: dict[str, Any], answer: dict[str, Any]) -> None:
         """Answer by a run's form, which the run hands in a moment after it has paused: until then it is refused."""
@@ -187,38 +196,49 @@ def test_nobody_to_ask_means_not_promoted(team: Team) -> None:
 
 
 @pytest.mark.usefixtures("better")
-def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
-    team.host.set_params({"promotion": {"approval_timeout_hours": 0.002}})
+def test_a_run_without_a_deployment_can_ask_nobody(team: Team) -> None:
     assert team.host.finish(FLOW_THAT_ASKS).splitlines()[-1] == "Declined"
-    assert "no reply within 0.002 hours" in team.version("2")["tags"]["promotion.reasons"]
+    assert "start the deployment promote" in team.version("2")["tags"]["promotion.reasons"]
     assert team.champion == 1
 
 
-@pytest.mark.usefixtures("better")
-def test_a_question_that_is_ended_with_its_process_promotes_nobody(team: Team) -> None:
-    team.host.set_params({"promotion": {"approval_timeout_hours": 1}})
-    with team.host.python(FLOW_THAT_ASKS) as process:
-        asked = team.flow_run(lambda run: run["state_type"] == "PAUSED")
-        process.terminate()
-        process.communicate(timeout=60)
-    team.flow_run(lambda run: run["id"] == asked["id"] and run["state_type"] == "CRASHED")
-    assert "the approval ended without an answer" in team.version("2")["tags"]["promotion.reasons"]
+@pytest.fixture(scope="module")
+def worker(team: Team, better: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker of the deployments."""
+    assert "version 2 is the champion" in better
+    team.run("deploy")
+    with worker_on(team.host, "default") as worker:
+        yield worker
+
+
+@pytest.mark.usefixtures("worker")
+def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
+    team.host.set_params({"promotion": {"approval_timeout_hours": 0.004}})
+    asked = team.start_promotion()
+    run = team.flow_run(lambda run: run["id"] == asked and run["state_name"] == "Declined")
+    assert run["state"]["message"] == "version 2 is not promoted: no reply within 0.004 hours"
+    assert "no reply within 0.004 hours" in team.version("2")["tags"]["promotion.reasons"]
+    closing = team.flow_run(lambda run: run["name"] != asked and asked in str(run["parameters"]))
+    team.flow_run(lambda run: run["id"] == closing["id"] and run["state_name"] == "Declined")
     assert team.champion == 1
 
 
-@pytest.mark.usefixtures("better")
-def test_a_person_promotes_by_the_form_on_the_page(team: Team) -> None:
-    team.host.set_params({"promotion": {"approval_timeout_hours": 0.1}})
-    with team.host.python(FLOW_THAT_ASKS) as process:
-        run = team.flow_run(lambda run: run["state_type"] == "PAUSED")
-        answer = {"promote": True, "name": "the reader on duty", "comment": "Seen the figures."}
-        team.fill_in(run, answer)
-        output, _ = process.communicate()
-    assert output.splitlines()[-1] == "Promoted", output
+def test_a_person_promotes_by_the_form_on_the_page_when_the_process_has_gone(
+    team: Team, worker: "subprocess.Popen[bytes]"
+) -> None:
+    team.host.set_params({"promotion": {"approval_timeout_hours": 0.5}})
+    asked = team.start_promotion()
+    run = team.flow_run(lambda run: run["id"] == asked and run["state_name"] == "Suspended")
+    _, still_there = psutil.wait_procs(psutil.Process(worker.pid).children(recursive=True), timeout=60)
+    assert still_there == []
+    team.fill_in(run, {"promote": True, "name": "the reader on duty", "comment": "Seen the figures."})
+    team.flow_run(lambda run: run["id"] == asked and run["state_name"] == "Promoted")
     tags = team.version("2")["tags"]
     assert team.champion == 2
     assert tags["promotion.by"] == "the reader on duty"
     assert tags["promotion.reasons"].endswith("Seen the figures.")
+    runs = HTTP.post(f"{team.prefect}/flow_runs/filter", json={}).raise_for_status().json()
+    assert [run["name"] for run in runs if run["state_type"] == "SCHEDULED"] == []
 
 
 @pytest.mark.usefixtures("better")

@@ -63,8 +63,8 @@ class PromotionParams:
     """Refuse a candidate that the stage audit did not pass."""
     approval: Approval
     """`manual` asks a person once the rules are met: on Prefect's page, or on the terminal of `coronet promote`."""
-    approval_timeout_hours: Annotated[float, above(0, 47)]
-    """How long that person has to reply; no reply counts as no. A run of 48 hours is cancelled by an automation."""
+    approval_timeout_hours: Annotated[float, above(0, 720)]
+    """How long that person has to reply; no reply counts as no."""
 
 
 @with_config(STRICT)

@@ -1,0 +1,94 @@
+"""The flow `watch-data`: images that the last split does not have are counted, and an event starts a retrain."""
+
+from collections import Counter
+
+from filelock import FileLock, Timeout
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from coronet_core.support.errors import CoroNetError, ParamsError
+from flows.monitoring.automations import answers_new_images
+from flows.monitoring.final_states import IMAGES_FOUND
+from flows.monitoring.start_retrain import (
+    announce_images,
+    n_announced,
+    note_announced,
+    require_server,
+    retrain_under_way,
+)
+from flows.monitoring.webhook import AT_ITS_END
+from flows.pipeline.raw_data_updates import waiting_images
+from flows.project.live_params import prepare
+from flows.retrain import LOCK
+from tasks.raw_data.new_images import new_images
+from tasks.runtime.external_text import plain
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import SPLIT, SPLIT_STAGE
+from tasks.runtime.tracking.provenance import dvc_hashes
+
+
+@flow(name="watch-data", **AT_ITS_END)
+def watch_data(min_new_images: int = 1) -> State[None]:
+    """Compare the images of the sources with those of the last split; an event starts a retrain for new ones.
+
+    While a retrain is under way nothing is compared, and for images for which one was started none is again.
+
+    Args:
+        min_new_images: Start a retrain for so many, counted from the last one.
+    """
+    try:
+        prepare(None)
+        require_server()
+        if min_new_images < 1:
+            raise ParamsError(f"min_new_images = {min_new_images}: allowed: 1 or more")
+        if (name := retrain_under_way() or _run_by_hand()) is not None:
+            return Completed(message=f"not compared: a retrain is under way ({name})")
+        return _compare(min_new_images)
+    except CoroNetError as error:
+        return Failed(message=str(error))
+
+
+def _compare(min_new_images: int) -> State[None]:
+    by_source = _counted()
+    n_new, split = by_source.total(), dvc_hashes(SPLIT_STAGE)["outs"].get(str(SPLIT))
+    announced = n_announced(split)
+    n_before = min(announced, n_new)
+    reason = f"{n_new} new {'image' if n_new == 1 else 'images'}"
+    if n_new:
+        rows = [{"source": plain(source), "new images": n} for source, n in sorted(by_source.items())]
+        create_table_artifact(rows, key="new-images", description=f"{reason} since the last split")
+    if n_before < announced:  # images have been taken away since
+        note_announced(split, n_before)
+    if n_new - n_before < min_new_images:
+        before = f", for {n_before} of which a retrain was started before" if n_before else ""
+        return Completed(message=f"{reason}{before}: no retrain (min_new_images is {min_new_images})")
+    if not answers_new_images():
+        raise CoroNetError(
+            f"{reason}, and no automation on this server that starts a retrain for them, or it is switched off: type "
+            "`coronet deploy`, or switch it on."
+        )
+    announce_images(n_new, reason)
+    note_announced(split, n_new)
+    get_run_logger().info("the automation of the server starts a retrain")
+    return Completed(name=IMAGES_FOUND, message=reason)
+
+
+def _counted() -> Counter[str]:
+    """Return the number of new images by source or, of those that are not here yet, by the `.dvc` file."""
+    params = read_params()
+    found = new_images(params)
+    for waiting in waiting_images(params.data):
+        found[waiting.dvc_file] += waiting.n_images
+    return found
+
+
+def _run_by_hand() -> str | None:
+    """Say so if a `coronet run` works in this project, of which the server knows nothing."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(LOCK, timeout=0):
+            return None
+    except Timeout:
+        return "in this folder"
