@@ -8,6 +8,8 @@ TRANSIENT_FAILURE: Final = "Transient failure"
 """Failed by what may pass: the same may succeed later."""
 NOT_RUN: Final = "Not run"
 """Of a stage alone: one that it waits for has not completed."""
+PRUNED: Final = "Pruned"
+"""Of a trial of a search: ended early, being no better than others were by then."""
 PROMOTED: Final = "Promoted"
 REFUSED: Final = "Refused"
 """By a rule of the gate."""
@@ -16,5 +18,5 @@ DECLINED: Final = "Declined"
 ROLLED_BACK: Final = "Rolled back"
 DRIFT_FOUND: Final = "Drift found"
 
-OURS: Final = frozenset({UP_TO_DATE, TRANSIENT_FAILURE, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND})
+OURS: Final = frozenset({UP_TO_DATE, TRANSIENT_FAILURE, PRUNED, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND})
 PREFECTS: Final = frozenset({"Completed", "Failed", "Cancelled", "Crashed", "TimedOut"})
