@@ -21,6 +21,7 @@ from flows.project.preconditions import (
     require_project,
     require_ray,
     require_registry,
+    require_search,
     require_up_to_date,
     run_command,
 )
@@ -147,6 +148,45 @@ def cross_validate(
         run_folds(folds, unit, until, parallel)
 
     run_command(work, require_project)
+
+
+@app.command()
+def tune(
+    space: Annotated[
+        Path, typer.Option(help="YAML file whose section `space` names the params to search, and their values.")
+    ] = Path("params/search/cin.yaml"),
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="Figure of the validation split: validation_loss, validation_accuracy, validation_nll or "
+            "validation_brier."
+        ),
+    ] = "validation_loss",
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, with those of earlier runs of the study.")] = 20,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Minutes after which no trial is begun.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Trials in parallel. Default: as many as the GPUs hold, or one.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the study, and of the preset params/NAME.yaml. Default: tuned-SPACE.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Optuna's storage. Default: CORONET_OPTUNA_STORAGE, or SQLite.")
+    ] = None,
+    *,
+    prune: Annotated[
+        bool, typer.Option(help="End trials early that do worse than the median at the same epoch.")
+    ] = True,
+) -> None:
+    """Search params by a validation figure with Optuna; write the best as a preset."""
+
+    def work() -> None:
+        from flows.cli.studies import tune as search
+
+        search(space, objective, trials, timeout, parallel, study, storage, prune=prune)
+
+    study = name or f"tuned-{space.stem}"
+    run_command(work, require_project, lambda: require_search(space, objective, study))
 
 
 @app.command()

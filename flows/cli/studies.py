@@ -1,6 +1,8 @@
-"""What `coronet ablate` and `coronet cross-validate` do: check, run what is stale, show the figures."""
+"""What `coronet ablate`, `cross-validate` and `tune` do: check, run what is stale, show the figures."""
 
-from typing import Any
+import os
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +15,19 @@ from flows.project.summary import interval, percent
 from tasks.runtime.external_text import printable
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import read_params
-from tasks.runtime.paths import ABLATIONS_PAGE, ABLATIONS_TABLE, cross_validation_page, cross_validation_summary
+from tasks.runtime.paths import (
+    ABLATIONS_PAGE,
+    ABLATIONS_TABLE,
+    cross_validation_page,
+    cross_validation_summary,
+    search_page,
+)
 from tasks.studies.ablation import applicable
 from tasks.studies.cross_validation import SUMMARISED
+from tasks.studies.search_study import STORAGE_VARIABLE, best_trials, failures, load_study
+from tasks.studies.tuned_preset import preset_path
+
+SHOWN_TRIALS: Final = 5
 
 
 def ablate(only: list[str], parallel: int | None) -> None:
@@ -62,6 +74,35 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
     for warning in found["warnings"]:
         print(printable(f"warning: {warning}"))
     print(f"Page: {cross_validation_page(unit).resolve()}")
+
+
+def tune(
+    space: Path,
+    objective: str,
+    trials: int,
+    timeout_minutes: float | None,
+    parallel: int | None,
+    name: str,
+    storage: str | None,
+    *,
+    prune: bool,
+) -> None:
+    """Run the trials that are left and print the best. Raises CoroNetError if no trial has a figure."""
+    if storage is not None:
+        os.environ[STORAGE_VARIABLE] = storage  # no parameter of the flow: Prefect's server would be sent its password
+    from flows.tune import tune as flow  # late: Prefect
+
+    run_to_end(lambda: flow(space, objective, trials, timeout_minutes, parallel, name, prune=prune, return_state=True))
+    study = load_study(name)
+    table = Table("trial", objective, "params", title=f"Best trials of {name}", title_justify="left")
+    for trial in best_trials(study)[:SHOWN_TRIALS]:
+        chosen = ", ".join(f"{key} = {value}" for key, value in trial.params.items())
+        table.add_row(str(trial.number), f"{trial.value:.5f}", printable(chosen))
+    Console().print(table)
+    for number, error in failures(study).items():
+        print(printable(f"trial {number} failed: {error}"))
+    print(f"Preset: {preset_path(name)}   (coronet run --params {preset_path(name)})")
+    print(f"Page: {search_page(name).resolve()}")
 
 
 def _signed(difference: dict[str, Any]) -> str:

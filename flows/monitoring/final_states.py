@@ -8,6 +8,8 @@ TRANSIENT_FAILURE: Final = "Transient failure"
 """Failed by what may pass: the same may succeed later."""
 NOT_RUN: Final = "Not run"
 """Of a stage alone: one that it waits for has not completed."""
+PRUNED: Final = "Pruned"
+"""Of a trial of a search: ended early, being no better than others were by then."""
 PROMOTED: Final = "Promoted"
 REFUSED: Final = "Refused"
 """By a rule of the gate."""
@@ -19,6 +21,6 @@ IMAGES_FOUND: Final = "New images"
 """Enough of them to start a retrain."""
 
 OURS: Final = frozenset(
-    {UP_TO_DATE, TRANSIENT_FAILURE, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND, IMAGES_FOUND}
+    {UP_TO_DATE, TRANSIENT_FAILURE, PRUNED, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND, IMAGES_FOUND}
 )
 PREFECTS: Final = frozenset({"Completed", "Failed", "Cancelled", "Crashed", "TimedOut"})

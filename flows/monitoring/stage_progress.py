@@ -11,7 +11,9 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
 from tasks.runtime.external_text import plain, printable
-from tasks.runtime.progress import ProgressEvent
+from tasks.runtime.progress import MetricsEvent, ProgressEvent
+
+OnMetrics = Callable[[MetricsEvent], None]
 
 
 class StageProgress:
@@ -35,16 +37,20 @@ class StageProgress:
                 update_progress_artifact(self._artifact, percent, text)
 
 
-def stage_log(stage: str) -> Callable[[str], None]:
-    """Return what takes the output of `stage` line by line within its task: to the log, or to the progress shown."""
+def stage_log(stage: str, on_metrics: OnMetrics | None = None) -> Callable[[str], None]:
+    """Return what takes the output of `stage` line by line within its task: to the log, or to the progress shown.
+
+    `on_metrics` receives the metrics among them; what it raises ends the stage.
+    """
     log, progress = get_run_logger(), StageProgress(stage)
 
     def on_line(line: str) -> None:
-        event = ProgressEvent.from_line(line)
-        if event is None:
-            log.info(printable(line))
-        else:
+        if (event := ProgressEvent.from_line(line)) is not None:
             progress.show(event)
+        elif on_metrics is not None and (metrics := MetricsEvent.from_line(line)) is not None:
+            on_metrics(metrics)
+        else:
+            log.info(printable(line))
 
     return on_line
 

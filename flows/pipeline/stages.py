@@ -21,7 +21,7 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
 from flows.monitoring.server_wait import retry_until_reachable
-from flows.monitoring.stage_progress import stage_log
+from flows.monitoring.stage_progress import OnMetrics, stage_log
 from flows.pipeline.mlflow_sync import records_delivered
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy, may_pass
 from flows.pipeline.skipped_stages import end_those_not_run
@@ -29,7 +29,7 @@ from flows.project.graph import Stage
 from flows.project.processes import StageProcesses, stage_environment
 from flows.ray.dispatch import fan_out_if_due
 from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
-from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE
+from tasks.runtime.progress import AS_LINES, METRICS_VARIABLE, PROGRESS_VARIABLE
 from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE, PARENT_VARIABLE, StageRun
 
 Futures = dict[str, PrefectFuture[State[None]]]
@@ -48,6 +48,8 @@ class RunContext:
     timeout_s: float | None
     places: Mapping[str, RemotePlace]
     """By stage, the hosts that run it in place of this one."""
+    on_metrics: OnMetrics | None
+    """Receives the metrics of stages that this host runs; a CoroNetError of it ends the stage."""
 
 
 class ContextHolder:
@@ -71,7 +73,9 @@ _context = ContextHolder()
 def run_stage(stage: Stage) -> State[None]:
     """Run one stage through DVC, here or on another host; its output becomes the task's log."""
     try:
-        was_run = not stage.is_settled and _was_run(stage.name, _context.variable.get(), stage_log(stage.name))
+        run_context = _context.variable.get()
+        on_line = stage_log(stage.name, run_context.on_metrics)
+        was_run = not stage.is_settled and _was_run(stage.name, run_context, on_line)
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
@@ -91,12 +95,14 @@ def run_stages(
     run: StageRun,
     policy: StagePolicy = DEFAULT_POLICY,
     queues: Mapping[str, str] | None = None,
+    on_metrics: OnMetrics | None = None,
     /,
     **variables: str,
 ) -> None:
     """Run `stages` of the project in `folder`, nested under `run`; `variables` are added to their environment.
 
     `queues` names the work queue of each stage that another host runs; that needs the current folder's project.
+    `on_metrics` receives the metrics of the others as they come; a CoroNetError that it raises ends the stage.
 
     Raises StagesFailedError when any has failed; those that do not wait for it are run all the same.
     """
@@ -104,12 +110,12 @@ def run_stages(
     if run.resumption is not None:
         get_run_logger().info(run.resumption)
     timeout_s = None if policy.timeout_minutes is None else 60 * policy.timeout_minutes
+    asked = {PROGRESS_VARIABLE: AS_LINES} | ({} if on_metrics is None else {METRICS_VARIABLE: AS_LINES})
     run_context = RunContext(
         processes=StageProcesses(folder),
-        environment=stage_environment(
-            **{PARENT_VARIABLE: run.key, DELIVERED_VARIABLE: "true", PROGRESS_VARIABLE: AS_LINES}, **variables
-        ),
+        environment=stage_environment(**{PARENT_VARIABLE: run.key, DELIVERED_VARIABLE: "true"}, **asked, **variables),
         timeout_s=timeout_s,
+        on_metrics=on_metrics,
         places={stage: RemotePlace(queue, run.run_id, timeout_s) for stage, queue in (queues or {}).items()},
     )
     token = _context.variable.set(run_context)

@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import UP_TO_DATE
+from flows.monitoring.stage_progress import OnMetrics
 from flows.monitoring.stale_runs import alone_as_run
 from flows.pipeline.retries import DEFAULT_POLICY
 from flows.pipeline.stages import run_stages
@@ -72,19 +73,34 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
     """Bring one variant up to date in its workspace."""
     try:
         folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
-        stages = leading_to(study.last_stage, read_graph())
-        stale = stale_stages((stage.name for stage in stages), folder)
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
-            if stale:
-                variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
-                run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, **variables)
+            n_stale = run_workspace(folder, study.last_stage, run, environment)
             metrics = read_json(folder / METRICS)
             run.metrics(numbers_of({name: metrics[name] for name in LOGGED_METRICS}))
     except CoroNetError as error:
         return Failed(message=str(error))
-    if stale:
-        return Completed(message=f"{len(stages)} stages")
+    if n_stale:
+        return Completed(message=f"{n_stale} stages")
     return Completed(name=UP_TO_DATE, message="up to date")
+
+
+def run_workspace(
+    folder: Path,
+    last_stage: str,
+    run: StageRun,
+    environment: dict[str, str],
+    on_metrics: OnMetrics | None = None,
+) -> int:
+    """Bring the workspace `folder` up to date as far as `last_stage`; returns how many of its stages were stale.
+
+    `on_metrics` is as in `run_stages`. Raises StagesFailedError.
+    """
+    stages = leading_to(last_stage, read_graph())
+    stale = stale_stages((stage.name for stage in stages), folder)
+    if stale:
+        variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
+        run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, None, on_metrics, **variables)
+    return len(stale)
 
 
 def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None) -> dict[str, Path]:
@@ -93,11 +109,7 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     Returns the folder of each. After a failure no further one is begun: there will be no table without it. Raises
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
-    params = read_params()
-    environments = lanes(params, _n_gpus(params), parallel)
-    free: SimpleQueue[dict[str, str]] = SimpleQueue()
-    for environment in environments:
-        free.put(environment)
+    free = free_lanes(read_params(), parallel)
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
@@ -110,13 +122,21 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
         finally:
             free.put(environment)
 
-    with alone_as_run(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(len(environments)) as pool:
+    with alone_as_run(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(free.qsize()) as pool:
         futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
     for future in futures:
         future.result()
     if failures:
         raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
     return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
+
+
+def free_lanes(params: Params, parallel: int | None) -> SimpleQueue[dict[str, str]]:
+    """Return the environments of all lanes, to take one from and to put it back."""
+    free: SimpleQueue[dict[str, str]] = SimpleQueue()
+    for environment in lanes(params, _n_gpus(params), parallel):
+        free.put(environment)
+    return free
 
 
 def lanes(params: Params, n_gpus: int, parallel: int | None) -> list[dict[str, str]]:

@@ -123,6 +123,22 @@ def require_up_to_date() -> None:
         raise CoroNetError(f"the stage {stale[0]} is not up to date. Run `coronet run` first, or name a version.")
 
 
+def require_search(space: Path, objective: str, study: str) -> None:
+    """Require what a search of `space` by `objective` needs: both sound, a name for its preset, the project's split."""
+    from flows.project.graph import stale_stages
+    from tasks.runtime.paths import SPLIT_STAGE
+    from tasks.studies.search_objective import find_objective
+    from tasks.studies.search_space import read_space
+    from tasks.studies.tuned_preset import preset_path
+
+    read_space(space, find_objective(objective))
+    preset_path(study)
+    if stale_stages([SPLIT_STAGE]):
+        raise CoroNetError(
+            f"the stage {SPLIT_STAGE} is not up to date. Run `coronet run`, or `dvc repro {SPLIT_STAGE}`."
+        )
+
+
 def require_files(paths: Sequence[str]) -> None:
     """Require that each of `paths` on this machine is there, or as a pattern matches something."""
     for path in paths:

@@ -80,14 +80,14 @@ def write_params(target: Path, changes: Changes) -> None:
     """
     yaml = YAML()
     values = yaml.load(PARAMS_FILE.read_text(encoding="utf-8"))
-    if (pretrained := Path(values["cin"]["pretrained"])).is_file():
-        values["cin"]["pretrained"] = str(pretrained.resolve())
     for key, value in changes.items():
         *sections, name = key.split(".")
         section = values
         for step in sections:
             section = section[step]
         section[name] = value
+    if (pretrained := Path(values["cin"]["pretrained"])).is_file():
+        values["cin"]["pretrained"] = str(pretrained.resolve())
     write_whole(target, lambda partial: yaml.dump(values, partial))
 
 

@@ -61,6 +61,11 @@ def cross_validation_page(unit: FoldUnit) -> Path:
     return cross_validation_summary(unit).with_suffix(".html")
 
 
+def search_page(study: str) -> Path:
+    """Page of a hyperparameter search."""
+    return Path(f"reports/search_{study}.html")
+
+
 def explanation_maps(method: str) -> Path:
     """Maps (n, H, W) float32 of one method, in the order of the index of explanations."""
     return EXPLANATIONS / f"maps_{method}.npy"

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +18,9 @@ PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
 """Environment variable by which a flow asks its stages for progress lines."""
 AS_LINES: Final = "lines"
 LINE_PREFIX: Final = "progress: "
+METRICS_VARIABLE: Final = "CORONET_METRICS"
+"""Environment variable by which a flow asks its stages for their metrics as lines, too."""
+METRICS_PREFIX: Final = "metrics: "
 SECONDS_BETWEEN_LINES: Final = 2.0
 
 
@@ -44,6 +48,35 @@ class ProgressEvent:
             return cls(**json.loads(line.removeprefix(LINE_PREFIX)))
         except (ValueError, TypeError):  # text that only begins like one
             return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsEvent:
+    """Metrics that a stage has logged, as reported to a flow."""
+
+    step: int
+    """The epoch, in training."""
+    values: dict[str, float]
+
+    def line(self) -> str:
+        """Return the event as a line of text."""
+        return METRICS_PREFIX + json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> "MetricsEvent | None":
+        """Return the event in `line`, None if it is another kind of line."""
+        if not line.startswith(METRICS_PREFIX + "{"):
+            return None
+        try:
+            return cls(**json.loads(line.removeprefix(METRICS_PREFIX)))
+        except (ValueError, TypeError):  # text that only begins like one
+            return None
+
+
+def log_metrics(values: Mapping[str, float], step: int) -> None:
+    """Print metrics as a line if a flow asks for them."""
+    if os.environ.get(METRICS_VARIABLE) == AS_LINES:
+        log(MetricsEvent(step=step, values=dict(values)).line())
 
 
 def log(line: str) -> None:

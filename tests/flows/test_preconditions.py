@@ -94,6 +94,7 @@ def check(folder: Path, arguments: str, reason: str) -> None:
         ("deploy", NO_PROJECT),
         ("ablate", NO_PROJECT),
         ("cross-validate", NO_PROJECT),
+        ("tune", NO_PROJECT),
         ("reproduce 1", NO_PROJECT),
         ("promote", NO_PROJECT),
         ("promote 3", NO_PROJECT),
@@ -141,6 +142,11 @@ def test_in_an_empty_folder(empty: Path, arguments: str, reason: str) -> None:
         (f"predict {SCAN}", NO_RUN),
         ("serve", NO_RUN),
         ("export --out model.onnx", NO_RUN),
+        (
+            "tune --objective accuracy",
+            "objective = accuracy: not a figure of the validation split. Allowed: validation_",
+        ),
+        ("tune --space missing.yaml", "missing.yaml: no such file with a search space."),
     ],
 )
 def test_in_a_project_that_has_not_been_run(project: Path, arguments: str, reason: str) -> None:

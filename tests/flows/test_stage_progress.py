@@ -6,7 +6,15 @@ import pytest
 
 from flows.monitoring import stage_progress as progress
 from flows.monitoring.stage_progress import described, stage_log
-from tasks.runtime.progress import PROGRESS_VARIABLE, Progress, ProgressEvent
+from tasks.runtime.progress import (
+    AS_LINES,
+    METRICS_VARIABLE,
+    PROGRESS_VARIABLE,
+    MetricsEvent,
+    Progress,
+    ProgressEvent,
+    log_metrics,
+)
 
 
 def lines(output: str) -> list[ProgressEvent]:
@@ -51,3 +59,27 @@ def test_a_line_of_a_stage_cannot_move_the_terminals_cursor(
     with caplog.at_level(logging.INFO, "stage"):
         stage_log("train_cin")("\x1b[2J\u202eevil")
     assert caplog.messages == ["\\x1b[2J\\u202eevil"]
+
+
+def test_metrics_go_to_whom_they_are_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(progress, "get_run_logger", lambda: logging.getLogger("stage"))  # there is no run here
+    event, received = MetricsEvent(step=2, values={"validation_loss": 0.5}), list[MetricsEvent]()
+    with caplog.at_level(logging.INFO, "stage"):
+        stage_log("train_cin", received.append)(event.line())
+    assert (received, caplog.messages) == ([event], [])
+
+
+def test_a_stage_prints_its_metrics_if_it_is_asked_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(METRICS_VARIABLE, raising=False)
+    log_metrics({"validation_loss": 0.25}, 3)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv(METRICS_VARIABLE, AS_LINES)
+    log_metrics({"validation_loss": 0.25}, 3)
+    assert MetricsEvent.from_line(capsys.readouterr().out) == MetricsEvent(step=3, values={"validation_loss": 0.25})
+
+
+@pytest.mark.parametrize("line", ["epoch 1/2", "metrics: ", "metrics: {", 'metrics: {"step": 1}', "progress: {}"])
+def test_other_lines_are_no_metrics(line: str) -> None:
+    assert MetricsEvent.from_line(line) is None

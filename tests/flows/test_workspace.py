@@ -9,11 +9,11 @@ from dvc.repo import Repo
 
 from coronet_core.support.errors import CoroNetError, ParamsError
 from flows.project.graph import Stage, leading_to, read_graph, settled, stale_stages
-from flows.project.workspace import open_workspace, write_params
+from flows.project.workspace import open_workspace
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import STATE
 from tests.conftest import PROJECT
-from tests.integration.conftest import make_project
+from tests.integration.conftest import Project, make_project
 
 STAGES = [
     Stage("split", ()),
@@ -87,10 +87,17 @@ def test_a_stage_that_is_not_there_is_named() -> None:
         leading_to("evalute", STAGES)
 
 
-def test_weights_in_the_projects_folder_are_found_from_a_workspace(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("live", "changes"),
+    [("backbone.pth", {"cin.input": "image"}), ("none", {"cin.pretrained": "backbone.pth"})],
+    ids=["of the project", "of the workspace alone"],
+)
+def test_weights_in_the_projects_folder_are_found_from_a_workspace(
+    project: Path, live: str, changes: dict[str, str]
+) -> None:
     (project / "backbone.pth").write_text("")
-    write_params(project / "params.yaml", {"cin.pretrained": "backbone.pth"})
-    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    Project(project).set_params({"cin": {"pretrained": live}})
+    folder = open_workspace("image", changes, with_results=False)
     assert read_params(folder / "params.yaml").cin.pretrained == str(project / "backbone.pth")
 
 

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from coronet_core.common.classes import CLASSES
-from tasks.report.study_pages import render_ablations, render_cross_validation
+from tasks.report.study_pages import render_ablations, render_cross_validation, render_search
 
 
 def variant(title: str, difference: float | None, area: float | None = 0.9) -> dict[str, Any]:
@@ -107,3 +108,42 @@ def test_patients_in_two_splits_are_told_first(folds: dict[str, Any], tmp_path: 
     render_cross_validation(folds | {"unit": "images", "patients_in_two_splits": 7}, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert page.index("7 patients are in more than one split") < page.index("<main>")
+
+
+def search(n_trials: int, **study: Any) -> optuna.Study:
+    found = optuna.create_study(study_name="<mine>", **study)
+
+    def objective(trial: optuna.Trial) -> float:
+        rate = trial.suggest_float("cin.learning_rate", 0.001, 0.1)
+        trial.suggest_categorical("cin.horizontal_flip", ["[]", '["healthy", "pneumonia", "covid19"]'])
+        trial.report(rate, 1)
+        if trial.number == 1:
+            trial.set_user_attr("error", "training has diverged <here>")
+            raise ValueError
+        return 10 * rate
+
+    found.optimize(objective, n_trials=n_trials, catch=ValueError)
+    return found
+
+
+def test_the_page_of_a_search(tmp_path: Path) -> None:
+    study = search(15, sampler=optuna.samplers.RandomSampler(seed=1))
+    render_search(study, "validation_loss", tmp_path / "page.html")
+    page = whole((tmp_path / "page.html").read_text())
+    assert "hyperparameter search &lt;mine&gt;" in page
+    assert (
+        f"15 trials by validation loss, to be minimized: 14 complete, 1 fail. Best: trial {study.best_trial.number}"
+        in page
+    )
+    assert "training has diverged &lt;here&gt;" in page
+    assert page.count("<img") == 4
+    rows = [float(text) for text in re.findall(r"<td>complete</td><td>([\d.]+)</td>", page)]
+    assert rows == sorted(rows)
+    assert len(rows) == 14
+
+
+def test_importances_need_more_than_a_few_trials(tmp_path: Path) -> None:
+    render_search(search(3, direction="maximize"), "validation_accuracy", tmp_path / "page.html")
+    page = whole((tmp_path / "page.html").read_text())
+    assert "Too few trials to say which params matter." in page
+    assert page.count("<img") == 3

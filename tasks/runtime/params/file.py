@@ -29,15 +29,22 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
             "to mine.yaml, and type `coronet run --params mine.yaml`, which writes the complete file."
         )
     values = merged(files)
-    faults = [f"{path}: {fault}" for fault in _contradictions(values)]
+    params, faults = validated(values)
+    if params is None:
+        raise ParamsError("\n".join(f"{_source(place, files)}: {fault}" for place, fault in faults))
+    return params
+
+
+def validated(values: Any) -> tuple[Params | None, list[tuple[list[str], str]]]:
+    """Return `values` as params, None if they are faulty; and for each fault its place, a list of keys, and a line."""
+    params: Params | None = None
+    faults: list[tuple[list[str], str]] = [([], fault) for fault in _contradictions(values)]
     try:
         params = TypeAdapter(Params).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         found = [(list(_place(detail, values)), detail) for detail in error.errors()]
-        faults = [f"{_source(place, files)}: {_described(detail, place)}" for place, detail in found] + faults
-    if faults:
-        raise ParamsError("\n".join(faults))
-    return params
+        faults = [(place, _described(detail, place)) for place, detail in found] + faults
+    return (None if faults else params), faults
 
 
 def _source(place: Sequence[str], files: list[ParamsFile]) -> str:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -41,7 +41,7 @@ def read_files(path: Path, kind: Literal["safe", "rt"] = "safe") -> list[ParamsF
         if following.resolve() in [file.path.resolve() for file in files]:
             chain = " extends ".join(str(file.path) for file in files)
             raise ParamsError(f"{path}: {chain} extends {following}: a cycle. Remove `extends` from one of them.")
-        values = _parse(following, kind)
+        values = read_yaml(following, kind)
         base = values.pop(EXTENDS, None) if isinstance(values, dict) else None
         if files and not isinstance(values, dict):
             raise ParamsError(f"{following}: has no keys, so {files[-1].path} cannot extend it.")
@@ -77,6 +77,19 @@ def whole_file(path: Path) -> bytes:
     return _head(path).encode() + body.getvalue()
 
 
+def read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
+    """Return the content of a YAML file; raises ParamsError if it cannot be read."""
+    if not path.is_file():
+        raise ParamsError(
+            f"{path}: no such parameter file. `coronet params show demo` prints a complete one; or restore it with git."
+        )
+    try:
+        return YAML(typ=kind, pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ParamsError(f"{path}: not valid YAML ({reason}). Correct it, or restore it with git.") from error
+
+
 def find_file(name: str, folder: Path = Path()) -> Path:
     """Return the parameter file `name`: a path from `folder`, or the name of a preset there or else in `params/`.
 
@@ -87,18 +100,6 @@ def find_file(name: str, folder: Path = Path()) -> Path:
             return path
     presets = ", ".join(path.stem for path in sorted(PRESETS.glob("*.yaml"))) or "none here"
     raise ParamsError(f"{name}: no such preset or file. Presets: {presets}.")
-
-
-def _parse(path: Path, kind: Literal["safe", "rt"]) -> Any:
-    if not path.is_file():
-        raise ParamsError(
-            f"{path}: no such parameter file. `coronet params show demo` prints a complete one; or restore it with git."
-        )
-    try:
-        return YAML(typ=kind, pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{path}: not valid YAML ({reason}). Correct it, or restore it with git.") from error
 
 
 def _base_of(path: Path, base: Any) -> Path:
@@ -122,6 +123,28 @@ def _are_one_section(former: Any, change: Any) -> bool:
     if not isinstance(former, dict) or not isinstance(change, dict):
         return False
     return change.get(RULE, former.get(RULE)) == former.get(RULE)
+
+
+def nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"cin.epochs": 3}` as `{"cin": {"epochs": 3}}`."""
+    found: dict[str, Any] = {}
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        section = found
+        for step in sections:
+            section = section.setdefault(step, {})
+        section[name] = value
+    return found
+
+
+def changes_over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file that extends one with the values `base` must state to have `values`, which are whole."""
+    changes = {}
+    for key, value in values.items():
+        former: Any = base.get(key, ABSENT)
+        if former != value:
+            changes[key] = changes_over(former, value) if _are_one_section(former, value) else value
+    return changes
 
 
 class _WithNull(RoundTripRepresenter):

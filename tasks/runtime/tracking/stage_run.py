@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import DataError
+from tasks.runtime.progress import log_metrics
 from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs
 from tasks.runtime.tracking.provenance import code_version, dvc_hashes, source_tags
@@ -90,6 +91,7 @@ class StageRun:
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log `values` at `step`; delivered at most every few seconds, so that training does not wait for MLflow."""
         self._record.append("metrics", values=dict(values), step=step)
+        log_metrics(values, step)
         if not self._is_delivered_elsewhere and time.monotonic() >= self._next_delivery:
             self.deliver()
 

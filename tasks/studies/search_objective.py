@@ -1,0 +1,89 @@
+"""The figures that a hyperparameter search may optimise: of the validation split, never of the test split.
+
+Those of the history of `train_cin` are the ones of the epoch whose weights are kept, which `cin.best_by` chooses:
+`coronet run` with the same params gets that network, not the best value of another epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from coronet_core.support.errors import ParamsError
+from tasks.runtime.files import read_json, read_numbers
+from tasks.runtime.params.schema import CinParams
+from tasks.runtime.paths import CALIBRATION, CIN_HISTORY
+
+ObjectiveName = Literal["validation_loss", "validation_accuracy", "validation_nll", "validation_brier"]
+Direction = Literal["minimize", "maximize"]
+PREFIX: Final = "validation_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A figure to optimise."""
+
+    name: ObjectiveName
+    direction: Direction
+    last_stage: str
+    """The stage that makes it."""
+    is_of_epochs: bool
+    """Whether each epoch of the CIN has it, so that a trial can be pruned before its end."""
+    is_class_weighted: bool
+    """Whether it is weighted by `cin.class_weights`."""
+
+    def value(self, folder: Path, params: CinParams) -> float:
+        """Return the figure of the run in `folder`. Raises DamagedFileError if its file is missing or damaged."""
+        if not self.is_of_epochs:
+            uncalibrated = read_json(folder / CALIBRATION)["before"]
+            return float(uncalibrated[self.name.removeprefix(PREFIX)])
+        return self.by_epoch(folder, params)[-1]
+
+    def by_epoch(self, folder: Path, params: CinParams) -> list[float]:
+        """Return, for each epoch of the run in `folder`, the figure of the epoch that would be kept by then."""
+        rows: list[Any] = read_numbers(folder / CIN_HISTORY, [self.name, params.best_by]).to_dict("records")
+        return [self.kept_value(rows[:n], params) for n in range(1, len(rows) + 1)]
+
+    def kept_value(self, epochs: Sequence[Mapping[str, float]], params: CinParams) -> float:
+        """Return the figure of the best of `epochs`, rows of the history, by `cin.best_by`."""
+        from coronet_core.learning.loop import best_epoch  # late: torch takes two seconds
+
+        best = best_epoch([row[params.best_by] for row in epochs], params.best_by)
+        return float(epochs[best - 1][self.name])
+
+
+def _of_epochs(name: ObjectiveName, direction: Direction, *, is_class_weighted: bool) -> Objective:
+    return Objective(
+        name=name,
+        direction=direction,
+        last_stage="train_cin",
+        is_of_epochs=True,
+        is_class_weighted=is_class_weighted,
+    )
+
+
+def _of_predictions(name: ObjectiveName) -> Objective:
+    return Objective(
+        name=name, direction="minimize", last_stage="calibrate", is_of_epochs=False, is_class_weighted=False
+    )
+
+
+OBJECTIVES: Final[dict[str, Objective]] = {
+    one.name: one
+    for one in (
+        _of_epochs("validation_loss", "minimize", is_class_weighted=True),
+        _of_epochs("validation_accuracy", "maximize", is_class_weighted=False),
+        _of_predictions("validation_nll"),
+        _of_predictions("validation_brier"),
+    )
+}
+
+
+def find_objective(name: str) -> Objective:
+    """Return the objective `name`. Raises ParamsError for any other figure, those of the test split above all."""
+    if name not in OBJECTIVES:
+        raise ParamsError(
+            f"objective = {name}: not a figure of the validation split. Allowed: {', '.join(get_args(ObjectiveName))}. "
+            "Figures of the test split judge the winner, so they must not choose it."
+        )
+    return OBJECTIVES[name]

@@ -1,0 +1,70 @@
+"""Trials of a search: epochs as a stage reports them, and when a trial is pruned."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.pruners import MedianPruner
+
+from flows.pipeline.trials import TrialEpochs, TrialPrunedError
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import CinParams
+from tasks.runtime.progress import MetricsEvent
+from tasks.studies.search_objective import OBJECTIVES
+from tests.conftest import PROJECT
+
+LOSS = OBJECTIVES["validation_loss"]
+
+
+@pytest.fixture
+def params(monkeypatch: pytest.MonkeyPatch) -> CinParams:
+    monkeypatch.chdir(PROJECT)
+    return read_params(Path("params.yaml")).cin
+
+
+@pytest.fixture
+def study() -> Iterator[optuna.Study]:
+    """A study in which another trial has a loss of 0.5 at epoch 1 and of 0.3 at epoch 2."""
+    study = optuna.create_study(pruner=MedianPruner(n_startup_trials=1))
+    other = study.ask()
+    other.report(0.5, 1)
+    other.report(0.3, 2)
+    study.tell(other, 0.3)
+    return study
+
+
+def epoch(step: int, loss: float) -> MetricsEvent:
+    return MetricsEvent(step=step, values={"training_loss": 1.0, "validation_loss": loss, "validation_accuracy": 0.5})
+
+
+def reported(study: optuna.Study) -> dict[int, float]:
+    return study.trials[-1].intermediate_values
+
+
+def test_a_trial_is_pruned_by_the_loss_of_its_best_epoch(study: optuna.Study, params: CinParams) -> None:
+    epochs = TrialEpochs(study.ask(), LOSS, params)
+    epochs.on_metrics(epoch(1, 0.4))
+    with pytest.raises(TrialPrunedError, match="pruned after epoch 2"):
+        epochs.on_metrics(epoch(2, 0.6))
+    assert epochs.is_pruned
+    assert reported(study) == {1: 0.4, 2: 0.4}
+
+
+def test_epochs_of_a_stage_that_was_tried_again_count_once(study: optuna.Study, params: CinParams) -> None:
+    epochs = TrialEpochs(study.ask(), LOSS, params)
+    for event in (epoch(1, 0.4), epoch(1, 0.1), epoch(2, 0.2)):
+        epochs.on_metrics(event)
+    assert reported(study) == {1: 0.4, 2: 0.2}
+
+
+def test_an_autoencoders_epochs_are_none_of_the_cin(study: optuna.Study, params: CinParams) -> None:
+    epochs = TrialEpochs(study.ask(), OBJECTIVES["validation_accuracy"], params)
+    epochs.on_metrics(MetricsEvent(step=1, values={"validation_loss": 9.0}))
+    assert reported(study) == {}
+
+
+def test_a_figure_of_no_epoch_prunes_nothing(study: optuna.Study, params: CinParams) -> None:
+    epochs = TrialEpochs(study.ask(), OBJECTIVES["validation_nll"], params)
+    epochs.on_metrics(epoch(1, 99.0))
+    assert reported(study) == {}
