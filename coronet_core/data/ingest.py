@@ -27,6 +27,7 @@ from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of
 from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.reading.image import DecodedImage, box_in_square
+from coronet_core.data.splitting.duplicates import perceptual_hash
 from coronet_core.support.callbacks import noop
 from coronet_core.support.errors import DamagedFileError, DataError
 from coronet_core.support.whole_files import read_sealed, sha256_of, write_sealed
@@ -247,7 +248,7 @@ def _seen(image: DecodedImage, record: Record, ids: Ids, preprocessing: Preproce
         "age": facts.age if record.age is None else record.age,
         "sha256": image.sha256,
         "pixel_sha256": image.pixel_sha256,
-        "perceptual_hash": image.perceptual_hash,
+        "perceptual_hash": perceptual_hash(image.pixels),
         "size_bytes": image.size_bytes,
         "width_px": width_px,
         "height_px": height_px,

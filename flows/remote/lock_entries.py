@@ -32,7 +32,7 @@ class StageInputs:
     """What a stage reads, by where it comes from. Paths are relative to the project."""
 
     outs: tuple[str, ...]
-    """Outs of other stages, and those of its own that it goes on from (`persist: true`)."""
+    """Outs of other stages, and those of its own that DVC leaves in place (`persist: true`): it may go on from them."""
     upstream: tuple[str, ...]
     """The stages that make them; the stage itself for its own."""
     deps: dict[str, str]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from coronet_core.support.errors import DataError
-from tasks.package.dvc_lock import Lock
+from tasks.package.dvc_lock import Lock, model_of_last_run
 from tasks.package.metadata import read_description
 from tasks.package.trained_model import TrainedModel
 
@@ -20,7 +20,7 @@ def load_model(source: str | None) -> TrainedModel:
     Raises DataError if there is none, WeightsError or DataError if its files do not belong together.
     """
     if source is None:
-        return TrainedModel.of_project(Path())
+        return model_of_last_run(Path())
     from tasks.package.package_folder import read_package  # late: torch takes two seconds
 
     return read_package(package_folder(source))

@@ -8,9 +8,14 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from coronet_core.data.options import Aspect
 from coronet_core.support.checksums import damaged_file
 from coronet_core.support.errors import DataError
+from tasks.calibrate.calibration_file import Calibration
+from tasks.package.trained_model import TrainedModel
+from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.schema import ResidualParams
 from tasks.runtime.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, PACKAGE, RESIDUALS, SPLIT_STAGE, autoencoder_weights
 
 NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
@@ -89,3 +94,28 @@ class Lock:
         if not (self._folder / path).is_file():
             raise DataError(f"{self._folder / path}: missing. Run `coronet run`, or get it with `dvc checkout`.")
         return hashlib.md5((self._folder / path).read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def model_of_last_run(folder: Path) -> TrainedModel:
+    """Return the model of the last run of the project in `folder`.
+
+    The params are those of that run, from `dvc.lock`: `params.yaml` may have changed since. Raises DataError if there
+    is no such run, or if its files do not belong together.
+    """
+    lock = Lock(folder)
+    lock.check_models()
+    data, calibrate = lock.params(SPLIT_STAGE)["data"], lock.params("calibrate")
+    return TrainedModel(
+        image_size_px=data["image_size_px"],
+        aspect=Aspect(data["aspect"]),
+        residuals=ResidualParams(**lock.params("materialize_residuals")["residuals"]),
+        cin_input=calibrate["cin.input"],
+        batch_size=calibrate["evaluate.batch_size"],
+        autoencoders={
+            "healthy": (folder / autoencoder_weights("healthy")).read_bytes(),
+            "pneumonia": (folder / autoencoder_weights("pneumonia")).read_bytes(),
+        },
+        cin=(folder / CIN_WEIGHTS).read_bytes(),
+        calibration=Calibration.from_dict(read_json(folder / CALIBRATION)),
+        reading=data.get("reading", 1),
+    )

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from tasks.package.dvc_lock import Lock
+from tasks.package.dvc_lock import Lock, model_of_last_run
 from tasks.package.metadata import CARD, DESCRIPTION, Lineage, package_digest
 from tasks.package.package_folder import write_package
-from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import MODEL_CARD, PACKAGE
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
@@ -15,7 +14,7 @@ from tasks.training.trained_precision import training_formats
 
 def run(context: StageContext) -> None:
     """Write the package of this run; log its metadata and model card to MLflow."""
-    write_package(PACKAGE, TrainedModel.of_project(Path()), MODEL_CARD.read_text(encoding="utf-8"), lineage_here())
+    write_package(PACKAGE, model_of_last_run(Path()), MODEL_CARD.read_text(encoding="utf-8"), lineage_here())
     digest = package_digest(PACKAGE)
     context.tracking.tags({"package": digest})
     for name in (DESCRIPTION, CARD):

@@ -6,17 +6,13 @@ It holds no paths, so it can be sent to other machines.
 import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Self
 
 from coronet_core.common.classes import ClassName
 from coronet_core.common.literals import CinInput
 from coronet_core.data.options import Aspect, Reading
 from tasks.calibrate.calibration_file import Calibration
-from tasks.package.dvc_lock import Lock
-from tasks.runtime.files import digest, read_json
+from tasks.runtime.files import digest
 from tasks.runtime.params.schema import ResidualParams
-from tasks.runtime.paths import CALIBRATION, CIN_WEIGHTS, SPLIT_STAGE, autoencoder_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,31 +32,6 @@ class TrainedModel:
     calibration: Calibration
     reading: Reading = 1
     """Version of the rule that converts pixel values to grey."""
-
-    @classmethod
-    def of_project(cls, folder: Path) -> Self:
-        """Return the model of the last run of the project in `folder`.
-
-        The params are those of that run, from `dvc.lock`: `params.yaml` may have changed since. Raises DataError if
-        there is no such run, or if its files do not belong together.
-        """
-        lock = Lock(folder)
-        lock.check_models()
-        data, calibrate = lock.params(SPLIT_STAGE)["data"], lock.params("calibrate")
-        return cls(
-            image_size_px=data["image_size_px"],
-            aspect=Aspect(data["aspect"]),
-            residuals=ResidualParams(**lock.params("materialize_residuals")["residuals"]),
-            cin_input=calibrate["cin.input"],
-            batch_size=calibrate["evaluate.batch_size"],
-            autoencoders={
-                "healthy": (folder / autoencoder_weights("healthy")).read_bytes(),
-                "pneumonia": (folder / autoencoder_weights("pneumonia")).read_bytes(),
-            },
-            cin=(folder / CIN_WEIGHTS).read_bytes(),
-            calibration=Calibration.from_dict(read_json(folder / CALIBRATION)),
-            reading=data.get("reading", 1),
-        )
 
     @property
     def digest(self) -> str:

@@ -23,8 +23,7 @@ ROOTS: Final = ("coronet_core", "tasks")
 SERVED: Final = "tasks.inference.pyfunc_model"
 """The module that MLflow runs."""
 LIBRARIES: Final = (
-    "imagehash",
-    "mlflow",
+    "mlflow-skinny",  # loads and serves models; what mlflow itself adds is for its server and other kinds of models
     "numpy",
     "pandas",
     "pillow",
@@ -32,7 +31,6 @@ LIBRARIES: Final = (
     "pydantic",
     "pydicom",
     "python-gdcm",  # loaded by pydicom
-    "ruamel-yaml",
     "safetensors",
     "torch",
     "torchvision",

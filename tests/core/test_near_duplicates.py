@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable
 
-import imagehash
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from coronet_core.data.sources import phantom
-from coronet_core.data.splitting.duplicates import MAX_DISTANCE, candidates, near_duplicates
+from coronet_core.data.splitting.duplicates import MAX_DISTANCE, candidates, near_duplicates, perceptual_hash
 
 
 def chest(patient: int) -> Image.Image:
@@ -30,7 +29,7 @@ def trimmed(image: Image.Image) -> Image.Image:
 
 def pairs_among(images: list[Image.Image]) -> set[tuple[int, int]]:
     stack = np.stack([np.asarray(image.resize((224, 224), Image.Resampling.BILINEAR)) for image in images])
-    hashes = [str(imagehash.phash(Image.fromarray(image))) for image in stack]
+    hashes = [perceptual_hash(image) for image in stack]
     return {(int(a), int(b)) for a, b in near_duplicates(hashes, lambda positions: stack[positions])}
 
 

@@ -242,7 +242,7 @@ def test_a_stage_reads_outs_of_others_and_what_it_goes_on_from() -> None:
     assert "models/autoencoder_pneumonia.safetensors" in residuals.outs
     assert "coronet_core/autoencoder" in residuals.deps
     assert "params.yaml" not in residuals.deps
-    assert (split.outs, split.upstream) == (("data/split",), ("build_split",))
+    assert (split.outs, split.upstream) == (("data/split", "reports/split.json"), ("build_split",))
 
 
 @pytest.mark.usefixtures("worker")

@@ -1,5 +1,6 @@
 """Clones of one project, through a bare git repository and an S3 remote: with the raw images, and without them."""
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -168,6 +169,30 @@ def test_later_stages_run_without_the_raw_images(
     assert failed.returncode != 0
     assert "data/raw/xray: no such folder" in failed.stdout
     assert (split.read_bytes(), report.read_bytes()) == before
+
+
+def test_raw_images_that_dvc_tracks_as_a_whole_may_be_missing(tmp_path: Path) -> None:
+    whole = Host(make_project(tmp_path / "whole" / "coronet").folder)
+    whole.set_params({"data": {"root": "data/raw", "sources": [SOURCE | {"folder": "xray"}]}})
+    draw_images(whole.folder / "data/raw/xray", range(9))
+    said(whole, "dvc", "add", "data/raw")
+    said(whole, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    said(whole, "dvc", "repro", "build_split")
+    said(whole, "dvc", "push")
+    whole.git("add", ".")
+    whole.git("commit", "-qm", "Build a split")
+    subprocess.run(["git", "clone", "-q", str(whole.folder), str(tmp_path / "clone" / "coronet")], check=True)
+    host = Host(tmp_path / "clone" / "coronet")
+    said(host, "dvc", "pull", "build_split")
+    assert "Stage 'build_split' didn't change" in said(host, "dvc", "repro", "--allow-missing", "build_split")
+    assert not (host.folder / "data/raw").exists()
+
+    note = host.folder / "data/raw.dvc"
+    note.write_text(re.sub("md5: .*[.]dir", f"md5: {'0' * 32}.dir", note.read_text()))  # other images, not here either
+    failed = host.run("dvc", "repro", "--allow-missing", "build_split")
+    assert failed.returncode != 0
+    assert "No such file or directory" in failed.stdout
+    assert (host.folder / "reports/split.json").read_bytes() == (whole.folder / "reports/split.json").read_bytes()
 
 
 RETRAIN = """

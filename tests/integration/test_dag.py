@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from coronet_core.common.weights import read_weights
 from coronet_core.data.manifest import read_manifest
-from tasks.package.trained_model import TrainedModel
+from tasks.package.dvc_lock import model_of_last_run
 from tasks.runtime.paths import (
     EXPLANATION_INDEX,
     FIGURES,
@@ -138,7 +138,7 @@ def test_the_last_run_is_served_until_the_service_is_told_to_end(project: Projec
         finally:
             process.terminate()
     assert model["source"] == "the last run"
-    assert model["digest"] == answered["model"] == TrainedModel.of_project(project.folder).digest
+    assert model["digest"] == answered["model"] == model_of_last_run(project.folder).digest
     assert "not a medical device" in model["card"]
     assert answered["answers"][0]["error"] is None
 

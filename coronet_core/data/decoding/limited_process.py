@@ -24,8 +24,8 @@ Made = TypeVar("Made")
 WAIT_FACTOR: Final = 10.0
 """Times the CPU time, by the clock: for work that waits without computing, and machines with other work."""
 CONTEXT: Final = multiprocessing.get_context("forkserver")
-"""Its server has imported what decoding needs, imagehash's late import too, so that a new process is there at once."""
-CONTEXT.set_forkserver_preload(["coronet_core.data.reading.image", "scipy.fftpack"])
+"""Its server has imported what decoding needs, so that a new process is there at once."""
+CONTEXT.set_forkserver_preload(["coronet_core.data.reading.image"])
 
 
 @dataclass(frozen=True)

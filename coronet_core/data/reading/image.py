@@ -5,7 +5,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -57,7 +56,6 @@ class DecodedImage:
     upright_px: tuple[int, int]  # width and height in which it was decoded
     sha256: str  # of the encoded bytes
     pixel_sha256: str  # of `pixels`
-    perceptual_hash: str  # 64 bits in hexadecimal; near-identical images differ in few of them
     size_bytes: int
     grey_levels: int  # of the whole image, at most 256
 
@@ -72,15 +70,13 @@ def decode(content: bytes, image_size_px: int, aspect: Aspect, reading: Reading 
     Raises DataError with the reason when it cannot be read, shows nothing or, by the second rule, is a mask.
     """
     radiograph = _read(content, image_size_px, reading)
-    square = to_square(radiograph.grey, image_size_px, aspect)
-    pixels = np.asarray(square, dtype=np.uint8)
+    pixels = np.asarray(to_square(radiograph.grey, image_size_px, aspect), dtype=np.uint8)
     return DecodedImage(
         pixels=pixels,
         facts=radiograph.facts,
         upright_px=radiograph.grey.size,
         sha256=hashlib.sha256(content).hexdigest(),
         pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-        perceptual_hash=str(imagehash.phash(square)),
         size_bytes=len(content),
         grey_levels=256 - radiograph.grey.histogram().count(0),
     )

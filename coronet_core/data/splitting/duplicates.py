@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import imagehash
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -26,6 +27,11 @@ Pairs = NDArray[np.int64]  # (m, 2)
 Images = NDArray[np.uint8]  # (n, H, W)
 KINDS = ("bytes", "pixels", "near")
 CONTRADICTION = "duplicates with contradicting labels"
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
+    """Return the pHash of `pixels` (H, W): 64 bits in hexadecimal, few of which differ between near duplicates."""
+    return str(imagehash.phash(Image.fromarray(pixels)))
 
 
 def near_duplicates(hashes: list[str], images_at: Callable[[NDArray[np.int64]], Images]) -> Pairs:

@@ -13,9 +13,7 @@ import pandas as pd
 import pytest
 
 from tasks.package.prediction_schema import PREDICTION_FIELDS
-from tasks.registry.champions import set_champion
 from tasks.registry.model_files import input_example, requirements
-from tasks.registry.versions import champion
 from tests.tasks.registry.conftest import Registered, stored_package
 from tests.tasks.trained_model import CARD
 
@@ -50,22 +48,28 @@ sys.path = [entry for entry in sys.path if "editable" not in entry]
 assert not any(map(find_spec, OWN))
 import mlflow
 model = mlflow.pyfunc.load_model(uri)
+answers = model.predict([image]).to_dict("records")
 import coronet_core
 print("code from " + coronet_core.__file__)
-print(json.dumps(model.predict([image]).to_dict("records")))
+imported = {name.partition(".")[0] for name in sys.modules}
+print(json.dumps([one for name in imported for one in homes.get(name, [])]))
+print(json.dumps(answers))
 """
 
 
-def test_the_champion_is_loaded_where_only_the_pinned_requirements_are(registered: Registered, tmp_path: Path) -> None:
-    set_champion(registered.first, champion())
-    command = [sys.executable, "-I", "-c", LOADED_ELSEWHERE, "models:/coronet@champion", *input_example()]
-    environment = {"MLFLOW_TRACKING_URI": registered.store, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+def test_the_model_is_loaded_where_only_its_requirements_are_and_uses_them_all(
+    registered: Registered, tmp_path: Path
+) -> None:
+    model = stored_package(registered, registered.first).parents[1]
+    command = [sys.executable, "-I", "-c", LOADED_ELSEWHERE, str(model), *input_example()]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     finished = subprocess.run(
         [*command, *requirements()], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr
-    place, answers = finished.stdout.splitlines()[-2:]
+    place, used, answers = finished.stdout.splitlines()[-3:]
     assert "/code/coronet_core/" in place
+    assert {one.partition("==")[0] for one in requirements()} <= set(json.loads(used))
     (answer,) = json.loads(answers)
     assert answer["error"] is None
     assert sum(answer[f"calibrated_{name}"] for name in ("healthy", "pneumonia", "covid19")) == pytest.approx(1)
