@@ -1,5 +1,6 @@
 """Clones of one project, through a bare git repository and an S3 remote: with the raw images, and without them."""
 
+import json
 import re
 import subprocess
 import time
@@ -105,6 +106,14 @@ def test_images_are_in_no_commit_and_keys_in_no_file_of_git(first: Host, server:
     assert {name for name in tracked if name.startswith("data/raw/")} == OF_DVC
     assert "s3://coronet/dvc" in (first.folder / ".dvc/config").read_text()
     assert not any(server.secret_key in (first.folder / name).read_text(errors="replace") for name in tracked)
+
+
+def test_a_run_names_the_address_of_its_data_in_the_remote(first: Host, server: S3Server) -> None:
+    (run,) = (one for one in runs_in(f"sqlite:///{first.folder}/mlflow.db") if one.info.run_name == "build_split")
+    (address,) = {json.loads(one.dataset.source)["uri"] for one in run.inputs.dataset_inputs}
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    content = server.client().get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert content == (first.folder / "data/split/manifest.parquet").read_bytes()
 
 
 def test_nothing_is_to_do_in_a_clone(second: Host) -> None:

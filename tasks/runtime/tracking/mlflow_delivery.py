@@ -166,7 +166,8 @@ def _send(record: RunRecord, event: Event) -> None:
             folder = Path(event["file"]).parent
             client.log_artifact(run_id, str(record.kept(event["file"])), str(folder) if folder.name else None)
         case "dataset":
-            _send_dataset(client, run_id, record.kept(event["file"]), event["file"])
+            here = Path(event["file"]).absolute().as_uri()  # former records have no address
+            _send_dataset(client, run_id, record.kept(event["file"]), event.get("address", here))
         case "name":
             client.update_run(run_id, name=event["name"])
         case "end":
@@ -259,7 +260,7 @@ def _delivered_run_id(record: RunRecord) -> str | None:
     return record.run_id
 
 
-def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str) -> None:
+def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, address: str) -> None:
     import pandas as pd
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -270,8 +271,8 @@ def _send_dataset(client: "MlflowClient", run_id: str, manifest: Path, name: str
         dataset = Dataset(
             name=split,
             digest=digest(manifest)[:16],
-            source_type="local",
-            source=json.dumps({"uri": Path(name).absolute().as_uri()}),
+            source_type="local" if address.startswith("file:") else address.partition(":")[0],
+            source=json.dumps({"uri": address}),
             profile=json.dumps({"images": len(labels), **labels.value_counts().to_dict()}),
         )
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))

@@ -1,12 +1,16 @@
 """What a run was made from, and what it made: DVC's digests, versions of the libraries, the commit and its date."""
 
 import getpass
+import hashlib
 import platform
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from sqlite3 import Error as SQLiteError
 from typing import Any, Final, Literal
+
+from coronet_core.support.credentials import without_credentials
 
 NOT_CODE = ":(exclude)dvc.lock"
 """Files that differ from the commit without the code being another."""
@@ -25,6 +29,25 @@ def dvc_hashes(stage: str) -> dict[Kind, dict[str, str]]:
 def dvc_hashes_of_deps(*stages: str) -> dict[str, str]:
     """Return path -> md5 of all deps of `stages` as they are now: what a stage that still runs can say for sure."""
     return _hashes(stages, "deps")["deps"]
+
+
+def data_address(path: Path) -> str:
+    """Return the address of the file `path` for other machines: where DVC's default remote keeps it once it is pushed.
+
+    Without a remote it is that of the file here. Credentials are left out.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    here = path.absolute().as_uri()
+    try:
+        with Repo(".") as repo:
+            store = repo.cloud.get_remote_odb()
+            place = store.oid_to_path(hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest())
+            is_folder = store.fs.protocol == "local"
+            return Path(place).as_uri() if is_folder else without_credentials(store.fs.unstrip_protocol(place))
+    except (DvcException, OSError, SQLiteError):  # no project, or no default remote
+        return here
 
 
 def library_versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from coronet_core.support.errors import DataError
 from tasks.runtime.progress import log_metrics
 from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs
-from tasks.runtime.tracking.provenance import code_version, dvc_hashes, source_tags
+from tasks.runtime.tracking.provenance import code_version, data_address, dvc_hashes, source_tags
 from tasks.runtime.tracking.run_owner import Owner
 from tasks.runtime.tracking.run_record import RunRecord
 
@@ -101,7 +101,7 @@ class StageRun:
 
     def dataset(self, manifest: Path) -> None:
         """Log the data set that `manifest` describes as an input of the run."""
-        self._record.append("dataset", file=self._record.keep(manifest))
+        self._record.append("dataset", file=self._record.keep(manifest), address=data_address(manifest))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""

@@ -1,8 +1,12 @@
 """A stage's run, in a real MLflow store."""
 
+import json
 from pathlib import Path
 
+import dvc.api
+import pandas as pd
 import pytest
+from dvc.repo import Repo
 from mlflow import MlflowClient
 
 from tasks.runtime.tracking.run_record import all_records
@@ -86,3 +90,33 @@ def test_artifacts_outside_the_project_are_refused(tmp_path: Path) -> None:
 def test_params_are_flat_for_mlflow() -> None:
     nested = {"data": {"sources": [{"kind": "phantom"}], "size": 64}, "seed": 1}
     assert flattened(nested) == {"data.sources": "[{'kind': 'phantom'}]", "data.size": "64", "seed": "1"}
+
+
+CONFIG = "[core]\n    no_scm = true\n    remote = store\n['remote \"store\"']\n    url = s3://bucket/dvc\n"
+"""DVC's, of a project without git."""
+
+
+def addresses_of_data(manifest: Path) -> set[tuple[str, str]]:
+    """Type and address of the data sets of a run that logs `manifest`."""
+    with StageRun("evaluate", {}) as run:
+        run.dataset(manifest)
+    data = [one.dataset for one in runs()["evaluate"].inputs.dataset_inputs]
+    return {(one.source_type, json.loads(one.source)["uri"]) for one in data}
+
+
+@pytest.fixture
+def manifest(project: Path) -> Path:
+    path = project / "manifest.parquet"
+    pd.DataFrame({"label": ["healthy"], "split": ["train"]}).to_parquet(path)
+    return path.relative_to(project)
+
+
+def test_data_have_the_address_of_dvcs_remote(manifest: Path) -> None:
+    with Repo.init(no_scm=True) as repo:
+        Path(".dvc/config").write_text(CONFIG)
+        repo.add(str(manifest))
+    assert addresses_of_data(manifest) == {("s3", dvc.api.get_url(str(manifest)))}
+
+
+def test_data_without_a_remote_have_the_address_of_their_file(manifest: Path) -> None:
+    assert addresses_of_data(manifest) == {("local", manifest.absolute().as_uri())}
