@@ -3,7 +3,7 @@
 Clients on this machine ask one image a request, each its next as soon as it has an answer, of the service as
 `coronet serve` starts it, in a process of its own, two ways in turns:
 
-- batched: as it is, up to 16 images through the networks together;
+- batched: as it is, up to 4 images through the networks together;
 - unbatched: one image at a time (`batch_images` = 1, no waiting), all else the same.
 
 Of each round the median and the 99th percentile of the seconds from request to answer, and images a second; then the

@@ -8,7 +8,8 @@ Networks are untrained: what they have learnt changes no time.
 
 By kind: requests, milliseconds from request to answer (median, 95th and 99th percentile, largest), how many got 503
 because of too many others ("busy"), and what is unexpected: another status than this kind should have, or no answer.
-Beside it the memory of the service over time, and its own counters. A table, and `benchmarks/soak.json`.
+Beside it the memory of the service over time, with and without its decoders, its growth, and its own counters. A table,
+and `benchmarks/soak.json`.
 """
 
 import argparse
@@ -34,6 +35,8 @@ RESULTS = Path(__file__).with_name("soak.json")
 SAMPLES = 120
 """Of the memory."""
 MIB = 2**20
+WARM_UP_S = 240.0
+"""After which growth is taken, or half of a shorter soak: until then the largest batches come for the first time."""
 COUNTERS = ("coronet_requests_total", "coronet_connections_closed_total", "coronet_refused_total")
 HEADING = f"{'kind':26} {'requests':>8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'max ms':>8} {'busy':>6}  unexpected"
 
@@ -84,9 +87,19 @@ def ask_on(client: Client, record: Record, until: float) -> None:
     client.close()
 
 
-def service_mib() -> float:
-    """Return the resident memory of this process's children: the service, and what it starts."""
-    return sum(child.memory_info().rss for child in psutil.Process().children(recursive=True)) / MIB
+def resident_mib() -> dict[str, float]:
+    """Return the resident memory of the service, and of all that this process and the service have started."""
+    here = psutil.Process()
+    every = {child.pid: child.memory_info().rss / MIB for child in here.children(recursive=True)}
+    service_mib = max(every[child.pid] for child in here.children() if child.pid in every)  # beside Python's trackers
+    return {"service_mib": round(service_mib, 1), "mib": round(sum(every.values()), 1)}
+
+
+def growth_mib_per_minute(memory: list[dict[str, float]]) -> float:
+    """Return the slope of the service's memory once it is warm, by least squares."""
+    after = min(WARM_UP_S, memory[-1]["s"] / 2)
+    warm = [(sample["s"] / 60, sample["service_mib"]) for sample in memory if sample["s"] >= after]
+    return float(np.polyfit(*zip(*warm, strict=True), deg=1)[0])
 
 
 def counters(address: str) -> dict[str, float]:
@@ -109,7 +122,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
         for thread in threads:
             thread.start()
         while time.monotonic() < until:
-            memory.append({"s": round(time.monotonic() - began, 1), "mib": round(service_mib(), 1)})
+            memory.append({"s": round(time.monotonic() - began, 1)} | resident_mib())
             time.sleep(60 * options.minutes / SAMPLES)
         for thread in threads:
             thread.join()
@@ -122,6 +135,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(took, 1),
         "rows": [record.row(kind) for kind in KINDS],
         "memory": memory,
+        "growth_mib_per_minute": round(growth_mib_per_minute(memory), 1),
         "counters": counted,
     }
 
@@ -133,10 +147,12 @@ def table(results: dict[str, Any]) -> str:
         times = " ".join(f"{row[f'{name}_ms']:8.0f}" for name in ("p50", "p95", "p99", "max"))
         unexpected = ", ".join(f"{name}: {n}" for name, n in row["unexpected"].items()) or "-"
         lines.append(f"{row['kind']:26} {row['requests']:8} {times} {row['busy']:6}  {unexpected}")
-    mib = [sample["mib"] for sample in results["memory"]]
-    quarters = [mib[len(mib) * part // 4] for part in range(4)] + mib[-1:]
-    over_time = ", ".join(f"{sample:.0f}" for sample in quarters)
-    lines.append(f"memory of the service, MiB, at 0, 1/4, 1/2, 3/4 and the end: {over_time}")
+    for name, whose in (("service_mib", "the service"), ("mib", "it and its decoders")):
+        mib = [sample[name] for sample in results["memory"]]
+        quarters = [mib[len(mib) * part // 4] for part in range(4)] + mib[-1:]
+        over_time = ", ".join(f"{sample:.0f}" for sample in quarters)
+        lines.append(f"memory of {whose}, MiB, at 0, 1/4, 1/2, 3/4 and the end: {over_time}")
+    lines.append(f"growth of the service once it is warm: {results['growth_mib_per_minute']:.1f} MiB a minute")
     lines += [f"{name} {value:g}" for name, value in results["counters"].items() if "created" not in name]
     return "\n".join(lines)
 

@@ -14,8 +14,8 @@ MIB: Final = 2**20
 class ServingSettings:
     """Limits and habits of the service. Raises ParamsError for all values that are out of range, at once."""
 
-    batch_images: int = 16
-    """Images that go through the networks together, at most."""
+    batch_images: int = 4
+    """Images that go through the networks together, at most. Memory goes by it (decision 0039)."""
     batch_wait_ms: float = 4.0
     """How long the first image of a batch waits for others while the networks are idle."""
     queue_images: int = 64

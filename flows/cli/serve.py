@@ -47,7 +47,7 @@ def serve(
     keep: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Store uploaded images there, named by their hashes.")
     ] = None,
-    batch_images: Annotated[int, typer.Option(help="Largest batch.")] = 16,
+    batch_images: Annotated[int, typer.Option(help="Largest batch; memory grows with it.")] = 4,
     batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch.")] = 4.0,
     queue_images: Annotated[int, typer.Option(help="Images waiting at most; then 503.")] = 64,
     requests_at_once: Annotated[int, typer.Option(help="Concurrent requests with images; then 503.")] = 32,

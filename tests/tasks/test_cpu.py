@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-PROGRAM = """
+FAULTS = """
 import resource, sys
 import numpy as np
 from tasks.runtime.compute.cpu import keep_freed_memory
@@ -20,12 +20,39 @@ if "keep" in sys.argv:
 faults_of_a_pass()
 print(faults_of_a_pass())
 """
+ARENAS = """
+import ctypes, sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+import numpy as np
+from tasks.runtime.compute.cpu import keep_freed_memory
+
+if "keep" in sys.argv:
+    assert keep_freed_memory()
+at_once = Barrier(4)
+
+def allocate(_):
+    at_once.wait(60)
+    return np.ones(2**20)
+
+with ThreadPoolExecutor(4) as threads:
+    list(threads.map(allocate, range(4)))
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a feature of glibc")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a feature of glibc")
+def output(program: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_memory_that_a_pass_has_freed_is_there_for_the_next_one() -> None:
-    def faults(*arguments: str) -> int:
-        command = [sys.executable, "-c", PROGRAM, *arguments]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert int(output(FAULTS, "keep")) < 100 < int(output(FAULTS))
 
-    assert faults("keep") < 100 < faults()
+
+def test_threads_share_one_arena() -> None:
+    assert output(ARENAS, "keep").count("<heap nr=") == 1 < output(ARENAS).count("<heap nr=")

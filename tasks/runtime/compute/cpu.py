@@ -12,6 +12,7 @@ from tasks.runtime.compute.distributed import ranks_on_host
 
 M_TRIM_THRESHOLD: Final = -1
 M_MMAP_MAX: Final = -4
+M_ARENA_MAX: Final = -8
 KEPT_BYTES: Final = 2**30
 
 
@@ -32,10 +33,15 @@ def keep_freed_memory() -> bool:
     """Let this process keep up to a GiB of freed memory; returns whether its C library can (glibc can).
 
     By itself glibc maps each tensor of some MiB anew and unmaps it when it is freed: the kernel then clears the same
-    pages in every layer of every pass, which takes as long as an autoencoder's float32 convolutions
-    (benchmarks/LOG.md). No number changes.
+    pages in every layer of every pass, which takes as long as an autoencoder's float32 convolutions. All threads share
+    one arena: those of further threads are made of heaps of 64 MiB, too small for tensors, in which a service keeps
+    more and more memory in pieces that nothing fits into (both: benchmarks/LOG.md). No number changes.
+
+    Threads that have allocated before keep their arenas: call it first.
     """
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all((mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)))
+    if mallopt is None:
+        return False
+    return all((mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, KEPT_BYTES), mallopt(M_ARENA_MAX, 1)))
