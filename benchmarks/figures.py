@@ -25,18 +25,18 @@ from torch import Tensor, nn
 from benchmarks.scale import three_channels
 from benchmarks.speed import plain, plain_training
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.residual_tensor import freeze
-from coronet_core.autoencoder.training import autoencoder_learner
 from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.cin_learner import cin_learner, inverse_frequency_weights
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import cin_learner, inverse_frequency_weights
 from coronet_core.common.batches import Subset, as_image, batches
 from coronet_core.common.classes import CLASSES, SplitName
 from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.precision import autocast, choose_precision
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards, write_shard
-from coronet_core.data.manifest import read_manifest
 from coronet_core.learning.loop import Schedule, fit
 from coronet_core.metrics.scores import figures_of
 from tasks.networks.residual_inputs import class_indices

@@ -27,11 +27,11 @@ from pydicom.encaps import encapsulate
 
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.literals import Aspect
 from coronet_core.common.shards import Shards
 from coronet_core.data.dataset_audit import audit, findings
 from coronet_core.data.image_record import Listing, Record
 from coronet_core.data.ingest import Preprocessing, places_in_stack, read_images, write_accepted
-from coronet_core.data.options import Aspect
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import phantom
 from coronet_core.data.splitting.duplicates import mark_duplicates

@@ -20,8 +20,8 @@ from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project, environment_of
 from coronet_core.common.classes import CLASSES
+from coronet_core.common.manifest import as_table, write_manifest
 from coronet_core.common.shards import write_shard
-from coronet_core.data.manifest import as_table, write_manifest
 from tasks.runtime.files import write_json
 from tasks.runtime.params.presets import whole_file
 from tasks.runtime.paths import IMAGES, MANIFEST

@@ -30,7 +30,7 @@ from PIL import Image
 from benchmarks.ingest import anonymous_memory_mb, read_as_the_stage
 from benchmarks.untrained import untrained_model
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.common.batches import Subset
 from coronet_core.common.precision import choose_precision
 from coronet_core.common.shards import Shards, write_shard

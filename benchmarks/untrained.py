@@ -6,7 +6,7 @@ from safetensors.torch import save
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from tasks.calibrate.calibration_file import Calibration

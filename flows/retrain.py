@@ -18,7 +18,7 @@ from flows.pipeline.publication import publish as publish_last_run
 from flows.pipeline.publication import require_publishable
 from flows.pipeline.raw_data_updates import bring_raw_data
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
-from flows.pipeline.stages import run_stages
+from flows.pipeline.stage_tasks import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray

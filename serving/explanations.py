@@ -16,7 +16,7 @@ from PIL import Image
 
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.support.callbacks import noop
 from serving.batcher import QueueFullError
 from tasks.explain.methods import maps_of

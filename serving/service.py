@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.data.decoding.decoders import Decoders
+from coronet_core.data.decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import DecodedImage, decode, preview
 from coronet_core.support.errors import DataError
 from serving.answers import FileAnswer, answer_from_row, meaning_of

@@ -14,11 +14,11 @@ from benchmarks.gpu.images import Stack, drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.speed.steps import step_of
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.autoencoder.training import autoencoder_learner
 from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.cin_learner import cin_learner
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import cin_learner
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import Precision, PrecisionChoice

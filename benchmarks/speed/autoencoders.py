@@ -14,8 +14,8 @@ from benchmarks.speed.setting import Setting
 from benchmarks.speed.steps import our_steps
 from benchmarks.speed.work import Work
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.residual_tensor import residuals_of
-from coronet_core.autoencoder.training import autoencoder_learner
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.literals import Precision
 from coronet_core.common.precision import choose_precision

@@ -7,8 +7,8 @@ from benchmarks.speed import plain, plain_model
 from benchmarks.speed.setting import Setting
 from benchmarks.speed.steps import our_steps
 from benchmarks.speed.work import Work
+from coronet_core.classifier.cin_learner import cin_learner
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import cin_learner
 from coronet_core.common.batches import Subset, batches
 from coronet_core.common.precision import choose_precision
 from tasks.networks.trained_cin import cin_from

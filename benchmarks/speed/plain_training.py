@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from benchmarks.speed import plain
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.classifier.cin_learner import flipped, random_mask
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import flipped, random_mask
 from coronet_core.common.batches import Subset, batches
 from coronet_core.learning.loop import EpochMetrics, Learner
 from tasks.runtime.params.schema import AutoencoderParams, CinParams

@@ -1,1 +1,1 @@
-"""What all of the science shares: classes, seeds, shards, batches, weights."""
+"""What all of the science shares: classes, seeds, shards, batches, weights, the manifest."""

@@ -1,5 +1,6 @@
-"""What can be chosen of the method, by the names that parameters have. To read parameters, nothing heavy is needed."""
+"""What can be chosen of the method and of the data rules, by the names that parameters have; light to import."""
 
+from enum import StrEnum
 from typing import Final, Literal
 
 Latent = Literal["pyramid", "coarsest"]
@@ -22,3 +23,34 @@ PRECISION_KEY: Final = "training.precision"
 
 TotalVariation = Literal["isotropic", "anisotropic"]
 """How a mask's roughness is counted."""
+
+CountedBy = Literal["image", "box"]
+"""Whether the rows of RSNA's label file count as images or as boxes."""
+
+
+class Aspect(StrEnum):
+    """How images that are not square become square."""
+
+    STRETCH = "stretch"
+    """Both sides are scaled to the square, each by its own factor, as COVIDx does."""
+    CROP = "crop"
+    """The middle square is kept."""
+    PAD = "pad"
+    """Black is added on the shorter sides."""
+
+
+class Leaks(StrEnum):
+    """How patients in both parts of a published split are handled."""
+
+    REFUSE = "refuse"
+    """The build stops and names them."""
+    REPAIR = "repair"
+    """The test part stays as published; the training part loses their images."""
+    KEEP = "keep"
+    """They stay in both, for comparison with published figures only."""
+
+
+Reading = Literal[1, 2]
+"""The version of the rule by which a file's values become grey. 1: 8-bit values as they are, deeper ones from the
+darkest to the brightest. 2: values of any depth between robust limits (grey.py), faulty optional attributes passed
+over."""

@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 
 from coronet_core.common.classes import CLASSES, SPLITS
+from coronet_core.common.manifest import groupings
 from coronet_core.common.shards import Shards
 from coronet_core.data import shortcuts
 from coronet_core.data.image_record import Listing
-from coronet_core.data.manifest import groupings
 from coronet_core.data.patients.patient_audit import doubtful_patients, patient_warnings
 from coronet_core.data.reading.suitability import counted_notes
 from coronet_core.data.splitting.duplicates import KINDS, contradictions

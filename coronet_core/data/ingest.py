@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from coronet_core.common.cpu_count import usable_cores
+from coronet_core.common.literals import Aspect, Reading
+from coronet_core.common.manifest import as_arrow, as_table, notes_of, rows_of
 from coronet_core.common.shards import Shards, shard_path, write_shard
-from coronet_core.data.decoding.decoders import Decoders
+from coronet_core.data.decoding.decoding_processes import Decoders
 from coronet_core.data.image_record import Record
-from coronet_core.data.manifest import as_arrow, as_table, notes_of, rows_of
-from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.reading.image import DecodedImage, box_in_square
 from coronet_core.data.splitting.duplicates import perceptual_hash

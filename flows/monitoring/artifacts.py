@@ -8,7 +8,7 @@ from PIL import Image
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
-from coronet_core.paper import PAPER
+from coronet_core.common.paper import PAPER
 from tasks.report.pages import environment, number, numbers, percent, percents, words
 from tasks.report.plots.drawing import ALT_KEY
 from tasks.runtime.external_text import plain

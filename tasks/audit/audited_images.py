@@ -13,9 +13,9 @@ from coronet_core.audits.masking import Regions
 from coronet_core.audits.probes import PROBES
 from coronet_core.audits.skill import Sample, ViewFigures, view_figures
 from coronet_core.common.batches import as_image
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards
-from coronet_core.data.manifest import read_manifest
 from coronet_core.support.errors import DataError
 from tasks.networks.residual_inputs import class_indices
 from tasks.runtime.paths import IMAGES, MANIFEST

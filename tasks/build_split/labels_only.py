@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from coronet_core.common.manifest import write_manifest
 from coronet_core.data.dataset_audit import Counts, audit
 from coronet_core.data.ingest import group_oldest, known_rows
-from coronet_core.data.manifest import write_manifest
 from coronet_core.support.errors import ParamsError
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images

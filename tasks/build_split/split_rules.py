@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES, SPLITS, SplitName
+from coronet_core.common.manifest import read_notes, read_rows
 from coronet_core.data.dataset_audit import findings
-from coronet_core.data.manifest import read_notes, read_rows
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.splitting.duplicates import Images, drop_duplicates, mark_duplicates
 from coronet_core.data.splitting.published_splits import treat_leaks

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from coronet_core.common.classes import SPLITS
+from coronet_core.common.manifest import write_manifest
+from coronet_core.common.paper import PAPER
 from coronet_core.common.shards import Shards
 from coronet_core.data.dataset_audit import audit
 from coronet_core.data.image_record import Record
@@ -20,11 +22,9 @@ from coronet_core.data.ingest import (
     read_images,
     write_accepted,
 )
-from coronet_core.data.manifest import write_manifest
 from coronet_core.data.patients.patient_audit import doubtful_ids
 from coronet_core.data.reading.suitability import MASK, note_unsuitable, reject_unsuitable
 from coronet_core.data.splitting.duplicates import KINDS
-from coronet_core.paper import PAPER
 from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images

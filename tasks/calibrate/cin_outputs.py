@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coronet_core.common.batches import batches
 from coronet_core.common.classes import SplitName
-from coronet_core.data.manifest import read_manifest
+from coronet_core.common.manifest import read_manifest
 from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.calibration import probabilities_of
 from coronet_core.support.errors import DataError, TrainingError

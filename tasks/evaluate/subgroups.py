@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.manifest import groupings
+from coronet_core.common.manifest import groupings
 from coronet_core.metrics.bootstrap import estimate
 from coronet_core.metrics.confusion import balanced_accuracy, confusion_matrix, sensitivity
 from coronet_core.metrics.intervals import wilson_interval

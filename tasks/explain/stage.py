@@ -8,9 +8,9 @@ import pandas as pd
 from torch import Tensor
 
 from coronet_core.attribution.deletion import Curves
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards, write_array
-from coronet_core.data.manifest import read_manifest
 from coronet_core.support.tables import read_frame, write_frame
 from tasks.explain.image_choice import choose
 from tasks.explain.measures import repeated_and_random, table_by_method

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES, SplitName
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards
-from coronet_core.data.manifest import read_manifest
 from coronet_core.data.sources import phantom
 from coronet_core.metrics.arrays import Floats
 from tasks.export.export_options import Pixels

@@ -20,7 +20,7 @@ from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import read_array, write_array
-from coronet_core.data.decoding.decoders import Decoders
+from coronet_core.data.decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import Decode
 from coronet_core.support.errors import DamagedFileError, DataError, ParamsError
 from coronet_core.support.whole_files import write_whole

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from coronet_core.data.manifest import read_manifest
+from coronet_core.common.manifest import read_manifest
 from coronet_core.support.tables import write_frame
 from tasks.materialize_residuals.kept_shards import ResidualShards
 from tasks.materialize_residuals.residual_shards import compute_shard

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.support.checksums import damaged_file
 from coronet_core.support.errors import DataError
 from tasks.calibrate.calibration_file import Calibration

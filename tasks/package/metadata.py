@@ -9,8 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, ValidationError, with_config
 
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.literals import CinInput, Precision
-from coronet_core.data.options import Aspect, Reading
+from coronet_core.common.literals import Aspect, CinInput, Precision, Reading
 from coronet_core.support.errors import DataError
 from tasks.calibrate.calibration_file import Calibration
 from tasks.runtime.external_text import DVC_MD5, GIT_COMMIT, SHA256

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 from coronet_core.common.classes import ClassName
-from coronet_core.common.literals import CinInput
-from coronet_core.data.options import Aspect, Reading
+from coronet_core.common.literals import Aspect, CinInput, Reading
 from tasks.calibrate.calibration_file import Calibration
 from tasks.runtime.files import digest
 from tasks.runtime.params.schema import ResidualParams

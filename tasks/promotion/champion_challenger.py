@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from coronet_core.data.manifest import read_notes
+from coronet_core.common.manifest import read_notes
 from coronet_core.support.errors import DataError
 from tasks.build_split.split_rules import IDS
 from tasks.calibrate.cin_outputs import SplitPredictions

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from coronet_core.common.literals import Aspect, Reading
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards
-from coronet_core.data.manifest import read_manifest
-from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.reading.image import decode
 from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.data.options import Aspect, Reading
+from coronet_core.common.literals import Aspect, Reading
 from coronet_core.support.errors import DataError
 from tasks.build_split.split_rules import IDS
 from tasks.calibrate.cin_outputs import SplitPredictions

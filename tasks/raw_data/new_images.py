@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from coronet_core.data.manifest import read_notes, read_rows
+from coronet_core.common.manifest import read_notes, read_rows
 from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of
 from tasks.build_split.sources import list_images

@@ -14,8 +14,8 @@ from coronet_core.audits.masking import VIEWS, Regions, seen_as
 from coronet_core.autoencoder.residual_tensor import residual_tensor
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards, read_array
-from coronet_core.data.manifest import read_manifest
 from coronet_core.support.tables import read_frame
 from tasks.networks.trained_tfen import load_tfen
 from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import torch
 
-from coronet_core.paper import PAPER
+from coronet_core.common.paper import PAPER
 from tasks.report.pages import write_page
 from tasks.report.plots.attribution_maps import METHOD_NAMES
 from tasks.report.plots.drawing import Drawing

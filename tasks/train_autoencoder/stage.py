@@ -5,12 +5,12 @@ from functools import partial
 import torch
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.common.batches import Subset
 from coronet_core.common.classes import ClassName, SplitName
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards
-from coronet_core.data.manifest import read_manifest
 from coronet_core.learning.loop import Schedule
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest

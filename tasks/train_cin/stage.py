@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from coronet_core.classifier.cin import build_cin, imagenet_backbone, load_backbone
-from coronet_core.classifier.training import cin_learner, inverse_frequency_weights
+from coronet_core.classifier.cin_learner import cin_learner, inverse_frequency_weights
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.weights import read_weights

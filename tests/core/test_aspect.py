@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import box_in_square, to_square
 
 WIDE = np.zeros((100, 200), dtype=np.uint8)

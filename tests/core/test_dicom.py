@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 from sklearn.datasets import load_sample_image
 
-from coronet_core.data.options import Aspect, Reading
+from coronet_core.common.literals import Aspect, Reading
 from coronet_core.data.reading.dicom import read_dicom
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coronet_core.data.manifest import as_table
+from coronet_core.common.manifest import as_table
 from coronet_core.data.sources import phantom
 from coronet_core.data.splitting.duplicates import (
     CONTRADICTION,

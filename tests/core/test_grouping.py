@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from coronet_core.data.manifest import groupings
+from coronet_core.common.manifest import groupings
 
 
 def test_ages_fall_into_the_group_that_begins_at_them_and_what_is_missing_is_unknown() -> None:

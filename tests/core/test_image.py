@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
 

@@ -42,8 +42,8 @@ import coronet_core.classifier.coronet
 import coronet_core.metrics.out_of_distribution
 import coronet_core.autoencoder.residual_tensor
 import coronet_core.common.shards
-import coronet_core.autoencoder.training
-import coronet_core.classifier.training
+import coronet_core.autoencoder.fpae_learner
+import coronet_core.classifier.cin_learner
 print(*sorted(ALIEN & set(sys.modules)))
 """
 

@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from coronet_core.common.literals import Aspect
+from coronet_core.common.manifest import as_table, read_manifest, read_notes, read_rows, write_manifest
 from coronet_core.common.shards import Shards
 from coronet_core.data.image_record import Record
 from coronet_core.data.ingest import (
@@ -22,8 +24,6 @@ from coronet_core.data.ingest import (
     read_images,
     write_accepted,
 )
-from coronet_core.data.manifest import as_table, read_manifest, read_notes, read_rows, write_manifest
-from coronet_core.data.options import Aspect
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DamagedFileError, DataError

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import decode
 from coronet_core.data.reading.suitability import mask_reason
 from coronet_core.data.sources import phantom

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from coronet_core.data.manifest import as_table
+from coronet_core.common.manifest import as_table
 from coronet_core.data.patients.patient_audit import doubtful_ids, doubtful_patients, patient_warnings
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
 from coronet_core.data.splitting.duplicates import near_duplicates, perceptual_hash

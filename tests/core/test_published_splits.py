@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from coronet_core.common.literals import Leaks
+from coronet_core.common.manifest import as_table
 from coronet_core.data.image_record import Record
-from coronet_core.data.manifest import as_table
-from coronet_core.data.options import Leaks
 from coronet_core.data.splitting.published_splits import LEAK, leaks_by_class, read_ids, treat_leaks, with_test_patients
 from coronet_core.support.errors import DataError
 

@@ -12,7 +12,7 @@ from PIL import Image
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import RLELossless
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading import grey
 from coronet_core.data.reading.image import decode
 from coronet_core.data.reading.radiograph import Note

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import decode
 from tests.core.reading_inputs import EIGHT, SIXTEEN, TWELVE, XRAY, dcm, deep_png, encoded, tiff
 from tests.core.test_dicom import compressed, dicom, saved

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
-from coronet_core.data.manifest import as_table, read_rows, write_manifest
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
+from coronet_core.common.manifest import as_table, read_rows, write_manifest
 from coronet_core.data.reading.image import decode
 from coronet_core.data.reading.radiograph import Note
 from coronet_core.data.reading.suitability import counted_notes, note_unsuitable, reject_unsuitable

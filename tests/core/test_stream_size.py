@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import decode
 from coronet_core.data.reading.stream_size import MAX_SCANS, SCAN, n_scans, stated_pixels
 from coronet_core.support.errors import DataError

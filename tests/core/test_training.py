@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.autoencoder.training import autoencoder_learner
 from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.cin_learner import cin_learner, flipped, inverse_frequency_weights, random_mask
 from coronet_core.classifier.inputs import CinInputs
-from coronet_core.classifier.training import cin_learner, flipped, inverse_frequency_weights, random_mask
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.manifest import read_manifest
+from coronet_core.common.manifest import read_manifest
 from coronet_core.data.sources import phantom
 from tasks.runtime.paths import MANIFEST
 from tests.integration.conftest import Project

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.weights import read_weights
-from coronet_core.data.manifest import read_manifest
 from tasks.package.dvc_lock import model_of_last_run
 from tasks.runtime.paths import (
     EXPLANATION_INDEX,

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from coronet_core.data.manifest import read_rows
+from coronet_core.common.manifest import read_rows
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.conftest import PROJECT
 from tests.integration.conftest import COVERED, LIGHT, SOURCES, TINY, Project, commit_all

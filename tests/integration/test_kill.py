@@ -15,8 +15,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards
-from coronet_core.data.manifest import read_manifest
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tests.integration.conftest import LIGHT, Project, make_project
 from tests.integration.hosts import Host, served_mlflow

@@ -27,7 +27,7 @@ from pathlib import Path
 from prefect import flow
 from flows.project.graph import leading_to, read_graph
 from flows.pipeline.retries import DEFAULT_POLICY
-from flows.pipeline.stages import run_stages
+from flows.pipeline.stage_tasks import run_stages
 from tasks.runtime.tracking.stage_run import StageRun
 
 @flow

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.browser import chromium, rendered
-from flows.pipeline.stages import limited_tags
+from flows.pipeline.stage_tasks import limited_tags
 from flows.servers.server_process import free_port
 from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import Host, end_group

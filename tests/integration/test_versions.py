@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coronet_core.data.manifest import read_manifest
+from coronet_core.common.manifest import read_manifest
 from tasks.runtime.paths import MANIFEST
 from tests.integration.conftest import Project
 

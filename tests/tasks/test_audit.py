@@ -18,8 +18,8 @@ from coronet_core.audits.skill import Sample, ViewFigures, view_figures
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
 from coronet_core.common.classes import CLASSES
+from coronet_core.common.manifest import read_rows, write_manifest
 from coronet_core.common.weights import save_weights
-from coronet_core.data.manifest import read_rows, write_manifest
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.intervals import Proportion
 from coronet_core.metrics.out_of_distribution import EnergyReference

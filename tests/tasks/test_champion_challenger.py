@@ -13,7 +13,7 @@ import pytest
 import torch
 from dvc.repo import Repo
 
-from coronet_core.data.manifest import read_notes, read_rows, write_manifest
+from coronet_core.common.manifest import read_notes, read_rows, write_manifest
 from coronet_core.support.errors import DataError
 from tasks.package.package_folder import write_package
 from tasks.promotion import champion_challenger as contest

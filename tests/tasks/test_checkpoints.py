@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.training import autoencoder_learner
+from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.common.batches import Subset
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coronet_core.data.options import Aspect
+from coronet_core.common.literals import Aspect
 from coronet_core.data.reading.image import decode
 from coronet_core.data.reading.radiograph import MAX_PIXELS
 from coronet_core.data.sources.phantom import draw

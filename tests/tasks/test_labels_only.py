@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from coronet_core.data.options import Leaks
+from coronet_core.common.literals import Leaks
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError, ParamsError

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.decoding.decoders import Decoders
+from coronet_core.data.decoding.decoding_processes import Decoders
 from tasks.build_split import stage as build_split
 from tasks.build_split.sources import list_images
 from tasks.calibrate import stage as calibrate

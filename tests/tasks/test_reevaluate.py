@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from coronet_core.data.manifest import read_manifest
-from coronet_core.data.options import Aspect, Reading
+from coronet_core.common.literals import Aspect, Reading
+from coronet_core.common.manifest import read_manifest
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of

@@ -17,8 +17,8 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
+from coronet_core.common.literals import Reading
 from coronet_core.data import fields
-from coronet_core.data.options import Reading
 from coronet_core.data.reading.colour import deep_grey, refuse_colour
 from coronet_core.data.reading.dicom_header import remarks, repair, value_of, words
 from coronet_core.data.reading.dicom_pixels import has_decoded_bits, monochrome

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from coronet_core.common.literals import Aspect, Reading
 from coronet_core.data.image_record import Box
-from coronet_core.data.options import Aspect, Reading
 from coronet_core.data.reading.dicom import is_dicom, read_dicom
 from coronet_core.data.reading.radiograph import Facts, Radiograph
 from coronet_core.data.reading.raster import read_raster

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from coronet_core.data.options import Reading
+from coronet_core.common.literals import Reading
 from coronet_core.data.reading.colour import deep_colours, deep_grey, refuse_colour
 from coronet_core.data.reading.grey import Background, stretched, tabulate
 from coronet_core.data.reading.polarity import air_dark

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from coronet_core.common.classes import ClassName
+from coronet_core.common.literals import CountedBy
 from coronet_core.data.file_names import file_name
 from coronet_core.data.image_record import Box, Listing, Record, file_version
-from coronet_core.data.options import CountedBy
 from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError

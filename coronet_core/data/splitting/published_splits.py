@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from coronet_core.common.classes import CLASSES
+from coronet_core.common.literals import Leaks
 from coronet_core.data.image_record import Record
-from coronet_core.data.options import Leaks
 from coronet_core.data.text_files import read_text
 from coronet_core.support.errors import DataError
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, with_config
 
 from coronet_core.common.classes import ClassName, FoldUnit
+from coronet_core.common.literals import Aspect, CountedBy, Leaks, Reading
 from coronet_core.data.fields import ALIASES
-from coronet_core.data.options import Aspect, CountedBy, Leaks, Reading
 from tasks.runtime.params.ranges import STRICT, Folder, Fraction, InnerPath, Pattern, ShardImages, SidePx, number, whole
 
 

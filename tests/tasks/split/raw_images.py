@@ -6,7 +6,7 @@ import pandas as pd
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.manifest import read_manifest
+from coronet_core.common.manifest import read_manifest
 from coronet_core.data.sources import phantom
 from tasks.runtime.params.data import ImageFolderSource
 from tasks.runtime.paths import IMAGE_NAMES, MANIFEST

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coronet_core.common.literals import Aspect
+from coronet_core.common.manifest import read_manifest, read_notes, read_rows
 from coronet_core.common.shards import Shards
-from coronet_core.data.manifest import read_manifest, read_notes, read_rows
-from coronet_core.data.options import Aspect
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.manifest import read_manifest
+from coronet_core.common.manifest import read_manifest
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError
 from tasks.runtime.params.data import ImageFolderSource
