@@ -21,7 +21,7 @@ from tasks.runtime.paths import search_page
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.studies.search_objective import ObjectiveName, find_objective
 from tasks.studies.search_space import EXAMPLE, read_space
-from tasks.studies.search_study import best_trials, failures, n_done, open_study
+from tasks.studies.search_study import best_trials, failures, n_done, open_study, require_unchanged
 from tasks.studies.tuned_preset import preset_path, write_winner
 
 
@@ -78,6 +78,7 @@ def _search(
         run_trials(
             study, Search(name=work, space=space, objective=objective, record=run.key), left, timeout_s, parallel
         )
+        require_unchanged(study, space, objective)
         _require_figure(study)
         write_winner(target, study, space, space_file)
         render_search(study, objective.name, search_page(name))

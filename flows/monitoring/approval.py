@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
+import httpx
 from prefect import get_client, runtime
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput, create_flow_run_input, read_flow_run_input
 from prefect.states import Completed
@@ -25,7 +26,7 @@ from flows.monitoring.artifacts import as_markdown
 from flows.monitoring.final_states import DECLINED
 from tasks.promotion.gate import Decision
 from tasks.promotion.promote_version import Judgement
-from tasks.promotion.promotion_log import DECIDED, this_user
+from tasks.promotion.promotion_log import DECIDED, DECIDED_AT, this_user
 from tasks.registry.versions import find_version
 
 QUESTION: Final = "approval"
@@ -72,19 +73,19 @@ def ask_on_page(judgement: Judgement, timeout_hours: float) -> Answer:
     """
     if runtime.deployment.id is None:
         return _no("nobody can be asked by a run without a deployment: start the deployment promote")
-    if read_flow_run_input(JUDGEMENT) is None:
+    kept = cast("dict[str, Any] | None", read_flow_run_input(JUDGEMENT))  # typed for async too
+    if kept is None:
         kept = {
+            "closing": str(_order_closing(timeout_hours).id),
+            "asked_at": judgement.version.tags.get(DECIDED_AT),
             "version": judgement.version.number,
             "champion": None if judgement.champion is None else judgement.champion.number,
             "decision": TypeAdapter(Decision).dump_python(judgement.decision, mode="json"),
         }
         create_flow_run_input(JUDGEMENT, kept)
-    closing = _order_closing(timeout_hours)
     form = ApprovalForm.with_initial_data(description=as_markdown(judgement))
     filled = suspend_flow_run(wait_for_input=form, timeout=round(timeout_hours * SECONDS_AN_HOUR), key=QUESTION)
-    with get_client(sync_client=True) as client, suppress(ObjectNotFound):  # somebody has deleted it
-        if (state := client.read_flow_run(closing.id).state) is not None and state.is_scheduled():
-            client.delete_flow_run(closing.id)
+    _delete_closing(UUID(kept["closing"]))
     return Answer(is_yes=filled.promote, by=filled.name, comment=filled.comment)
 
 
@@ -106,10 +107,14 @@ def judgement_asked_about(flow_run_id: UUID | None = None) -> Judgement | None:
 def unanswered(flow_run_id: UUID) -> Judgement | None:
     """Return what the flow run has asked about, if it has had no answer and nothing was decided since; else None."""
     judgement = judgement_asked_about(flow_run_id)
+    kept = cast("dict[str, Any] | None", read_flow_run_input(JUDGEMENT, flow_run_id))
     with get_client(sync_client=True) as client:
         is_answered = any(state.name == ANSWERED for state in client.read_flow_run_states(flow_run_id))
-    is_open = judgement is not None and judgement.version.tags.get(DECIDED) == "passed"
-    return judgement if is_open and not is_answered else None
+    if judgement is None or kept is None or is_answered:
+        return None
+    tags = judgement.version.tags
+    is_open = tags.get(DECIDED) == "passed" and tags.get(DECIDED_AT) == kept["asked_at"]  # else asked again since
+    return judgement if is_open else None
 
 
 def end_as_declined(flow_run_id: UUID, message: str) -> None:
@@ -133,6 +138,13 @@ def _order_closing(timeout_hours: float) -> FlowRun:
     except ObjectNotFound as error:
         raise CoroNetError(f"the server has no deployment {CLOSING}. Type `coronet deploy`.") from error
     return cast("FlowRun", closing)  # typed for async too
+
+
+def _delete_closing(flow_run_id: UUID) -> None:
+    """Delete the run that would close an answered question. Left where it is, it finds an answer and does nothing."""
+    with suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
+        if (state := client.read_flow_run(flow_run_id).state) is not None and state.is_scheduled():
+            client.delete_flow_run(flow_run_id)
 
 
 def ask_on_terminal(judgement: Judgement, timeout_hours: float) -> Answer:

@@ -6,6 +6,7 @@ They are the one detector of lost runs, on this host and on others: whoever wait
 import os
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from prefect import get_client
 from prefect.automations import (
@@ -20,6 +21,7 @@ from prefect.automations import (
     SendNotification,
 )
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.types import SecretDict
@@ -47,15 +49,15 @@ BODY: Final = "{{ flow_run.state.message }} The next run resumes where it stoppe
 def install_automations() -> None:
     """Create the automations that the server does not have.
 
-    Those that it has stay as somebody may have set them, but know every event by its name of today, and start the
-    deployment of today.
+    Those that it has stay as somebody may have set them, but know every event by its name of today, and start a
+    deployment that is there.
     """
     with get_client(sync_client=True) as client:
         known = {automation.name: automation for automation in client.read_automations()}
         for automation in _automations():
             if (present := known.get(automation.name)) is None:
                 client.create_automation(_stated(automation))
-            elif (current := _brought_up_to_date(present, automation)) != present:
+            elif (current := _brought_up_to_date(present, automation, client)) != present:
                 client.update_automation(present.id, _stated(current))
 
 
@@ -74,15 +76,26 @@ def _is_on(name: str) -> bool:
         return any(automation.enabled for automation in client.read_automations_by_name(name))
 
 
-def _brought_up_to_date(present: AutomationCore, stated: Automation) -> AutomationCore:
+def _brought_up_to_date(present: AutomationCore, stated: Automation, client: SyncPrefectClient) -> AutomationCore:
     current = present.model_copy(deep=True)
     if isinstance(current.trigger, EventTrigger) and isinstance(stated.trigger, EventTrigger):
         current.trigger.expect |= stated.trigger.expect
     (action,) = stated.actions
     for one in current.actions:
-        if isinstance(one, RunDeployment) and isinstance(action, RunDeployment):
+        if isinstance(one, RunDeployment) and isinstance(action, RunDeployment) and _is_gone(one.deployment_id, client):
             one.deployment_id = action.deployment_id
     return current
+
+
+def _is_gone(deployment_id: UUID | None, client: SyncPrefectClient) -> bool:
+    """Whether the server does not know the deployment: it was deleted, and may have been made anew."""
+    if deployment_id is None:
+        return False
+    try:
+        client.read_deployment(deployment_id)
+    except ObjectNotFound:
+        return True
+    return False
 
 
 def _automations() -> list[Automation]:

@@ -13,7 +13,8 @@ from prefect.exceptions import PrefectException
 from tasks.runtime.external_text import plain, printable
 from tasks.runtime.progress import MetricsEvent, ProgressEvent
 
-OnMetrics = Callable[[MetricsEvent], None]
+OnMetrics = Callable[[str, MetricsEvent], None]
+"""Takes the metrics of a stage, by its name, as they come."""
 
 
 class StageProgress:
@@ -48,7 +49,7 @@ def stage_log(stage: str, on_metrics: OnMetrics | None = None) -> Callable[[str]
         if (event := ProgressEvent.from_line(line)) is not None:
             progress.show(event)
         elif on_metrics is not None and (metrics := MetricsEvent.from_line(line)) is not None:
-            on_metrics(metrics)
+            on_metrics(stage, metrics)
         else:
             log.info(printable(line))
 

@@ -29,27 +29,23 @@ class Waiting:
 
 
 def waiting_images(data: DataParams) -> list[Waiting]:
-    """List what the `.dvc` files of the project in the current folder could bring to the sources of `data`.
+    """List the `.dvc` files of the project in the current folder that could bring images to the sources of `data`.
 
     The places are listed; nothing is downloaded but the beginnings of files whose names do not tell what they are.
     Raises TransientError if a place cannot be listed, CoroNetError for a `.dvc` file that cannot be read.
     """
-    root = Path(data.root).resolve()
-    folders = [root / source.folder for source in data.sources if hasattr(source, "folder")]
-    try:
-        with Repo(".") as repo:
-            stages = [stage for stage in repo.index.stages if not stage.cmd and _is_of(stage, folders)]
-            return [found for stage in stages if (found := _waiting(repo, stage, folders)).n_images]
-    except DvcException as error:
-        raise CoroNetError(f"DVC cannot tell where raw data come from: {error}.") from error
+    return [found for found in _listed(data) if found.n_images]
 
 
 def bring_raw_data(data: DataParams, on_line: Callable[[str], None]) -> None:
-    """Bring what is waiting, as `dvc update` and `dvc pull` do.
+    """Bring what is waiting, as `dvc update` and `dvc pull` do: with new images, imported tables of labels, too.
 
     Raises DataError rather than delete files of one's own, TransientError when a place does not answer.
     """
-    waiting = waiting_images(data)
+    listed = _listed(data)
+    if not any(one.n_images for one in listed):
+        return
+    waiting = [one for one in listed if one.n_images or (one.is_import and not one.own_files)]
     for one in waiting:
         if one.own_files:
             raise DataError(
@@ -58,6 +54,18 @@ def bring_raw_data(data: DataParams, on_line: Callable[[str], None]) -> None:
             )
     update([one.dvc_file for one in waiting if one.is_import], Path(), on_line)
     pull([one.dvc_file for one in waiting if not one.is_import], Path(), on_line, is_forced=False)
+
+
+def _listed(data: DataParams) -> list[Waiting]:
+    """Return what each `.dvc` file of the sources could bring, be it nothing."""
+    root = Path(data.root).resolve()
+    folders = [root / source.folder for source in data.sources if hasattr(source, "folder")]
+    try:
+        with Repo(".") as repo:
+            stages = [stage for stage in repo.index.stages if not stage.cmd and _is_of(stage, folders)]
+            return [_waiting(repo, stage, folders) for stage in stages]
+    except DvcException as error:
+        raise CoroNetError(f"DVC cannot tell where raw data come from: {error}.") from error
 
 
 def _is_of(stage: Any, folders: Sequence[Path]) -> bool:

@@ -26,7 +26,7 @@ from tasks.runtime.progress import MetricsEvent
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.studies.search_objective import Objective
 from tasks.studies.search_space import SearchSpace
-from tasks.studies.search_study import ERROR, begin_trial, best_trials
+from tasks.studies.search_study import ERROR, begin_trial, best_trials, require_unchanged
 
 
 class TrialPrunedError(CoroNetError):
@@ -56,11 +56,9 @@ class TrialEpochs:
     """By epoch: a stage that is tried again logs its first epochs again."""
     is_pruned: bool = False
 
-    def on_metrics(self, event: MetricsEvent) -> None:
+    def on_metrics(self, stage: str, event: MetricsEvent) -> None:
         """Report an epoch of the CIN; raises TrialPrunedError if the pruner ends the trial by it."""
-        if not self.objective.is_of_epochs or not event.values.keys() >= {self.objective.name, self.params.best_by}:
-            return  # of another stage, such as an autoencoder's
-        if event.step in self.rows:
+        if not self.objective.is_of_epochs or stage != self.objective.last_stage or event.step in self.rows:
             return
         self.rows[event.step] = event.values
         self.trial.report(self.objective.kept_value(list(self.rows.values()), self.params), event.step)
@@ -139,6 +137,11 @@ def run_trials(
 
 
 def _value_of(search: Search, trial: optuna.Trial, environment: dict[str, str]) -> float:
+    try:
+        require_unchanged(trial.study, search.space, search.objective)
+    except CoroNetError:
+        trial.study.stop()
+        raise
     name, changes = begin_trial(trial), search.space.suggest(trial)
     _work.set(TrialWork(search, trial, environment))
     state: State[Any] = run_trial(search.name, name, changes, return_state=True)

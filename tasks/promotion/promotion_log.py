@@ -32,6 +32,7 @@ MAX_SHOWN: Final = 200
 KEY: Final = "promotion.log."
 """Prefix of the tags with log lines; followed by the time and a random suffix."""
 DECIDED: Final = "promotion"
+DECIDED_AT: Final = f"{DECIDED}.time"
 """Tag with the event of the last line about a version."""
 
 Event = Literal["passed", "refused", "declined", "promoted", "overtaken", "rolled back"]
@@ -107,7 +108,7 @@ def write(version: Version, line: Line) -> None:
         DECIDED: line.event,
         f"{DECIDED}.reasons": "\n".join(line.reasons),
         f"{DECIDED}.by": line.by,
-        f"{DECIDED}.time": line.time,
+        DECIDED_AT: line.time,
     }
     try:
         tag_version(version, summary | line.as_tag())

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
+from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE, STATE
 from tasks.runtime.tracking.provenance import code_version, dvc_hashes
@@ -73,6 +74,14 @@ def open_study(name: str, space: SearchSpace, objective: Objective, params: Para
             f"Optuna's storage {storage_url()}: {reason}. Correct --storage, or {STORAGE_VARIABLE}."
         ) from error
     return study
+
+
+def require_unchanged(study: optuna.Study, space: SearchSpace, objective: Objective) -> None:
+    """Require the params and the split that `study` was begun with: trials of others could not be compared.
+
+    Raises ParamsError.
+    """
+    _require_same(study.study_name, study.user_attrs[BEGUN_WITH], _begun_with(space, objective, read_params()))
 
 
 def load_study(name: str) -> optuna.Study:

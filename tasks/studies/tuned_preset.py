@@ -76,9 +76,14 @@ def write_preset(path: Path, values: Mapping[str, Any], provenance: Sequence[str
 
 
 def _nearest(path: Path, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the preset that is nearest to `values`, and what `path` has to state over it."""
+    """Return the preset that is nearest to `values`, and what `path` has to state over it.
+
+    Presets of searches are none: a later search may write them anew.
+    """
     found = []
     for preset in sorted(PRESETS.glob("*.yaml")):
+        if preset.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+            continue
         with suppress(ParamsError):  # a faulty file in the folder is no base
             files = read_files(preset)
             if path.resolve() not in [file.path.resolve() for file in files]:

@@ -63,10 +63,10 @@ def test_a_line_of_a_stage_cannot_move_the_terminals_cursor(
 
 def test_metrics_go_to_whom_they_are_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(progress, "get_run_logger", lambda: logging.getLogger("stage"))  # there is no run here
-    event, received = MetricsEvent(step=2, values={"validation_loss": 0.5}), list[MetricsEvent]()
+    event, received = MetricsEvent(step=2, values={"validation_loss": 0.5}), list[tuple[str, MetricsEvent]]()
     with caplog.at_level(logging.INFO, "stage"):
-        stage_log("train_cin", received.append)(event.line())
-    assert (received, caplog.messages) == ([event], [])
+        stage_log("train_cin", lambda *one: received.append(one))(event.line())
+    assert (received, caplog.messages) == ([("train_cin", event)], [])
 
 
 def test_a_stage_prints_its_metrics_if_it_is_asked_to(

@@ -44,9 +44,9 @@ def reported(study: optuna.Study) -> dict[int, float]:
 
 def test_a_trial_is_pruned_by_the_loss_of_its_best_epoch(study: optuna.Study, params: CinParams) -> None:
     epochs = TrialEpochs(study.ask(), LOSS, params)
-    epochs.on_metrics(epoch(1, 0.4))
+    epochs.on_metrics("train_cin", epoch(1, 0.4))
     with pytest.raises(TrialPrunedError, match="pruned after epoch 2"):
-        epochs.on_metrics(epoch(2, 0.6))
+        epochs.on_metrics("train_cin", epoch(2, 0.6))
     assert epochs.is_pruned
     assert reported(study) == {1: 0.4, 2: 0.4}
 
@@ -54,17 +54,18 @@ def test_a_trial_is_pruned_by_the_loss_of_its_best_epoch(study: optuna.Study, pa
 def test_epochs_of_a_stage_that_was_tried_again_count_once(study: optuna.Study, params: CinParams) -> None:
     epochs = TrialEpochs(study.ask(), LOSS, params)
     for event in (epoch(1, 0.4), epoch(1, 0.1), epoch(2, 0.2)):
-        epochs.on_metrics(event)
+        epochs.on_metrics("train_cin", event)
     assert reported(study) == {1: 0.4, 2: 0.2}
 
 
 def test_an_autoencoders_epochs_are_none_of_the_cin(study: optuna.Study, params: CinParams) -> None:
-    epochs = TrialEpochs(study.ask(), OBJECTIVES["validation_accuracy"], params)
-    epochs.on_metrics(MetricsEvent(step=1, values={"validation_loss": 9.0}))
-    assert reported(study) == {}
+    epochs = TrialEpochs(study.ask(), LOSS, params)
+    epochs.on_metrics("train_autoencoder@healthy", MetricsEvent(step=1, values={"validation_loss": 9.0}))
+    epochs.on_metrics("train_cin", epoch(1, 0.4))
+    assert reported(study) == {1: 0.4}
 
 
 def test_a_figure_of_no_epoch_prunes_nothing(study: optuna.Study, params: CinParams) -> None:
     epochs = TrialEpochs(study.ask(), OBJECTIVES["validation_nll"], params)
-    epochs.on_metrics(epoch(1, 99.0))
+    epochs.on_metrics("train_cin", epoch(1, 99.0))
     assert reported(study) == {}

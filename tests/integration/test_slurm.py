@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.integration.conftest import Project, copy_of
-from tests.integration.hosts import Host, wait_for
+from tests.integration.hosts import Host, processes_of, wait_for
 from tests.integration.slurm_cluster import SlurmCluster, slurm_cluster, what_is_missing
 
 pytest.importorskip("submitit", reason="needs the extra coronet[slurm]")
@@ -79,11 +78,12 @@ def test_a_run_with_jobs_trains_the_weights_of_one_without(
     assert not list((host.folder / ".coronet" / "slurm").iterdir())
 
 
-def test_a_job_whose_time_is_up_is_queued_again_and_resumes(
+def test_a_job_that_is_preempted_or_whose_time_is_up_is_queued_again_and_resumes(
     host: Host, cluster: SlurmCluster, finished: Project
 ) -> None:
     with training(host) as process:
         (job,) = cluster.queued()
+        cluster.ask("scancel", "--signal=TERM", job)  # what a job gets first that is preempted
         cluster.ask("scancel", "--signal=USR2", job)  # what SLURM sends before the time is up, as submitit asks it to
         until(lambda: "BeginTime" in cluster.ask("squeue", "--noheader", "--format=%r"))
         cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
@@ -110,9 +110,7 @@ def test_a_job_that_outlived_its_stage_is_cancelled_by_the_next_run(
         (job,) = cluster.queued()
         process.kill()
         process.communicate()
-    (node,) = [
-        one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"][-3:-1] == ["tasks", "train_autoencoder"]
-    ]
+    (node,) = [one for one in processes_of(host) if one.cmdline()[-3:-1] == ["tasks", "train_autoencoder"]]
     node.suspend()  # or it would have come to its end meanwhile
     run = host.run("tasks", *STAGE.split("@"))
     assert run.returncode == 0, run.stdout
@@ -138,8 +136,14 @@ def test_a_killed_job_fails_as_a_killed_stage_does_and_the_next_one_resumes(
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("train_autoencoder: {partitoin: gpu}", r"train_autoencoder@healthy: Unavailable parameter.*'partitoin'"),
-        ("train_autoencoder: {partition: nowhere}", "SLURM takes no job .*invalid partition specified: nowhere"),
+        (
+            "train_autoencoder: {time: 5, partitoin: gpu}",
+            r"train_autoencoder@healthy: Unavailable parameter.*'partitoin'",
+        ),
+        (
+            "train_autoencoder: {time: 5, partition: nowhere}",
+            "SLURM takes no job .*invalid partition specified: nowhere",
+        ),
     ],
 )
 def test_settings_that_slurm_refuses_are_one_line(host: Host, content: str, error: str) -> None:

@@ -14,7 +14,15 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.studies.search_objective import OBJECTIVES
 from tasks.studies.search_space import SearchSpace, read_space
-from tasks.studies.search_study import DEFAULT_STORAGE, STORAGE_VARIABLE, WORKSPACE, begin_trial, n_done, open_study
+from tasks.studies.search_study import (
+    DEFAULT_STORAGE,
+    STORAGE_VARIABLE,
+    WORKSPACE,
+    begin_trial,
+    n_done,
+    open_study,
+    require_unchanged,
+)
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used with Study.optimize")
@@ -89,6 +97,15 @@ def test_a_study_that_was_begun_otherwise_is_not_gone_on_with(params: Params, sp
         params, device="cuda", cin=replace(params.cin, epochs=2), explain=replace(params.explain, methods=[])
     )
     open_study("s", space, LOSS, unlike, prune=True)  # what is searched, or decides no figure
+
+
+def test_params_that_change_in_the_middle_are_noticed(folder: Path, params: Params, space: SearchSpace) -> None:
+    study = open_study("s", space, LOSS, params, prune=True)
+    require_unchanged(study, space, LOSS)
+    live = folder / "params.yaml"
+    live.write_text(live.read_text().replace("batch_size: 16\n", "batch_size: 32\n"))
+    with pytest.raises(ParamsError, match=r"cin\.batch_size"):
+        require_unchanged(study, space, LOSS)
 
 
 def test_the_trial_of_a_killed_process_is_enqueued_again(folder: Path, params: Params, space: SearchSpace) -> None:

@@ -62,13 +62,19 @@ def test_a_flow_hands_its_stages_the_full_path(jobs: Path, monkeypatch: pytest.M
     assert slurm_variables(None) == {}
 
 
+def test_a_job_without_a_time_is_refused(jobs: Path) -> None:
+    jobs.write_text("train_cin: {partition: gpu}")
+    with pytest.raises(ParamsError, match="train_cin: has no time"):
+        settings_of_stage("train_cin")
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [
         (b"train_cim: {}", r"train_cim: no such stage\. Stages are: build_split, train_autoencoder"),
         (b"train_cin@healthy: {}", "train_cin@healthy: no such stage"),
         (b"train_cin: {time: '1:00:00'}", "train_cin: time = 1:00:00: give a whole number of minutes"),
-        (b"default: {time: 0}", "default: time = 0: give a whole number of minutes, 1 or more"),
+        (b"default: {time: 0}", "default: time = 0: give a whole number of minutes, 3 or more"),
         (b"default: {time: true}", "default: time = True"),
         (b"train_cin: gpu", "train_cin: not a mapping"),
         (b"[train_cin]", "not a mapping of stages"),

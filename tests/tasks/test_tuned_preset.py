@@ -69,6 +69,13 @@ def test_params_of_another_preset_extend_that_one() -> None:
     assert (extended.path.stem, own.values) == ("covidx_2020-04-15", {"cin": {"epochs": 7}})
 
 
+def test_a_preset_extends_none_of_another_search() -> None:
+    values = live({"cin.learning_rate": 0.0123})
+    for path in (TUNED, Path("params/other.yaml")):
+        write_preset(path, values, ["study x"])
+    assert [file.path.stem for file in read_files(Path("params/other.yaml"))][:2] == ["other", "demo"]
+
+
 def test_a_preset_extends_neither_itself_nor_one_that_extends_it() -> None:
     write_preset(TUNED, live({"cin.epochs": 7}), [])
     Path("params/further.yaml").write_text("extends: tuned\ncin: {batch_size: 8}\n")

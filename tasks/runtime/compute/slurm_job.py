@@ -21,14 +21,14 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from coronet_core.support.errors import CoroNetError, ParamsError, TransientError
 from tasks.runtime.compute.slurm_settings import SLURM_VARIABLE, JobSettings
-from tasks.runtime.files import write_text
 from tasks.runtime.paths import STATE
 from tasks.runtime.progress import log
 from tasks.runtime.resource_limits import memory_remedy
 
 JOBS: Final = STATE / "slurm"
 """A folder for each stage: submitit's files and the job's output, until the stage has succeeded."""
-JOB_ID: Final = "job"
+NAME: Final = "coronet-{stage}"
+"""By its name and its folder a job is found that outlived the process which submitted it."""
 POLL_S: Final = 1.0
 SECONDS_BETWEEN_QUERIES: Final = 15.0
 """Of SLURM's accounts: a cluster has many users."""
@@ -36,6 +36,8 @@ SECONDS_TO_CANCEL: Final = 120.0
 MAX_TIMEOUTS: Final = 100
 """Times that a job is queued again after its time limit; each time the stage resumes where it was."""
 OWN_LINES: Final = "submitit "
+SECONDS_AFTER_SIGTERM: Final = 300.0
+"""In which SLURM kills a job that it has told to end, or submitit queues it again."""
 NO_CONTROLLER: Final = "Unable to contact slurm controller"
 SHELL_SIGNAL: Final = 128
 
@@ -48,9 +50,17 @@ class StageJob(submitit.helpers.Checkpointable):
         self.folder = folder
 
     def __call__(self) -> int:
-        """Run the stage; returns its exit code."""
+        """Run the stage; returns its exit code.
+
+        A preempted job first gets SIGTERM, of which the stage dies, and then what submitit waits for: a result in
+        between would be taken for the job's end.
+        """
         own = {name: value for name, value in os.environ.items() if name != SLURM_VARIABLE}
-        return subprocess.run([sys.executable, "-m", "tasks", *self.arguments], cwd=self.folder, env=own).returncode  # noqa: PLW1510  # the code is returned
+        command = [sys.executable, "-m", "tasks", *self.arguments]
+        code = subprocess.run(command, cwd=self.folder, env=own, check=False).returncode
+        if code in {-signal.SIGTERM, -signal.SIGUSR2}:
+            time.sleep(SECONDS_AFTER_SIGTERM)
+        return code
 
 
 def run_as_job(stage: str, arguments: Sequence[str], settings: JobSettings) -> int:
@@ -62,29 +72,32 @@ def run_as_job(stage: str, arguments: Sequence[str], settings: JobSettings) -> i
     refuses the job or another try would end alike.
     """
     folder = JOBS / stage
-    _cancel_former(folder)
     _require_accounts()
+    _cancel_former(stage)
     shutil.rmtree(folder, ignore_errors=True)
     executor = _executor(folder.resolve(), stage, settings)
     with _ended_politely():
         job = _submit(executor, StageJob(arguments, Path.cwd()))
-        write_text(folder / JOB_ID, job.job_id)
         log(f"SLURM job {job.job_id}: submitted")
         try:
             _follow(job)
+            code = _exit_code(job, stage)
         except BaseException:
-            job.cancel(check=False)
+            job.cancel(check=False)  # SLURM may queue a job again whose node was lost
             raise
-    code = _exit_code(job, stage)
     if code == 0:
         shutil.rmtree(folder, ignore_errors=True)
+    else:
+        job.cancel(check=False)
     return code
 
 
 def _executor(folder: Path, stage: str, settings: JobSettings) -> submitit.SlurmExecutor:
     try:
         executor = submitit.SlurmExecutor(folder, max_num_timeout=MAX_TIMEOUTS)
-        executor.update_parameters(**{"job_name": f"coronet-{stage}", **settings, "nodes": 1, "ntasks_per_node": 1})
+        executor.update_parameters(
+            **settings | {"job_name": NAME.format(stage=stage), "nodes": 1, "ntasks_per_node": 1}
+        )
     except RuntimeError as error:
         raise CoroNetError("no `srun` on the path: this host cannot submit SLURM jobs. Unset CORONET_SLURM.") from error
     except (ValueError, TypeError) as error:
@@ -158,29 +171,30 @@ def _error_of(job: submitit.Job[int], stage: str) -> CoroNetError:
             return TransientError(f"{what}. The next run resumes where it stopped.")
 
 
-def _cancel_former(folder: Path) -> None:
-    """Cancel the job that a killed process has left: two would write the same outs."""
-    path = folder / JOB_ID
-    if not path.is_file():
-        return
-    job_id = path.read_text(encoding="utf-8")
-    if not _is_queued(job_id):
-        return
-    log(f"SLURM job {job_id} of an earlier run: cancelling it")
-    submitit.SlurmJob(folder=folder.resolve(), job_id=job_id).cancel(check=False)
+def _cancel_former(stage: str) -> None:
+    """Cancel the jobs that killed processes have left: two would write the same outs."""
+    left = _queued_jobs(stage)
+    for job_id in left:
+        log(f"SLURM job {job_id} of an earlier run: cancelling it")
+        subprocess.run(["scancel", job_id], capture_output=True, check=False)
     deadline = time.monotonic() + SECONDS_TO_CANCEL
-    while _is_queued(job_id):
+    while left:
         if time.monotonic() > deadline:
-            raise TransientError(f"SLURM job {job_id} of an earlier run does not end. End it with `scancel {job_id}`.")
+            raise TransientError(
+                f"SLURM job {left[0]} of an earlier run does not end. End it with `scancel {left[0]}`."
+            )
         time.sleep(POLL_S)
+        left = _queued_jobs(stage)
 
 
-def _is_queued(job_id: str) -> bool:
-    """Whether the job waits, runs or is about to end. SLURM forgets jobs that ended some minutes ago."""
-    asked = subprocess.run(["squeue", "--noheader", "--jobs", job_id], capture_output=True, text=True, check=False)
-    if NO_CONTROLLER in asked.stderr:
-        raise TransientError(f"SLURM does not answer: {asked.stderr.strip()}")
-    return bool(asked.stdout.strip())
+def _queued_jobs(stage: str) -> list[str]:
+    """Return the ids of the jobs of this folder's `stage` that wait, run or are about to end."""
+    command = ["squeue", "--noheader", f"--name={NAME.format(stage=stage)}", "--format=%i|%Z"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        raise TransientError(f"SLURM does not answer (squeue: {asked.stderr.strip()}).")
+    jobs = (line.partition("|") for line in asked.stdout.splitlines())
+    return [job_id.strip() for job_id, _, folder in jobs if Path(folder.strip()) == Path.cwd()]
 
 
 def _require_accounts() -> None:

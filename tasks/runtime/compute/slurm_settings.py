@@ -16,6 +16,9 @@ SLURM_VARIABLE: Final = "CORONET_SLURM"
 SHARED: Final = "default"
 """The entry whose values all stages of the file share."""
 
+LEAST_MINUTES: Final = 3
+"""submitit ends a job 90 s before its time is up, to queue it again."""
+
 JobSettings = dict[str, Any]
 """What submitit's SlurmExecutor takes, by the names of sbatch's options: partition, time (minutes), mem ..."""
 
@@ -45,7 +48,10 @@ def settings_of_stage(stage: str) -> JobSettings | None:
         raise CoroNetError(
             "submitit is not installed. Install the extra: pip install 'coronet[slurm]' -c constraints.txt"
         )
-    return {**entries.get(SHARED, {}), **own}
+    settings = {**entries.get(SHARED, {}), **own}
+    if "time" not in settings:
+        raise ParamsError(f"{path}: {stage}: has no time. Give the minutes of a job, for all stages in `{SHARED}`.")
+    return settings
 
 
 def read_slurm_file(path: Path) -> dict[str, JobSettings]:
@@ -65,7 +71,7 @@ def read_slurm_file(path: Path) -> dict[str, JobSettings]:
     for name, values in content.items():
         if not isinstance(values, Mapping | None):
             raise ParamsError(f"{path}: {name}: not a mapping. Write {name}: {{}} to add nothing to `{SHARED}`.")
-        minutes = (values or {}).get("time", 1)
-        if type(minutes) is not int or minutes < 1:
-            raise ParamsError(f"{path}: {name}: time = {minutes}: give a whole number of minutes, 1 or more.")
+        minutes = (values or {}).get("time", LEAST_MINUTES)
+        if type(minutes) is not int or minutes < LEAST_MINUTES:
+            raise ParamsError(f"{path}: {name}: time = {minutes}: give a whole number of minutes, 3 or more.")
     return {name: dict(values or {}) for name, values in content.items()}
