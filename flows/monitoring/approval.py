@@ -77,7 +77,7 @@ def ask_on_page(judgement: Judgement, timeout_hours: float) -> Answer:
     if kept is None:
         kept = {
             "closing": str(_order_closing(timeout_hours).id),
-            "asked_at": judgement.version.tags.get(DECIDED_AT),
+            "passed_at": find_version(str(judgement.version.number)).tags.get(DECIDED_AT),  # as it is logged by now
             "version": judgement.version.number,
             "champion": None if judgement.champion is None else judgement.champion.number,
             "decision": TypeAdapter(Decision).dump_python(judgement.decision, mode="json"),
@@ -113,7 +113,7 @@ def unanswered(flow_run_id: UUID) -> Judgement | None:
     if judgement is None or kept is None or is_answered:
         return None
     tags = judgement.version.tags
-    is_open = tags.get(DECIDED) == "passed" and tags.get(DECIDED_AT) == kept["asked_at"]  # else asked again since
+    is_open = tags.get(DECIDED) == "passed" and tags.get(DECIDED_AT) == kept["passed_at"]  # else asked again since
     return judgement if is_open else None
 
 

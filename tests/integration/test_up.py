@@ -120,7 +120,7 @@ def test_deploying_again_leaves_a_schedule_on_and_doubles_nothing(up: Up) -> Non
     again = up.host.run("flows", "deploy")
     assert again.returncode == 0, again.stdout
     assert sorted(one["name"] for one in up.post("automations/filter")) == names
-    assert len(names) == 4
+    assert len(names) == 5
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ JOBS: Final = STATE / "slurm"
 """A folder for each stage: submitit's files and the job's output, until the stage has succeeded."""
 NAME: Final = "coronet-{stage}"
 """By its name and its folder a job is found that outlived the process which submitted it."""
-POLL_S: Final = 1.0
+POLL_S: Final = 0.5
 SECONDS_BETWEEN_QUERIES: Final = 15.0
 """Of SLURM's accounts: a cluster has many users."""
 SECONDS_TO_CANCEL: Final = 120.0
@@ -80,7 +80,7 @@ def run_as_job(stage: str, arguments: Sequence[str], settings: JobSettings) -> i
         job = _submit(executor, StageJob(arguments, Path.cwd()))
         log(f"SLURM job {job.job_id}: submitted")
         try:
-            _follow(job)
+            _follow(job, stage)
             code = _exit_code(job, stage)
         except BaseException:
             job.cancel(check=False)  # SLURM may queue a job again whose node was lost
@@ -119,20 +119,29 @@ def _submit(executor: submitit.SlurmExecutor, task: StageJob) -> submitit.Job[in
         ) from error
 
 
-def _follow(job: submitit.Job[int]) -> None:
+def _follow(job: submitit.Job[int], stage: str) -> None:
     """Print what the job prints until it has ended."""
     streams = [(job.paths.stdout, sys.stdout), (job.paths.stderr, sys.stderr)]
     read = {path: 0 for path, _ in streams}
     asked = time.monotonic()
     is_over = False
     while not is_over:
+        time.sleep(POLL_S)
         is_due = time.monotonic() - asked > SECONDS_BETWEEN_QUERIES
         asked = time.monotonic() if is_due else asked
-        is_over = job.done(force_check=is_due)
+        is_over = job.paths.result_pickle.exists() or (is_due and _has_ended(job, stage))
         for path, stream in streams:
             read[path] = _pass_on(path, read[path], stream)
-        if not is_over:
-            time.sleep(POLL_S)
+
+
+def _has_ended(job: submitit.Job[int], stage: str) -> bool:
+    """Whether SLURM says so: its accounts call a job that is queued again failed until it begins."""
+    if not job.done(force_check=True):
+        return False
+    if job.job_id not in _queued_jobs(stage):
+        return True
+    job.watcher.clear()  # or it would keep that state
+    return False
 
 
 def _pass_on(path: Path, begin: int, stream: TextIO) -> int:
