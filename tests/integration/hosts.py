@@ -26,6 +26,16 @@ HTTP = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
 """Asks servers, some of which are killed: no connection is kept. One for all: each reads the machine's certificates."""
 
 
+def ask_json(method: str, address: str, **body: Any) -> Any:
+    """What a server answers to JSON. Prefect's on SQLite is now and then too busy (503), and is asked again."""
+    for _ in range(10):
+        answer = HTTP.request(method, address, json=None if method == "GET" else body)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(1)
+    return answer.raise_for_status().json()
+
+
 @dataclass(frozen=True)
 class Host(Project):
     """A project with a home, a cache and settings of its own."""

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from tests.integration.conftest import Project, copy_of
-from tests.integration.hosts import HTTP, Host, Service, runs_in, served_mlflow, served_prefect
+from tests.integration.hosts import Host, Service, ask_json, runs_in, served_mlflow, served_prefect
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(7200)]
 KILLS = int(os.environ.get("CORONET_KILLS", "5"))
@@ -68,12 +67,7 @@ class Site:
     worker: Service
 
     def request(self, method: str, path: str, **body: Any) -> Any:
-        for _ in range(10):
-            answer = HTTP.request(method, f"{self.api}/{path}", json=body or None)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # what SQLite does when it is busy
-                break
-            time.sleep(1)
-        return answer.raise_for_status().json()
+        return ask_json(method, f"{self.api}/{path}", **body)
 
     def start_run(self) -> str:
         deployment = self.request("GET", "deployments/name/retrain/retrain")["id"]

@@ -13,7 +13,7 @@ from PIL import Image
 from coronet_core.common.classes import CLASSES
 from tasks.promotion.promotion_log import LOG, Line, lines_of
 from tests.integration.conftest import make_project
-from tests.integration.hosts import HTTP, Host, served_mlflow, served_prefect, worker_on
+from tests.integration.hosts import HTTP, Host, ask_json, served_mlflow, served_prefect, worker_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ANYTHING = {
@@ -87,7 +87,7 @@ class Team:
         """The first of Prefect's flow runs that has come so far."""
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
-            runs = HTTP.post(f"{self.prefect}/flow_runs/filter", json={}).raise_for_status().json()
+            runs = ask_json("POST", f"{self.prefect}/flow_runs/filter")
             if found := [run for run in runs if reached(run)]:
                 run: dict[str, Any] = found[0]
                 return run
@@ -96,16 +96,16 @@ class Team:
 
     def start_promotion(self) -> str:
         """Start the deployment for version 2, to ask a person; returns the id of its run."""
-        found = HTTP.get(f"{self.prefect}/deployments/name/promote/promote").raise_for_status().json()
+        found = ask_json("GET", f"{self.prefect}/deployments/name/promote/promote")
         body = {"parameters": {"version": "2", "approval": "manual"}, "state": {"type": "SCHEDULED"}}
-        run = HTTP.post(f"{self.prefect}/deployments/{found['id']}/create_flow_run", json=body).raise_for_status()
-        return str(run.json()["id"])
+        run = ask_json("POST", f"{self.prefect}/deployments/{found['id']}/create_flow_run", **body)
+        return str(run["id"])
 
     def fill_in(self, run: dict[str, Any], answer: dict[str, Any]) -> None:
         """Answer by a run's form, which the run hands in a moment after it has paused: until then it is refused."""
         deadline = time.monotonic() + 60
         resume = f"{self.prefect}/flow_runs/{run['id']}/resume"
-        while (told := HTTP.post(resume, json={"run_input": answer}).raise_for_status().json())["status"] != "ACCEPT":
+        while (told := ask_json("POST", resume, run_input=answer))["status"] != "ACCEPT":
             assert time.monotonic() < deadline, told
             time.sleep(0.5)
 
@@ -155,7 +155,7 @@ def test_a_worse_one_is_refused_with_the_reason(team: Team) -> None:
 
 @pytest.mark.usefixtures("better")
 def test_prefect_has_the_decision_as_artifacts(team: Team) -> None:
-    found = HTTP.post(f"{team.prefect}/artifacts/filter", json={}).raise_for_status().json()
+    found = ask_json("POST", f"{team.prefect}/artifacts/filter")
     texts = {one["key"]: one["data"] for one in found}
     assert {"promotion", "promotion-figures"} <= set(texts)
     assert any(one["key"] == "promotion" and one["data"].startswith("### Version 1: refused") for one in found)
@@ -237,7 +237,7 @@ def test_a_person_promotes_by_the_form_on_the_page_when_the_process_has_gone(
     assert team.champion == 2
     assert tags["promotion.by"] == "the reader on duty"
     assert tags["promotion.reasons"].endswith("Seen the figures.")
-    runs = HTTP.post(f"{team.prefect}/flow_runs/filter", json={}).raise_for_status().json()
+    runs = ask_json("POST", f"{team.prefect}/flow_runs/filter")
     assert [run["name"] for run in runs if run["state_type"] == "SCHEDULED"] == []
 
 

@@ -13,7 +13,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.data.sources import phantom
 from flows.watch_data import watch_data
 from tests.integration.conftest import make_project
-from tests.integration.hosts import HTTP, Host, served_prefect, worker_on
+from tests.integration.hosts import HTTP, Host, ask_json, served_prefect, worker_on
 from tests.integration.s3 import S3Server, s3_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -73,7 +73,7 @@ def retrains(host: Host, reached: Callable[[list[dict[str, Any]]], bool] = bool)
     api, deadline = host.variables["PREFECT_API_URL"], time.monotonic() + 120
     body = {"deployments": {"name": {"any_": ["retrain"]}}, "sort": "EXPECTED_START_TIME_ASC"}
     while True:
-        runs: list[dict[str, Any]] = HTTP.post(f"{api}/flow_runs/filter", json=body).raise_for_status().json()
+        runs: list[dict[str, Any]] = ask_json("POST", f"{api}/flow_runs/filter", **body)
         if reached(runs):
             return runs
         assert time.monotonic() < deadline, runs
@@ -133,7 +133,7 @@ def test_an_automation_that_is_switched_off_is_said(host: Host) -> None:
     api = host.variables["PREFECT_API_URL"]
     (automation,) = [
         one
-        for one in HTTP.post(f"{api}/automations/filter", json={}).raise_for_status().json()
+        for one in ask_json("POST", f"{api}/automations/filter")
         if one["name"] == "CoroNet: new images start a retrain"
     ]
     HTTP.patch(f"{api}/automations/{automation['id']}", json={"enabled": False}).raise_for_status()
