@@ -76,6 +76,8 @@ def test_a_job_without_a_time_is_refused(jobs: Path) -> None:
         (b"train_cin: {time: '1:00:00'}", "train_cin: time = 1:00:00: give a whole number of minutes"),
         (b"default: {time: 0}", "default: time = 0: give a whole number of minutes, 3 or more"),
         (b"default: {time: true}", "default: time = True"),
+        (b"default: {nodes: 2}", "default: nodes cannot be set"),
+        (b"train_cin: {job_name: mine}", "train_cin: job_name cannot be set"),
         (b"train_cin: gpu", "train_cin: not a mapping"),
         (b"[train_cin]", "not a mapping of stages"),
         (b"", "not a mapping of stages"),

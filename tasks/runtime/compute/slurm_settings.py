@@ -19,6 +19,9 @@ SHARED: Final = "default"
 LEAST_MINUTES: Final = 3
 """submitit ends a job 90 s before its time is up, to queue it again."""
 
+FIXED: Final = ("job_name", "nodes", "ntasks_per_node")
+"""Settings that are not the user's: a job is found by its name, and a stage is one process on one node."""
+
 JobSettings = dict[str, Any]
 """What submitit's SlurmExecutor takes, by the names of sbatch's options: partition, time (minutes), mem ..."""
 
@@ -71,6 +74,10 @@ def read_slurm_file(path: Path) -> dict[str, JobSettings]:
     for name, values in content.items():
         if not isinstance(values, Mapping | None):
             raise ParamsError(f"{path}: {name}: not a mapping. Write {name}: {{}} to add nothing to `{SHARED}`.")
+        if fixed := [key for key in FIXED if key in (values or {})]:
+            raise ParamsError(
+                f"{path}: {name}: {fixed[0]} cannot be set. Leave it out: a stage is one task on one node."
+            )
         minutes = (values or {}).get("time", LEAST_MINUTES)
         if type(minutes) is not int or minutes < LEAST_MINUTES:
             raise ParamsError(f"{path}: {name}: time = {minutes}: give a whole number of minutes, 3 or more.")
