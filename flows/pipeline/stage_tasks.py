@@ -24,7 +24,7 @@ from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stage_progress import OnMetrics, stage_log
 from flows.pipeline.mlflow_sync import records_delivered
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy, may_pass
-from flows.pipeline.skipped_stages import end_those_not_run
+from flows.pipeline.stages_not_run import end_those_not_run
 from flows.project.graph import Stage
 from flows.project.processes import StageProcesses, stage_environment
 from flows.ray.dispatch import fan_out_if_due

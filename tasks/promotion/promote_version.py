@@ -13,7 +13,7 @@ from tasks.promotion.champion_challenger import comparison_with
 from tasks.promotion.gate import Decision, decide
 from tasks.promotion.promotion_log import Event, Line, this_user, write
 from tasks.promotion.run_reports import Evidence
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.fetching import fetch
 from tasks.registry.versions import Version, champion
 from tasks.runtime.params.schema import Params

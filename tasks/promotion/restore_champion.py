@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from coronet_core.support.errors import CoroNetError
 from tasks.promotion.promotion_log import Line, former_champions, lines_of, write
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.versions import Version, all_versions, champion
 
 

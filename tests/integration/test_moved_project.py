@@ -24,7 +24,7 @@ with StageRun("evaluate", {"seed": "1"}) as run:
 """
 REGISTER = """
 from pathlib import Path
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.registration import register
 set_champion(register(Path("package")), None)
 """

@@ -145,7 +145,7 @@ def test_the_list_has_a_line_for_each_version(team: Team) -> None:
     assert [line.split("\t")[:2] for line in lines] == [["1", "challenger"]]
 
 
-PROMOTE = "from tasks.registry.champions import *; from tasks.registry.versions import find_version as find; "
+PROMOTE = "from tasks.registry.champion_alias import *; from tasks.registry.versions import find_version as find; "
 LOAD = """
 import sys
 import mlflow

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 BUCKETS = ("mlflow", "dvc")
 DATABASES = ("prefect", "mlflow")
 PROMOTE = """
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.versions import find_version
 set_champion(find_version("1"), None)
 """

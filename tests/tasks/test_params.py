@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from coronet_core.data.fields import ALIASES
+from coronet_core.data.class_names import ALIASES
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.params import data, explain, schema
 from tasks.runtime.params import schema as promotion

@@ -16,7 +16,7 @@ from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.promote_version import Judgement, decline, promote
 from tasks.promotion.promotion_log import LOG, Line, lines_of
 from tasks.promotion.restore_champion import roll_back
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
 from tests.conftest import PROJECT

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.data import fields
-from coronet_core.data.fields import ALIASES, class_of, is_denial, suggestion
+from coronet_core.data.class_names import ALIASES, class_of, is_denial, suggestion
 from coronet_core.data.image_files import beginning_of, find_images, is_companion, without_masks
 from coronet_core.data.image_record import Listing, Record, file_version
 from coronet_core.data.patients import patient_ids

@@ -7,7 +7,7 @@ from pydantic import Field, with_config
 
 from coronet_core.common.classes import ClassName, FoldUnit
 from coronet_core.common.literals import Aspect, CountedBy, Leaks, Reading
-from coronet_core.data.fields import ALIASES
+from coronet_core.data.class_names import ALIASES
 from tasks.runtime.params.ranges import STRICT, Folder, Fraction, InnerPath, Pattern, ShardImages, SidePx, number, whole
 
 

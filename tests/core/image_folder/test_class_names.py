@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.data.fields import ALIASES
+from coronet_core.data.class_names import ALIASES
 from coronet_core.data.sources import image_folder
 from coronet_core.support.errors import DataError
 from tests.core.image_folder.class_folders import records, write_csv

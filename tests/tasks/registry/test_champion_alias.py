@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from coronet_core.support.errors import CoroNetError
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.registration import register
 from tasks.registry.versions import all_versions, champion, find_version
 from tests.conftest import PROJECT
@@ -69,7 +69,7 @@ def test_who_is_overtaken_at_the_same_moment_is_told(registered: Registered, mon
 KILLED_BETWEEN_THE_ALIASES = """
 import os, signal
 from mlflow import MlflowClient
-from tasks.registry.champions import set_champion
+from tasks.registry.champion_alias import set_champion
 from tasks.registry.versions import champion, find_version
 MlflowClient.delete_registered_model_alias = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 set_champion(find_version("challenger"), champion())
