@@ -6,6 +6,10 @@ BIN := .venv/bin
 # What the package needs; and with the extra `dev`, what its tests need beside it.
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
+# The tool that lists all this has an environment of its own: beside it, every process that imports Prefect would start
+# a second later, since jsonschema then builds grammars for formats that nothing here has.
+SBOM_BIN := .venv/sbom/bin
+INSTALLED_SBOM := .venv/.installed-sbom
 
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
@@ -35,8 +39,8 @@ check: $(INSTALLED_DEV) sbom  ## style, types, import contracts and licences: wh
 
 sbom: sbom.json  ## what is installed, as a CycloneDX file
 
-sbom.json: $(INSTALLED_DEV)
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $@ .venv
+sbom.json: $(INSTALLED_DEV) $(INSTALLED_SBOM)
+	$(SBOM_BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $@ .venv
 
 mlflow: $(INSTALLED)  ## MLflow's page at http://127.0.0.1:5000
 	$(BIN)/python -m flows.servers mlflow
@@ -66,17 +70,22 @@ ifdef ELSEWHERE
 endif
 
 define install
-	$(BIN)/uv pip install --quiet --python .venv --compile-bytecode --constraint constraints.txt --editable '$(1)' || \
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '$(1)'
+	$(BIN)/uv pip install --quiet --python $(2) --compile-bytecode --constraint constraints.txt $(1) || \
+	$(2)/bin/python -m pip install --quiet --constraint constraints.txt $(1)
 endef
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("CoroNet needs Python 3.11 or newer; set PYTHON=..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(if $(ELSEWHERE),--clear) .venv
 	-$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(call install,.)
+	$(call install,--editable '.',.venv)
 	touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
-	$(call install,.[dev])
+	$(call install,--editable '.[dev]',.venv)
+	touch $@
+
+$(INSTALLED_SBOM): $(INSTALLED) constraints.txt
+	$(PYTHON) -m venv .venv/sbom
+	$(call install,cyclonedx-bom,.venv/sbom)
 	touch $@

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 def make_environment(folder: Path, shebang: str) -> None:
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/coronet").write_text(f"{shebang}\nfrom flows.cli.command_line import app\n")
-    for stamp in (".installed", ".installed-dev"):
+    for stamp in (".installed", ".installed-dev", ".installed-sbom"):
         (folder / ".venv" / stamp).touch()
 
 
