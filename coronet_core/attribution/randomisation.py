@@ -1,6 +1,6 @@
 """Cascading randomisation (Adebayo et al. 2018), and how alike two maps are (Spearman's rank correlation)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import TypeVar
 
@@ -10,10 +10,6 @@ from torch import Tensor, nn
 from coronet_core.common.seeds import generator
 
 Network = TypeVar("Network", bound=nn.Module)
-CIN_LEVELS = ("cin.fc", "cin.layer4", "cin.layer3", "cin.layer2", "cin.layer1", "cin.conv1")
-"""Levels of CoroNet's ResNet-18 from the output to the input."""
-STEM = {"cin.conv1": ("cin.conv1", "cin.bn1")}
-"""The first convolution loses its batch norm too: no block holds it."""
 AUTOENCODERS = ("tfen.healthy", "tfen.pneumonia")
 
 
@@ -39,20 +35,25 @@ def _ranks(values: Tensor) -> Tensor:
     return (below + up_to).double() / 2
 
 
-def cascade(model: Network, levels: Sequence[str], seed: int) -> Iterator[tuple[str, Network]]:
-    """Yield copies of `model`, by the level reached: the first level random, then the first two, and so on."""
-    for n_random in range(1, len(levels) + 1):
-        yield levels[n_random - 1], randomised(model, levels[:n_random], seed)
+def cascade(model: Network, levels: Mapping[str, Sequence[str]], seed: int) -> Iterator[tuple[str, Network]]:
+    """Yield copies of `model`, by the level reached: the first level random, then the first two, and so on.
+
+    `levels` are the submodules of each level, from the output to the input.
+    """
+    reached: list[str] = []
+    for level, parts in levels.items():
+        reached.extend(parts)
+        yield level, randomised(model, reached, seed)
 
 
 @torch.no_grad()
-def randomised(model: Network, levels: Sequence[str], seed: int) -> Network:
-    """Return a copy of `model` whose submodules `levels` have shuffled weights. `model` itself is left alone.
+def randomised(model: Network, parts: Sequence[str], seed: int) -> Network:
+    """Return a copy of `model` whose submodules `parts` have shuffled weights. `model` itself is left alone.
 
     A tensor's shuffle depends on the seed and its name alone, whatever else is shuffled.
     """
     copy = deepcopy(model)
-    for part in (part for level in levels for part in STEM.get(level, (level,))):
+    for part in parts:
         for name, weight in copy.get_submodule(part).named_parameters():
             order = torch.randperm(weight.numel(), generator=generator(seed, part, name)).to(weight.device)
             weight.copy_(weight.flatten()[order].view(weight.shape))

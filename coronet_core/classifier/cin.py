@@ -1,50 +1,53 @@
 """The COVID-19 identification network (CIN), paper sec. 2.2: a ResNet-18 that reads residual tensors."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
+from coronet_core.classifier.architectures import ARCHITECTURES, Architecture, with_channels
 from coronet_core.classifier.inputs import PLANES
-from coronet_core.common.classes import CLASSES
-from coronet_core.common.literals import CinInput
+from coronet_core.common.literals import CinArchitecture, CinInput
 from coronet_core.support.errors import WeightsError
 from coronet_core.support.whole_files import sha256_of
 
-FIRST_LAYER = "conv1.weight"
 COLOURS = 3
-CLASSIFIER_PREFIX = "fc."
 STEP_COUNTER_SUFFIX = ".num_batches_tracked"
+NOT_OF_A_BACKBONE: Final = ("AuxLogits.", "op_threshs")
+"""Keys of a second head of Inception-v3, and of thresholds that torchxrayvision's files hold."""
+FORMER_DENSENET_KEY: Final = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""Torchvision's first files of DenseNets say norm.1 where its networks say norm1."""
 
 
-def build_cin(kind: CinInput = "residual_tensor") -> nn.Module:
-    """Return an untrained CIN, 11,178,051 parameters: residual tensor (B, 3, H, W) in, logits (B, 3) out.
+def build_cin(kind: CinInput = "residual_tensor", architecture: CinArchitecture = "resnet18") -> nn.Module:
+    """Return an untrained CIN: residual tensor (B, 3, H, W) in, logits (B, 3) out; the paper's 11,178,051 parameters.
 
     Residuals enter as they are. ImageNet's mean and deviation describe photographs, and the paper names no
     normalisation; the batch norm behind the first convolution takes up the scale. Another
     `kind` of input may have four channels.
     """
-    from torchvision.models import resnet18  # late: not every stage has a CIN
-
-    cin: nn.Module = resnet18(weights=None, num_classes=len(CLASSES))
-    n_channels = len(PLANES[kind])
-    if n_channels != COLOURS:
-        first = nn.Conv2d(n_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(first.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
-        cin.conv1 = first
-    return cin
+    return build_network(ARCHITECTURES[architecture], len(PLANES[kind]))
 
 
-def imagenet_backbone() -> dict[str, Tensor]:
+def build_network(architecture: Architecture, n_channels: int) -> nn.Module:
+    """Return an untrained network, (B, n_channels, H, W) in, logits (B, 3) out."""
+    return with_channels(architecture.build(), architecture, n_channels)
+
+
+def imagenet_backbone(architecture: CinArchitecture = "resnet18") -> dict[str, Tensor]:
     """Return torchvision's ImageNet weights (IMAGENET1K_V1), from its cache or by download.
 
-    Raises WeightsError when they are neither cached nor reachable.
+    Raises WeightsError when they are neither cached nor reachable, or if there are none.
     """
-    from torchvision.models import ResNet18_Weights
+    from torchvision.models import get_model_weights
 
-    weights = ResNet18_Weights.IMAGENET1K_V1
+    if architecture == "dark_covid_net":
+        raise WeightsError("cin.pretrained: imagenet: there are no such weights of dark_covid_net. Set it to none.")
+    weights = get_model_weights(architecture)["IMAGENET1K_V1"]
     _delete_damaged(Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name))
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
@@ -61,26 +64,45 @@ def _delete_damaged(download: Path) -> None:
         download.unlink()
 
 
-def load_backbone(cin: nn.Module, backbone: Mapping[str, Tensor], origin: str) -> None:
-    """Copy `backbone` into `cin`, all layers but the classifier, which keeps its initial weights.
+def load_backbone(
+    cin: nn.Module, backbone: Mapping[str, Tensor], origin: str, architecture: CinArchitecture = "resnet18"
+) -> None:
+    """Copy `backbone` into the network `cin`, all layers but the last, which keeps its initial weights.
 
-    A CIN with a fourth input channel starts with the mean of the three that the backbone knows.
+    A CIN with a fourth input channel starts with the mean of the three that the backbone knows. A backbone for grey
+    images, of one channel, is shared among the channels.
 
-    `origin` names the file in the error. Raises WeightsError when keys or shapes are not a ResNet-18's.
+    `origin` names the file in the error. Raises WeightsError when keys or shapes are not the architecture's.
     """
-    own, given = _transferable(cin.state_dict()), _transferable(backbone)
-    if FIRST_LAYER in given and given[FIRST_LAYER].shape[1] == COLOURS < own[FIRST_LAYER].shape[1]:
-        given[FIRST_LAYER] = torch.cat([given[FIRST_LAYER], given[FIRST_LAYER].mean(1, keepdim=True)], dim=1)
+    known = ARCHITECTURES[architecture]
+    first = f"{known.first_layer}.weight"
+    own, given = (_transferable(state, known) for state in (cin.state_dict(), backbone))
+    if first in given and first in own:
+        given[first] = _for_channels(given[first], own[first].shape[1])
     wrong = sorted(own.keys() ^ given.keys()) or [key for key in own if own[key].shape != given[key].shape]
     if wrong:
         raise WeightsError(
-            f"{origin}: not a ResNet-18 backbone: {len(wrong)} keys are missing, unknown or of another shape "
-            f"(first: {wrong[0]}). Give a state dict of torchvision's resnet18."
+            f"{origin}: not a {known.title} backbone: {len(wrong)} keys are missing, unknown or of another shape "
+            f"(first: {wrong[0]}). Give a state dict of {architecture}."
         )
     cin.load_state_dict(given, strict=False)
 
 
-def _transferable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All but the classifier and batch norm's step counters, which older files (ImageNet's too) do not have."""
-    layers = {key: value for key, value in state.items() if not key.startswith(CLASSIFIER_PREFIX)}
-    return {key: value for key, value in layers.items() if not key.endswith(STEP_COUNTER_SUFFIX)}
+def _for_channels(weight: Tensor, n_channels: int) -> Tensor:
+    """Return the first convolution's weights (F, C, k, k) for `n_channels`, where C is 1 or 3."""
+    if weight.shape[1] == 1 < n_channels:
+        weight = weight.expand(-1, COLOURS, -1, -1) / COLOURS
+    if weight.shape[1] == COLOURS < n_channels:
+        weight = torch.cat([weight, weight.mean(1, keepdim=True)], dim=1)
+    return weight
+
+
+def _transferable(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    """All but the last layer and batch norm's step counters, which older files (ImageNet's too) do not have."""
+    not_taken = (f"{architecture.linear}.", *NOT_OF_A_BACKBONE)
+    layers = {FORMER_DENSENET_KEY.sub(r"\1\2", key): value for key, value in state.items()}
+    return {
+        key: value
+        for key, value in layers.items()
+        if not key.startswith(not_taken) and not key.endswith(STEP_COUNTER_SUFFIX)
+    }

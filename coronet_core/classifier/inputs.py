@@ -35,7 +35,7 @@ class CinInputs:
     def __init__(self, kind: CinInput, images: Subset, residuals: Subset) -> None:
         """`images` holds uint8 (n, H, W), `residuals` (n, 3, H, W) of the same images in the same order."""
         self._kind = kind
-        self._images = images
+        self.images = images
         self._residuals = residuals
         self.device = residuals.device
 
@@ -46,6 +46,10 @@ class CinInputs:
         """Return the inputs at `positions` (int64, on `self.device`), (B, C, H, W) float32, channels last."""
         nothing = positions[:0]
         planes = PLANES[self._kind]
-        image = as_image(self._images.take(positions if 0 in planes else nothing))
+        image = as_image(self.images.take(positions if 0 in planes else nothing))
         residual = self._residuals.take(positions if any(planes) else nothing).float()
         return cin_input(self._kind, image, residual).contiguous(memory_format=torch.channels_last)
+
+    def draw(self, positions: Tensor, epoch_seed: int) -> Tensor:  # noqa: ARG002  # as augmented inputs have it
+        """Return the inputs at `positions`, which are the same in every epoch."""
+        return self.take(positions)

@@ -12,6 +12,32 @@ COARSEST_STRIDE: Final = 8
 CinInput = Literal["residual_tensor", "healthy_residual", "pneumonia_residual", "image", "residual_tensor_and_image"]
 """What the CIN reads."""
 
+CinArchitecture = Literal[
+    "resnet18", "resnet50", "densenet121", "inception_v3", "efficientnet_b0", "convnext_tiny", "dark_covid_net"
+]
+"""The network that classifies. The paper's is resnet18."""
+
+Fusion = Literal["planes", "networks"]
+"""How image and residual tensor are read together: by one network, as four channels, or by one network each."""
+
+FineTune = Literal["all", "last_block", "head"]
+"""The layers of the CIN that are trained: all, the last block of convolutions and the head, or the head alone."""
+
+HeadStart = Literal["random", "logistic_regression"]
+"""What the head begins with: random weights, or the best ones for the features that the layers before it give."""
+
+Optimizer = Literal["adam", "adamw"]
+"""Adam, whose weight decay is part of the gradient, or AdamW, which applies it to the weights."""
+
+LearningRateSchedule = Literal["constant", "cosine"]
+"""The learning rate over the epochs: the same, or falling to 0 by half a cosine."""
+
+KeptWeights = Literal["best", "last", "average"]
+"""Which weights a training ends with: the best epoch's, the last one's, or the average of the second half's."""
+
+MemberImages = Literal["all", "folds"]
+"""What each member of an ensemble is trained on: all training images, or all folds of them but one."""
+
 Precision = Literal["fp32", "bf16"]
 """Number formats of a network's pass: float32, or bfloat16 by autocast."""
 

@@ -88,9 +88,29 @@ def read_metadata(path: Path) -> dict[str, str]:
     require_intact(path)
     try:
         with safe_open(path, "numpy") as file:
-            return {key: value for key, value in (file.metadata() or {}).items() if key != CHECKSUM}
+            return _without_checksum(file.metadata())
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a safetensors file ({error}). Restore it, or train again.") from error
+
+
+def metadata_of(content: bytes, name: str) -> dict[str, str]:
+    """Return the metadata in the content of a safetensors file `name`, as `read_metadata` does.
+
+    Raises WeightsError when its header cannot be read.
+    """
+    length = int.from_bytes(content[:LENGTH_BYTES], "little")
+    try:
+        header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + length])
+        metadata = header.get("__metadata__") or {}
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise WeightsError(f"{name}: its metadata are not text. Restore it, or train again.")
+    except (ValueError, AttributeError) as error:
+        raise WeightsError(f"{name}: not a safetensors file ({error}). Restore it, or train again.") from error
+    return _without_checksum(metadata)
+
+
+def _without_checksum(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    return {key: value for key, value in (metadata or {}).items() if key != CHECKSUM}
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -4,15 +4,17 @@ Nothing inside a step waits for the device: losses are summed there and read onc
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from coronet_core.common.batches import batches
-from coronet_core.common.literals import Precision
+from coronet_core.common.literals import KeptWeights, Precision
 from coronet_core.common.seeds import generator
 from coronet_core.learning.ranks import ALONE, Ranks
 from coronet_core.support.callbacks import noop
@@ -20,7 +22,7 @@ from coronet_core.support.errors import TrainingError
 
 EpochMetrics = dict[str, float]
 History = list[EpochMetrics]
-"""One row an epoch, column `epoch` counting from 1."""
+"""One row an epoch, column `epoch` counting from 1; 0 is the start, before training, where a schedule validates it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,14 @@ class Schedule:
     epoch_fraction: float
     """Share of the training images that an epoch visits, in (0, 1]; drawn anew each epoch."""
     best_by: str
-    """History column that chooses the best epoch: the lowest, or the highest if it is an accuracy."""
+    """History column that chooses the best epoch: the lowest, or the highest if it is an accuracy or an area."""
     patience_epochs: int | None
     """Stop after so many epochs without a better one; None trains them all."""
     seed: int
+    keep: KeptWeights = "best"
+    """Which weights the model is left with. `average` is over the second half of the epochs (Izmailov et al. 2018)."""
+    validates_start: bool = False
+    """Whether the weights before the first epoch are validated too, and may be the best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,12 @@ class Learner:
     """The number format of both passes. A checkpoint stores it; resume with a learner built with the same."""
     ranks: Ranks = ALONE
     """The processes that train the model together."""
+    frozen: Sequence[nn.Module] = ()
+    """Parts of the model that are not trained, which stay in evaluation mode."""
+    scheduler: LRScheduler | None = None
+    """What sets the learning rate after each step; None leaves it as it is."""
+    batches_as_they_are: Callable[[], Iterable[Tensor]] = tuple
+    """Training inputs from which batch norms of averaged weights take their statistics."""
 
 
 @dataclass
@@ -65,6 +77,12 @@ class TrainingState:
     history: History = field(default_factory=list)
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    average: AveragedModel | None = None
+
+    @property
+    def n_epochs(self) -> int:
+        """Return how many epochs are finished."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
 
 
 @dataclass(frozen=True)
@@ -93,23 +111,49 @@ def fit(
     state = TrainingState()
     if resume is not None:
         state = _restore(learner, resume)
-    while len(state.history) < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
-        epoch = len(state.history) + 1
+    if schedule.validates_start and not state.history:
+        _record(learner, schedule, state, {"epoch": 0.0, **learner.validate()}, on_epoch)
+    while state.n_epochs < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
+        epoch = state.n_epochs + 1
         metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
-        metrics = learner.ranks.broadcast_metrics(metrics)
-        _require_finite(metrics)
-        state.history.append(metrics)
-        is_best = epoch == best_epoch([past[schedule.best_by] for past in state.history], schedule.best_by)
-        if is_best:
-            state.best_epoch = epoch
-            state.best_weights = {key: value.clone() for key, value in learner.model.state_dict().items()}
-        on_epoch(EpochEnd(metrics, is_best, lambda: _checkpoint(learner, state)))
-    learner.model.load_state_dict(state.best_weights)
+        if schedule.keep == "average" and epoch > schedule.epochs // 2:
+            state.average = state.average or AveragedModel(learner.model)
+            state.average.update_parameters(learner.model)
+        _record(learner, schedule, state, metrics, on_epoch)
+    _keep(learner, schedule, state)
     return state.history
+
+
+def _record(
+    learner: Learner,
+    schedule: Schedule,
+    state: TrainingState,
+    metrics: EpochMetrics,
+    on_epoch: Callable[[EpochEnd], object],
+) -> None:
+    metrics = learner.ranks.broadcast_metrics(metrics)
+    _require_finite(metrics)
+    state.history.append(metrics)
+    is_best = metrics["epoch"] == best_epoch(state.history, schedule.best_by)
+    if is_best:
+        state.best_epoch = int(metrics["epoch"])
+        state.best_weights = {key: value.clone() for key, value in learner.model.state_dict().items()}
+    on_epoch(EpochEnd(metrics, is_best, lambda: _checkpoint(learner, state)))
+
+
+def _keep(learner: Learner, schedule: Schedule, state: TrainingState) -> None:
+    """Leave the model with the weights that the schedule wants; the last ones where none were averaged yet."""
+    if schedule.keep == "best":
+        learner.model.load_state_dict(state.best_weights)
+    elif state.average is not None:
+        learner.model.load_state_dict(state.average.module.state_dict())
+        update_bn(learner.batches_as_they_are(), learner.model)
 
 
 def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Callable[[int], object]) -> EpochMetrics:
     learner.model.train()
+    for part in learner.frozen:
+        part.eval()
     rng = generator(schedule.seed, "epoch", epoch)
     sums: dict[str, Tensor] = {}
     last: dict[str, Tensor] = {}
@@ -119,6 +163,8 @@ def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Call
         learner.optimizer.zero_grad(set_to_none=True)
         last["loss"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         learner.optimizer.step()
+        if learner.scheduler is not None:
+            learner.scheduler.step()
         for name, value in last.items():
             weighted = value.detach() * len(positions)
             sums[name] = sums[name] + weighted if name in sums else weighted
@@ -144,17 +190,19 @@ def _batches(learner: Learner, schedule: Schedule, rng: torch.Generator) -> Sequ
     return batches(order, schedule.batch_size)
 
 
-def best_epoch(values: Sequence[float], column: str) -> int:
-    """Return the epoch, counting from 1, with the lowest of `values`, or the highest if `column` is an accuracy.
+def best_epoch(history: Sequence[Mapping[str, float]], column: str) -> int:
+    """Return the epoch with the lowest value of `column`, or the highest if it is an accuracy or an area.
 
-    The earliest of equals is the best.
+    The earliest of equals is the best. The start, which was not trained, has no figures of training.
     """
-    best = max(values) if column.endswith("accuracy") else min(values)
-    return values.index(best) + 1
+    rows = [row for row in history if not math.isnan(row.get(column, math.nan))]
+    is_higher_better = column.endswith(("accuracy", "roc_auc"))
+    best = (max if is_higher_better else min)(rows, key=lambda row: row[column])
+    return int(best["epoch"])
 
 
 def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
-    return patience_epochs is not None and len(state.history) - state.best_epoch >= patience_epochs
+    return patience_epochs is not None and state.n_epochs - state.best_epoch >= patience_epochs
 
 
 def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:
@@ -165,6 +213,8 @@ def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:
         "history": state.history,
         "best_epoch": state.best_epoch,
         "best_weights": state.best_weights,
+        "scheduler": None if learner.scheduler is None else learner.scheduler.state_dict(),
+        "average": None if state.average is None else state.average.state_dict(),
     }
 
 
@@ -172,4 +222,10 @@ def _restore(learner: Learner, resume: dict[str, Any]) -> TrainingState:
     learner.model.load_state_dict(resume["model"])
     learner.optimizer.load_state_dict(resume["optimizer"])
     best_weights = {key: value.to(learner.device) for key, value in resume["best_weights"].items()}
-    return TrainingState(resume["history"], resume["best_epoch"], best_weights)
+    state = TrainingState(resume["history"], resume["best_epoch"], best_weights)
+    if learner.scheduler is not None:
+        learner.scheduler.load_state_dict(resume["scheduler"])
+    if resume["average"] is not None:
+        state.average = AveragedModel(learner.model)
+        state.average.load_state_dict(resume["average"])
+    return state

@@ -20,11 +20,11 @@ from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import PRUNED
 from flows.pipeline.variants import free_lanes, run_workspace
 from flows.project.workspace import WORKSPACES, open_workspace
+from tasks.runtime.params.cin import CinParams
 from tasks.runtime.params.file import PARAMS_FILE, read_params
-from tasks.runtime.params.schema import CinParams
 from tasks.runtime.progress import MetricsEvent
 from tasks.runtime.tracking.stage_run import StageRun
-from tasks.studies.search_objective import Objective
+from tasks.studies.search_objective import EPOCH, Objective
 from tasks.studies.search_space import SearchSpace
 from tasks.studies.search_study import ERROR, begin_trial, best_trials, require_unchanged
 
@@ -60,7 +60,9 @@ class TrialEpochs:
         """Report an epoch of the CIN; raises TrialPrunedError if the pruner ends the trial by it."""
         if not self.objective.is_of_epochs or stage != self.objective.last_stage or event.step in self.rows:
             return
-        self.rows[event.step] = event.values
+        if self.params.best_by not in event.values:  # of another network than the CIN's first
+            return
+        self.rows[event.step] = {**event.values, EPOCH: event.step}
         self.trial.report(self.objective.kept_value(list(self.rows.values()), self.params), event.step)
         if self.trial.should_prune():
             self.is_pruned = True

@@ -11,7 +11,6 @@ from torch import Tensor
 from coronet_core.attribution.deletion import Curves, deletion_and_insertion
 from coronet_core.attribution.randomisation import (
     AUTOENCODERS,
-    CIN_LEVELS,
     cascade,
     randomised,
     rank_correlation,
@@ -101,12 +100,12 @@ def randomise(
     return alike
 
 
-def total_passes(n_images: int, params: ExplainParams, size: tuple[int, int]) -> int:
+def total_passes(coronet: CoroNet, n_images: int, params: ExplainParams, size: tuple[int, int]) -> int:
     """Return the number of passes of images through the network, the length of the progress bar."""
     of_methods = sum(passes(method, params, *size) for method in params.methods)
     of_repeats = params.measures.repeat_seeds * passes("perturbation", params, *size)
     of_curves = (len(params.methods) + len(CONTROLS)) * _curve_passes(params)
-    n_random = min(params.measures.randomisation_images, n_images) * (len(CIN_LEVELS) + len(AUTOENCODERS))
+    n_random = min(params.measures.randomisation_images, n_images) * (len(coronet.cin_levels()) + len(AUTOENCODERS))
     return n_images * (of_methods + of_repeats + of_curves) + n_random * of_methods
 
 
@@ -115,6 +114,6 @@ def _curve_passes(params: ExplainParams) -> int:
 
 
 def _random_networks(coronet: CoroNet, seed: int) -> Iterator[tuple[str, CoroNet]]:
-    yield from cascade(coronet, CIN_LEVELS, seed)
+    yield from cascade(coronet, coronet.cin_levels(), seed)
     for autoencoder in AUTOENCODERS:
         yield autoencoder, randomised(coronet, [autoencoder], seed)

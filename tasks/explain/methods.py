@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -11,8 +12,8 @@ from coronet_core.attribution.baselines import centre_map, random_maps
 from coronet_core.attribution.blur import blur
 from coronet_core.attribution.occlusion import Occlusion, n_windows, occlusion_maps
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
+from coronet_core.classifier.architectures import ARCHITECTURES
 from coronet_core.classifier.coronet import CoroNet
-from coronet_core.classifier.inputs import cin_input
 from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import ExplainParams, IntegratedGradientsParams
 
@@ -42,27 +43,35 @@ def integrated_gradients_maps(
 def grad_cam_maps(coronet: CoroNet, image: Tensor, target: Tensor) -> Tensor:
     """Return the maps (B, 1, H, W) of Grad-CAM (Selvaraju et al. 2017) on the CIN's last block, float32, at least 0.
 
-    Of the logit of `target` (B,), as in the original. The block's cells, and so the maps, are 32 pixels coarse.
+    Of the logit of `target` (B,), as in the original; of an ensemble, the mean of its members' maps. The block's cells,
+    and so the maps, are 32 pixels coarse.
     """
+    maps = [_grad_cam_cells(coronet, member, image, target) for member in coronet.design.member_names()]
+    cells = torch.stack(maps).mean(0)  # (B, 1, H / 32, W / 32)
+    return functional.interpolate(cells, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _grad_cam_cells(coronet: CoroNet, member: str, image: Tensor, target: Tensor) -> Tensor:
     from captum.attr import LayerGradCam
 
-    network = _Logits(coronet)
-    cells: Tensor = LayerGradCam(network, coronet.cin.get_submodule("layer4")).attribute(
+    layer = f"{member}{ARCHITECTURES[coronet.design.architecture].last_features}"
+    cells: Tensor = LayerGradCam(_Logits(coronet, member), coronet.cin.get_submodule(layer)).attribute(
         image.clone().requires_grad_(), target=target, relu_attributions=True
-    )  # (B, 1, H / 32, W / 32)
-    return functional.interpolate(cells.detach().float(), size=image.shape[-2:], mode="bilinear", align_corners=False)
+    )
+    return cells.detach().float()
 
 
 class _Logits(nn.Module):
-    """CoroNet up to the softmax."""
+    """CoroNet up to the softmax, with one member of the CIN."""
 
-    def __init__(self, coronet: CoroNet) -> None:
+    def __init__(self, coronet: CoroNet, member: str) -> None:
+        """`member` is the prefix of the network's modules in the CIN, empty where it is the CIN itself."""
         super().__init__()
         self.coronet = coronet
+        self.member = coronet.cin.get_submodule(member.removesuffix("network.").removesuffix("."))
 
     def forward(self, image: Tensor) -> Tensor:
-        coronet = self.coronet
-        logits: Tensor = coronet.cin(cin_input(coronet.kind, image, coronet.tfen(image)))
+        logits: Tensor = self.member(self.coronet.cin_input(image, self.coronet.tfen(image)))
         return logits
 
 

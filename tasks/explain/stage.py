@@ -47,7 +47,7 @@ def run(context: StageContext) -> None:
     resume = resume_folder(
         context.name, digest(params, seed, context.params.cin.input, PREDICTIONS, MANIFEST, *weights)
     )
-    with Progress(context.name, total_passes(len(chosen), params, images.shape[1:]), "passes") as bar:
+    with Progress(context.name, total_passes(coronet, len(chosen), params, images.shape[1:]), "passes") as bar:
         work = ExplanationWork(chosen, images, params.batch_size, context.device, resume, bar)
         made = {name: make_maps(work, name, coronet, params, seed) for name in (*params.methods, *CONTROLS)}
         maps = {method: one.salience for method, one in made.items()}

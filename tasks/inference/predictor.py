@@ -22,7 +22,7 @@ from tasks.calibrate.predictions import prediction_rows
 from tasks.inference.input.image_file import FileContent
 from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.networks.residual_index import ENERGY_COLUMNS
-from tasks.networks.trained_cin import cin_from
+from tasks.networks.trained_cin import cin_from, design_in
 from tasks.networks.trained_tfen import tfen_from
 from tasks.package.prediction_schema import SCHEMA, in_unicode, with_reasons
 from tasks.package.trained_model import TrainedModel
@@ -46,7 +46,7 @@ class Networks:
     @property
     def coronet(self) -> CoroNet:
         """The whole network, from image to probabilities, as the attribution methods take it."""
-        return CoroNet(self.tfen, self.cin, self.model.cin_input)
+        return CoroNet(self.tfen, self.cin, design_in(self.model.cin, self.model.cin_input))
 
     @torch.inference_mode()
     def predict(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.float64]]:

@@ -16,8 +16,13 @@ def cin_inputs_of_split(split: SplitName, kind: CinInput, device: torch.device) 
     """Return what the CIN reads of one split's images, (n, C, H, W), and their class indices (n,) int64."""
     index = read_residual_index()
     chosen = index[index["split"] == split]
-    images, residuals = (Subset(Shards.in_folder(folder), chosen.index, device) for folder in (IMAGES, RESIDUALS))
-    return CinInputs(kind, images, residuals), class_indices(chosen)
+    return cin_inputs_of_rows(chosen, kind, device), class_indices(chosen)
+
+
+def cin_inputs_of_rows(rows: pd.DataFrame, kind: CinInput, device: torch.device) -> CinInputs:
+    """Return what the CIN reads of the images in `rows` of the residual index, (n, C, H, W)."""
+    images, residuals = (Subset(Shards.in_folder(folder), rows.index, device) for folder in (IMAGES, RESIDUALS))
+    return CinInputs(kind, images, residuals)
 
 
 def class_indices(table: pd.DataFrame) -> torch.Tensor:

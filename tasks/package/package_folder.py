@@ -11,11 +11,11 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.weights import first_not_finite
 from coronet_core.support.errors import DataError, WeightsError
+from tasks.networks.trained_cin import design_in
 from tasks.package.metadata import (
     AUTOENCODERS,
     CARD,
@@ -40,7 +40,7 @@ def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
 
     Keys, shapes and types must match the network. Pickled files are never read, whatever their name.
     """
-    build: Callable[[], nn.Module] = FPAE if name in AUTOENCODERS.values() else lambda: build_cin(cin_input)
+    build: Callable[[], nn.Module] = FPAE if name in AUTOENCODERS.values() else design_in(content, cin_input).build
     try:
         given = load(content)
     except SafetensorError as error:

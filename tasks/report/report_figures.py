@@ -14,6 +14,7 @@ from coronet_core.audits.masking import VIEWS, Regions, seen_as
 from coronet_core.autoencoder.residual_tensor import residual_tensor
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.literals import KeptWeights
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards, read_array
 from coronet_core.support.tables import read_frame
@@ -67,14 +68,14 @@ def _curves(path_of: Callable[[ClassName], Path], *columns: str) -> dict[ClassNa
 
 
 def _training(params: Params) -> dict[str, Drawing]:
-    networks = {
-        "AE_H": (autoencoder_history("healthy"), params.autoencoder.best_by),
-        "AE_P": (autoencoder_history("pneumonia"), params.autoencoder.best_by),
-        "CIN": (CIN_HISTORY, params.cin.best_by),
+    networks: dict[str, tuple[Path, str, KeptWeights]] = {
+        "AE_H": (autoencoder_history("healthy"), params.autoencoder.best_by, "best"),
+        "AE_P": (autoencoder_history("pneumonia"), params.autoencoder.best_by, "best"),
+        "CIN": (CIN_HISTORY, params.cin.best_by, params.cin.keep),
     }
     return {
-        f"training_{name}": training_curves(name, read_numbers(history, (*EPOCH_COLUMNS, best_by)), best_by)
-        for name, (history, best_by) in networks.items()
+        f"training_{name}": training_curves(name, read_numbers(history, (*EPOCH_COLUMNS, best_by)), best_by, keep)
+        for name, (history, best_by, keep) in networks.items()
     }
 
 

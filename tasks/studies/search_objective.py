@@ -11,12 +11,15 @@ from typing import Any, Final, Literal, get_args
 
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.files import read_json, read_numbers
-from tasks.runtime.params.schema import CinParams
+from tasks.runtime.params.cin import CinParams
 from tasks.runtime.paths import CALIBRATION, CIN_HISTORY
 
 ObjectiveName = Literal["validation_loss", "validation_accuracy", "validation_nll", "validation_brier"]
 Direction = Literal["minimize", "maximize"]
 PREFIX: Final = "validation_"
+EPOCH: Final = "epoch"
+NETWORK: Final = "network"
+"""Column of the history of a CIN of several networks, of which a search looks at the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +44,22 @@ class Objective:
 
     def by_epoch(self, folder: Path, params: CinParams) -> list[float]:
         """Return, for each epoch of the run in `folder`, the figure of the epoch that would be kept by then."""
-        rows: list[Any] = read_numbers(folder / CIN_HISTORY, [self.name, params.best_by]).to_dict("records")
+        table = read_numbers(folder / CIN_HISTORY, [EPOCH, self.name, params.best_by])
+        first = table[table[NETWORK] == 1] if NETWORK in table else table
+        rows: list[Any] = first.to_dict("records")
         return [self.kept_value(rows[:n], params) for n in range(1, len(rows) + 1)]
 
     def kept_value(self, epochs: Sequence[Mapping[str, float]], params: CinParams) -> float:
-        """Return the figure of the best of `epochs`, rows of the history, by `cin.best_by`."""
+        """Return the figure of the epoch among `epochs`, rows of the history, that `cin.keep` and `cin.best_by` keep.
+
+        The average of weights has no figure of its own: the last epoch's stands for it.
+        """
         from coronet_core.learning.loop import best_epoch  # late: torch takes two seconds
 
-        best = best_epoch([row[params.best_by] for row in epochs], params.best_by)
-        return float(epochs[best - 1][self.name])
+        if params.keep != "best":
+            return float(epochs[-1][self.name])
+        best = best_epoch(epochs, params.best_by)
+        return float(next(row[self.name] for row in epochs if row[EPOCH] == best))
 
 
 def _of_epochs(name: ObjectiveName, direction: Direction, *, is_class_weighted: bool) -> Objective:

@@ -2,12 +2,14 @@
 
 from functools import partial
 
+import pandas as pd
 import torch
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.common.batches import Subset
 from coronet_core.common.classes import ClassName, SplitName
+from coronet_core.common.literals import PRECISION_KEY
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards
@@ -15,8 +17,9 @@ from coronet_core.learning.loop import Schedule
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
 from tasks.runtime.paths import IMAGES, MANIFEST, autoencoder_history, autoencoder_weights
+from tasks.runtime.resume import resume_folder
 from tasks.runtime.stage_context import StageContext
-from tasks.training.training_run import train
+from tasks.training.training_run import publish, train
 
 
 def images_of(split: SplitName, label: ClassName, device: torch.device) -> Subset:
@@ -53,6 +56,9 @@ def run(context: StageContext, label: ClassName) -> None:
         seed=seed,
     )
     work = digest(label, params, seed, context.params.data.image_size_px, MANIFEST)
-    train(
-        context, learner_with, params.precision, schedule, work, autoencoder_weights(label), autoencoder_history(label)
-    )
+    folder = resume_folder(context.name, work) if context.distributed.ranks.leads else None
+    trained = train(context, learner_with, params.precision, schedule, folder)
+    if folder is not None:
+        weights, history = autoencoder_weights(label), autoencoder_history(label)
+        metadata = {PRECISION_KEY: trained.precision}
+        publish(context, trained.network, metadata, weights, pd.DataFrame(trained.epochs), history, folder)

@@ -3,44 +3,111 @@
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 
-from coronet_core.classifier.cin import build_cin, imagenet_backbone, load_backbone
-from coronet_core.classifier.cin_learner import cin_learner, inverse_frequency_weights
+from coronet_core.classifier.augmentation import AugmentedInputs
+from coronet_core.classifier.cin_design import CinDesign
+from coronet_core.classifier.cin_learner import cin_learner
 from coronet_core.common.classes import CLASSES
+from coronet_core.common.literals import PRECISION_KEY, CinInput
 from coronet_core.common.seeds import derive_seed
-from coronet_core.common.weights import read_weights
 from coronet_core.learning.loop import Schedule
-from tasks.networks.residual_inputs import cin_inputs_of_split
+from coronet_core.support.errors import DataError
+from tasks.networks.residual_index import read_residual_index
+from tasks.networks.residual_inputs import cin_inputs_of_rows, class_indices
+from tasks.networks.trained_tfen import load_tfen
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
-from tasks.runtime.params.schema import CinParams
-from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX
+from tasks.runtime.params.cin import CinParams
+from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX, autoencoder_weights
+from tasks.runtime.resume import resume_folder
 from tasks.runtime.stage_context import StageContext
-from tasks.training.training_run import train
+from tasks.train_cin.member_folds import MemberImages, images_of_members
+from tasks.train_cin.starting_network import augmentation_of, class_weights_for, starting_network
+from tasks.training.training_run import OneOf, Trained, publish, train
 
 
 def run(context: StageContext) -> None:
-    """Train the CIN by class-weighted cross-entropy."""
+    """Train the networks of the CIN, one after the other, by class-weighted cross-entropy."""
     use_cpu_threads(share=1)
-    params, device = context.params.cin, context.device
+    params = context.params.cin
+    design = design_of(params)
+    pretrained = Path(params.pretrained)
+    given = [pretrained] if pretrained.is_file() else []  # its name says nothing of what it holds
+    used = [] if augmentation_of(params).is_off else [autoencoder_weights("healthy"), autoencoder_weights("pneumonia")]
     seed = derive_seed(context.params.seed, "cin")
+    work = digest(params, seed, MANIFEST, RESIDUAL_INDEX, *given, *used)  # the index has the energies of all residuals
+    folder = resume_folder(context.name, work) if context.distributed.ranks.leads else None
+    images = images_of_members(read_residual_index(), params, seed)
+    n_by_member = len(design.inputs) // params.members
+    trained = [
+        _train_one(
+            context, kind, images[place // n_by_member], folder, OneOf(number=place + 1, total=len(design.inputs))
+        )
+        for place, kind in enumerate(design.inputs)
+    ]
+    if folder is not None:
+        cin = design.of_networks([one.network for one in trained])
+        metadata = {PRECISION_KEY: trained[0].precision, **design.to_metadata()}
+        publish(context, cin, metadata, CIN_WEIGHTS, _history(trained), CIN_HISTORY, folder)
+
+
+def design_of(params: CinParams) -> CinDesign:
+    """Return what the CIN is made of."""
+    return CinDesign(
+        input=params.input,
+        architecture=params.architecture,
+        fusion=params.fusion,
+        members=params.members,
+        average_flips=params.average_flips,
+    )
+
+
+def _train_one(
+    context: StageContext, kind: CinInput, images: MemberImages, folder: Path | None, which: OneOf
+) -> Trained:
+    """Train one network, which reads inputs of this `kind`, and keep what resumes it in its part of `folder`."""
+    params, device = context.params.cin, context.device
+    names = ("cin",) if which.number == 1 else ("cin", which.number)
+    seed = derive_seed(context.params.seed, *names)
     torch.manual_seed(seed)  # initial weights
-    training, training_labels = cin_inputs_of_split("train", params.input, device)
-    validation, validation_labels = cin_inputs_of_split("validation", params.input, device)
+    as_they_are, validation = (cin_inputs_of_rows(rows, kind, device) for rows in images)
+    training_labels, validation_labels = (class_indices(rows) for rows in images)
+    if params.best_by == "validation_roc_auc" and set(validation_labels.tolist()) != set(range(len(CLASSES))):
+        raise DataError("cin.best_by = validation_roc_auc: a class has no validation images. Choose another figure.")
+    weights = class_weights_for(params, training_labels)
+    network, layers = starting_network(
+        params, kind, (as_they_are, training_labels), (validation, validation_labels), weights
+    )
+    augmentation = augmentation_of(params)
+    training = (
+        as_they_are
+        if augmentation.is_off
+        else AugmentedInputs(
+            kind, as_they_are.images, load_tfen(device), augmentation, context.params.residuals.precision
+        )
+    )
     learner_with = partial(
         cin_learner,
-        _initial_cin(params),
+        network,
         training,
         training_labels,
         validation,
         validation_labels,
         learning_rate=params.learning_rate,
         weight_decay=params.weight_decay,
-        class_weights=_class_weights(params, training_labels),
+        class_weights=weights,
         horizontal_flip=[CLASSES.index(label) for label in params.horizontal_flip],
         vertical_flip=[CLASSES.index(label) for label in params.vertical_flip],
         batch_size=params.batch_size,
+        layers=layers,
+        optimizer=params.optimizer,
+        learning_rate_schedule=params.learning_rate_schedule,
+        epochs=params.epochs,
+        warm_up_epochs=params.warm_up_epochs,
+        label_smoothing=params.label_smoothing,
+        as_they_are=as_they_are,
         ranks=context.distributed.ranks,
     )
     schedule = Schedule(
@@ -50,27 +117,16 @@ def run(context: StageContext) -> None:
         best_by=params.best_by,
         patience_epochs=params.patience_epochs,
         seed=seed,
+        keep=params.keep,
+        validates_start=params.head_start != "random",
     )
-    pretrained = Path(params.pretrained)
-    given = [pretrained] if pretrained.is_file() else []  # its name says nothing of what it holds
-    work = digest(params, seed, MANIFEST, RESIDUAL_INDEX, *given)  # the index has the energies of all residuals
-    train(context, learner_with, params.precision, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
+    part = None if folder is None else folder / f"network-{which.number}"
+    return train(context, learner_with, params.precision, schedule, part, which)
 
 
-def _initial_cin(params: CinParams) -> torch.nn.Module:
-    cin = build_cin(params.input)
-    if params.pretrained == "imagenet":
-        load_backbone(cin, imagenet_backbone(), "imagenet")
-    elif params.pretrained != "none":
-        load_backbone(cin, read_weights(Path(params.pretrained)), params.pretrained)
-    return cin
-
-
-def _class_weights(params: CinParams, labels: torch.Tensor) -> torch.Tensor:
-    match params.class_weights:
-        case "inverse_frequency":
-            return inverse_frequency_weights(labels)
-        case "equal":
-            return torch.ones(len(CLASSES))
-        case weights:
-            return torch.tensor(weights)
+def _history(trained: list[Trained]) -> pd.DataFrame:
+    """Return the epochs of all networks, with a column `network` where there are several, counting from 1."""
+    tables = [pd.DataFrame(one.epochs) for one in trained]
+    if len(tables) == 1:
+        return tables[0]
+    return pd.concat([table.assign(network=number) for number, table in enumerate(tables, start=1)], ignore_index=True)

@@ -65,7 +65,7 @@ def test_backbone_of_another_network_is_refused(fault: str) -> None:
     elif fault == "unknown":
         backbone["layer9.weight"] = torch.zeros(1)
     else:
-        backbone["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+        backbone["conv1.weight"] = torch.zeros(64, 2, 7, 7)
     with pytest.raises(WeightsError, match=r"file\.pth: not a ResNet-18 backbone: 1 keys"):
         load_backbone(build_cin(), backbone, "file.pth")
 

@@ -3,29 +3,41 @@
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from coronet_core.common.literals import KeptWeights
 from coronet_core.learning.loop import best_epoch
 from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, panel, styled
 
 
 @styled
-def training_curves(name: str, history: pd.DataFrame, best_by: str) -> Drawing:
+def training_curves(name: str, history: pd.DataFrame, best_by: str, keep: KeptWeights = "best") -> Drawing:
     """Draw the losses of a network by epoch, with the chosen epoch marked.
 
-    `history` has one row per epoch; `best_by` is the column by which the best epoch was chosen.
+    `history` has one row per epoch, and of several networks a column `network`; `best_by` is the column by which the
+    best epoch was chosen, where the best is kept.
     """
-    best = best_epoch([float(value) for value in history[best_by]], best_by)
+    networks = [table for _, table in history.groupby("network")] if "network" in history else [history]
     figure, axes = panel(3.4, 2.7)
-    axes.plot(history["epoch"], history["training_loss"], label="training", color=SOFT, marker=".")
-    axes.plot(history["epoch"], history["validation_loss"], label="validation", color=ACCENT, marker=".")
-    axes.axvline(best, color=ACCENT, linewidth=0.9, linestyle=":")
+    for number, table in enumerate(networks):
+        labels = ("training", "validation") if number == 0 else (None, None)
+        for column, label, colour in zip(("training_loss", "validation_loss"), labels, (SOFT, ACCENT), strict=True):
+            axes.plot(table["epoch"], table[column], label=label, color=colour, marker=".")
+    first = networks[0]
+    if keep == "best":
+        kept = best_epoch([{str(name): row[name] for name in row} for row in first.to_dict("records")], best_by)
+        axes.axvline(kept, color=ACCENT, linewidth=0.9, linestyle=":")
+        how = f"The weights of epoch {kept} are kept, chosen by {best_by.replace('_', ' ')}"
+    else:
+        kept = int(first["epoch"].iloc[-1])
+        how = f"The weights of epoch {kept} are kept" if keep == "last" else "The mean of later epochs' weights is kept"
     axes.set(title=name, xlabel="epoch", ylabel="loss", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
     axes.legend()
-    at_best = history.set_index("epoch").loc[best]
+    then = first.set_index("epoch").loc[kept]
+    of_several = f" The first of {len(networks)} networks:" if len(networks) > 1 else ""
+    n_epochs = int(first["epoch"].iloc[-1])
     return drawn(
         figure,
-        f"Loss of {name} by epoch, {len(history)} epochs. The weights of epoch {best} are kept, chosen by "
-        f"{best_by.replace('_', ' ')}: training loss {at_best['training_loss']:.4g}, validation loss "
-        f"{at_best['validation_loss']:.4g} there.",
+        f"Loss of {name} by epoch, {n_epochs} epochs.{of_several} {how}: training loss {then['training_loss']:.4g}, "
+        f"validation loss {then['validation_loss']:.4g} there.",
     )

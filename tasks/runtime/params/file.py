@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from coronet_core.support.errors import ParamsError
+from tasks.runtime.params.cin import contradictions
 from tasks.runtime.params.presets import EXTENDS, ParamsFile, merged, read_files
 from tasks.runtime.params.schema import Params
 
@@ -125,6 +126,8 @@ def _contradictions(values: Any) -> Iterator[str]:
         stride, window = (values["explain"]["occlusion"][key] for key in ("stride_px", "window_px"))
         if stride > window:
             yield f"explain.occlusion.stride_px = {stride}: allowed: at most explain.occlusion.window_px ({window})"
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        yield from contradictions(values["cin"], values["data"]["image_size_px"])
     with contextlib.suppress(KeyError, TypeError):
         fold, folds = values["data"]["split"]["fold"], values["data"]["split"]["folds"]
         if fold > folds:

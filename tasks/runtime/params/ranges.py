@@ -72,3 +72,9 @@ Pattern = Annotated[str, Allowed("a regular expression with one group", _has_one
 Fraction = Annotated[float, between(0, 1)]
 SidePx = Annotated[int, whole(64, 2048, multiple_of=COARSEST_STRIDE)]
 ShardImages = Annotated[int, whole(1, 100_000)]
+
+Epochs = Annotated[int, whole(1, 10_000)]
+Patience = Annotated[int, whole(1, 10_000)]
+BatchSize = Annotated[int, whole(1, 4096)]
+LearningRate = Annotated[float, above(0, 1)]
+WeightDecay = Annotated[float, number(0, 1)]

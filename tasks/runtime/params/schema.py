@@ -1,37 +1,36 @@
 """All parameters of a run as dataclasses: the sections of `params.yaml` and their rules."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import with_config
 
-from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.literals import CinInput, Latent, Precision, PrecisionChoice
+from coronet_core.common.literals import Latent, Precision, PrecisionChoice
+from tasks.runtime.params.cin import CinParams
 from tasks.runtime.params.data import DataParams
 from tasks.runtime.params.explain import ExplainParams
-from tasks.runtime.params.ranges import STRICT, Allowed, ShardImages, SidePx, above, between, number, whole
+from tasks.runtime.params.ranges import (
+    STRICT,
+    Allowed,
+    BatchSize,
+    Epochs,
+    LearningRate,
+    Patience,
+    ShardImages,
+    SidePx,
+    WeightDecay,
+    above,
+    between,
+    number,
+    whole,
+)
 
 Approval = Literal["auto", "manual"]
 ComparedBy = Literal["accuracy", "balanced_accuracy", "roc_auc.macro"]
 Share = Annotated[float, number(0, 1)]
-PRETRAINED_NAMES = ("imagenet", "none")
 SIDES_OF_A_BOX = 4
 Device = Literal["auto", "cpu", "cuda"]
-Pretrained = Annotated[
-    str,
-    Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
-]
-Epochs = Annotated[int, whole(1, 10_000)]
-Patience = Annotated[int, whole(1, 10_000)]
-BatchSize = Annotated[int, whole(1, 4096)]
-LearningRate = Annotated[float, above(0, 1)]
-WeightDecay = Annotated[float, number(0, 1)]
 Fraction = Annotated[float, number(0, 1)]
-ClassWeights = Annotated[
-    list[Annotated[float, above(0, 1e6)]],
-    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
-]
 
 
 @with_config(STRICT)
@@ -98,30 +97,6 @@ class ResidualParams:
     precision: Precision
     batch_size: BatchSize
     shard_images: ShardImages
-
-
-@with_config(STRICT)
-@dataclass(frozen=True, kw_only=True)
-class CinParams:
-    """Training of the CIN (stage train_cin)."""
-
-    input: CinInput
-    """What it reads: the residual tensor (paper) or, for comparison, part of it, the image alone, or both."""
-    pretrained: Pretrained
-    """`imagenet`, `none`, or the path of a ResNet-18 state dict. DVC does not watch that file."""
-    class_weights: Literal["inverse_frequency", "equal"] | ClassWeights
-    """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
-    horizontal_flip: list[ClassName]
-    """Classes whose residuals are flipped left to right at random."""
-    vertical_flip: list[ClassName]
-    epochs: Epochs
-    batch_size: BatchSize
-    learning_rate: LearningRate
-    weight_decay: WeightDecay
-    precision: PrecisionChoice
-    """`auto` is bfloat16 where the hardware computes with it, else float32."""
-    best_by: Literal["validation_loss", "validation_accuracy", "training_accuracy"]
-    patience_epochs: Patience | None
 
 
 @with_config(STRICT)

@@ -1,0 +1,134 @@
+"""The section `cin` of `params.yaml`: the classifier and its training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import with_config
+
+from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.literals import (
+    CinArchitecture,
+    CinInput,
+    FineTune,
+    Fusion,
+    HeadStart,
+    KeptWeights,
+    LearningRateSchedule,
+    MemberImages,
+    Optimizer,
+    PrecisionChoice,
+)
+from tasks.runtime.params.ranges import (
+    STRICT,
+    Allowed,
+    BatchSize,
+    LearningRate,
+    Patience,
+    WeightDecay,
+    above,
+    number,
+    whole,
+)
+
+PRETRAINED_NAMES: Final = ("imagenet", "none")
+SMALLEST_INCEPTION_PX: Final = 80
+"""Its pooling leaves nothing of images below 75 pixels; sides are multiples of 8."""
+Pretrained = Annotated[
+    str,
+    Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
+]
+ClassWeights = Annotated[
+    list[Annotated[float, above(0, 1e6)]],
+    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
+]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class AugmentationParams:
+    """How X-rays are changed at random before the autoencoders, each by numbers of its own; 0 changes nothing.
+
+    Where anything is changed, residual tensors are computed at every step instead of read from shards.
+    """
+
+    rotation_degrees: Annotated[float, number(0, 180)]
+    shift: Annotated[float, number(0, 0.5)]
+    """As a fraction of each side."""
+    scale: Annotated[float, number(0, 0.5)]
+    """The size changes by a factor of 1 - scale to 1 + scale."""
+    crop: Annotated[float, number(0, 0.9)]
+    """The largest part of the area that is cut away."""
+    brightness: Annotated[float, number(0, 1)]
+    contrast: Annotated[float, number(0, 1)]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class CinParams:
+    """Training of the CIN (stage train_cin)."""
+
+    input: CinInput
+    """What it reads: the residual tensor (paper) or, for comparison, part of it, the image alone, or both."""
+    architecture: CinArchitecture
+    fusion: Fusion
+    """How image and residual tensor are read together; other inputs have nothing to fuse."""
+    members: Annotated[int, whole(1, 64)]
+    """How many times it is trained, each time from another seed; the probabilities are averaged."""
+    member_images: MemberImages
+    average_flips: bool
+    """Whether each prediction is the mean of an input's and its mirror image's."""
+    pretrained: Pretrained
+    """`imagenet`, `none`, or the path of a state dict of the architecture. DVC does not watch that file."""
+    fine_tune: FineTune
+    head_start: HeadStart
+    class_weights: Literal["inverse_frequency", "equal"] | ClassWeights
+    """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
+    label_smoothing: Annotated[float, number(0, 0.9)]
+    horizontal_flip: list[ClassName]
+    """Classes whose residuals are flipped left to right at random."""
+    vertical_flip: list[ClassName]
+    augmentation: AugmentationParams
+    epochs: Annotated[int, whole(0, 10_000)]
+    """0 leaves the network as it starts: a frozen backbone with the head of `head_start`."""
+    batch_size: BatchSize
+    optimizer: Optimizer
+    learning_rate: LearningRate
+    """Of the head, and of all layers where `learning_rate_by_level` is 1."""
+    learning_rate_by_level: Annotated[float, above(0, 1)]
+    """The learning rate of each level of layers as a fraction of that of the level behind it."""
+    learning_rate_schedule: LearningRateSchedule
+    warm_up_epochs: Annotated[float, number(0, 1000)]
+    """In which the learning rate rises from 0."""
+    weight_decay: WeightDecay
+    precision: PrecisionChoice
+    """`auto` is bfloat16 where the hardware computes with it, else float32."""
+    keep: KeptWeights
+    """Which weights a training ends with."""
+    best_by: Literal[
+        "validation_loss",
+        "validation_unweighted_loss",
+        "validation_roc_auc",
+        "validation_accuracy",
+        "training_accuracy",
+    ]
+    """What chooses the best epoch, of which patience_epochs too are counted. validation_loss has the class weights."""
+    patience_epochs: Patience | None
+
+
+def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:
+    """Yield faults that no single key of the section has. Raises KeyError or TypeError where keys are missing."""
+    if cin["fusion"] == "networks" and cin["input"] != "residual_tensor_and_image":
+        yield f"cin.fusion = networks: allowed: planes, as cin.input is {cin['input']}"
+    if cin["member_images"] == "folds" and cin["members"] == 1:
+        yield "cin.members = 1: allowed: 2 or more, as cin.member_images is folds"
+    if cin["epochs"] == 0 and cin["head_start"] == "random":
+        yield "cin.epochs = 0: allowed: 1 or more, as cin.head_start is random"
+    if cin["head_start"] != "random" and cin["best_by"] == "training_accuracy":
+        yield "cin.best_by = training_accuracy: allowed: one of validation, as the start of training has no other"
+    if cin["architecture"] == "dark_covid_net" and cin["pretrained"] == "imagenet":
+        yield "cin.pretrained = imagenet: allowed: none, as there are no such weights of dark_covid_net"
+    if cin["architecture"] == "inception_v3" and image_size_px < SMALLEST_INCEPTION_PX:
+        size = f"data.image_size_px = {image_size_px}"
+        yield f"{size}: allowed: {SMALLEST_INCEPTION_PX} or more, as cin.architecture is inception_v3"
