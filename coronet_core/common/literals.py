@@ -9,6 +9,12 @@ Latent = Literal["pyramid", "coarsest"]
 COARSEST_STRIDE: Final = 8
 """Image sides must be multiples of this: the pyramid halves them three times."""
 
+LEVEL_STRIDES: Final = (1, 2, 4, COARSEST_STRIDE)
+"""Of the pyramid's levels, the full resolution first."""
+
+MAX_LATENT_CHANNELS: Final = 64
+"""Of Z at each level."""
+
 CinInput = Literal["residual_tensor", "healthy_residual", "pneumonia_residual", "image", "residual_tensor_and_image"]
 """What the CIN reads."""
 

@@ -93,12 +93,27 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsError(f"{path}: not a safetensors file ({error}). Restore it, or train again.") from error
 
 
+def read_metadata_from(content: bytes, name: str) -> dict[str, str]:
+    """Return the metadata in the `content` of a safetensors file `name`, which may be anybody's; empty if it has none.
+
+    Raises WeightsError when it has no header of a safetensors file.
+    """
+    try:
+        header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")])
+    except (ValueError, RecursionError) as error:  # JSON's and Unicode's
+        raise WeightsError(f"{name}: not a safetensors file (no header). Restore it, or train again.") from error
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise WeightsError(f"{name}: not a safetensors file (invalid metadata). Restore it, or train again.")
+    return {key: value for key, value in metadata.items() if key != CHECKSUM}
+
+
 def load_weights(module: nn.Module, path: Path) -> None:
     """Load `path` into `module`.
 
     Raises as `read_weights`, and WeightsError for keys or shapes of another network.
     """
-    _fill(module, read_weights(path), str(path))
+    fill_with(module, read_weights(path), str(path))
 
 
 def load_weights_from(module: nn.Module, content: bytes, name: str) -> None:
@@ -109,7 +124,7 @@ def load_weights_from(module: nn.Module, content: bytes, name: str) -> None:
     except SafetensorError as error:
         raise WeightsError(f"{name}: damaged or not a weights file ({error}). Restore it, or train again.") from error
     _require_finite(state, name)
-    _fill(module, state, name)
+    fill_with(module, state, name)
 
 
 def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -117,7 +132,8 @@ def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
         raise WeightsError(f"{name}: {key} is not finite. Train the network again, with a lower learning rate.")
 
 
-def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+def fill_with(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load `state` of the file `name` into `module`; raises WeightsError for keys or shapes of another network."""
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

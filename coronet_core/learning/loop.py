@@ -87,9 +87,14 @@ def fit(
 ) -> History:
     """Train `learner.model` and leave it with the weights of its best epoch. Returns the history.
 
+    With no epochs the model stays as it is: the history is a row of epoch 0 with the metrics of its validation.
     `on_step` receives the number of images of each step, of all ranks. Resuming from a checkpoint of epoch e ends with
     the same weights as a run that was never stopped, bit for bit on a CPU with the same number of threads and ranks.
     """
+    if schedule.epochs == 0:
+        metrics = learner.ranks.broadcast_metrics({"epoch": 0.0, **learner.validate()})
+        _require_finite(metrics)
+        return [metrics]
     state = TrainingState()
     if resume is not None:
         state = _restore(learner, resume)

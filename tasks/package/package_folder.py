@@ -2,20 +2,19 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
-from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.weights import first_not_finite
 from coronet_core.support.errors import DataError, WeightsError
+from tasks.networks.trained_tfen import untrained_autoencoder
 from tasks.package.metadata import (
     AUTOENCODERS,
     CARD,
@@ -40,13 +39,14 @@ def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
 
     Keys, shapes and types must match the network. Pickled files are never read, whatever their name.
     """
-    build: Callable[[], nn.Module] = FPAE if name in AUTOENCODERS.values() else lambda: build_cin(cin_input)
     try:
         given = load(content)
     except SafetensorError as error:
         raise WeightsError(f"{name}: not a safetensors file ({error}); other formats are not read. {REMEDY}") from error
     with torch.random.fork_rng(devices=[]):  # in memory: initialising on the meta device loads torch's compiler, 1.6 s
-        expected = build().state_dict()
+        is_autoencoder = name in AUTOENCODERS.values()
+        network = untrained_autoencoder(content, name) if is_autoencoder else build_cin(cin_input)
+        expected = network.state_dict()
     if wrong := sorted(expected.keys() ^ given.keys()):
         raise WeightsError(f"{name}: {len(wrong)} keys are missing or unknown (first: {wrong[0]}). {REMEDY}")
     for key, tensor in given.items():

@@ -20,6 +20,7 @@ from tasks.training.checkpoints import load_checkpoint, save_checkpoint
 from tasks.training.trained_precision import FORMAT_NAMES
 
 EPOCH: Final = "epoch"
+TRAINING_LOSSES: Final = ("training_loss", "training_last_step_loss")
 SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
 
 
@@ -31,11 +32,12 @@ def train(
     work: str,
     weights: Path,
     history: Path,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Train what `learner_with(precision=...)` returns, resuming after the last finished epoch of the same `work`.
 
     A checkpoint is resumed in its own number format. Of several ranks the first alone writes and logs; the
-    others take its checkpoint and its format.
+    others take its checkpoint and its format. `metadata` is written with the weights.
     """
     ranks = context.distributed.ranks
     folder = resume_folder(context.name, work) if ranks.leads else None
@@ -66,8 +68,12 @@ def train(
 
     with Progress(context.name, total, "images", done=n_done * images_per_epoch) as bar:
         epochs = fit(learner, schedule, resume=checkpoint, on_epoch=on_epoch, on_step=bar.advance)
-    write_whole(history, lambda partial: pd.DataFrame(epochs).to_csv(partial, index=False))
-    save_weights(learner.model, weights, {PRECISION_KEY: chosen})
+    table = pd.DataFrame(epochs)
+    if schedule.epochs == 0:
+        log_epoch(context.tracking, epochs[0])
+        table = table.reindex(columns=[*table, *TRAINING_LOSSES])  # blank: there was no training
+    write_whole(history, lambda partial: table.to_csv(partial, index=False))
+    save_weights(learner.model, weights, {PRECISION_KEY: chosen, **(metadata or {})})
     discard(folder)
     for path in (weights, history):
         context.tracking.artifact(path)

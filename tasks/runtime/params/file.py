@@ -126,6 +126,10 @@ def _contradictions(values: Any) -> Iterator[str]:
         if stride > window:
             yield f"explain.occlusion.stride_px = {stride}: allowed: at most explain.occlusion.window_px ({window})"
     with contextlib.suppress(KeyError, TypeError):
+        autoencoder = values["autoencoder"]
+        if autoencoder["epochs"] == 0 and autoencoder.get("pretrained") is None:
+            yield "autoencoder.epochs = 0: allowed: 1 or more, unless autoencoder.pretrained names weights"
+    with contextlib.suppress(KeyError, TypeError):
         fold, folds = values["data"]["split"]["fold"], values["data"]["split"]["folds"]
         if fold > folds:
             yield f"data.split.fold = {fold}: allowed: a whole number from 1 to data.split.folds ({folds})"

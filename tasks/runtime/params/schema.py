@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import with_config
 
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.literals import CinInput, Latent, Precision, PrecisionChoice
+from coronet_core.common.literals import MAX_LATENT_CHANNELS, CinInput, Latent, Precision, PrecisionChoice
 from tasks.runtime.params.data import DataParams
 from tasks.runtime.params.explain import ExplainParams
 from tasks.runtime.params.ranges import STRICT, Allowed, ShardImages, SidePx, above, between, number, whole
@@ -22,6 +22,7 @@ Pretrained = Annotated[
     str,
     Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
 ]
+ExistingFile = Annotated[str, Allowed("a file that exists", lambda name: Path(name).is_file())]
 Epochs = Annotated[int, whole(1, 10_000)]
 Patience = Annotated[int, whole(1, 10_000)]
 BatchSize = Annotated[int, whole(1, 4096)]
@@ -69,6 +70,19 @@ class PromotionParams:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
+class PretrainedAutoencoders:
+    """Files of weights for AE_H and AE_P, of this software or of the authors' release. DVC does not watch them."""
+
+    healthy: ExistingFile
+    pneumonia: ExistingFile
+
+    def of(self, label: ClassName) -> str:
+        """Return the file for the autoencoder of a class."""
+        return self.healthy if label == "healthy" else self.pneumonia
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
 class AutoencoderParams:
     """Training of AE_H and AE_P, eq. (2)-(4) (stage train_autoencoder)."""
 
@@ -78,7 +92,8 @@ class AutoencoderParams:
     """Lambda of eq. (3)."""
     training_size_px: SidePx | None
     """Resize by nearest neighbour before training; null trains at data.image_size_px."""
-    epochs: Epochs
+    epochs: Annotated[int, whole(0, 10_000)]
+    """0 takes the weights of autoencoder.pretrained as they are."""
     batch_size: BatchSize
     epoch_fraction: Annotated[float, above(0, 1)]
     """Share of the images that an epoch visits."""
@@ -88,6 +103,25 @@ class AutoencoderParams:
     """`auto` is bfloat16 where the hardware computes with it, else float32."""
     best_by: Literal["validation_loss", "training_last_step_loss"]
     patience_epochs: Patience | None
+    pretrained: PretrainedAutoencoders | None = None
+    """Weights to begin with; null draws them at random. Files of params from before a key was there, this or one below,
+    mean the paper's network and training."""
+    adds_image: bool = True
+    """Whether the image is added before the last sigmoid."""
+    skip_dropout: Share = 0.0
+    """Probability of each skip of each training image to be left out; 1 builds a network without skips."""
+    latent_channels: Annotated[int, whole(1, MAX_LATENT_CHANNELS)] = 8
+    """Of Z, at each level."""
+    finest_stride: Literal[1, 2, 4, 8] = 1
+    """Stride of the finest level in Z: 1 has all four levels, 8 the coarsest alone."""
+    noise: Share = 0.0
+    """Standard deviation of Gaussian noise on training images, whose grey values are in [0, 1]."""
+    hidden_fraction: Annotated[float, number(0, 0.95)] = 0.0
+    """Share of the squares of a training image that are hidden."""
+    hidden_patch_px: Annotated[int, whole(1, 512)] = 16
+    """Side of such a square."""
+    ssim_weight: Annotated[float, number(0, 1000)] = 0.0
+    """Weight of 1 - SSIM in the loss."""
 
 
 @with_config(STRICT)
