@@ -18,6 +18,9 @@ MAX_LATENT_CHANNELS: Final = 64
 CinInput = Literal["residual_tensor", "healthy_residual", "pneumonia_residual", "image", "residual_tensor_and_image"]
 """What the CIN reads."""
 
+ResidualScaling = Literal["none", "standardised", "z_map"]
+"""How residual tensors are brought to a scale before the CIN reads them."""
+
 Precision = Literal["fp32", "bf16"]
 """Number formats of a network's pass: float32, or bfloat16 by autocast."""
 

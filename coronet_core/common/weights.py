@@ -118,13 +118,18 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 def load_weights_from(module: nn.Module, content: bytes, name: str) -> None:
     """Load the `content` of a safetensors file `name` into `module`; raises as `load_weights` does."""
+    fill_with(module, read_weights_from(content, name), name)
+
+
+def read_weights_from(content: bytes, name: str) -> dict[str, Tensor]:
+    """Read a state dict from the `content` of a safetensors file `name`; raises as `read_weights` does."""
     require_intact_content(content, name, "Restore it, or train again.")
     try:
         state = load(content)
     except SafetensorError as error:
         raise WeightsError(f"{name}: damaged or not a weights file ({error}). Restore it, or train again.") from error
     _require_finite(state, name)
-    fill_with(module, state, name)
+    return state
 
 
 def _require_finite(state: Mapping[str, Tensor], name: str) -> None:

@@ -6,23 +6,30 @@ import torch
 
 from coronet_core.autoencoder.architecture import architecture_of
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residual_scale import ResidualScale
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.common.classes import ClassName
 from coronet_core.common.weights import load_weights, load_weights_from, read_metadata, read_metadata_from
+from tasks.networks.residual_scale import load_scale, scale_of_file
 from tasks.runtime.paths import autoencoder_weights
 
 
 def load_tfen(device: torch.device) -> TFEN:
-    """Load both autoencoders."""
-    return _frozen(_loaded("healthy"), _loaded("pneumonia"), device)
+    """Load both autoencoders, and the scale of their residuals."""
+    return _frozen(_loaded("healthy"), _loaded("pneumonia"), load_scale(), device)
 
 
-def tfen_from(files: Mapping[ClassName, bytes], device: torch.device) -> TFEN:
-    """Load both autoencoders from the content of their files: where they are needed, the files need not be."""
+def load_autoencoders(device: torch.device) -> TFEN:
+    """Load both autoencoders without a scale, which is measured on their residuals."""
+    return _frozen(_loaded("healthy"), _loaded("pneumonia"), None, device)
+
+
+def tfen_from(files: Mapping[ClassName, bytes], device: torch.device, scale: bytes | None = None) -> TFEN:
+    """Load both autoencoders, and a `scale`, from the content of their files: where needed, the files need not be."""
     healthy, pneumonia = (
         autoencoder_from(files[label], autoencoder_weights(label).name) for label in ("healthy", "pneumonia")
     )
-    return _frozen(healthy, pneumonia, device)
+    return _frozen(healthy, pneumonia, None if scale is None else scale_of_file(scale), device)
 
 
 def untrained_autoencoder(content: bytes, name: str) -> FPAE:
@@ -47,7 +54,7 @@ def _loaded(label: ClassName) -> FPAE:
     return autoencoder
 
 
-def _frozen(healthy: FPAE, pneumonia: FPAE, device: torch.device) -> TFEN:
-    tfen = TFEN(healthy, pneumonia)
+def _frozen(healthy: FPAE, pneumonia: FPAE, scale: ResidualScale | None, device: torch.device) -> TFEN:
+    tfen = TFEN(healthy, pneumonia, scale)
     freeze(tfen, device)
     return tfen

@@ -64,6 +64,12 @@ ABLATIONS: Final[dict[str, Ablation]] = {
     ),
     "denoising": Ablation(title="denoising autoencoders", changes={"autoencoder.noise": 0.1}),
     "masked": Ablation(title="masked autoencoders", changes={"autoencoder.hidden_fraction": 0.5}),
+    "standardised_residuals": Ablation(
+        title="residuals standardised over the training split", changes={"residuals.scale": "standardised"}
+    ),
+    "z_map": Ablation(
+        title="residuals divided by those of healthy validation images", changes={"residuals.scale": "z_map"}
+    ),
     "ssim": Ablation(title="autoencoders trained with SSIM too", changes={"autoencoder.ssim_weight": 0.1}),
 }
 

@@ -1,13 +1,20 @@
 """All parameters of a run as dataclasses: the sections of `params.yaml` and their rules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import with_config
 
 from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.literals import MAX_LATENT_CHANNELS, CinInput, Latent, Precision, PrecisionChoice
+from coronet_core.common.literals import (
+    MAX_LATENT_CHANNELS,
+    CinInput,
+    Latent,
+    Precision,
+    PrecisionChoice,
+    ResidualScaling,
+)
 from tasks.runtime.params.data import DataParams
 from tasks.runtime.params.explain import ExplainParams
 from tasks.runtime.params.ranges import STRICT, Allowed, ShardImages, SidePx, above, between, number, whole
@@ -132,6 +139,9 @@ class ResidualParams:
     precision: Precision
     batch_size: BatchSize
     shard_images: ShardImages
+    scale: ResidualScaling = field(default="none", repr=False)  # keeps the digests of models from before it was there
+    """What the CIN reads: the residual tensor as it is (paper), each channel standardised over the training split, or
+    divided by the local residual of healthy validation images."""
 
 
 @with_config(STRICT)
