@@ -11,7 +11,7 @@ from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.pretrained import load_pretrained
 from coronet_core.common.batches import Subset
-from coronet_core.common.classes import ClassName, SplitName
+from coronet_core.common.classes import FOR_AUTOENCODERS, ClassName, SplitName
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards
@@ -25,9 +25,10 @@ from tasks.training.training_run import train
 
 
 def images_of(split: SplitName, label: ClassName, device: torch.device) -> Subset:
-    """Return the uint8 images (n, H, W) of one class in one split."""
+    """Return the uint8 images (n, H, W) of one class in one split; `train` has those for the autoencoders too."""
     manifest = read_manifest(MANIFEST)
-    rows = manifest.index[(manifest["split"] == split) & (manifest["label"] == label)]
+    splits = [split, FOR_AUTOENCODERS] if split == "train" else [split]
+    rows = manifest.index[manifest["split"].isin(splits) & (manifest["label"] == label)]
     return Subset(Shards.in_folder(IMAGES), rows, device)
 
 

@@ -176,6 +176,11 @@ def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_rad
             "promotion.min_sensitivity.covid19 = 90: allowed: a number from 0 to 1",
         ),
         ({"promotion__approval": "never"}, "promotion.approval = \"never\": allowed: 'auto' or 'manual'"),
+        (
+            {"data__sources": [folder(used_by="autoencoders")]},
+            "data.sources: allowed: at least one that is not used_by autoencoders alone",
+        ),
+        ({"data__sources": [folder(used_by="cin")]}, 'data.sources.0.used_by = "cin": allowed: '),
         ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
         ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
     ],

@@ -125,6 +125,10 @@ def _contradictions(values: Any) -> Iterator[str]:
         stride, window = (values["explain"]["occlusion"][key] for key in ("stride_px", "window_px"))
         if stride > window:
             yield f"explain.occlusion.stride_px = {stride}: allowed: at most explain.occlusion.window_px ({window})"
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        sources = values["data"]["sources"]
+        if sources and all(source.get("used_by") == "autoencoders" for source in sources):
+            yield "data.sources: allowed: at least one that is not used_by autoencoders alone"
     with contextlib.suppress(KeyError, TypeError):
         autoencoder = values["autoencoder"]
         if autoencoder["epochs"] == 0 and autoencoder.get("pretrained") is None:
