@@ -36,9 +36,14 @@ def occlusion_maps(
     target: Tensor,
     settings: Occlusion,
     on_window: Callable[[], object] = noop,
+    null: Tensor | None = None,
 ) -> Tensor:
-    """Return attribution maps (B, 1, H, W) float32 in [0, 1] of `image`, (B, 1, H, W) in [0, 1], for `target` (B,)."""
-    null = blur(image, settings.null_blur_radius_px)
+    """Return attribution maps (B, 1, H, W) float32 in [0, 1] of `image`, (B, 1, H, W) in [0, 1], for `target` (B,).
+
+    `null`, like `image`, is the image without evidence; None is its blur.
+    """
+    if null is None:
+        null = blur(image, settings.null_blur_radius_px)
     whole = _of_class(probabilities(image), target)  # (B,)
     fall, windows = torch.zeros_like(image), torch.zeros_like(image)
     for top in _starts(image.shape[2], settings):

@@ -54,18 +54,21 @@ def perturbation_maps(
     target: Tensor,
     settings: Perturbation,
     on_iteration: Callable[[], object] = noop,
+    null: Tensor | None = None,
 ) -> Tensor:
     """Return attribution maps (B, 1, H, W) in [0, 1], of `image`'s type, high where the evidence for `target` lies.
 
     `image` is X, (B, 1, H, W) float in [0, 1]; `target` the class indices (B,) to explain; `probabilities` maps
-    images to class probabilities (B, 3) and must let gradients through to the images.
+    images to class probabilities (B, 3) and must let gradients through to the images. `null`, like `image`, is the
+    image without evidence; None is its blur.
     """
     rng = generator(settings.seed, "perturbation")
     size = (settings.mask_size_px, settings.mask_size_px)
     start = torch.rand(1, 1, *size, generator=rng).to(image)  # (1, 1, S, S)
     mask = start.expand(len(image), -1, -1, -1).clone().requires_grad_()  # (B, 1, S, S)
     rows, columns = _upsampling(image, settings)  # (H, S), (W, S)
-    null = blur(image, settings.null_blur_radius_px)  # (B, 1, H, W)
+    if null is None:
+        null = blur(image, settings.null_blur_radius_px)  # (B, 1, H, W)
     detail = image - null  # what the blur takes away, and a mask of 1 gives back
     optimizer = torch.optim.Adam([mask], lr=settings.learning_rate)
     for _ in range(settings.iterations):

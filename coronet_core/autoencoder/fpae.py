@@ -4,7 +4,7 @@ An encoder trunk of three 3x3 convolutions (1 -> 8 -> 16 -> 32) feeds a pyramid:
 gives the levels 1/2, 1/4 and 1/8. A head of four convolutions (32 -> 24 -> 16 -> 12 -> 8), shared by all four
 levels, makes 8 channels of each; upsampled and concatenated they are the latent Z. Three smoothing convolutions
 and seven stride-1 transposed convolutions with skips from the trunk and the full-resolution head decode it.
-53,659 parameters.
+53,659 parameters. `Architecture` says what can be left out of it.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coronet_core.common.literals import Latent
+from coronet_core.autoencoder.architecture import PAPER, Architecture
+from coronet_core.common.literals import LEVEL_STRIDES, Latent
 
 TRUNK_CHANNELS = (1, 8, 16, 32)
-HEAD_CHANNELS = (32, 24, 16, 12, 8)
-SMOOTH_CHANNELS = (32, 16, 8, 8)
+HEAD_CHANNELS = (32, 24, 16, 12)  # and Z's
+SMOOTH_CHANNELS = (16, 8, 8)  # behind Z's
+N_SKIPS = 6
 DECODER_CHANNELS = (8, 12, 16, 24, 32, 16, 8, 1)
 
 
@@ -29,15 +31,15 @@ class Autoencoding(NamedTuple):
     reconstruction: Tensor
     """X~ = F(X), (B, 1, H, W) float32 in (0, 1)."""
     latent: Tensor
-    """Z = E(X): (B, 32, H, W) for the pyramid, (B, 8, H/8, W/8) for its coarsest level."""
+    """Z = E(X): (B, 32, H, W) for the paper's pyramid, (B, 8, H/8, W/8) for its coarsest level."""
 
 
 class Encoding(NamedTuple):
     """What the encoder hands to the decoder and to the regulariser."""
 
-    pyramid: Tensor  # (B, 32, H, W), the four levels side by side
-    coarsest: Tensor  # (B, 8, H/8, W/8), the last level before upsampling
-    skips: list[Tensor]  # pre-activations of conv1..conv6 at full resolution
+    pyramid: Tensor  # (B, L K, H, W), the L = 4 levels of K = 8 channels side by side
+    coarsest: Tensor  # (B, K, H/8, W/8), the last level before upsampling
+    skips: list[Tensor]  # pre-activations of conv1..conv6 at full resolution, or none
 
 
 class ConvBlock(nn.Module):
@@ -70,22 +72,34 @@ def _upsampled(level: Tensor, halvings: int) -> Tensor:
 class Encoder(nn.Module):
     """E of eq. (1): image to feature pyramid."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: Architecture = PAPER) -> None:
         super().__init__()
+        self.architecture = architecture
         self.norm = nn.BatchNorm2d(1)
         self.trunk = nn.ModuleList(ConvBlock(*pair) for pair in pairwise(TRUNK_CHANNELS))
         self.down = nn.Conv2d(32, 32, 3, stride=2, padding=1)
-        self.head = nn.ModuleList(ConvBlock(*pair) for pair in pairwise(HEAD_CHANNELS))
+        channels = (*HEAD_CHANNELS, architecture.latent_channels)
+        self.head = nn.ModuleList(ConvBlock(*pair) for pair in pairwise(channels))
 
     def forward(self, image: Tensor) -> Encoding:
-        trunk, trunk_skips = _through(self.trunk, self.norm(image))  # (B, 32, H, W)
-        full, head_skips = _through(self.head, trunk)  # (B, 8, H, W)
-        levels = [full]
-        for _ in range(3):
-            trunk = self.down(trunk)  # (B, 32, H/2, W/2), then /4, /8
-            levels.append(_through(self.head, trunk)[0])
-        pyramid = torch.cat([_upsampled(level, i) for i, level in enumerate(levels)], dim=1)  # (B, 32, H, W)
-        return Encoding(pyramid, levels[-1], trunk_skips + head_skips[:-1])
+        has_skips, finest_stride = self.architecture.has_skips, self.architecture.finest_stride
+        trunk, skips = _through(self.trunk, self.norm(image))  # (B, 32, H, W)
+        levels: dict[int, Tensor] = {}  # by how often they are halved
+        for halvings, stride in enumerate(LEVEL_STRIDES):
+            if halvings > 0:
+                trunk = self.down(trunk)  # (B, 32, H/2, W/2), then /4, /8
+            if stride >= finest_stride or (stride == 1 and has_skips):
+                levels[halvings], head_skips = _through(self.head, trunk)  # (B, 8, H, W), then /2, /4, /8
+                skips += head_skips[:-1] if stride == 1 else []
+        pyramid = torch.cat(
+            [
+                _upsampled(level, halvings)
+                for halvings, level in levels.items()
+                if LEVEL_STRIDES[halvings] >= finest_stride
+            ],
+            dim=1,
+        )  # (B, 32, H, W)
+        return Encoding(pyramid, levels[len(LEVEL_STRIDES) - 1], skips if has_skips else [])
 
 
 class TransposedConv(nn.ConvTranspose2d):
@@ -104,37 +118,54 @@ class TransposedConv(nn.ConvTranspose2d):
 class Decoder(nn.Module):
     """D of eq. (1): feature pyramid to the logit of the image, to which the image itself is added."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: Architecture = PAPER) -> None:
         super().__init__()
-        self.smooth = nn.Sequential(*(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(SMOOTH_CHANNELS)))
+        self.architecture = architecture
+        channels = (architecture.n_levels * architecture.latent_channels, *SMOOTH_CHANNELS)
+        self.smooth = nn.Sequential(*(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(channels)))
         self.up = nn.ModuleList(TransposedConv(*pair) for pair in pairwise(DECODER_CHANNELS))
 
     def forward(self, pyramid: Tensor, skips: Sequence[Tensor], image: Tensor) -> Tensor:
         x = self.smooth(pyramid)  # (B, 8, H, W)
         *hidden, last = self.up
-        for layer, skip in zip(hidden, reversed(skips), strict=True):
-            x = functional.relu(layer(x) + skip)
+        if skips:
+            for layer, skip in zip(hidden, reversed(skips), strict=True):
+                x = functional.relu(layer(x) + skip)
+        else:
+            for layer in hidden:
+                x = functional.relu(layer(x))
         # In float32 under autocast too: bfloat16 steps near 1 are as large as the residuals that the CIN reads.
-        return torch.sigmoid(last(x).float() + image)  # (B, 1, H, W)
+        logit = last(x).float()
+        return torch.sigmoid(logit + image if self.architecture.adds_image else logit)  # (B, 1, H, W)
 
 
 class FPAE(nn.Module):
     """F_c of eq. (3): the autoencoder of one class.
 
     `latent` chooses which Z eq. (4) compares: "pyramid" is the paper's "concatenating the features from different
-    resolutions", "coarsest" the 1/8 level alone, as in the authors' code. The weights do not depend on it.
+    resolutions", "coarsest" the 1/8 level alone, as in the authors' code. The weights do not depend on it, but on the
+    `architecture`.
     """
 
-    def __init__(self, latent: Latent = "pyramid") -> None:
+    def __init__(self, latent: Latent = "pyramid", architecture: Architecture = PAPER) -> None:
         super().__init__()
         self.latent = latent
-        self.encoder = Encoder()
-        self.decoder = Decoder()
+        self.architecture = architecture
+        self.encoder = Encoder(architecture)
+        self.decoder = Decoder(architecture)
 
-    def forward(self, image: Tensor) -> Autoencoding:
-        """Reconstruct `image`, (B, 1, H, W) float in [0, 1], H and W multiples of 8."""
+    def forward(self, image: Tensor, skip_weights: Tensor | None = None) -> Autoencoding:
+        """Reconstruct `image`, (B, 1, H, W) float in [0, 1], H and W multiples of 8.
+
+        `skip_weights`, (B, 6), multiply the skips of each image from conv1 to conv6, so 0 drops one; for
+        architectures with skips only.
+        """
         encoding = self.encoder(image)
-        return Autoencoding(self.decoder(encoding.pyramid, encoding.skips, image), self._latent_of(encoding))
+        skips = encoding.skips
+        if skip_weights is not None:
+            weights = skip_weights.to(skips[0].dtype)[..., None, None, None]  # (B, 6, 1, 1, 1)
+            skips = [skip * weights[:, i] for i, skip in enumerate(skips)]
+        return Autoencoding(self.decoder(encoding.pyramid, skips, image), self._latent_of(encoding))
 
     def encode(self, image: Tensor) -> Tensor:
         """Return Z of `image` without decoding it: all that the regulariser needs of a reconstruction."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from coronet_core.autoencoder.corruption import NONE, Corruption, corrupted, draw
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.objective import AutoencoderLoss, autoencoder_loss
 from coronet_core.common.batches import Subset, as_image, batches
@@ -25,13 +26,16 @@ def autoencoder_learner(
     batch_size: int,
     precision: Precision,
     training_size_px: int | None,
+    ssim_weight: float = 0.0,
+    corruption: Corruption = NONE,
     ranks: Ranks = ALONE,
 ) -> Learner:
     """Return what `fit` needs to train `autoencoder` by eq. (3) with Adam.
 
     `training` and `validation` hold uint8 images (n, H, W) of one class. With `training_size_px` the images are
     brought to that side by nearest neighbour before each pass (the authors trained at 512). `batch_size` is that of
-    all `ranks` together.
+    all `ranks` together. With `ssim_weight` 1 - SSIM is added to eq. (3). Training images are shown with the
+    `corruption` and compared as they are; validation images are shown as they are.
     """
     device = training.device
     autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
@@ -43,14 +47,33 @@ def autoencoder_learner(
             image = functional.interpolate(image, size=(training_size_px, training_size_px), mode="nearest")
         return image
 
-    def loss_of(model: FPAE, image: Tensor, n_images: int) -> AutoencoderLoss:
+    def loss_of(
+        model: FPAE, image: Tensor, n_images: int, seen: Tensor | None = None, skip_weights: Tensor | None = None
+    ) -> AutoencoderLoss:
         with autocast(device, precision):
-            return autoencoder_loss(model, image, regulariser_weight, n_images)
+            return autoencoder_loss(
+                model,
+                image,
+                regulariser_weight,
+                n_images,
+                ssim_weight=ssim_weight,
+                seen=seen,
+                skip_weights=skip_weights,
+            )
+
+    def terms_of(loss: AutoencoderLoss) -> dict[str, Tensor]:
+        return {name: term for name, term in loss._asdict().items() if ssim_weight > 0 or name != "dissimilarity"}
 
     parallel_loss_of = data_parallel(loss_of, autoencoder, ranks)
 
-    def training_step(positions: Tensor, _: torch.Generator) -> dict[str, Tensor]:
-        return parallel_loss_of(image_of(training, ranks.shard(positions)), len(positions))._asdict()
+    def training_step(positions: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        image = image_of(training, ranks.shard(positions))  # (B, 1, H, W)
+        if corruption == NONE:
+            return terms_of(parallel_loss_of(image, len(positions)))
+        own = ranks.shard(torch.arange(len(positions)))
+        drawn = draw(corruption, len(positions), (image.shape[2], image.shape[3]), rng, own, device)
+        seen = corrupted(image, drawn, corruption.noise)
+        return terms_of(parallel_loss_of(image, len(positions), seen, drawn.skip_weights))
 
     @torch.inference_mode()
     def validate() -> EpochMetrics:

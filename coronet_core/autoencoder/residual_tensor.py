@@ -1,11 +1,14 @@
 """The residual tensor (TFEN, paper sec. 2.1): what two autoencoders miss of an image, for a batch or in bulk."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residual_scale import ResidualScale
 from coronet_core.common.batches import as_image
 from coronet_core.common.literals import Precision
 from coronet_core.common.precision import autocast
@@ -26,16 +29,33 @@ def residual_tensor(image: Tensor, healthy: Tensor, pneumonia: Tensor) -> Tensor
 
 
 class TFEN(nn.Module):
-    """AE_H and AE_P side by side. Image in, residual tensor out."""
+    """AE_H and AE_P side by side. Image in, residual tensor out, as the CIN reads it."""
 
-    def __init__(self, healthy: FPAE, pneumonia: FPAE) -> None:
+    def __init__(self, healthy: FPAE, pneumonia: FPAE, scale: ResidualScale | None = None) -> None:
         super().__init__()
         self.healthy = healthy
         self.pneumonia = pneumonia
+        self.scale = scale
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the residual tensor (B, 3, H, W) of `image`, (B, 1, H, W) float in [0, 1]."""
+        """Return the residual tensor (B, 3, H, W) of `image`, (B, 1, H, W) float in [0, 1], scaled if need be."""
+        return self.scaled(self.residual(image))
+
+    def residual(self, image: Tensor) -> Tensor:
+        """Return the residual tensor of eq. (5)-(7), (B, 3, H, W) in [0, 2]."""
         return residual_tensor(image, self.healthy(image).reconstruction, self.pneumonia(image).reconstruction)
+
+    def scaled(self, residual: Tensor) -> Tensor:
+        """Return what the CIN reads of a residual tensor (B, 3, H, W) float32: without a scale the same."""
+        return residual if self.scale is None else self.scale(residual)
+
+    def scaled_as_stored(self, residuals: NDArray[np.float16]) -> NDArray[np.float16]:
+        """Return what the CIN reads of stored residual tensors (n, 3, H, W), rounded as they are; on the CPU."""
+        if self.scale is None:
+            return residuals
+        scale = deepcopy(self.scale).cpu()
+        stored: NDArray[np.float16] = scale(torch.from_numpy(residuals).float()).half().numpy()
+        return stored
 
 
 def freeze(module: nn.Module, device: torch.device) -> None:
@@ -46,21 +66,21 @@ def freeze(module: nn.Module, device: torch.device) -> None:
 
 @torch.inference_mode()
 def residuals_of(tfen: TFEN, image: Tensor, precision: Precision) -> Tensor:
-    """Return the residual tensor (B, 3, H, W) float32 of `image`, (B, 1, H, W) float32 in [0, 1].
+    """Return the residual tensor (B, 3, H, W) float32 of `image`, (B, 1, H, W) float32 in [0, 1], without a scale.
 
     The difference of eq. (5)-(7) is taken in float32 under bf16 too; only the autoencoders' convolutions are not.
     """
     with autocast(image.device, precision):
-        residual: Tensor = tfen(image)
+        residual: Tensor = tfen.residual(image)
     return residual
 
 
 def stored_residuals(
     tfen: TFEN, images: NDArray[np.uint8], batch_size: int, precision: Precision, device: torch.device
 ) -> NDArray[np.float16]:
-    """Return the residual tensors (n, 3, H, W) of `images` (n, H, W) as they are stored; `tfen` is on `device`.
+    """Return the residual tensors (n, 3, H, W) of `images` (n, H, W), rounded; `tfen`'s scale is left to the caller.
 
-    They are rounded there: half as many bytes come back from a GPU.
+    They are rounded on `device`, where `tfen` is: half as many bytes come back from a GPU.
     """
     residuals = np.empty((len(images), 3, *images.shape[1:]), dtype=np.float16)
     for start in range(0, len(images), batch_size):

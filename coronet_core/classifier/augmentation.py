@@ -91,4 +91,5 @@ class AugmentedInputs:
         needs_residual = any(PLANES[self._kind])
         residual = residuals_of(self._tfen, image, self._precision) if needs_residual else image[:0]
         rounded = residual.half().float().clone()  # as they are stored; no tensor of inference mode
-        return cin_input(self._kind, image, rounded).contiguous(memory_format=torch.channels_last)
+        scaled = self._tfen.scaled(rounded) if needs_residual else rounded
+        return cin_input(self._kind, image, scaled).contiguous(memory_format=torch.channels_last)

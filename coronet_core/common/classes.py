@@ -17,5 +17,8 @@ SplitName = Literal["train", "validation", "test"]
 
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
 
+FOR_AUTOENCODERS: Final = "autoencoders"
+"""Stands where a split's name does, for images that only train the autoencoders."""
+
 FoldUnit = Literal["patients", "images"]
 """What a fold of a cross-validation keeps whole."""

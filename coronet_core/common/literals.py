@@ -9,6 +9,12 @@ Latent = Literal["pyramid", "coarsest"]
 COARSEST_STRIDE: Final = 8
 """Image sides must be multiples of this: the pyramid halves them three times."""
 
+LEVEL_STRIDES: Final = (1, 2, 4, COARSEST_STRIDE)
+"""Of the pyramid's levels, the full resolution first."""
+
+MAX_LATENT_CHANNELS: Final = 64
+"""Of Z at each level."""
+
 CinInput = Literal["residual_tensor", "healthy_residual", "pneumonia_residual", "image", "residual_tensor_and_image"]
 """What the CIN reads."""
 
@@ -37,6 +43,9 @@ KeptWeights = Literal["best", "last", "average"]
 
 MemberImages = Literal["all", "folds"]
 """What each member of an ensemble is trained on: all training images, or all folds of them but one."""
+
+ResidualScaling = Literal["none", "standardised", "z_map"]
+"""How residual tensors are brought to a scale before the CIN reads them."""
 
 Precision = Literal["fp32", "bf16"]
 """Number formats of a network's pass: float32, or bfloat16 by autocast."""

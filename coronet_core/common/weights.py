@@ -88,29 +88,24 @@ def read_metadata(path: Path) -> dict[str, str]:
     require_intact(path)
     try:
         with safe_open(path, "numpy") as file:
-            return _without_checksum(file.metadata())
+            return {key: value for key, value in (file.metadata() or {}).items() if key != CHECKSUM}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a safetensors file ({error}). Restore it, or train again.") from error
 
 
-def metadata_of(content: bytes, name: str) -> dict[str, str]:
-    """Return the metadata in the content of a safetensors file `name`, as `read_metadata` does.
+def read_metadata_from(content: bytes, name: str) -> dict[str, str]:
+    """Return the metadata in the `content` of a safetensors file `name`, which may be anybody's; empty if it has none.
 
-    Raises WeightsError when its header cannot be read.
+    Raises WeightsError when it has no header of a safetensors file.
     """
-    length = int.from_bytes(content[:LENGTH_BYTES], "little")
     try:
-        header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + length])
-        metadata = header.get("__metadata__") or {}
-        if not all(isinstance(value, str) for value in metadata.values()):
-            raise WeightsError(f"{name}: its metadata are not text. Restore it, or train again.")
-    except (ValueError, AttributeError) as error:
-        raise WeightsError(f"{name}: not a safetensors file ({error}). Restore it, or train again.") from error
-    return _without_checksum(metadata)
-
-
-def _without_checksum(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    return {key: value for key, value in (metadata or {}).items() if key != CHECKSUM}
+        header = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")])
+    except (ValueError, RecursionError) as error:  # JSON's and Unicode's
+        raise WeightsError(f"{name}: not a safetensors file (no header). Restore it, or train again.") from error
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise WeightsError(f"{name}: not a safetensors file (invalid metadata). Restore it, or train again.")
+    return {key: value for key, value in metadata.items() if key != CHECKSUM}
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -118,18 +113,23 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
     Raises as `read_weights`, and WeightsError for keys or shapes of another network.
     """
-    _fill(module, read_weights(path), str(path))
+    fill_with(module, read_weights(path), str(path))
 
 
 def load_weights_from(module: nn.Module, content: bytes, name: str) -> None:
     """Load the `content` of a safetensors file `name` into `module`; raises as `load_weights` does."""
+    fill_with(module, read_weights_from(content, name), name)
+
+
+def read_weights_from(content: bytes, name: str) -> dict[str, Tensor]:
+    """Read a state dict from the `content` of a safetensors file `name`; raises as `read_weights` does."""
     require_intact_content(content, name, "Restore it, or train again.")
     try:
         state = load(content)
     except SafetensorError as error:
         raise WeightsError(f"{name}: damaged or not a weights file ({error}). Restore it, or train again.") from error
     _require_finite(state, name)
-    _fill(module, state, name)
+    return state
 
 
 def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -137,7 +137,8 @@ def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
         raise WeightsError(f"{name}: {key} is not finite. Train the network again, with a lower learning rate.")
 
 
-def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+def fill_with(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load `state` of the file `name` into `module`; raises WeightsError for keys or shapes of another network."""
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

@@ -11,6 +11,7 @@ from coronet_core.data import shortcuts
 from coronet_core.data.image_record import Listing
 from coronet_core.data.patients.patient_audit import doubtful_patients, patient_warnings
 from coronet_core.data.reading.suitability import counted_notes
+from coronet_core.data.splitting.autoencoder_images import are_for_autoencoders
 from coronet_core.data.splitting.duplicates import KINDS, contradictions
 from coronet_core.data.splitting.published_splits import leaking, leaks_by_class
 
@@ -50,10 +51,13 @@ def findings(manifest: pd.DataFrame) -> Counts:
 def audit(manifest: pd.DataFrame, found: Counts, listing: Listing, stack: Shards | None, seed: int) -> Counts:
     """Return the report of a finished split, `found` included.
 
-    `stack` holds the accepted images in their order; without it, nothing was decoded. Numbers are metrics that DVC
+    `stack` holds the accepted images in their order; without it, nothing was decoded. Images for the autoencoders
+    alone, which come last, are counted apart. Numbers are metrics that DVC
     compares; lists name the patients and images behind them, and the warnings.
     """
-    accepted = manifest[manifest["rejected_because"].isna()]
+    everything = manifest[manifest["rejected_because"].isna()]
+    is_extra = are_for_autoencoders(everything)
+    accepted, extra = everything[~is_extra], everything[is_extra]
     rejected = manifest["rejected_because"].dropna().str.split(" (", regex=False).str[0]
     telling = {
         name: shortcuts.recognisability(seen, accepted, seed)
@@ -82,6 +86,8 @@ def audit(manifest: pd.DataFrame, found: Counts, listing: Listing, stack: Shards
         **{f"by_{name}": _by_class_and(accepted, groups) for name, groups in groupings(accepted).items()},
         "shortcuts": telling,
     }
+    if len(extra):
+        report["for_autoencoders"] = _by_class(extra)
     return report | {"warnings": _warnings(report, len(accepted))}
 
 

@@ -10,7 +10,8 @@ from coronet_core.common.classes import ClassName
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the image's width and height, in [0, 1]."""
-PublishedPart = Literal["train", "test"]
+PublishedPart = Literal["train", "test", "autoencoders"]
+"""Of a published list, or FOR_AUTOENCODERS."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,23 +30,23 @@ TELLING_AUC: Final = 0.8
 def features(images: pd.DataFrame, stack: Shards | None) -> dict[str, NDArray[np.float64]]:
     """Return what each shortcut's classifier sees of `images`, (n, k); without a `stack` what needs no pixels.
 
-    `stack` holds the images in the order of the table.
+    `stack` holds the images in the order of the table, and may hold others behind them.
     """
     seen = {name: pd.factorize(images[name])[0].astype(np.float64)[:, None] for name in ("source", "view")}
     if stack is None:
         return seen
     size, width, height = (images[name].to_numpy(np.float64) for name in ("size_bytes", "width_px", "height_px"))
-    seen["border"] = _borders(stack)
+    seen["border"] = _borders(stack, len(images))
     seen["file_size"] = np.stack([size, width, height, size / (width * height)], axis=1)
     return seen
 
 
-def _borders(stack: Shards) -> NDArray[np.float64]:
+def _borders(stack: Shards, n_images: int) -> NDArray[np.float64]:
     is_border = np.ones((BORDER_CELLS, BORDER_CELLS), dtype=bool)
     is_border[1:-1, 1:-1] = False
     borders = []
-    for start in range(0, len(stack), IMAGES_AT_ONCE):
-        rows = np.arange(start, min(start + IMAGES_AT_ONCE, len(stack)), dtype=np.int64)
+    for start in range(0, n_images, IMAGES_AT_ONCE):
+        rows = np.arange(start, min(start + IMAGES_AT_ONCE, n_images), dtype=np.int64)
         for image in stack.take(rows):
             cells = Image.fromarray(image).resize((BORDER_CELLS, BORDER_CELLS), Image.Resampling.BOX)
             borders.append(np.asarray(cells)[is_border])

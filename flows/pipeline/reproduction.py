@@ -30,6 +30,7 @@ from tasks.registry.versions import Version, find_version
 from tasks.runtime.external_text import DVC_MD5, matching, printable
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
 from tasks.runtime.resource_limits import oom_kills
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
@@ -128,8 +129,7 @@ def _write_params(target: Path, params: Mapping[str, Any]) -> None:
             values[section].update(value)
         else:
             values[section] = value
-    if (pretrained := Path(values["cin"]["pretrained"])).is_file():
-        values["cin"]["pretrained"] = str(pretrained.resolve())
+    use_full_paths(values)
     write_whole(target, lambda partial: yaml.dump(values, partial))
     read_params(target)
 

@@ -21,6 +21,7 @@ from ruamel.yaml.error import YAMLError
 from coronet_core.support.whole_files import write_whole
 from tasks.runtime.kept_files import set_aside
 from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import DVC_LOCK, SPLIT_STAGE, STATE
 from tasks.runtime.tracking.temporary_folders import RECORDS
 
@@ -86,8 +87,7 @@ def write_params(target: Path, changes: Changes) -> None:
         for step in sections:
             section = section[step]
         section[name] = value
-    if (pretrained := Path(values["cin"]["pretrained"])).is_file():
-        values["cin"]["pretrained"] = str(pretrained.resolve())
+    use_full_paths(values)
     write_whole(target, lambda partial: yaml.dump(values, partial))
 
 

@@ -35,7 +35,7 @@ def run(context: StageContext) -> None:
             lambda x: coronet(x).probabilities, images.batches(images.test), images.regions, bar.advance
         )
         forest = by_cells(images, bar.advance)
-        xrays, probes = out_of_distribution(coronet.tfen, images, reference, bar.advance)
+        xrays, probes = out_of_distribution(coronet.tfen.residual, images, reference, bar.advance)
     network = {view: images.figures(probabilities) for view, probabilities in predictions.items()}
     columns = {column: by_column(images, column) for column in ("source", "view")}
     limits = Limits(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
-from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.classes import CLASSES, FOR_AUTOENCODERS, ClassName
 from coronet_core.data.image_record import Listing, Record
 from coronet_core.data.sources import covid_chestxray, covidx_lists, image_folder, phantom, rsna
 from coronet_core.data.splitting.published_splits import read_ids, require_parts, with_test_patients
@@ -29,10 +29,11 @@ MAX_NAMED = 3
 def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Listing:
     """List the images of all sources, with their published parts if the split goes by them.
 
-    An image that is listed again becomes another copy. Unless `labels_only`, a source of which no image is there is
-    an error: DataError says where it was looked for.
+    An image that is listed again becomes another copy. Those of sources for the autoencoders alone are the last. Unless
+    `labels_only`, a source of which no image is there is an error: DataError says where it was looked for.
     """
     records: list[Record] = []
+    extra: list[Record] = []
     passed_over: Counter[str] = Counter()
     unread: Counter[str] = Counter()
     for source in data.sources:
@@ -44,12 +45,22 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
                 f"{Path(data.root)}{others}. Put them there (docs/data.md says how), or build from the labels alone "
                 "with `coronet data build --labels-only`."
             )
-        records += listing.records
+        if source.used_by == FOR_AUTOENCODERS:
+            own = [record for record in listing.records if record.label != "covid19"]
+            passed_over[f"{source.kind}: covid19, which no autoencoder is trained on"] += len(listing.records) - len(
+                own
+            )
+            extra += own
+        else:
+            records += listing.records
         passed_over += Counter({f"{source.kind}: {reason}": n for reason, n in listing.passed_over.items()})
         unread += Counter({f"{source.kind}: {column}": n for column, n in listing.unread.items()})
         for note in listing.notes:
             log(note)
-    return Listing(records=_with_parts(_with_copies(records), data), passed_over=passed_over, unread=unread)
+    numbered = _with_copies([*records, *extra])
+    for_autoencoders = [replace(record, published_part=FOR_AUTOENCODERS) for record in numbered[len(records) :]]
+    parted = [*_with_parts(numbered[: len(records)], data), *for_autoencoders]  # those of the splits first
+    return Listing(records=parted, passed_over=+passed_over, unread=unread)
 
 
 def _listing(source: Source, data: DataParams, seed: int) -> Listing:

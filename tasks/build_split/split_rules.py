@@ -12,6 +12,7 @@ from coronet_core.common.classes import CLASSES, SPLITS, SplitName
 from coronet_core.common.manifest import read_notes, read_rows
 from coronet_core.data.dataset_audit import findings
 from coronet_core.data.patients.pseudonyms import Ids
+from coronet_core.data.splitting.autoencoder_images import add_for_autoencoders, are_for_autoencoders
 from coronet_core.data.splitting.duplicates import Images, drop_duplicates, mark_duplicates
 from coronet_core.data.splitting.published_splits import treat_leaks
 from coronet_core.data.splitting.split import assign_folds, assign_splits, fractions_of
@@ -38,10 +39,29 @@ def apply_rules(
 ) -> dict[str, Any]:
     """Fill all columns of `manifest` that the split decides, in place; returns what was found on the way.
 
+    Images for the autoencoders alone are added to the split of the others, which is the same without them.
     `previous` holds `image_id`, `patient_id` and `split` as assigned by an earlier build: patients stay there,
     and with them an image whose patient had another id then.
     `images_at` returns the images at given positions; None if nothing was decoded.
     """
+    is_extra = are_for_autoencoders(manifest)
+    if not is_extra.any():
+        return _apply_to_main(manifest, data, seed, images_at, previous)
+    main, places = manifest[~is_extra].copy(), np.flatnonzero(~is_extra)
+    main_images_at = None if images_at is None else lambda positions: images_at(places[positions])
+    found = _apply_to_main(main, data, seed, main_images_at, previous)
+    manifest.loc[main.index] = main
+    add_for_autoencoders(manifest, images_at, keep_duplicates=data.duplicates == "keep")
+    return found
+
+
+def _apply_to_main(
+    manifest: pd.DataFrame,
+    data: DataParams,
+    seed: int,
+    images_at: Callable[[NDArray[np.int64]], Images] | None,
+    previous: pd.DataFrame | None,
+) -> dict[str, Any]:
     mark_duplicates(manifest, images_at)
     found = findings(manifest)
     if data.duplicates == "drop":

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from coronet_core.common.classes import SPLITS
 from coronet_core.common.manifest import write_manifest
 from coronet_core.common.paper import PAPER
 from coronet_core.common.shards import Shards
@@ -120,8 +119,9 @@ def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_f
 
 def print_summary(report: dict[str, Any]) -> None:
     """Print the counts of a split and every warning."""
-    for split in SPLITS:
-        log(f"{split}: " + ", ".join(f"{n} {label}" for label, n in report["images"][split].items()))
+    extra = {"for the autoencoders alone": report["for_autoencoders"]} if "for_autoencoders" in report else {}
+    for split, counts in (report["images"] | extra).items():
+        log(f"{split}: " + ", ".join(f"{n} {label}" for label, n in counts.items()))
     if report["table_1"] == PAPER["images"]:
         log("training with validation, and test: exactly the paper's Table 1")
     if "leaks" in report:

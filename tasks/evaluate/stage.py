@@ -8,6 +8,7 @@ from coronet_core.support.tables import write_frame
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
 from tasks.evaluate.curves import write_curves
+from tasks.evaluate.own_class_margin import own_class_margin
 from tasks.evaluate.prediction_table import prediction_table
 from tasks.evaluate.reliability import (
     abstention_figures,
@@ -43,6 +44,7 @@ def run(context: StageContext) -> None:
             "abstention": abstention_figures(test, calibration, params.confidence),
             "out_of_distribution": out_of_distribution_figures(test, calibration, params.confidence),
             "reconstruction_error": _reconstruction_errors(test.images),
+            "own_class_margin": own_class_margin(test, params, seed),
             "subgroups": subgroups(test, params),
             "warnings": [*_warnings(test), *calibration.warnings],
         }

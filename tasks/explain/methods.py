@@ -19,20 +19,27 @@ from tasks.runtime.params.explain import ExplainParams, IntegratedGradientsParam
 
 CONTROLS: Final = ("random", "centre")
 """Baseline maps that do not depend on the network; always evaluated too."""
+NULL_IMAGE_METHODS: Final = ("perturbation", "occlusion", "integrated_gradients")
+"""Methods that put an image without evidence in place of X."""
 
 
 def integrated_gradients_maps(
-    coronet: CoroNet, image: Tensor, target: Tensor, settings: IntegratedGradientsParams
+    coronet: CoroNet,
+    image: Tensor,
+    target: Tensor,
+    settings: IntegratedGradientsParams,
+    null: Tensor | None = None,
 ) -> Tensor:
     """Return the maps (B, 1, H, W) of integrated gradients (Sundararajan et al. 2017), float32, at least 0.
 
-    From the blurred image to X, of the probability of `target` (B,). Negative attributions are set to 0.
+    From `null`, (B, 1, H, W), by default the blurred image, to X, of the probability of `target` (B,). Negative
+    attributions are set to 0.
     """
     from captum.attr import IntegratedGradients
 
     attributions: Tensor = IntegratedGradients(lambda x: coronet(x).probabilities).attribute(
         image.clone().requires_grad_(),
-        baselines=blur(image, settings.null_blur_radius_px),
+        baselines=blur(image, settings.null_blur_radius_px) if null is None else null,
         target=target,
         n_steps=settings.steps,
         internal_batch_size=len(image),  # one step of all images at a time: memory does not grow with the steps
@@ -82,16 +89,18 @@ def maps_of(method: str, coronet: CoroNet, batch: Batch, params: ExplainParams, 
     """
     image, target = batch.image, batch.target
     height, width = image.shape[-2:]
-
+    null = None
+    if params.null_image == "healthy_reconstruction" and method in NULL_IMAGE_METHODS:
+        null = healthy_reconstruction(coronet, image)
     match method:
         case "perturbation":
             settings = Perturbation(**asdict(params.perturbation), seed=seed)
-            return perturbation_maps(_probabilities(coronet), image, target, settings, batch.on_pass)
+            return perturbation_maps(_probabilities(coronet), image, target, settings, batch.on_pass, null)
         case "occlusion":
             window = Occlusion(**asdict(params.occlusion))
-            return occlusion_maps(_probabilities(coronet), image, target, window, batch.on_pass)
+            return occlusion_maps(_probabilities(coronet), image, target, window, batch.on_pass, null)
         case "integrated_gradients":
-            return integrated_gradients_maps(coronet, image, target, params.integrated_gradients)
+            return integrated_gradients_maps(coronet, image, target, params.integrated_gradients, null)
         case "grad_cam":
             return grad_cam_maps(coronet, image, target)
         case "random":
@@ -99,6 +108,13 @@ def maps_of(method: str, coronet: CoroNet, batch: Batch, params: ExplainParams, 
         case "centre":
             return centre_map(height, width).expand(len(image), -1, -1, -1).to(image.device)
     raise ValueError(f"{method}: unknown method")
+
+
+@torch.no_grad()
+def healthy_reconstruction(coronet: CoroNet, image: Tensor) -> Tensor:
+    """Return F_H of `image`, (B, 1, H, W): what healthy lungs would look like there, as far as AE_H knows."""
+    reconstruction: Tensor = coronet.tfen.healthy(image).reconstruction
+    return reconstruction
 
 
 def passes(method: str, params: ExplainParams, height: int, width: int) -> int:

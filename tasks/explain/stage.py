@@ -28,6 +28,7 @@ from tasks.runtime.paths import (
     IMAGES,
     MANIFEST,
     PREDICTIONS,
+    RESIDUAL_SCALE,
     autoencoder_weights,
     explanation_maps,
 )
@@ -44,6 +45,7 @@ def run(context: StageContext) -> None:
     chosen = choose(read_frame(PREDICTIONS), read_manifest(MANIFEST), params, seed)
     images = Shards.in_folder(IMAGES).take(chosen["stack_row"].to_numpy(dtype=np.int64))
     weights = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), CIN_WEIGHTS]
+    weights += [RESIDUAL_SCALE] if RESIDUAL_SCALE.is_file() else []
     resume = resume_folder(
         context.name, digest(params, seed, context.params.cin.input, PREDICTIONS, MANIFEST, *weights)
     )

@@ -39,7 +39,9 @@ class WholeNetwork(nn.Module):
     def __init__(self, model: TrainedModel, number_type: torch.dtype = torch.float32) -> None:
         """`number_type` is the type of weights and convolutions; differences and sums stay float32."""
         super().__init__()
-        self.tfen = tfen_from(model.autoencoders, CPU).to(number_type)
+        tfen = tfen_from(model.autoencoders, CPU, model.residual_scale)
+        self.scale, tfen.scale = tfen.scale, None  # stays float32
+        self.tfen = tfen.to(number_type)
         self.cin = cin_from(model.cin, model.cin_input, CPU).to(number_type)
         self._kind = model.cin_input
         self._temperature = model.calibration.temperature
@@ -56,7 +58,8 @@ class WholeNetwork(nn.Module):
             autoencoder(rounded).reconstruction for autoencoder in (self.tfen.healthy, self.tfen.pneumonia)
         )
         residual = residual_tensor(image, healthy, pneumonia).half()  # (B, 3, H, W), rounded as the CIN was trained
-        inputs = cin_input(self._kind, rounded, residual.to(self._number_type))
+        read = residual if self.scale is None else self.scale(residual.float()).half()
+        inputs = cin_input(self._kind, rounded, read.to(self._number_type))
         logits = self.cin(inputs).float()  # (B, 3)
         probabilities = (logits / self._temperature).softmax(dim=1)
         energies = residual.float().mean(dim=(2, 3))

@@ -41,7 +41,8 @@ class Networks:
     def of(cls, model: TrainedModel, device: torch.device) -> Self:
         """Load the networks of `model`. Raises WeightsError if the weights do not fit the networks."""
         cin = cin_from(model.cin, model.cin_input, device)
-        return cls(model=model, tfen=tfen_from(model.autoencoders, device), cin=cin, device=device)
+        tfen = tfen_from(model.autoencoders, device, model.residual_scale)
+        return cls(model=model, tfen=tfen, cin=cin, device=device)
 
     @property
     def coronet(self) -> CoroNet:
@@ -52,7 +53,8 @@ class Networks:
     def predict(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.float64]]:
         """Return logits (n, 3) and residual energies (n, 3) of `images` (n, H, W)."""
         made = compute_shard(self.tfen, images, self.model.residuals, self.device)
-        return np.concatenate(list(self._logits(images, made.residuals))), made.energies
+        residuals = self.tfen.scaled_as_stored(made.residuals)
+        return np.concatenate(list(self._logits(images, residuals))), made.energies
 
     def _logits(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Floats]:
         for start in range(0, len(images), self.model.batch_size):

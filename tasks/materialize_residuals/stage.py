@@ -6,8 +6,9 @@ from coronet_core.common.manifest import read_manifest
 from coronet_core.support.tables import write_frame
 from tasks.materialize_residuals.kept_shards import ResidualShards
 from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.materialize_residuals.scaled_residuals import measured_scale, scale_digest, scaled_shards, write_scale
 from tasks.networks.residual_index import ENERGY_COLUMNS
-from tasks.networks.trained_tfen import load_tfen
+from tasks.networks.trained_tfen import load_autoencoders
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.paths import MANIFEST, RESIDUAL_INDEX, RESIDUALS
 from tasks.runtime.progress import Progress, log
@@ -16,10 +17,10 @@ from tasks.runtime.stage_context import StageContext
 
 
 def run(context: StageContext) -> None:
-    """Write residual tensors and their index, in the order of the image stack."""
+    """Write residual tensors as the CIN reads them, their index in the order of the image stack, and their scale."""
     use_cpu_threads(share=1)
     params, device = context.params.residuals, context.device
-    tfen = load_tfen(device)
+    tfen = load_autoencoders(device)
     manifest = read_manifest(MANIFEST)
     shards = ResidualShards.of_project(params)
     if kept := len(shards) - len(shards.missing()):
@@ -31,8 +32,13 @@ def run(context: StageContext) -> None:
             bar.advance(shards.images_in(shard))
     index = manifest[["image_id", "patient_id", "label", "split"]].copy()
     index[ENERGY_COLUMNS] = shards.energies()
-    write_frame(index, shards.folder / RESIDUAL_INDEX.name)
-    finish(shards.kept, shards.folder, RESIDUALS)
+    tfen.scale = measured_scale(params.scale, shards, index)
+    write_scale(params.scale, tfen.scale)
+    if tfen.scale is not None:
+        index["scale"] = scale_digest(tfen.scale)
+    folder = scaled_shards(tfen, shards)
+    write_frame(index, folder / RESIDUAL_INDEX.name)
+    finish(shards.kept, folder, RESIDUALS)
     _tell(context, index)
 
 

@@ -6,7 +6,7 @@ from coronet_core.autoencoder.residual_tensor import freeze
 from coronet_core.classifier.cin_design import CinDesign, design_from
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.literals import CinInput
-from coronet_core.common.weights import load_weights, load_weights_from, metadata_of, read_metadata
+from coronet_core.common.weights import load_weights, load_weights_from, read_metadata, read_metadata_from
 from tasks.networks.trained_tfen import load_tfen
 from tasks.runtime.paths import CIN_WEIGHTS
 
@@ -29,7 +29,7 @@ def load_cin(kind: CinInput, device: torch.device) -> torch.nn.Module:
 
 def design_in(file: bytes, kind: CinInput) -> CinDesign:
     """Return what the CIN in the content of its file is made of."""
-    return design_from(metadata_of(file, CIN_WEIGHTS.name), kind, CIN_WEIGHTS.name)
+    return design_from(read_metadata_from(file, CIN_WEIGHTS.name), kind, CIN_WEIGHTS.name)
 
 
 def cin_from(file: bytes, kind: CinInput, device: torch.device) -> torch.nn.Module:

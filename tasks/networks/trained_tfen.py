@@ -1,31 +1,60 @@
 """The trained TFEN, as the stages behind training take it: from its files, frozen, on a device."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 
+from coronet_core.autoencoder.architecture import architecture_of
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.autoencoder.residual_scale import ResidualScale
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.common.classes import ClassName
-from coronet_core.common.weights import load_weights, load_weights_from
+from coronet_core.common.weights import load_weights, load_weights_from, read_metadata, read_metadata_from
+from tasks.networks.residual_scale import load_scale, scale_of_file
 from tasks.runtime.paths import autoencoder_weights
 
 
 def load_tfen(device: torch.device) -> TFEN:
-    """Load both autoencoders."""
-    return _filled(lambda module, label: load_weights(module, autoencoder_weights(label)), device)
+    """Load both autoencoders, and the scale of their residuals."""
+    return _frozen(_loaded("healthy"), _loaded("pneumonia"), load_scale(), device)
 
 
-def tfen_from(files: Mapping[ClassName, bytes], device: torch.device) -> TFEN:
-    """Load both autoencoders from the content of their files: where they are needed, the files need not be."""
-    return _filled(
-        lambda module, label: load_weights_from(module, files[label], autoencoder_weights(label).name), device
+def load_autoencoders(device: torch.device) -> TFEN:
+    """Load both autoencoders without a scale, which is measured on their residuals."""
+    return _frozen(_loaded("healthy"), _loaded("pneumonia"), None, device)
+
+
+def tfen_from(files: Mapping[ClassName, bytes], device: torch.device, scale: bytes | None = None) -> TFEN:
+    """Load both autoencoders, and a `scale`, from the content of their files: where needed, the files need not be."""
+    healthy, pneumonia = (
+        autoencoder_from(files[label], autoencoder_weights(label).name) for label in ("healthy", "pneumonia")
     )
+    return _frozen(healthy, pneumonia, None if scale is None else scale_of_file(scale), device)
 
 
-def _filled(fill: Callable[[FPAE, ClassName], None], device: torch.device) -> TFEN:
-    tfen = TFEN(FPAE(), FPAE())
-    fill(tfen.healthy, "healthy")
-    fill(tfen.pneumonia, "pneumonia")
+def untrained_autoencoder(content: bytes, name: str) -> FPAE:
+    """Return an autoencoder of the architecture that the weights in `content` of the file `name` are for.
+
+    Raises WeightsError if its metadata describe none.
+    """
+    return FPAE("pyramid", architecture_of(read_metadata_from(content, name), name))
+
+
+def autoencoder_from(content: bytes, name: str) -> FPAE:
+    """Load an autoencoder from the `content` of its file `name`."""
+    autoencoder = untrained_autoencoder(content, name)
+    load_weights_from(autoencoder, content, name)
+    return autoencoder
+
+
+def _loaded(label: ClassName) -> FPAE:
+    path = autoencoder_weights(label)
+    autoencoder = FPAE("pyramid", architecture_of(read_metadata(path), str(path)))
+    load_weights(autoencoder, path)
+    return autoencoder
+
+
+def _frozen(healthy: FPAE, pneumonia: FPAE, scale: ResidualScale | None, device: torch.device) -> TFEN:
+    tfen = TFEN(healthy, pneumonia, scale)
     freeze(tfen, device)
     return tfen

@@ -16,7 +16,16 @@ from tasks.package.trained_model import TrainedModel
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.schema import ResidualParams
-from tasks.runtime.paths import CALIBRATION, CIN_WEIGHTS, DVC_LOCK, PACKAGE, RESIDUALS, SPLIT_STAGE, autoencoder_weights
+from tasks.runtime.paths import (
+    CALIBRATION,
+    CIN_WEIGHTS,
+    DVC_LOCK,
+    PACKAGE,
+    RESIDUAL_SCALE,
+    RESIDUALS,
+    SPLIT_STAGE,
+    autoencoder_weights,
+)
 
 NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
 REMEDY: Final = "Restore it (`git checkout dvc.lock`), or delete it and run `coronet run`."
@@ -80,6 +89,9 @@ class Lock:
         for path in (autoencoder_weights("healthy"), autoencoder_weights("pneumonia")):
             yield path, self._md5(path) == self._entry("materialize_residuals", "deps", path)
         made = self._entry("materialize_residuals", "outs", RESIDUALS)
+        if self._entry("materialize_residuals", "outs", RESIDUAL_SCALE) is not None:
+            is_its = self._md5(RESIDUAL_SCALE) == self._entry("materialize_residuals", "outs", RESIDUAL_SCALE)
+            yield RESIDUAL_SCALE, is_its
         for stage in ("train_cin", "calibrate"):
             yield RESIDUALS, self._entry(stage, "deps", RESIDUALS) == made
         yield CIN_WEIGHTS, self._md5(CIN_WEIGHTS) == self._entry("calibrate", "deps", CIN_WEIGHTS)
@@ -104,11 +116,13 @@ def model_of_last_run(folder: Path) -> TrainedModel:
     """
     lock = Lock(folder)
     lock.check_models()
+    residuals = ResidualParams(**lock.params("materialize_residuals")["residuals"])
     data, calibrate = lock.params(SPLIT_STAGE)["data"], lock.params("calibrate")
     return TrainedModel(
         image_size_px=data["image_size_px"],
         aspect=Aspect(data["aspect"]),
-        residuals=ResidualParams(**lock.params("materialize_residuals")["residuals"]),
+        residuals=residuals,
+        residual_scale=None if residuals.scale == "none" else (folder / RESIDUAL_SCALE).read_bytes(),
         cin_input=calibrate["cin.input"],
         batch_size=calibrate["evaluate.batch_size"],
         autoencoders={

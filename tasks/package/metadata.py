@@ -25,8 +25,7 @@ AUTOENCODERS: Final[dict[ClassName, str]] = {
     "pneumonia": "autoencoder_pneumonia.safetensors",
 }
 CIN: Final = "cin.safetensors"
-DESCRIBED: Final = (*AUTOENCODERS.values(), CIN, CARD)
-"""The files of a package apart from `coronet.json`."""
+SCALE: Final = "residual_scale.safetensors"
 MAX_DESCRIPTION_BYTES: Final = 16 * 2**20
 REMEDY: Final = "Package the networks again (`coronet run`), or fetch the package again (`coronet models fetch`)."
 
@@ -93,6 +92,12 @@ class Description:
 
 
 SCHEMA: Final = TypeAdapter(Description)
+
+
+def files_described(settings: Settings) -> tuple[str, ...]:
+    """Return the files of a package apart from `coronet.json`."""
+    scale = () if settings.residuals.scale == "none" else (SCALE,)
+    return (*AUTOENCODERS.values(), CIN, CARD, *scale)
 
 
 def description_bytes(description: Description) -> bytes:

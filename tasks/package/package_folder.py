@@ -2,33 +2,35 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
-from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.weights import first_not_finite
 from coronet_core.support.errors import DataError, WeightsError
+from tasks.networks.residual_scale import scale_of_file
 from tasks.networks.trained_cin import design_in
+from tasks.networks.trained_tfen import untrained_autoencoder
 from tasks.package.metadata import (
     AUTOENCODERS,
     CARD,
     CIN,
-    DESCRIBED,
     DESCRIPTION,
     FORMAT_VERSION,
     REMEDY,
+    SCALE,
     Description,
     FileEntry,
     Lineage,
     Settings,
     description_bytes,
+    files_described,
     read_description,
 )
 from tasks.package.trained_model import TrainedModel
@@ -40,13 +42,14 @@ def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
 
     Keys, shapes and types must match the network. Pickled files are never read, whatever their name.
     """
-    build: Callable[[], nn.Module] = FPAE if name in AUTOENCODERS.values() else design_in(content, cin_input).build
     try:
         given = load(content)
     except SafetensorError as error:
         raise WeightsError(f"{name}: not a safetensors file ({error}); other formats are not read. {REMEDY}") from error
     with torch.random.fork_rng(devices=[]):  # in memory: initialising on the meta device loads torch's compiler, 1.6 s
-        expected = build().state_dict()
+        is_autoencoder = name in AUTOENCODERS.values()
+        network = untrained_autoencoder(content, name) if is_autoencoder else design_in(content, cin_input).build()
+        expected = network.state_dict()
     if wrong := sorted(expected.keys() ^ given.keys()):
         raise WeightsError(f"{name}: {len(wrong)} keys are missing or unknown (first: {wrong[0]}). {REMEDY}")
     for key, tensor in given.items():
@@ -66,19 +69,19 @@ def write_package(folder: Path, model: TrainedModel, card: str, lineage: Lineage
     The same model, card and lineage give the same bytes. Raises WeightsError for weights that do not fit.
     """
     contents = _weights(model) | {CARD: card.encode()}
-    for name in (*AUTOENCODERS.values(), CIN):
-        check_weights(name, contents[name], model.cin_input)
+    settings = Settings(
+        image_size_px=model.image_size_px,
+        aspect=model.aspect,
+        residuals=model.residuals,
+        cin_input=model.cin_input,
+        batch_size=model.batch_size,
+        reading=model.reading,
+    )
+    _check_contents(contents, settings)
     description = Description(
         format_version=FORMAT_VERSION,
         classes=list(CLASSES),
-        settings=Settings(
-            image_size_px=model.image_size_px,
-            aspect=model.aspect,
-            residuals=model.residuals,
-            cin_input=model.cin_input,
-            batch_size=model.batch_size,
-            reading=model.reading,
-        ),
+        settings=settings,
         calibration=model.calibration,
         files={name: _entry(content) for name, content in contents.items()},
         lineage=lineage,
@@ -101,8 +104,7 @@ def read_package(folder: Path) -> TrainedModel:
     _check_names(folder, description)
     contents = {name: _read(folder / name, entry) for name, entry in description.files.items()}
     settings = description.settings
-    for name in (*AUTOENCODERS.values(), CIN):
-        check_weights(name, contents[name], settings.cin_input)
+    _check_contents(contents, settings)
     return TrainedModel(
         image_size_px=settings.image_size_px,
         aspect=settings.aspect,
@@ -110,6 +112,7 @@ def read_package(folder: Path) -> TrainedModel:
         cin_input=settings.cin_input,
         batch_size=settings.batch_size,
         reading=settings.reading,
+        residual_scale=contents.get(SCALE),
         autoencoders={label: contents[name] for label, name in AUTOENCODERS.items()},
         cin=contents[CIN],
         calibration=description.calibration,
@@ -117,7 +120,20 @@ def read_package(folder: Path) -> TrainedModel:
 
 
 def _weights(model: TrainedModel) -> dict[str, bytes]:
-    return {name: model.autoencoders[label] for label, name in AUTOENCODERS.items()} | {CIN: model.cin}
+    return (
+        {name: model.autoencoders[label] for label, name in AUTOENCODERS.items()}
+        | {CIN: model.cin}
+        | ({} if model.residual_scale is None else {SCALE: model.residual_scale})
+    )
+
+
+def _check_contents(contents: Mapping[str, bytes], settings: Settings) -> None:
+    for name in (*AUTOENCODERS.values(), CIN):
+        check_weights(name, contents[name], settings.cin_input)
+    if SCALE in files_described(settings):
+        if SCALE not in contents:
+            raise DataError(f"{SCALE}: missing, but residuals.scale is {settings.residuals.scale}. {REMEDY}")
+        scale_of_file(contents[SCALE], settings.image_size_px)
 
 
 def _entry(content: bytes) -> FileEntry:
@@ -125,12 +141,13 @@ def _entry(content: bytes) -> FileEntry:
 
 
 def _check_names(folder: Path, description: Description) -> None:
-    if wrong := sorted(description.files.keys() ^ set(DESCRIBED)):
-        raise DataError(f"{folder / DESCRIPTION}: files must be {', '.join(DESCRIBED)}; wrong: {wrong[0]}. {REMEDY}")
+    names = files_described(description.settings)
+    if wrong := sorted(description.files.keys() ^ set(names)):
+        raise DataError(f"{folder / DESCRIPTION}: files must be {', '.join(names)}; wrong: {wrong[0]}. {REMEDY}")
     found = {path.name for path in folder.iterdir()}
-    if unexpected := sorted(found - {DESCRIPTION, *DESCRIBED}):
+    if unexpected := sorted(found - {DESCRIPTION, *names}):
         raise DataError(f"{folder / unexpected[0]}: not a file of a package. Move it elsewhere.")
-    if missing := sorted(set(DESCRIBED) - found):
+    if missing := sorted(set(names) - found):
         raise DataError(f"{folder / missing[0]}: missing. {REMEDY}")
 
 

@@ -31,6 +31,8 @@ class TrainedModel:
     calibration: Calibration
     reading: Reading = 1
     """Version of the rule that converts pixel values to grey."""
+    residual_scale: bytes | None = None
+    """Content of the file of the scale of the residuals; None if residuals.scale is none."""
 
     @property
     def digest(self) -> str:
@@ -38,5 +40,7 @@ class TrainedModel:
         autoencoders = [self.autoencoders[label] for label in sorted(self.autoencoders)]
         weights = [sha256(content).hexdigest() for content in (*autoencoders, self.cin)]
         settings = (self.image_size_px, str(self.aspect), self.residuals, self.cin_input, self.batch_size)
-        later = () if self.reading == 1 else (self.reading,)  # keeps the digests of older models
+        later: tuple[object, ...] = () if self.reading == 1 else (self.reading,)  # keeps the digests of older models
+        if self.residual_scale is not None:
+            later = (*later, sha256(self.residual_scale).hexdigest())
         return digest(*weights, *settings, *later, json.dumps(asdict(self.calibration), sort_keys=True))

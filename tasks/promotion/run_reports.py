@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.classes import CLASSES, FOR_AUTOENCODERS, ClassName
 from coronet_core.common.literals import Aspect, Reading
 from coronet_core.support.errors import DataError
 from tasks.build_split.split_rules import IDS
@@ -26,7 +26,7 @@ from tasks.runtime.progress import log
 
 OF_A_FOLDER: Final = ".dir"
 """Suffix of a folder's digest, under which the cache has the list of the folder's files."""
-SEEN = ("train", "validation")
+SEEN = ("train", "validation", FOR_AUTOENCODERS)
 """Splits that determine the weights, the stopping epoch or the calibration."""
 
 

@@ -18,7 +18,7 @@ from coronet_core.common.literals import KeptWeights
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards, read_array
 from coronet_core.support.tables import read_frame
-from tasks.networks.trained_tfen import load_tfen
+from tasks.networks.trained_tfen import load_autoencoders
 from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
 from tasks.report.plots.drawing import Drawing
@@ -90,7 +90,7 @@ def _one_of_each_class() -> tuple[list[ClassName], Tensor]:
 
 @torch.inference_mode()
 def _reconstructions(shown: list[ClassName], image: Tensor) -> Drawing:
-    tfen = load_tfen(torch.device("cpu"))
+    tfen = load_autoencoders(torch.device("cpu"))
     healthy, pneumonia = tfen.healthy(image).reconstruction, tfen.pneumonia(image).reconstruction
     stacked = torch.cat([image, healthy, pneumonia], dim=1).numpy()  # (classes, 3 pictures, H, W)
     return reconstructions(shown, stacked, residual_tensor(image, healthy, pneumonia).numpy())

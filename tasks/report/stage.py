@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import torch
 
+from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY
 from coronet_core.common.paper import PAPER
+from coronet_core.common.weights import read_metadata
 from tasks.report.pages import write_page
 from tasks.report.plots.attribution_maps import METHOD_NAMES
 from tasks.report.plots.drawing import Drawing
@@ -26,6 +28,7 @@ from tasks.runtime.paths import (
     SPLIT_REPORT,
     SPLIT_STAGE,
     STATE,
+    autoencoder_weights,
 )
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
@@ -114,6 +117,8 @@ def run(context: StageContext) -> None:
         "interval_name": f"{100 * context.params.evaluate.confidence:.0f}% interval",
         "figures": drawings,
         "params": flattened(asdict(context.params)),
+        "is_papers_autoencoder": ARCHITECTURE_KEY not in read_metadata(autoencoder_weights("healthy")),
+        "is_from_random_weights": context.params.autoencoder.pretrained is None,
         "made": provenance(context),
         "training_formats": {name: FORMAT_NAMES[found] for name, found in training_formats().items()},
         "worst_group": _worst_group(metrics["subgroups"]),

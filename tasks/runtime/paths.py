@@ -17,6 +17,8 @@ SPLIT_REPORT: Final = Path("reports/split.json")
 RESIDUALS: Final = Path("data/residuals")
 RESIDUAL_INDEX: Final = RESIDUALS / "index.parquet"
 
+RESIDUAL_SCALE: Final = Path("models/residual_scale.safetensors")
+
 CIN_WEIGHTS: Final = Path("models/cin.safetensors")
 CALIBRATION: Final = Path("models/calibration.json")
 CIN_HISTORY: Final = Path("reports/history/cin.csv")

@@ -22,6 +22,10 @@ COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accura
 """Compared figures and their names in the table."""
 
 
+TRAINED: Final = "autoencoder."
+"""Section of the params that decides the autoencoders."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
     """A variant with one part of the method removed or replaced."""
@@ -42,6 +46,31 @@ ABLATIONS: Final[dict[str, Ablation]] = {
     "residual_tensor_and_image": Ablation(
         title="residual tensor and image together", changes={"cin.input": "residual_tensor_and_image"}
     ),
+    "without_added_image": Ablation(
+        title="autoencoders without the image before the sigmoid", changes={"autoencoder.adds_image": False}
+    ),
+    "without_skips": Ablation(title="autoencoders without skips", changes={"autoencoder.skip_dropout": 1.0}),
+    "skips_that_drop_out": Ablation(
+        title="autoencoders with skips that drop out", changes={"autoencoder.skip_dropout": 0.5}
+    ),
+    "bottleneck_alone": Ablation(
+        title="autoencoders whose decoder sees 2 channels at 1/8 of the resolution alone",
+        changes={
+            "autoencoder.adds_image": False,
+            "autoencoder.skip_dropout": 1.0,
+            "autoencoder.latent_channels": 2,
+            "autoencoder.finest_stride": 8,
+        },
+    ),
+    "denoising": Ablation(title="denoising autoencoders", changes={"autoencoder.noise": 0.1}),
+    "masked": Ablation(title="masked autoencoders", changes={"autoencoder.hidden_fraction": 0.5}),
+    "standardised_residuals": Ablation(
+        title="residuals standardised over the training split", changes={"residuals.scale": "standardised"}
+    ),
+    "z_map": Ablation(
+        title="residuals divided by those of healthy validation images", changes={"residuals.scale": "z_map"}
+    ),
+    "ssim": Ablation(title="autoencoders trained with SSIM too", changes={"autoencoder.ssim_weight": 0.1}),
 }
 
 
@@ -59,6 +88,8 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
     for name, ablation in ABLATIONS.items():
         if names and name not in names:
             skipped[name] = "not selected"
+        elif params.autoencoder.pretrained is not None and any(key.startswith(TRAINED) for key in ablation.changes):
+            skipped[name] = "the run's autoencoders are those of autoencoder.pretrained"
         elif all(given[key] == str(value) for key, value in ablation.changes.items()):
             changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
             skipped[name] = f"the run itself already has {changes}"

@@ -22,6 +22,7 @@ from tasks.training.checkpoints import load_checkpoint, save_checkpoint
 from tasks.training.trained_precision import FORMAT_NAMES
 
 EPOCH: Final = "epoch"
+TRAINING_LOSSES: Final = ("training_loss", "training_last_step_loss")
 SHOWN = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
 
 
@@ -105,7 +106,11 @@ def publish(
     history: Path,
     folder: Path,
 ) -> None:
-    """Write the weights and the history of a training that is done, and forget what would have resumed it."""
+    """Write the weights and the history of a training that is done, and forget what would have resumed it.
+
+    The history has the training's losses as columns also where no epoch was trained: they are blank.
+    """
+    epochs = epochs.reindex(columns=[*epochs, *(name for name in TRAINING_LOSSES if name not in epochs)])
     write_whole(history, lambda partial: epochs.to_csv(partial, index=False))
     save_weights(network, weights, metadata)
     discard(folder)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import read_params
-from tasks.runtime.params.schema import Params
+from tasks.runtime.params.file import read_params, validated
+from tasks.runtime.params.presets import merged, read_files
+from tasks.runtime.params.schema import Params, PretrainedAutoencoders
 from tasks.studies.ablation import ABLATIONS, applicable, conclusion
 from tests.conftest import PROJECT
 
@@ -26,6 +27,25 @@ def test_an_ablation_that_changes_nothing_is_left_out_with_the_reason(params: Pa
 def test_a_chosen_ablation_that_changes_nothing_is_an_error(params: Params) -> None:
     with pytest.raises(ParamsError, match=r"cin_from_scratch: the run itself already has cin.pretrained = none"):
         applicable(params, ["cin_from_scratch"])
+
+
+def test_autoencoders_from_files_are_not_ablated(params: Params) -> None:
+    given = PretrainedAutoencoders(healthy="h.pth", pneumonia="p.pth")
+    ablations, skipped = applicable(replace(params, autoencoder=replace(params.autoencoder, pretrained=given)), [])
+    assert "raw_image" in ablations
+    assert {skipped[name] for name in ("without_regulariser", "without_skips", "masked")} == {
+        "the run's autoencoders are those of autoencoder.pretrained"
+    }
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_what_an_ablation_changes_are_params_with_allowed_values(name: str) -> None:
+    values = merged(read_files(PROJECT / "params.yaml"))
+    for key, value in ABLATIONS[name].changes.items():
+        section, param = key.split(".")
+        assert param in values[section]
+        values[section][param] = value
+    assert validated(values)[1] == []
 
 
 def test_only_the_method_itself_is_ablated(params: Params) -> None:

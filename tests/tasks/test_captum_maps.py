@@ -1,5 +1,7 @@
 """Captum's methods through the whole network: right by hand, the same in a batch, and nothing left behind."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,8 +9,12 @@ from torch import Tensor, nn
 from coronet_core.attribution.blur import blur
 from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
-from tasks.explain.methods import grad_cam_maps, integrated_gradients_maps
+from coronet_core.support.callbacks import noop
+from tasks.explain.methods import grad_cam_maps, healthy_reconstruction, integrated_gradients_maps, maps_of
+from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import IntegratedGradientsParams
+from tasks.runtime.params.file import read_params
+from tests.conftest import PROJECT
 
 SETTINGS = IntegratedGradientsParams(steps=64, null_blur_radius_px=3.0)
 
@@ -63,6 +69,31 @@ def test_integrated_gradients_by_hand(coronet: CoroNet, image: Tensor) -> None:
     expected = ((rise / change)[:, None, None, None] * (image - null) * quarter).clamp_min(0)
     maps = integrated_gradients_maps(coronet, image, torch.ones(3, dtype=torch.int64), SETTINGS)
     torch.testing.assert_close(maps, expected, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["perturbation", "occlusion", "integrated_gradients"])
+def test_healthy_reconstruction_takes_the_place_of_the_blur(coronet: CoroNet, image: Tensor, method: str) -> None:
+    """AE_H reconstructs X / 2, which has no evidence for class 1 left but half of it."""
+    params = replace(read_params(PROJECT / "params.yaml").explain, null_image="healthy_reconstruction")
+    params = replace(
+        params,
+        perturbation=replace(params.perturbation, mask_size_px=4, iterations=3),
+        occlusion=replace(params.occlusion, window_px=4, stride_px=4),
+    )
+    batch = Batch(
+        rows=torch.arange(3),
+        names=["a", "b", "c"],
+        image=image,
+        target=torch.ones(3, dtype=torch.int64),
+        on_pass=noop,
+    )
+    torch.testing.assert_close(healthy_reconstruction(coronet, image), image / 2)
+    found = maps_of(method, coronet, batch, params, 1)
+    blurred = maps_of(method, coronet, batch, replace(params, null_image="blur"), 1)
+    assert not torch.allclose(found, blurred)
+    if method == "integrated_gradients":
+        rise = coronet(image).probabilities[:, 1] - coronet(image / 2).probabilities[:, 1]
+        torch.testing.assert_close(found.sum((1, 2, 3)), rise, atol=1e-4, rtol=1e-3)
 
 
 def test_grad_cam_by_hand(coronet: CoroNet, image: Tensor) -> None:

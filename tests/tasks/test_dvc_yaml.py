@@ -48,7 +48,7 @@ def test_the_stages_that_lease_gpus_are_tagged() -> None:
             "train_autoencoder",
             [paths.autoencoder_weights("${item}"), paths.autoencoder_history("${item}")],  # type: ignore[arg-type]
         ),
-        ("materialize_residuals", [paths.RESIDUALS]),
+        ("materialize_residuals", [paths.RESIDUALS, paths.RESIDUAL_SCALE]),
         ("train_cin", [paths.CIN_WEIGHTS, paths.CIN_HISTORY]),
         ("calibrate", [paths.CALIBRATION]),
         ("evaluate", [paths.PREDICTIONS, paths.PLOTS, paths.METRICS]),

@@ -82,6 +82,28 @@ def test_every_image_is_described_in_the_predictions_table(evaluated: Evaluated)
     assert metrics["out_of_distribution"]["all"]["share"] == (table["ood_score"] > threshold).mean()
 
 
+def with_errors(healthy: list[float], pneumonia: list[float]) -> SplitPredictions:
+    """The test split, where each image has the errors (|X - F_H|, |X - F_P|) of its class."""
+    images = TEST.images.copy()
+    for label, errors in (("healthy", healthy), ("pneumonia", pneumonia)):
+        images.loc[images["label"] == label, ["residual_healthy", "residual_pneumonia"]] = errors
+    return replace(TEST, images=images)
+
+
+def test_the_own_class_margin_by_hand(evaluated: Evaluated) -> None:
+    margin = evaluated(with_errors([0.01, 0.03], [0.04, 0.02]))["own_class_margin"]
+    assert margin["healthy"] == pytest.approx({"own": 0.01, "other": 0.03, "own_is_better": 1.0})
+    assert margin["pneumonia"] == pytest.approx({"own": 0.02, "other": 0.04, "own_is_better": 1.0})
+    assert margin["roc_auc"] == 1
+    assert margin["roc_auc_interval"] is None
+
+
+def test_the_own_class_margin_is_none_where_both_autoencoders_are_alike(evaluated: Evaluated) -> None:
+    margin = evaluated(with_errors([0.02, 0.02], [0.05, 0.05]))["own_class_margin"]
+    assert margin["roc_auc"] == 0.5
+    assert margin["healthy"]["own_is_better"] == margin["pneumonia"]["own_is_better"] == 0
+
+
 def test_images_that_are_no_xray_are_named_first(evaluated: Evaluated) -> None:
     strange = TEST.images.assign(image_id=[f"x{i}" for i in range(82)])
     strange.iloc[[5, 60], strange.columns.get_indexer(ENERGY_COLUMNS)] = [[0.5, 0.5, 1.0], [0.2, 0.2, 0.4]]

@@ -131,6 +131,19 @@ def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_rad
         ({"data__aspect": "squeeze"}, "data.aspect = \"squeeze\": allowed: 'stretch', 'crop' or 'pad'"),
         ({"data__sources": [{"kind": "pacs"}]}, 'data.sources.0.kind = "pacs": allowed: '),
         ({"autoencoder__latent": "fine"}, "autoencoder.latent = \"fine\": allowed: 'pyramid' or 'coarsest'"),
+        (
+            {"autoencoder__epochs": 0},
+            "autoencoder.epochs = 0: allowed: 1 or more, unless autoencoder.pretrained names weights",
+        ),
+        (
+            {"autoencoder__pretrained": {"healthy": "gone.pth", "pneumonia": "params.yaml"}},
+            'autoencoder.pretrained.healthy = "gone.pth": allowed: a file that exists',
+        ),
+        ({"autoencoder__pretrained": {"healthy": "params.yaml"}}, "autoencoder.pretrained.pneumonia: missing"),
+        ({"autoencoder__skip_dropout": 1.1}, "autoencoder.skip_dropout = 1.1: allowed: a number from 0 to 1"),
+        ({"autoencoder__latent_channels": 0}, "autoencoder.latent_channels = 0: allowed: a whole number from 1 to 64"),
+        ({"autoencoder__finest_stride": 3}, "autoencoder.finest_stride = 3: allowed: 1, 2, 4 or 8"),
+        ({"autoencoder__hidden_fraction": 1.0}, "autoencoder.hidden_fraction = 1.0: allowed: a number from 0 to 0.95"),
         ({"cin__class_weights": [1.0, 2.0]}, "cin.class_weights = [1.0, 2.0]: allowed: "),
         (
             {"cin__pretrained": "gone.pth"},
@@ -163,6 +176,11 @@ def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_rad
             "promotion.min_sensitivity.covid19 = 90: allowed: a number from 0 to 1",
         ),
         ({"promotion__approval": "never"}, "promotion.approval = \"never\": allowed: 'auto' or 'manual'"),
+        (
+            {"data__sources": [folder(used_by="autoencoders")]},
+            "data.sources: allowed: at least one that is not used_by autoencoders alone",
+        ),
+        ({"data__sources": [folder(used_by="cin")]}, 'data.sources.0.used_by = "cin": allowed: '),
         ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
         ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
     ],
@@ -246,6 +264,12 @@ def test_an_alias_of_no_class_is_an_error(tmp_path: Path) -> None:
     path = changed(tmp_path, data__sources=[folder(class_aliases={"flu": "influenza"})])
     with pytest.raises(ParamsError, match=r"class_aliases.flu = \"influenza\": allowed: 'healthy', 'pneumonia' or 'co"):
         read_params(path)
+
+
+def test_params_from_before_an_autoencoder_could_differ_mean_the_papers(tmp_path: Path) -> None:
+    later = ("pretrained", "adds_image", "skip_dropout", "latent_channels", "finest_stride", "noise", "hidden_fraction")
+    former = changed(tmp_path, **{f"autoencoder__{key}": ... for key in (*later, "hidden_patch_px", "ssim_weight")})
+    assert read_params(former) == read_params(DEMO)
 
 
 def test_params_from_before_reading_rules_were_kept_mean_the_first(tmp_path: Path) -> None:

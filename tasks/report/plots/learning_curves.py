@@ -12,10 +12,11 @@ from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, panel, styl
 def training_curves(name: str, history: pd.DataFrame, best_by: str, keep: KeptWeights = "best") -> Drawing:
     """Draw the losses of a network by epoch, with the chosen epoch marked.
 
-    `history` has one row per epoch, and of several networks a column `network`; `best_by` is the column by which the
-    best epoch was chosen, where the best is kept.
+    `history` has one row per epoch, or one of epoch 0 for weights that were not trained here, and of several networks a
+    column `network`; `best_by` is the column by which the best epoch was chosen, where the best is kept.
     """
     networks = [table for _, table in history.groupby("network")] if "network" in history else [history]
+    is_trained = history["epoch"].max() > 0
     figure, axes = panel(3.4, 2.7)
     for number, table in enumerate(networks):
         labels = ("training", "validation") if number == 0 else (None, None)
@@ -36,6 +37,8 @@ def training_curves(name: str, history: pd.DataFrame, best_by: str, keep: KeptWe
     then = first.set_index("epoch").loc[kept]
     of_several = f" The first of {len(networks)} networks:" if len(networks) > 1 else ""
     n_epochs = int(first["epoch"].iloc[-1])
+    if not is_trained:
+        return drawn(figure, f"{name} was not trained by epochs. Validation loss {then['validation_loss']:.4g}.")
     return drawn(
         figure,
         f"Loss of {name} by epoch, {n_epochs} epochs.{of_several} {how}: training loss {then['training_loss']:.4g}, "

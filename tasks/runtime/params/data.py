@@ -23,7 +23,16 @@ class PhantomPatients:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
-class PhantomSource:
+class AnySource:
+    """What every source has."""
+
+    used_by: Literal["all", "autoencoders"] = "all"
+    """What its images are for: all networks, or the training of the autoencoders alone."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class PhantomSource(AnySource):
     """Procedural chest phantoms, the embedded demo."""
 
     kind: Literal["phantom"]
@@ -33,7 +42,7 @@ class PhantomSource:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
-class ImageFolderSource:
+class ImageFolderSource(AnySource):
     """Class folders of image files."""
 
     kind: Literal["image_folder"]
@@ -50,7 +59,7 @@ class ImageFolderSource:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
-class CovidChestXraySource:
+class CovidChestXraySource(AnySource):
     """The collection of Cohen et al. 2020."""
 
     kind: Literal["covid_chestxray"]
@@ -68,7 +77,7 @@ class CovidChestXraySource:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
-class RsnaSource:
+class RsnaSource(AnySource):
     """The RSNA Pneumonia Detection Challenge."""
 
     kind: Literal["rsna"]
@@ -95,7 +104,7 @@ class ByPart:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
-class CovidxListsSource:
+class CovidxListsSource(AnySource):
     """COVID-Net's published train and test lists."""
 
     kind: Literal["covidx_lists"]

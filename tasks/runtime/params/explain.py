@@ -87,6 +87,9 @@ class ExplainParams:
         ),
     ]
     """Random maps and a centre map are always measured beside them."""
+    null_image: Literal["blur", "healthy_reconstruction"] = "blur"
+    """What perturbation, occlusion and integrated gradients put in place of evidence: the blurred image, or F_H(X),
+    AE_H's reconstruction; the radii of their sections are those of the blur. The measures always blur."""
     perturbation: PerturbationParams
     occlusion: OcclusionParams
     integrated_gradients: IntegratedGradientsParams

@@ -128,6 +128,14 @@ def _contradictions(values: Any) -> Iterator[str]:
             yield f"explain.occlusion.stride_px = {stride}: allowed: at most explain.occlusion.window_px ({window})"
     with contextlib.suppress(KeyError, TypeError, AttributeError):
         yield from contradictions(values["cin"], values["data"]["image_size_px"])
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        sources = values["data"]["sources"]
+        if sources and all(source.get("used_by") == "autoencoders" for source in sources):
+            yield "data.sources: allowed: at least one that is not used_by autoencoders alone"
+    with contextlib.suppress(KeyError, TypeError):
+        autoencoder = values["autoencoder"]
+        if autoencoder["epochs"] == 0 and autoencoder.get("pretrained") is None:
+            yield "autoencoder.epochs = 0: allowed: 1 or more, unless autoencoder.pretrained names weights"
     with contextlib.suppress(KeyError, TypeError):
         fold, folds = values["data"]["split"]["fold"], values["data"]["split"]["folds"]
         if fold > folds:

@@ -1,11 +1,13 @@
 """All parameters of a run as dataclasses: the sections of `params.yaml` and their rules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import with_config
 
-from coronet_core.common.literals import Latent, Precision, PrecisionChoice
+from coronet_core.common.classes import ClassName
+from coronet_core.common.literals import MAX_LATENT_CHANNELS, Latent, Precision, PrecisionChoice, ResidualScaling
 from tasks.runtime.params.cin import CinParams
 from tasks.runtime.params.data import DataParams
 from tasks.runtime.params.explain import ExplainParams
@@ -13,7 +15,6 @@ from tasks.runtime.params.ranges import (
     STRICT,
     Allowed,
     BatchSize,
-    Epochs,
     LearningRate,
     Patience,
     ShardImages,
@@ -30,6 +31,7 @@ ComparedBy = Literal["accuracy", "balanced_accuracy", "roc_auc.macro"]
 Share = Annotated[float, number(0, 1)]
 SIDES_OF_A_BOX = 4
 Device = Literal["auto", "cpu", "cuda"]
+ExistingFile = Annotated[str, Allowed("a file that exists", lambda name: Path(name).is_file())]
 Fraction = Annotated[float, number(0, 1)]
 
 
@@ -68,6 +70,19 @@ class PromotionParams:
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
+class PretrainedAutoencoders:
+    """Files of weights for AE_H and AE_P, of this software or of the authors' release. DVC does not watch them."""
+
+    healthy: ExistingFile
+    pneumonia: ExistingFile
+
+    def of(self, label: ClassName) -> str:
+        """Return the file for the autoencoder of a class."""
+        return self.healthy if label == "healthy" else self.pneumonia
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
 class AutoencoderParams:
     """Training of AE_H and AE_P, eq. (2)-(4) (stage train_autoencoder)."""
 
@@ -77,7 +92,8 @@ class AutoencoderParams:
     """Lambda of eq. (3)."""
     training_size_px: SidePx | None
     """Resize by nearest neighbour before training; null trains at data.image_size_px."""
-    epochs: Epochs
+    epochs: Annotated[int, whole(0, 10_000)]
+    """0 takes the weights of autoencoder.pretrained as they are."""
     batch_size: BatchSize
     epoch_fraction: Annotated[float, above(0, 1)]
     """Share of the images that an epoch visits."""
@@ -87,6 +103,25 @@ class AutoencoderParams:
     """`auto` is bfloat16 where the hardware computes with it, else float32."""
     best_by: Literal["validation_loss", "training_last_step_loss"]
     patience_epochs: Patience | None
+    pretrained: PretrainedAutoencoders | None = None
+    """Weights to begin with; null draws them at random. Files of params from before a key was there, this or one below,
+    mean the paper's network and training."""
+    adds_image: bool = True
+    """Whether the image is added before the last sigmoid."""
+    skip_dropout: Share = 0.0
+    """Probability of each skip of each training image to be left out; 1 builds a network without skips."""
+    latent_channels: Annotated[int, whole(1, MAX_LATENT_CHANNELS)] = 8
+    """Of Z, at each level."""
+    finest_stride: Literal[1, 2, 4, 8] = 1
+    """Stride of the finest level in Z: 1 has all four levels, 8 the coarsest alone."""
+    noise: Share = 0.0
+    """Standard deviation of Gaussian noise on training images, whose grey values are in [0, 1]."""
+    hidden_fraction: Annotated[float, number(0, 0.95)] = 0.0
+    """Share of the squares of a training image that are hidden."""
+    hidden_patch_px: Annotated[int, whole(1, 512)] = 16
+    """Side of such a square."""
+    ssim_weight: Annotated[float, number(0, 1000)] = 0.0
+    """Weight of 1 - SSIM in the loss."""
 
 
 @with_config(STRICT)
@@ -97,6 +132,9 @@ class ResidualParams:
     precision: Precision
     batch_size: BatchSize
     shard_images: ShardImages
+    scale: ResidualScaling = field(default="none", repr=False)  # keeps the digests of models from before it was there
+    """What the CIN reads: the residual tensor as it is (paper), each channel standardised over the training split, or
+    divided by the local residual of healthy validation images."""
 
 
 @with_config(STRICT)
