@@ -14,7 +14,7 @@ from coronet_core.learning.loop import Schedule
 from tasks.networks.residual_inputs import cin_inputs_of_split
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
-from tasks.runtime.params.schema import CinParams
+from tasks.runtime.params.schema import CinParams, Params
 from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX
 from tasks.runtime.stage_context import StageContext
 from tasks.training.training_run import train
@@ -24,7 +24,7 @@ def run(context: StageContext) -> None:
     """Train the CIN by class-weighted cross-entropy."""
     use_cpu_threads(share=1)
     params, device = context.params.cin, context.device
-    seed = derive_seed(context.params.seed, "cin")
+    seed = cin_seed(context.params)
     torch.manual_seed(seed)  # initial weights
     training, training_labels = cin_inputs_of_split("train", params.input, device)
     validation, validation_labels = cin_inputs_of_split("validation", params.input, device)
@@ -55,6 +55,12 @@ def run(context: StageContext) -> None:
     given = [pretrained] if pretrained.is_file() else []  # its name says nothing of what it holds
     work = digest(params, seed, MANIFEST, RESIDUAL_INDEX, *given)  # the index has the energies of all residuals
     train(context, learner_with, params.precision, schedule, work, CIN_WEIGHTS, CIN_HISTORY)
+
+
+def cin_seed(params: Params) -> int:
+    """Return the seed of initial weights, order and flips: each repetition has its own, the first that of the run."""
+    own = ("repetition", params.cin.repetition) if params.cin.repetition else ()
+    return derive_seed(params.seed, "cin", *own)
 
 
 def _initial_cin(params: CinParams) -> torch.nn.Module:

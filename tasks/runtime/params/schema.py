@@ -122,6 +122,8 @@ class CinParams:
     """`auto` is bfloat16 where the hardware computes with it, else float32."""
     best_by: Literal["validation_loss", "validation_accuracy", "training_accuracy"]
     patience_epochs: Patience | None
+    repetition: Annotated[int, whole(0, 10_000)]
+    """Trainings with different numbers differ in the CIN's random numbers alone; split and autoencoders stay."""
 
 
 @with_config(STRICT)
