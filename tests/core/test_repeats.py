@@ -51,7 +51,7 @@ def test_the_figures_of_each_seed_are_those_of_scikit_learn_on_the_images_drawn(
 def test_the_interval_is_that_of_a_bootstrap_image_by_image() -> None:
     """Both candidates see the same patients and the same seeds in a replicate."""
     first, second = repeats(3, edge=1.0, seed=1), repeats(3, edge=0.6, seed=2)
-    groups, replicates = np.arange(N_IMAGES) // 2, 60
+    groups, replicates = np.arange(N_IMAGES) // 2, 20
     ours, theirs = (bootstrap(figures_by_seed(one), groups, replicates, seed=9) for one in (first, second))
     drawn = drawn_seeds(3, replicates, seed=9)
     found = {name: over_seeds(ours[name] - theirs[name], drawn) for name in ours}
