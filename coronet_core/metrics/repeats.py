@@ -57,7 +57,7 @@ def figures_by_seed(repeats: Repeats) -> Statistics:
         confusions = np.stack(
             [weighted_confusions(repeats.truth, predicted, weights) for predicted in repeats.predicted], axis=1
         )  # (r, s, 3, 3)
-        is_whole = (confusions.sum(axis=-1)[..., there] > 0).all(axis=-1)
+        is_whole = np.all(confusions.sum(axis=-1)[..., there] > 0, axis=-1)
         return {
             "accuracy": overall_figures(confusions)["accuracy"],
             "balanced_accuracy": np.where(is_whole, balanced_accuracy(confusions), np.nan),
@@ -79,8 +79,8 @@ def _fold_areas(repeats: Repeats, fold: int) -> Statistics:
         by_class = np.stack(
             [np.stack([roc_auc(ranking, of_fold) for ranking in of_seed], axis=1) for of_seed in ranked], axis=1
         )  # (r, s, 3)
-        is_whole = np.stack([of_fold[:, own].sum(axis=1) > 0 for own in members], axis=1).all(axis=1)
-        return {"area": np.where(is_whole[:, None], macro(by_class), np.nan)}
+        is_whole = np.all([of_fold[:, own].sum(axis=1) > 0 for own in members], axis=0).reshape(-1, 1)
+        return {"area": np.where(is_whole, macro(by_class), np.nan)}
 
     return area
 

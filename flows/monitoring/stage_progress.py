@@ -1,6 +1,7 @@
 """What a stage says, on Prefect's page: its log, and how far it is as a progress artifact."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from uuid import UUID
@@ -21,7 +22,7 @@ class ProgressArtifact:
     """How far some work is, on Prefect's page; to be used within its run."""
 
     def __init__(self, name: str) -> None:
-        self._key = "progress-" + name.replace("@", "-").replace("_", "-")  # Prefect takes no others in keys
+        self._key = re.sub("[^a-z0-9]+", "-", f"progress-{name}".lower())  # Prefect takes no others in keys
         self._artifact: UUID | None = None
 
     def show(self, percent: float, text: str) -> None:

@@ -1,0 +1,60 @@
+"""What the residual adds to the raw image: the candidates of a comparison that answer it, and the answer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from coronet_core.common.literals import CinInput
+from tasks.runtime.params.schema import CinParams, Params
+from tasks.studies.conclusions import Verdict, judged, verdict
+
+IMAGE: Final[CinInput] = "image"
+TOGETHER: Final[CinInput] = "residual_tensor_and_image"
+
+ADDED: Final[dict[Verdict, str]] = {
+    "better": "The residual adds to the raw image.",
+    "worse": "The residual, added to the raw image, makes it worse.",
+    "mixed": "The residual, added to the raw image, improves one figure and worsens another.",
+    "open": "The residual adds nothing to the raw image that can be told from chance.",
+    "unknown": "Whether the residual adds to the raw image cannot be said: too few patients.",
+}
+ALONE: Final[dict[Verdict, str]] = {
+    "better": "The residual alone is better than the raw image.",
+    "worse": "The residual alone is worse than the raw image.",
+    "mixed": "The residual alone is better than the raw image by one figure and worse by another.",
+    "open": "The residual alone is not better than the raw image.",
+    "unknown": "Whether the residual alone is better than the raw image cannot be said: too few patients.",
+}
+
+
+class ResidualPair(NamedTuple):
+    """Names of two candidates with the same classifier and recipe."""
+
+    candidate: str
+    """Reads residuals."""
+    image: str
+    """Reads the image alone."""
+
+
+def residual_pairs(params: Mapping[str, Params]) -> list[ResidualPair]:
+    """Return the pairs among the candidates with these `params`; those that read both, residual and image, first.
+
+    What the autoencoders are like makes no difference to a classifier that reads the image alone.
+    """
+    pairs = [
+        ResidualPair(name, image)
+        for name, own in params.items()
+        for image, other in params.items()
+        if own.cin.input != IMAGE and other.cin == _reading_the_image(own.cin)
+    ]
+    return sorted(pairs, key=lambda pair: params[pair.candidate].cin.input != TOGETHER)
+
+
+def _reading_the_image(params: CinParams) -> CinParams:
+    return replace(params, input=IMAGE)
+
+
+def residual_sentence(kind: CinInput, title: str, image_title: str, differences: Mapping[str, Any]) -> str:
+    """Return the answer of a pair in words: its first sentence says whether the residual adds anything."""
+    answer = (ADDED if kind == TOGETHER else ALONE)[verdict(differences)]
+    return f"{answer} {title}, compared with {image_title}: {judged('it', differences)}"
