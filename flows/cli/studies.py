@@ -79,7 +79,8 @@ def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: 
     console = Console()
     console.print(table)
     console.print(f"chosen by: {found['chosen_by']} on the validation folds; * is the best of them", markup=False)
-    for sentence in (*found["answers"], found["choice"], *found["conclusions"]):
+    answers = [f"{one['answer']} {one['details']}" for one in found["residual"]]
+    for sentence in (*answers, found["choice"], *found["conclusions"]):
         console.print(printable(sentence), markup=False)
     for warning in found["warnings"]:
         console.print(printable(f"warning: {warning}"), markup=False)

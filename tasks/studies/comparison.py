@@ -13,7 +13,7 @@ from tasks.studies.candidate_figures import Replicates, Tested, Workspaces, diff
 from tasks.studies.comparison_file import Comparison, Figure
 from tasks.studies.conclusions import judged
 from tasks.studies.cross_validation import leaks
-from tasks.studies.residual_question import residual_pairs, residual_sentence
+from tasks.studies.residual_question import residual_answers
 
 NAMES: Final[dict[Figure, str]] = {
     "accuracy": "accuracy",
@@ -51,6 +51,7 @@ def comparison_table(
         }
         for name, candidate in comparison.candidates.items()
     }
+    titles = {name: candidate.title for name, candidate in comparison.candidates.items()}
     table: dict[str, Any] = nulls_for_nan(
         {
             "reference": reference,
@@ -64,23 +65,12 @@ def comparison_table(
             "image_size_px": common.data.image_size_px,
             "confidence": common.evaluate.confidence,
             "candidates": candidates,
-            "residual": [
-                pair._asdict() | {"differences": replicates.differences(*pair)} for pair in residual_pairs(params)
-            ],
+            "residual": residual_answers(params, titles, replicates),
             "published": [asdict(one) for one in comparison.published],
             **leaks(folders[reference][0]),
         }
     )
-    answers = [
-        residual_sentence(
-            params[found["candidate"]].cin.input,
-            candidates[found["candidate"]]["title"],
-            candidates[found["image"]]["title"],
-            found["differences"],
-        )
-        for found in table["residual"]
-    ]
-    return table | {"answers": answers, "choice": _choice(table), "conclusions": _conclusions(table)}
+    return table | {"choice": _choice(table), "conclusions": _conclusions(table)}
 
 
 def _chosen(candidates: Mapping[str, Any], figure: Figure) -> str | None:

@@ -19,7 +19,13 @@ def judged(subject: str, differences: Mapping[str, Difference]) -> str:
         _judged(subject, found["accuracy"], "{:.1f} percentage points of accuracy", "{:+.1f} to {:+.1f}", scale=100)
     ]
     if found["macro_roc_auc"]["difference"] is not None:
-        area = _judged(subject, found["macro_roc_auc"], "{:.3f} of macro ROC-AUC", "{:+.3f} to {:+.3f}", scale=1)
+        area = _judged(
+            subject[0].upper() + subject[1:],
+            found["macro_roc_auc"],
+            "{:.3f} of macro ROC-AUC",
+            "{:+.3f} to {:+.3f}",
+            scale=1,
+        )
         sentences.append(area)
     return " ".join(sentences)
 

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from coronet_core.common.literals import CinInput
 from tasks.runtime.params.schema import CinParams, Params
+from tasks.studies.candidate_figures import Replicates
 from tasks.studies.conclusions import Verdict, judged, verdict
 
 IMAGE: Final[CinInput] = "image"
@@ -54,7 +55,15 @@ def _reading_the_image(params: CinParams) -> CinParams:
     return replace(params, input=IMAGE)
 
 
-def residual_sentence(kind: CinInput, title: str, image_title: str, differences: Mapping[str, Any]) -> str:
-    """Return the answer of a pair in words: its first sentence says whether the residual adds anything."""
-    answer = (ADDED if kind == TOGETHER else ALONE)[verdict(differences)]
-    return f"{answer} {title}, compared with {image_title}: {judged('it', differences)}"
+def residual_answers(
+    params: Mapping[str, Params], titles: Mapping[str, str], replicates: Replicates
+) -> list[dict[str, Any]]:
+    """Return what each pair among the candidates says: differences, `answer` in a plain sentence, and `details`."""
+    found = []
+    for pair in residual_pairs(params):
+        differences = replicates.differences(pair.candidate, pair.image)
+        sentences = ADDED if params[pair.candidate].cin.input == TOGETHER else ALONE
+        details = f"{titles[pair.candidate]}, compared with {titles[pair.image]}: {judged('it', differences)}"
+        answer = {"answer": sentences[verdict(differences)], "details": details}
+        found.append(pair._asdict() | {"differences": differences} | answer)
+    return found

@@ -108,16 +108,16 @@ def test_the_table_is_that_of_the_predictions(project: Project) -> None:
     assert difference["difference"] == pytest.approx(np.mean(accuracy["image"]) - np.mean(accuracy["residual"]))
     low, high = difference["interval"]
     assert low <= difference["difference"] <= high
-    assert table["answers"][0].startswith("The residual alone is ")
+    assert table["residual"][0]["answer"].startswith("The residual alone is ")
     assert table["patients_in_two_splits"] == 0
-    assert table["answers"][0] in (project.folder / comparison_page("patients")).read_text()
+    assert table["residual"][0]["answer"] in (project.folder / comparison_page("patients")).read_text()
 
 
 def test_the_terminal_says_what_came_out(compared: "subprocess.CompletedProcess[str]", project: Project) -> None:
     table = read(project.folder / comparison_table_file("patients"))
     assert "2 folds of patients, 2 seeds, 33 images (%)" in compared.stdout
     unbroken = " ".join(compared.stdout.split())
-    for sentence in (*table["answers"], table["choice"], *table["conclusions"]):
+    for sentence in (*(one["answer"] for one in table["residual"]), table["choice"], *table["conclusions"]):
         assert " ".join(sentence.split()) in unbroken
 
 
