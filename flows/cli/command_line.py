@@ -126,7 +126,7 @@ def ablate(
 def compare(
     candidates: Annotated[
         Path, typer.Option(help="YAML file that names the candidates and what each changes in params.yaml.")
-    ] = Path("params/comparison/published.yaml"),
+    ] = Path("params/comparison/residual.yaml"),
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Trainings of each classifier in each fold.")] = 3,
     unit: Annotated[

@@ -35,7 +35,7 @@ Figure = Literal["accuracy", "balanced_accuracy", "macro_roc_auc"]
 CHANGED: Final = ("autoencoder", "residuals", "cin")
 """Sections of the params in which candidates may differ: other ones decide images, folds, seeds or figures."""
 REPETITION: Final = "cin.repetition"
-EXAMPLE: Final = Path("params/comparison/published.yaml")
+EXAMPLE: Final = Path("params/comparison/residual.yaml")
 NAME: Final = "[a-z][a-z0-9_]*"
 """Names of candidates name their folders."""
 
@@ -120,15 +120,12 @@ def _faults(comparison: Comparison) -> Iterator[str]:
     if candidates and comparison.reference not in candidates:
         yield f"reference = {comparison.reference}: no such candidate. Allowed: {', '.join(candidates)}."
     live = merged(read_files(PARAMS_FILE))
-    same: dict[str, str] = {}
     for name, candidate in candidates.items():
         if not re.fullmatch(NAME, name):
-            yield f"candidates.{name}: its name names a folder. Allowed: small letters, digits and underscores."
+            yield f"candidates.{name}: its name names a folder. Allowed: small letters, digits and underscores, a letter first."
         faults = [f"{key}: {fault}" for key in candidate.changes if (fault := _refusal(key))]
         faults = faults or list(dict.fromkeys(line for _, line in _validated(candidate.changes, live)[1]))
         yield from (f"candidates.{name}: {fault}" for fault in faults)
-        if not faults and (other := same.setdefault(json.dumps(_whole(candidate.changes, live)), name)) != name:
-            yield f"candidates.{name}: has the params of {other}. Change one, or remove it."
 
 
 def _refusal(key: str) -> str | None:
@@ -141,9 +138,5 @@ def _refusal(key: str) -> str | None:
     return None
 
 
-def _whole(changes: Mapping[str, Any], live: dict[str, Any]) -> Any:
-    return merged([ParamsFile(PARAMS_FILE, values) for values in (nested(changes), live)])
-
-
 def _validated(changes: Mapping[str, Any], live: dict[str, Any]) -> tuple[Params | None, list[tuple[list[str], str]]]:
-    return validated(_whole(changes, live))
+    return validated(merged([ParamsFile(PARAMS_FILE, values) for values in (nested(changes), live)]))

@@ -1,7 +1,7 @@
 """What the residual adds to the raw image: the candidates of a comparison that answer it, and the answer."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 from coronet_core.common.literals import CinInput
@@ -38,21 +38,23 @@ class ResidualPair(NamedTuple):
 
 
 def residual_pairs(params: Mapping[str, Params]) -> list[ResidualPair]:
-    """Return the pairs among the candidates with these `params`; those that read both, residual and image, first.
+    """Return for each candidate that reads residuals the first with the same recipe that reads the image alone.
 
-    What the autoencoders are like makes no difference to a classifier that reads the image alone.
+    Those that read both, residual and image, come first. What the autoencoders are like makes no difference to a
+    classifier that reads the image alone.
     """
-    pairs = [
-        ResidualPair(name, image)
-        for name, own in params.items()
-        for image, other in params.items()
-        if own.cin.input != IMAGE and other.cin == _reading_the_image(own.cin)
-    ]
-    return sorted(pairs, key=lambda pair: params[pair.candidate].cin.input != TOGETHER)
+    recipes = {name: _recipe(own.cin) for name, own in params.items()}
+    images = [name for name, own in params.items() if own.cin.input == IMAGE]
+    residuals = sorted(
+        (name for name in params if name not in images), key=lambda name: params[name].cin.input != TOGETHER
+    )
+    twins = {name: next((image for image in images if recipes[image] == recipes[name]), None) for name in residuals}
+    return [ResidualPair(name, image) for name, image in twins.items() if image is not None]
 
 
-def _reading_the_image(params: CinParams) -> CinParams:
-    return replace(params, input=IMAGE)
+def _recipe(params: CinParams) -> dict[str, Any]:
+    """Return all but what is read."""
+    return {key: value for key, value in asdict(params).items() if key != "input"}
 
 
 def residual_answers(
