@@ -93,11 +93,26 @@ def read_comparison(path: Path) -> Comparison:
     except ValidationError as error:
         faults = [_described(fault["loc"], fault["msg"]) for fault in error.errors()]
     else:
-        comparison = replace(found, reference=found.reference or next(iter(found.candidates), ""))
+        comparison = _settled(found)
         faults = list(_faults(comparison))
     if faults:
         raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
     return comparison
+
+
+def _settled(found: Comparison) -> Comparison:
+    """Return the content with its reference, and with each change by the dotted key of a single value."""
+    candidates = {name: replace(one, changes=dict(_values(one.changes))) for name, one in found.candidates.items()}
+    return replace(found, candidates=candidates, reference=found.reference or next(iter(candidates), ""))
+
+
+def _values(changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the single values: `{"cin": {"epochs": 3}}` is `cin.epochs`, 3."""
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            yield from _values({f"{key}.{inner}": one for inner, one in value.items()})
+        else:
+            yield key, value
 
 
 def params_of(comparison: Comparison) -> dict[str, Params]:
@@ -122,7 +137,7 @@ def _faults(comparison: Comparison) -> Iterator[str]:
     live = merged(read_files(PARAMS_FILE))
     for name, candidate in candidates.items():
         if not re.fullmatch(NAME, name):
-            yield f"candidates.{name}: its name names a folder. Allowed: small letters, digits and underscores, a letter first."
+            yield f"candidates.{name}: its name names a folder. Allowed: a small letter, then also digits and _."
         faults = [f"{key}: {fault}" for key in candidate.changes if (fault := _refusal(key))]
         faults = faults or list(dict.fromkeys(line for _, line in _validated(candidate.changes, live)[1]))
         yield from (f"candidates.{name}: {fault}" for fault in faults)

@@ -45,6 +45,12 @@ def test_the_example_holds_for_the_live_params() -> None:
     assert len(params_of(found)) == len(found.candidates) == 3
 
 
+def test_a_section_changes_the_keys_that_it_names(tmp_path: Path) -> None:
+    found = comparison(tmp_path, TWO.replace("cin.epochs: 3", "cin: {epochs: 3, batch_size: 4}"))
+    assert found.candidates["image"].changes == {"cin.input": "image", "cin.epochs": 3, "cin.batch_size": 4}
+    assert params_of(found)["image"].cin.learning_rate == read_params().cin.learning_rate
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -54,7 +60,8 @@ def test_the_example_holds_for_the_live_params() -> None:
         ("{seed: 1}", "image: seed: candidates may not differ in it. Allowed: params of autoencoder, residuals, cin"),
         ("{data.image_size_px: 64}", "image: data.image_size_px: candidates may not differ in it"),
         ("{evaluate.auc_of: predictions}", "image: evaluate.auc_of: candidates may not differ in it"),
-        ("{cin: {epochs: 3}}", "image: cin: candidates may not differ in it"),
+        ("{cin: 3}", "image: cin: candidates may not differ in it"),
+        ("{cin: {epochs: 0}}", "image: cin.epochs = 0: allowed: a whole number from 1 to 10000"),
         ("{cin.repetition: 1}", "image: cin.repetition: set by the comparison itself"),
         ("[cin.epochs]", "image.changes: allowed: "),
     ],
@@ -78,7 +85,7 @@ def test_what_is_wrong_with_a_candidate_is_said(tmp_path: Path, changes: str, fa
         (f"{TWO}refrence: image\n", "refrence: "),
         (
             TWO.replace("  image:", "  ../image:"),
-            "candidates.../image: its name names a folder. Allowed: small letters",
+            "candidates.../image: its name names a folder. Allowed: a small letter",
         ),
         (TWO.replace("title: CoroNet", "title: ''"), "candidates.residual.title: allowed: a text"),
         (TWO.replace("title: CoroNet, ", ""), "candidates.residual.title: "),
