@@ -53,8 +53,8 @@ def residual_pairs(params: Mapping[str, Params]) -> list[ResidualPair]:
 
 
 def _recipe(params: CinParams) -> dict[str, Any]:
-    """Return all but what is read."""
-    return {key: value for key, value in asdict(params).items() if key != "input"}
+    """Return all but what is read, and how two inputs are read together."""
+    return {key: value for key, value in asdict(params).items() if key not in ("input", "fusion")}
 
 
 def residual_answers(

@@ -6,7 +6,9 @@ import pytest
 
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.params.file import read_params
+from tasks.runtime.params.presets import whole_file
 from tasks.studies.comparison_file import EXAMPLE, Comparison, params_of, read_comparison
+from tasks.studies.residual_question import residual_pairs
 from tests.conftest import PROJECT
 
 TWO = """
@@ -49,6 +51,19 @@ def test_a_section_changes_the_keys_that_it_names(tmp_path: Path) -> None:
     found = comparison(tmp_path, TWO.replace("cin.epochs: 3", "cin: {epochs: 3, batch_size: 4}"))
     assert found.candidates["image"].changes == {"cin.input": "image", "cin.epochs": 3, "cin.batch_size": 4}
     assert params_of(found)["image"].cin.learning_rate == read_params().cin.learning_rate
+
+
+def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_at_its_best_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").write_bytes(whole_file(Path("params/image_folder.yaml")))
+    monkeypatch.chdir(tmp_path)
+    pairs = residual_pairs(params_of(read_comparison(PROJECT / "params/comparison/networks.yaml")))
+    assert [tuple(pair) for pair in pairs] == [
+        ("residual_and_image", "image"),
+        ("best", "best_image"),
+        ("coronet", "image"),
+    ]
 
 
 @pytest.mark.parametrize(
