@@ -10,7 +10,7 @@ operations; `IMAGES_AT_ONCE` bounds their memory.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,13 @@ class PairedDifference:
     share_above_zero: float
     """Of the replicates that have a value: near 1 the first is larger, near 0 it is not."""
 
+    @classmethod
+    def of(cls, difference: float, drawn: Floats, confidence: float) -> Self:
+        """Return `difference` with what its values in the replicates, `drawn` (r,), say of it."""
+        defined = drawn[np.isfinite(drawn)]
+        share = float((defined > 0).mean()) if len(defined) else float("nan")
+        return cls(difference, percentile_interval(drawn, confidence), share)
+
 
 def paired_differences(
     first: Statistics, second: Statistics, groups: NDArray[Any], replicates: int, seed: int, confidence: float
@@ -72,10 +79,4 @@ def paired_differences(
 
     on_the_sample = estimate(difference, len(groups))
     drawn = bootstrap(difference, groups, replicates, seed)
-    return {name: _paired(on_the_sample[name], values, confidence) for name, values in drawn.items()}
-
-
-def _paired(difference: float, drawn: Floats, confidence: float) -> PairedDifference:
-    defined = drawn[np.isfinite(drawn)]
-    share = float((defined > 0).mean()) if len(defined) else float("nan")
-    return PairedDifference(difference, percentile_interval(drawn, confidence), share)
+    return {name: PairedDifference.of(on_the_sample[name], values, confidence) for name, values in drawn.items()}

@@ -123,6 +123,31 @@ def ablate(
 
 
 @app.command()
+def compare(
+    candidates: Annotated[
+        Path, typer.Option(help="YAML file that names the candidates and what each changes in params.yaml.")
+    ] = Path("params/comparison/residual.yaml"),
+    folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Trainings of each classifier in each fold.")] = 3,
+    unit: Annotated[
+        FoldUnit,
+        typer.Option(help="What folds keep whole; images only to compare with published results that did."),
+    ] = "patients",
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Trainings in parallel. Default: as many as the GPUs hold, or one.")
+    ] = None,
+) -> None:
+    """Compare recipes on the same folds with the same seeds: CoroNet, raw images, other networks."""
+
+    def work() -> None:
+        from flows.cli.studies import compare as run_candidates
+
+        run_candidates(candidates, folds, seeds, unit, parallel)
+
+    run_command(work, require_project)
+
+
+@app.command()
 def cross_validate(
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
     parallel: Annotated[

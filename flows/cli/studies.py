@@ -1,4 +1,4 @@
-"""What `coronet ablate`, `cross-validate` and `tune` do: check, run what is stale, show the figures."""
+"""What `coronet ablate`, `compare`, `cross-validate` and `tune` do: check, run what is stale, show the figures."""
 
 import os
 from pathlib import Path
@@ -18,11 +18,14 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import (
     ABLATIONS_PAGE,
     ABLATIONS_TABLE,
+    comparison_page,
+    comparison_table_file,
     cross_validation_page,
     cross_validation_summary,
     search_page,
 )
 from tasks.studies.ablation import applicable
+from tasks.studies.comparison_file import read_comparison
 from tasks.studies.cross_validation import SUMMARISED
 from tasks.studies.search_study import STORAGE_VARIABLE, best_trials, failures, load_study
 from tasks.studies.tuned_preset import preset_path
@@ -51,6 +54,37 @@ def ablate(only: list[str], parallel: int | None) -> None:
     for name, reason in found["skipped"].items():
         console.print(printable(f"left out: {name} ({reason})"), markup=False)
     print(f"Page: {ABLATIONS_PAGE.resolve()}")
+
+
+def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: int | None) -> None:
+    """Bring all trainings up to date and print their table. Raises CoroNetError for faulty candidates, or a failure."""
+    read_comparison(candidates)  # faults must not wait for Prefect
+    from flows.compare import compare as flow  # late: Prefect
+
+    run_to_end(lambda: flow(candidates, folds, seeds, unit, parallel, return_state=True))
+    found = read_json(comparison_table_file(unit), "Run `coronet compare` again.")
+    title = f"{folds} folds of {unit}, {seeds} seeds, {found['images']} images (%)"
+    table = Table("", "accuracy", "SD", "less the reference", "ROC-AUC", "chosen by", title=title, title_justify="left")
+    for name, candidate in found["candidates"].items():
+        mean, difference = candidate["mean"], candidate.get("differences", {}).get("accuracy")
+        mark = " *" if name == found["chosen"] else ""
+        table.add_row(
+            printable(candidate["title"]),
+            f"{percent(mean['accuracy'])} {interval(candidate['intervals']['accuracy'])}",
+            percent(candidate["sd"]["accuracy"]),
+            "" if difference is None else _signed(difference),
+            percent(mean["macro_roc_auc"]),
+            percent(candidate["validation"]["mean"][found["chosen_by"]]) + mark,
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"chosen by: {found['chosen_by']} on the validation folds; * is the best of them", markup=False)
+    answers = [f"{one['answer']} {one['details']}" for one in found["residual"]]
+    for sentence in (*answers, found["choice"], *found["conclusions"]):
+        console.print(printable(sentence), markup=False)
+    for warning in found["warnings"]:
+        console.print(printable(f"warning: {warning}"), markup=False)
+    print(f"Page: {comparison_page(unit).resolve()}")
 
 
 def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | None) -> None:

@@ -1,6 +1,7 @@
 """What a stage says, on Prefect's page: its log, and how far it is as a progress artifact."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from uuid import UUID
@@ -17,25 +18,35 @@ OnMetrics = Callable[[str, MetricsEvent], None]
 """Takes the metrics of a stage, by its name, as they come."""
 
 
-class StageProgress:
-    """The progress artifact of one run of a stage; to be used within its task."""
+class ProgressArtifact:
+    """How far some work is, on Prefect's page; to be used within its run."""
 
-    def __init__(self, stage: str) -> None:
-        self._key = "progress-" + stage.replace("@", "-").replace("_", "-")  # Prefect takes no others in keys
+    def __init__(self, name: str) -> None:
+        self._key = re.sub("[^a-z0-9]+", "-", f"progress-{name}".lower())  # Prefect takes no others in keys
         self._artifact: UUID | None = None
-        self._first: tuple[float, int] | None = None
 
-    def show(self, event: ProgressEvent) -> None:
-        """Bring the artifact to `event`; made when there is something to show."""
-        now = time.monotonic()
-        began_s, began_with = self._first = self._first or (now, event.done)
-        rate = (event.done - began_with) / (now - began_s) if now > began_s else 0.0
-        percent, text = 100 * event.done / max(1, event.total), plain(described(event, rate))
-        with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next line shows more
+    def show(self, percent: float, text: str) -> None:
+        """Bring the artifact to `percent` and `text`; made when there is something to show."""
+        with contextlib.suppress(HTTPError, PrefectException):  # a server that restarts: the next call shows more
             if self._artifact is None:
                 self._artifact = UUID(str(create_progress_artifact(percent, self._key, text)))  # typed for async too
             else:
                 update_progress_artifact(self._artifact, percent, text)
+
+
+class StageProgress:
+    """The progress artifact of one run of a stage; to be used within its task."""
+
+    def __init__(self, stage: str) -> None:
+        self._artifact = ProgressArtifact(stage)
+        self._first: tuple[float, int] | None = None
+
+    def show(self, event: ProgressEvent) -> None:
+        """Bring the artifact to `event`."""
+        now = time.monotonic()
+        began_s, began_with = self._first = self._first or (now, event.done)
+        rate = (event.done - began_with) / (now - began_s) if now > began_s else 0.0
+        self._artifact.show(100 * event.done / max(1, event.total), plain(described(event, rate)))
 
 
 def stage_log(stage: str, on_metrics: OnMetrics | None = None) -> Callable[[str], None]:
@@ -60,6 +71,11 @@ def described(event: ProgressEvent, rate: float) -> str:
     """Return how far a stage is in words; `rate` is in units a second, 0 if unknown."""
     parts = [event.note, f"{event.done:,} of {event.total:,} {event.unit}"]
     if rate > 0:
-        seconds = round((event.total - event.done) / rate)
-        parts += [f"{rate:,.1f} a second", f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"]
+        parts += [f"{rate:,.1f} a second", f"{clock((event.total - event.done) / rate)} left"]
     return ", ".join(part for part in parts if part)
+
+
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds: 1:02:03."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

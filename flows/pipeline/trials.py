@@ -93,7 +93,7 @@ def run_trial(search: str, name: str, changes: dict[str, Any]) -> State[None]:
     work = _work.get()
     objective, trial = work.search.objective, work.trial
     try:
-        folder = open_workspace(f"{search}/{name}", changes, with_results=True)
+        folder = open_workspace(f"{search}/{name}", changes, Path())
         params = read_params(folder / PARAMS_FILE)
         epochs = TrialEpochs(trial, objective, params.cin)
         with StageRun(name, params, work.search.record) as run:

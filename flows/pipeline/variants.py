@@ -1,13 +1,15 @@
 """Variants of a run: the same DAG with some parameters changed, each in a workspace of its own.
 
-A study (ablation, cross-validation) is one MLflow run; each variant is a run nested under it, and each stage that ran
-for the variant is nested under that. In Prefect a variant is a flow run below the study's.
+A study (ablation, cross-validation, comparison) is one MLflow run; each variant is a run nested under it, and each
+stage that ran for the variant is nested under that. In Prefect a variant is a flow run below the study's.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,6 +23,7 @@ from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.stage_progress import OnMetrics
 from flows.monitoring.stale_runs import alone_as_run
+from flows.monitoring.study_progress import StudyProgress
 from flows.pipeline.retries import DEFAULT_POLICY
 from flows.pipeline.stage_tasks import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
@@ -53,6 +56,13 @@ class Variant:
     name: str
     """Of its folder and of its MLflow run."""
     changes: Changes
+    begins_with: str | None = None
+    """Name of the variant of the same study that it is run after and whose results it begins with."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has no results of another variant."""
+        return self.begins_with is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +75,24 @@ class Study:
     last_stage: str
     """The stage up to which the DAG is run."""
     with_results: bool
-    """Whether variants begin with the project's split and with what its stages have made."""
+    """Whether variants that begin with no other begin with the project's split and what its stages have made."""
+
+    def results_of(self, variant: Variant) -> Path | None:
+        """Return the folder whose results `variant` begins with; None if it makes everything itself."""
+        if variant.begins_with is not None:
+            return self.folder(variant.begins_with)
+        return Path() if self.with_results else None
+
+    def folder(self, variant: str) -> Path:
+        """Return the workspace of the variant of this name."""
+        return WORKSPACES / self.name / variant
 
 
 @flow(name="variant", flow_run_name="{study.name} {variant.name}", validate_parameters=False)
 def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> State[None]:
     """Bring one variant up to date in its workspace."""
     try:
-        folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, with_results=study.with_results)
+        folder = open_workspace(f"{study.name}/{variant.name}", variant.changes, study.results_of(variant))
         with StageRun(variant.name, read_params(folder / PARAMS_FILE), study.record) as run:
             n_stale = run_workspace(folder, study.last_stage, run, environment)
             metrics = read_json(folder / METRICS)
@@ -110,25 +130,41 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
     free = free_lanes(read_params(), parallel)
+    progress = StudyProgress(study.name, [variant.is_whole for variant in variants], free.qsize())
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
         environment = free.get()
         try:
             if not failures:
+                began_s = time.monotonic()
                 state: State[Any] = run_variant(study, variant, environment, return_state=True)
                 if not state.is_completed():
                     failures[variant.name] = state.message
+                    return
+                took_s = None if state.name == UP_TO_DATE else time.monotonic() - began_s
+                progress.done(took_s, is_whole=variant.is_whole)
         finally:
             free.put(environment)
 
     with alone_as_run(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(free.qsize()) as pool:
-        futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in variants]
-    for future in futures:
-        future.result()
+        for wave in waves(variants):
+            for future in [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in wave]:
+                future.result()
     if failures:
         raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
-    return {variant.name: WORKSPACES / study.name / variant.name for variant in variants}
+    return {variant.name: study.folder(variant.name) for variant in variants}
+
+
+def waves(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
+    """Yield `variants` in order, in groups that may run at once: each behind the one that it begins with."""
+    by_name = {variant.name: variant for variant in variants}
+    order = TopologicalSorter({one.name: () if one.begins_with is None else (one.begins_with,) for one in variants})
+    order.prepare()
+    while order.is_active():
+        ready = order.get_ready()
+        yield sorted((by_name[name] for name in ready), key=variants.index)
+        order.done(*ready)
 
 
 def free_lanes(params: Params, parallel: int | None) -> SimpleQueue[dict[str, str]]:

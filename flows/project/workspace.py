@@ -33,11 +33,11 @@ Changes = Mapping[str, Any]
 """Parameters to change, by dotted key: {"cin.input": "image"}."""
 
 
-def open_workspace(name: str, changes: Changes, *, with_results: bool) -> Path:
+def open_workspace(name: str, changes: Changes, results_of: Path | None) -> Path:
     """Make or refresh the workspace `name` of the project in the current folder; returns its folder.
 
-    With `with_results` it has the project's split, and begins with all that the project's stages have made: only what
-    `changes` touch is left to run. Without, it runs everything itself.
+    `results_of` is the folder of the project, or of another of its workspaces: the new one has that one's split, and
+    begins with all that its stages have made, so that only what differs is left to run. None runs everything itself.
 
     Raises ParamsError when the changed parameters are not sound.
     """
@@ -54,8 +54,8 @@ def open_workspace(name: str, changes: Changes, *, with_results: bool) -> Path:
     for shared in (RECORDS, data_root):
         link_folder(shared, folder / shared)
     kept = entries_kept(folder / DVC_LOCK)
-    if with_results:
-        _take_results(folder, kept)
+    if results_of is not None:
+        _take_results(folder, results_of / DVC_LOCK, kept)
     return folder
 
 
@@ -112,10 +112,10 @@ def link_folder(target: Path, link: Path) -> None:
     link.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
 
 
-def _take_results(folder: Path, kept: Mapping[str, Any]) -> None:
-    """Bring the outs of the project's stages: the split always, others where the workspace has `kept` no entry."""
+def _take_results(folder: Path, source: Path, kept: Mapping[str, Any]) -> None:
+    """Bring what the `dvc.lock` `source` names: the split always, other outs where `folder` has `kept` no entry."""
     yaml = YAML(typ="safe")
-    lock = yaml.load(DVC_LOCK.read_text(encoding="utf-8"))
+    lock = yaml.load(source.read_text(encoding="utf-8"))
     lock["stages"] |= {stage: entry for stage, entry in kept.items() if stage != SPLIT_STAGE}
     write_whole(folder / DVC_LOCK, lambda partial: yaml.dump(lock, partial))
     with Repo(str(folder)) as repo, contextlib.suppress(DvcException):  # what the cache has lost is made again

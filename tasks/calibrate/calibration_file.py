@@ -14,6 +14,16 @@ from tasks.runtime.paths import CALIBRATION
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValidationFigures:
+    """How well the validation images are classified: what recipes are chosen by. None where undefined."""
+
+    accuracy: float | None
+    balanced_accuracy: float | None
+    macro_roc_auc: float | None
+    """Of the probabilities."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """How to interpret the CIN's outputs."""
 
@@ -37,6 +47,8 @@ class Calibration:
     """Limitations of the fit, as sentences."""
     scores: ScoreReference | None = None
     """Reference scores for drift; None in files written by versions without drift detection."""
+    figures: ValidationFigures | None = None
+    """None in files written by earlier versions."""
 
     @property
     def quantile(self) -> float:
@@ -49,7 +61,8 @@ class Calibration:
         errors = {name: CalibrationErrors(**fields[name]) for name in ("before", "after")}
         energies, scores = EnergyReference.from_dict(fields["energies"]), fields.get("scores")
         reference = None if scores is None else ScoreReference.from_dict(scores)
-        return cls(**(fields | errors | {"energies": energies, "scores": reference}))
+        figures = None if (given := fields.get("figures")) is None else ValidationFigures(**given)
+        return cls(**(fields | errors | {"energies": energies, "scores": reference, "figures": figures}))
 
 
 def write_calibration(calibration: Calibration) -> None:

@@ -6,15 +6,18 @@ from dataclasses import asdict, replace
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.auc import threshold_for
+from coronet_core.metrics.bootstrap import estimate
 from coronet_core.metrics.calibration import calibration_errors, fit_temperature, is_at_the_end
 from coronet_core.metrics.conformal import conformal_quantile
 from coronet_core.metrics.out_of_distribution import EnergyReference
-from tasks.calibrate.calibration_file import Calibration, write_calibration
+from coronet_core.metrics.scores import figures_of
+from tasks.calibrate.calibration_file import Calibration, ValidationFigures, write_calibration
 from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
 from tasks.calibrate.drift_reference import ScoreReference
 from tasks.calibrate.predictions import prediction_rows
 from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.params.schema import CalibrateParams
 from tasks.runtime.paths import CALIBRATION
 from tasks.runtime.progress import log
@@ -64,6 +67,17 @@ def calibrated(validation: SplitPredictions, params: CalibrateParams) -> Calibra
         ),
         energies=EnergyReference.from_energies(validation.energies, validation.groups, params.energy_percentile),
         warnings=_warnings(images, temperature, quantile, params),
+        figures=_figures(validation),
+    )
+
+
+def _figures(validation: SplitPredictions) -> ValidationFigures:
+    statistics = figures_of(validation.truth, validation.predicted, validation.probabilities())
+    known = nulls_for_nan(estimate(statistics, len(validation.truth)))
+    return ValidationFigures(
+        accuracy=known["accuracy"],
+        balanced_accuracy=known["balanced_accuracy"],
+        macro_roc_auc=known["roc_auc.macro"],
     )
 
 

@@ -63,6 +63,16 @@ def cross_validation_page(unit: FoldUnit) -> Path:
     return cross_validation_summary(unit).with_suffix(".html")
 
 
+def comparison_table_file(unit: FoldUnit) -> Path:
+    """Table of a comparison on folds that keep this unit whole."""
+    return Path("reports/comparison.json" if unit == "patients" else f"reports/comparison_{unit}.json")
+
+
+def comparison_page(unit: FoldUnit) -> Path:
+    """The same to read."""
+    return comparison_table_file(unit).with_suffix(".html")
+
+
 def search_page(study: str) -> Path:
     """Page of a hyperparameter search."""
     return Path(f"reports/search_{study}.html")

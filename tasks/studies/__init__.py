@@ -1,1 +1,1 @@
-"""Studies of several runs: ablations and cross-validation."""
+"""Studies of several runs: ablations, cross-validation, comparisons, hyperparameter searches."""

@@ -16,6 +16,7 @@ from tasks.runtime.files import nulls_for_nan, read_json
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS, PREDICTIONS
 from tasks.runtime.tracking.stage_run import flattened
+from tasks.studies.conclusions import judged
 
 REFERENCE: Final = "coronet"
 COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "roc_auc.macro": "macro_roc_auc"}
@@ -121,7 +122,11 @@ def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping
         "confidence": params.evaluate.confidence,
         "variants": variants,
         "skipped": dict(skipped),
-        "conclusions": [conclusion(one) for name, one in variants.items() if name != REFERENCE],
+        "conclusions": [
+            f"{one['title']}: {judged('CoroNet', one['differences'])}"
+            for name, one in variants.items()
+            if name != REFERENCE
+        ],
     }
 
 
@@ -145,28 +150,3 @@ def _differences(ours: SplitPredictions, theirs: SplitPredictions, params: Param
     )
     differences: dict[str, Any] = nulls_for_nan({name: asdict(found[figure]) for figure, name in COMPARED.items()})
     return differences
-
-
-def conclusion(variant: Mapping[str, Any]) -> str:
-    """Return a sentence on whether the run beats a variant of the table, which takes an interval above zero.
-
-    By accuracy and, where it is defined, by macro ROC-AUC: either may be conclusive where the other is not.
-    """
-    found = variant["differences"]
-    sentences = [_judged(found["accuracy"], "{:.1f} percentage points of accuracy", "{:+.1f} to {:+.1f}", scale=100)]
-    if found["macro_roc_auc"]["difference"] is not None:
-        sentences.append(_judged(found["macro_roc_auc"], "{:.3f} of macro ROC-AUC", "{:+.3f} to {:+.3f}", scale=1))
-    return f"{variant['title']}: {' '.join(sentences)}"
-
-
-def _judged(difference: Mapping[str, Any], what: str, ends: str, scale: float) -> str:
-    apart = what.format(scale * abs(difference["difference"]))
-    if difference["interval"] is None:
-        return f"difference of {apart}; too few patients for an interval."
-    low, high = (scale * bound for bound in difference["interval"])
-    interval = f"interval of the difference {ends.format(low, high)}"
-    if low > 0:
-        return f"CoroNet is better by {apart} ({interval})."
-    if high < 0:
-        return f"CoroNet is WORSE by {apart} ({interval})."
-    return f"CoroNet is not better: the difference of {apart} may be due to chance ({interval})."

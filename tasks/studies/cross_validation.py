@@ -38,7 +38,7 @@ def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[s
         "mean": {name: fmean(values) if values else None for name, values in defined.items()},
         "sd": {name: stdev(values) if len(values) > 1 else None for name, values in defined.items()},
         "pooled": _pooled(predictions, params),
-        **_leaks(folders),
+        **leaks(folders),
     }
 
 
@@ -59,7 +59,8 @@ def _pooled(predictions: SplitPredictions, params: Params) -> dict[str, Any]:
     return pooled
 
 
-def _leaks(folders: Sequence[Path]) -> dict[str, Any]:
+def leaks(folders: Sequence[Path]) -> dict[str, Any]:
+    """Return how many patients are in two splits, at most in one of the folds, and all warnings of the splits."""
     reports = [read_json(folder / SPLIT_REPORT) for folder in folders]
     warnings = dict.fromkeys(warning for report in reports for warning in report["warnings"])
     return {

@@ -36,6 +36,7 @@ SECTION: Final = "space"
 SEARCHED: Final = ("autoencoder", "residuals", "cin")
 """Sections of the params that validation figures depend on, and that leave the split as it is."""
 CLASS_WEIGHTS: Final = "cin.class_weights"
+REPETITION: Final = "cin.repetition"
 EXAMPLE: Final = Path("params/search/cin.yaml")
 
 
@@ -155,6 +156,8 @@ def _require_allowed(key: str, values: list[Any], live: dict[str, Any], objectiv
             f"{key}: not a param to search. Allowed: those in {', '.join(SEARCHED)}, which decide the validation "
             "figures of one split and seed."
         )
+    if key == REPETITION:
+        raise ParamsError(f"{key}: decides random numbers alone, so the best would be luck. Remove it.")
     if key in SEARCHED:
         raise ParamsError(f"{key}: a section. Name its params, such as {key}.{next(iter(live[key]))}.")
     faults = dict.fromkeys(

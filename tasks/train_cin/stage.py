@@ -20,7 +20,8 @@ from tasks.networks.trained_tfen import load_tfen
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
 from tasks.runtime.params.cin import CinParams
-from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX, autoencoder_weights
+from tasks.runtime.params.schema import Params
+from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX, RESIDUAL_SCALE, autoencoder_weights
 from tasks.runtime.resume import resume_folder
 from tasks.runtime.stage_context import StageContext
 from tasks.train_cin.member_folds import MemberImages, images_of_members
@@ -35,8 +36,10 @@ def run(context: StageContext) -> None:
     design = design_of(params)
     pretrained = Path(params.pretrained)
     given = [pretrained] if pretrained.is_file() else []  # its name says nothing of what it holds
-    used = [] if augmentation_of(params).is_off else [autoencoder_weights("healthy"), autoencoder_weights("pneumonia")]
-    seed = derive_seed(context.params.seed, "cin")
+    used = (
+        [] if augmentation_of(params).is_off else [*map(autoencoder_weights, ("healthy", "pneumonia")), RESIDUAL_SCALE]
+    )
+    seed = cin_seed(context.params)
     work = digest(params, seed, MANIFEST, RESIDUAL_INDEX, *given, *used)  # the index has the energies of all residuals
     folder = resume_folder(context.name, work) if context.distributed.ranks.leads else None
     images = images_of_members(read_residual_index(), params, seed)
@@ -69,8 +72,7 @@ def _train_one(
 ) -> Trained:
     """Train one network, which reads inputs of this `kind`, and keep what resumes it in its part of `folder`."""
     params, device = context.params.cin, context.device
-    names = ("cin",) if which.number == 1 else ("cin", which.number)
-    seed = derive_seed(context.params.seed, *names)
+    seed = cin_seed(context.params, which.number)
     torch.manual_seed(seed)  # initial weights
     as_they_are, validation = (cin_inputs_of_rows(rows, kind, device) for rows in images)
     training_labels, validation_labels = (class_indices(rows) for rows in images)
@@ -122,6 +124,16 @@ def _train_one(
     )
     part = None if folder is None else folder / f"network-{which.number}"
     return train(context, learner_with, params.precision, schedule, part, which)
+
+
+def cin_seed(params: Params, network: int = 1) -> int:
+    """Return the seed of initial weights, order and flips: each repetition and each network has its own.
+
+    The first network of the first repetition has that of the run.
+    """
+    repetition = ("repetition", params.cin.repetition) if params.cin.repetition else ()
+    number = ("network", network) if network > 1 else ()
+    return derive_seed(params.seed, "cin", *repetition, *number)
 
 
 def _history(trained: list[Trained]) -> pd.DataFrame:

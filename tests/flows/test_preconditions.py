@@ -93,6 +93,7 @@ def check(folder: Path, arguments: str, reason: str) -> None:
         ("up", NO_PROJECT),
         ("deploy", NO_PROJECT),
         ("ablate", NO_PROJECT),
+        ("compare", NO_PROJECT),
         ("cross-validate", NO_PROJECT),
         ("tune", NO_PROJECT),
         ("reproduce 1", NO_PROJECT),

@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_workspace_is_the_project_with_other_parameters(project: Path) -> None:
-    folder = open_workspace("study/image", {"cin.input": "image", "seed": 7}, with_results=False)
+    folder = open_workspace("study/image", {"cin.input": "image", "seed": 7}, None)
     assert folder == STATE / "workspaces" / "study" / "image"
     given, changed = (read_params(path / "params.yaml") for path in (project, folder))
     assert changed == replace(given, seed=7, cin=replace(given.cin, input="image"))
@@ -42,18 +42,18 @@ def test_a_workspace_is_the_project_with_other_parameters(project: Path) -> None
 
 
 def test_raw_data_and_records_are_the_projects(project: Path) -> None:
-    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    folder = open_workspace("image", {"cin.input": "image"}, None)
     assert (folder / "data" / "demo").samefile(project / "data" / "demo")
     assert (folder / STATE / "tracking").samefile(project / STATE / "tracking")
 
 
 def test_a_workspace_follows_the_code_and_keeps_what_it_has_made(project: Path) -> None:
-    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    folder = open_workspace("image", {"cin.input": "image"}, None)
     (folder / "models").mkdir()
     (folder / "models" / "cin.safetensors").write_text("made")
     (project / "tasks" / "new.py").write_text("")
     shutil.rmtree(project / "tasks" / "studies")
-    open_workspace("image", {"cin.input": "image"}, with_results=False)
+    open_workspace("image", {"cin.input": "image"}, None)
     assert (folder / "tasks" / "new.py").is_file()
     assert not (folder / "tasks" / "studies").exists()
     assert (folder / "models" / "cin.safetensors").read_text() == "made"
@@ -64,9 +64,9 @@ def test_a_damaged_lock_of_a_workspace_is_set_aside(
     project: Path, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    lock = open_workspace("image", {"cin.input": "image"}, with_results=True) / "dvc.lock"
+    lock = open_workspace("image", {"cin.input": "image"}, Path()) / "dvc.lock"
     lock.write_bytes(content)
-    open_workspace("image", {"cin.input": "image"}, with_results=True)
+    open_workspace("image", {"cin.input": "image"}, Path())
     assert f"warning: {lock} is damaged" in capsys.readouterr().err
     assert lock.read_bytes() == (project / "dvc.lock").read_bytes()
 
@@ -74,7 +74,7 @@ def test_a_damaged_lock_of_a_workspace_is_set_aside(
 @pytest.mark.usefixtures("project")
 def test_changes_that_are_not_sound_are_refused() -> None:
     with pytest.raises(ParamsError, match=r"cin\.epochs = 0: allowed"):
-        open_workspace("none", {"cin.epochs": 0}, with_results=False)
+        open_workspace("none", {"cin.epochs": 0}, None)
 
 
 def test_a_stage_needs_those_that_lead_to_it() -> None:
@@ -97,12 +97,12 @@ def test_weights_in_the_projects_folder_are_found_from_a_workspace(
 ) -> None:
     (project / "backbone.pth").write_text("")
     Project(project).set_params({"cin": {"pretrained": live}})
-    folder = open_workspace("image", changes, with_results=False)
+    folder = open_workspace("image", changes, None)
     assert read_params(folder / "params.yaml").cin.pretrained == str(project / "backbone.pth")
 
 
 def test_the_cache_is_the_projects(project: Path) -> None:
-    folder = open_workspace("image", {"cin.input": "image"}, with_results=False)
+    folder = open_workspace("image", {"cin.input": "image"}, None)
     with Repo(str(project)) as ours, Repo(str(folder)) as theirs:
         assert theirs.cache.local.path == ours.cache.local.path
 

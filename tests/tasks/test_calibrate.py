@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from coronet_core.metrics.calibration import COLDEST
 from coronet_core.support.errors import DataError
@@ -59,6 +60,16 @@ def test_what_is_settled_holds_on_the_validation_images(context: StageContext) -
     assert missed.mean() == pytest.approx(13 / 140)  # ceil(141 * 0.9) = 127 of 140 are held
     assert found.energies.images == 140
     assert found.warnings == []
+
+
+def test_the_figures_that_recipes_are_chosen_by_are_those_of_the_validation_images(context: StageContext) -> None:
+    validation = predictions(60, 60, 20)
+    figures = calibrated(validation, context.params.calibrate).figures
+    assert figures is not None
+    assert figures.accuracy == pytest.approx((validation.truth == validation.predicted).mean())
+    assert figures.balanced_accuracy == pytest.approx(balanced_accuracy_score(validation.truth, validation.predicted))
+    area = roc_auc_score(validation.truth, validation.probabilities(), average="macro", multi_class="ovr")
+    assert figures.macro_roc_auc == pytest.approx(area)
 
 
 def test_a_class_without_validation_images_is_said(context: StageContext) -> None:

@@ -85,6 +85,7 @@ def test_live_params_may_be_outside_the_space(tmp_path: Path, line: str) -> None
             "cin.batch_size: {low: 8, high: 63, step: 8}",
             "cin.batch_size.high = 63: allowed: low and a multiple of step",
         ),
+        ("cin.repetition: [0, 1]", "cin.repetition: decides random numbers alone, so the best would be luck"),
         ("cin.weight_decay: {low: 0.1, high: 0.01}", "cin.weight_decay: `low <= high` must hold, but got (low=0.1"),
         ("cin.weight_decay: {low: 0.0, high: 0.01, log: true}", "cin.weight_decay: `low > 0` must hold for `log=True`"),
         ("cin.epochs: {low: 2, hgih: 3}", "cin.epochs.high: field required. Allowed: a list of values, or {low: ..."),

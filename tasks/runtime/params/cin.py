@@ -115,6 +115,8 @@ class CinParams:
     ]
     """What chooses the best epoch, of which patience_epochs too are counted. validation_loss has the class weights."""
     patience_epochs: Patience | None
+    repetition: Annotated[int, whole(0, 10_000)]
+    """Trainings with different numbers differ in the CIN's random numbers alone; split and autoencoders stay."""
 
 
 def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""What the residual adds to the raw image: the candidates of a comparison that answer it, and the answer."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
+
+from coronet_core.common.literals import CinInput
+from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.schema import Params
+from tasks.studies.candidate_figures import Replicates
+from tasks.studies.conclusions import Verdict, judged, verdict
+
+IMAGE: Final[CinInput] = "image"
+TOGETHER: Final[CinInput] = "residual_tensor_and_image"
+
+ADDED: Final[dict[Verdict, str]] = {
+    "better": "The residual adds to the raw image.",
+    "worse": "The residual, added to the raw image, makes it worse.",
+    "mixed": "The residual, added to the raw image, improves one figure and worsens another.",
+    "open": "The residual adds nothing to the raw image that can be told from chance.",
+    "unknown": "Whether the residual adds to the raw image cannot be said: too few patients.",
+}
+ALONE: Final[dict[Verdict, str]] = {
+    "better": "The residual alone is better than the raw image.",
+    "worse": "The residual alone is worse than the raw image.",
+    "mixed": "The residual alone is better than the raw image by one figure and worse by another.",
+    "open": "The residual alone is not better than the raw image.",
+    "unknown": "Whether the residual alone is better than the raw image cannot be said: too few patients.",
+}
+
+
+class ResidualPair(NamedTuple):
+    """Names of two candidates with the same classifier and recipe."""
+
+    candidate: str
+    """Reads residuals."""
+    image: str
+    """Reads the image alone."""
+
+
+def residual_pairs(params: Mapping[str, Params]) -> list[ResidualPair]:
+    """Return for each candidate that reads residuals the first with the same recipe that reads the image alone.
+
+    Those that read both, residual and image, come first. What the autoencoders are like makes no difference to a
+    classifier that reads the image alone.
+    """
+    recipes = {name: _recipe(own.cin) for name, own in params.items()}
+    images = [name for name, own in params.items() if own.cin.input == IMAGE]
+    residuals = sorted(
+        (name for name in params if name not in images), key=lambda name: params[name].cin.input != TOGETHER
+    )
+    twins = {name: next((image for image in images if recipes[image] == recipes[name]), None) for name in residuals}
+    return [ResidualPair(name, image) for name, image in twins.items() if image is not None]
+
+
+def _recipe(params: CinParams) -> dict[str, Any]:
+    """Return all but what is read, and how two inputs are read together."""
+    return {key: value for key, value in asdict(params).items() if key not in ("input", "fusion")}
+
+
+def residual_answers(
+    params: Mapping[str, Params], titles: Mapping[str, str], replicates: Replicates
+) -> list[dict[str, Any]]:
+    """Return what each pair among the candidates says: differences, `answer` in a plain sentence, and `details`."""
+    found = []
+    for pair in residual_pairs(params):
+        differences = replicates.differences(pair.candidate, pair.image)
+        sentences = ADDED if params[pair.candidate].cin.input == TOGETHER else ALONE
+        details = f"{titles[pair.candidate]}, compared with {titles[pair.image]}: {judged('it', differences)}"
+        answer = {"answer": sentences[verdict(differences)], "details": details}
+        found.append(pair._asdict() | {"differences": differences} | answer)
+    return found
