@@ -36,9 +36,8 @@ def run(context: StageContext) -> None:
     design = design_of(params)
     pretrained = Path(params.pretrained)
     given = [pretrained] if pretrained.is_file() else []  # its name says nothing of what it holds
-    used = (
-        [] if augmentation_of(params).is_off else [*map(autoencoder_weights, ("healthy", "pneumonia")), RESIDUAL_SCALE]
-    )
+    autoencoders = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), RESIDUAL_SCALE]
+    used = [] if augmentation_of(params).is_off else [path for path in autoencoders if path.is_file()]
     seed = cin_seed(context.params)
     work = digest(params, seed, MANIFEST, RESIDUAL_INDEX, *given, *used)  # the index has the energies of all residuals
     folder = resume_folder(context.name, work) if context.distributed.ranks.leads else None
