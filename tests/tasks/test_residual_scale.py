@@ -17,12 +17,13 @@ from coronet_core.classifier.cin import build_cin
 from coronet_core.common.literals import ResidualScaling
 from coronet_core.common.shards import Shards
 from coronet_core.common.weights import read_metadata, save_weights
-from coronet_core.support.errors import DataError, WeightsError
+from coronet_core.support.errors import DamagedFileError, DataError, WeightsError
 from tasks.build_split import stage as build_split
 from tasks.export.exported_network import WholeNetwork
 from tasks.inference.predictor import Networks
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.networks.residual_index import ENERGY_COLUMNS, read_residual_index
+from tasks.networks.residual_scale import load_scale
 from tasks.networks.trained_tfen import load_tfen
 from tasks.package.metadata import SCALE
 from tasks.package.package_folder import read_package, write_package
@@ -162,6 +163,17 @@ def test_a_package_with_a_scale_that_does_not_fit_is_refused(tmp_path: Path, sca
     model = replace(model, residuals=replace(model.residuals, scale="z_map"), residual_scale=scale)
     with pytest.raises((DataError, WeightsError), match=fault):
         write_package(tmp_path / "coronet", model, CARD, some_lineage())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_a_truncated_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_weights(ResidualScale(torch.zeros(3, 1, 1), torch.ones(3, 8, 8)), RESIDUAL_SCALE, {"residuals.scale": "z_map"})
+    content = RESIDUAL_SCALE.read_bytes()
+    RESIDUAL_SCALE.write_bytes(content[: int(share * len(content))])
+    with pytest.raises((DamagedFileError, WeightsError), match=r"^models/residual_scale\.safetensors: ") as caught:
+        load_scale()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_models_digest_is_that_from_before_there_were_scales() -> None:
