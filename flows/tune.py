@@ -15,7 +15,7 @@ from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.trials import Search, run_trials
 from flows.project.preconditions import require_search
 from flows.project.workspace import WORKSPACES
-from tasks.report.study_pages import render_search
+from tasks.report.search_page import render_search
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import search_page
 from tasks.runtime.tracking.stage_run import StageRun

@@ -10,8 +10,8 @@ from coronet_core.common.classes import ClassName
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the image's width and height, in [0, 1]."""
-PublishedPart = Literal["train", "test", "autoencoders"]
-"""Of a published list, or FOR_AUTOENCODERS."""
+PublishedPart = Literal["train", "test"]
+"""Of a published list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,8 @@ class Record:
     """Whether the source has a placeholder instead of the patient's id."""
     copy: int = 1
     """Above 1 when a source counts one image several times."""
-    published_part: PublishedPart | None = None
-    """Where a published list puts the image."""
+    published_part: PublishedPart | Literal["autoencoders"] | None = None
+    """Where a published list puts the image; FOR_AUTOENCODERS where its source trains nothing else."""
     view: str | None = None
     sex: str | None = None
     age: float | None = None

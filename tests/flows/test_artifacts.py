@@ -11,8 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from coronet_core.common.classes import CLASSES
 from flows.monitoring import artifacts
+from tasks.report.alternative_text import ALT_KEY
 from tasks.report.plots.classification import confusion
-from tasks.report.plots.drawing import ALT_KEY
 from tasks.runtime.paths import AUDIT, FIGURES, METRICS
 from tasks.runtime.tracking.stage_run import StageRun
 

@@ -118,7 +118,7 @@ def test_weights_of_a_file_are_taken_as_they_are_with_no_epochs(train: Train) ->
     assert row["validation_loss"] > 0
     assert pd.isna(row["training_loss"])
     drawing = training_curves("AE_H", history(), "validation_loss")
-    assert "was not trained here" in str(drawing)
+    assert "was not trained by epochs" in str(drawing)
 
 
 def test_training_begins_with_the_weights_of_a_file(train: Train) -> None:

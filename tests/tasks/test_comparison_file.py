@@ -71,12 +71,12 @@ def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_at_its_be
     [
         ("{cin.input: picture}", 'image: cin.input = "picture": allowed: '),
         ("{cin.epoch: 3}", "image: cin.epoch = 3: unknown key. Did you mean epochs?"),
-        ("{cin.epochs: 0}", "image: cin.epochs = 0: allowed: a whole number from 1 to 10000"),
+        ("{cin.epochs: -1}", "image: cin.epochs = -1: allowed: a whole number from 0 to 10000"),
         ("{seed: 1}", "image: seed: candidates may not differ in it. Allowed: params of autoencoder, residuals, cin"),
         ("{data.image_size_px: 64}", "image: data.image_size_px: candidates may not differ in it"),
         ("{evaluate.auc_of: predictions}", "image: evaluate.auc_of: candidates may not differ in it"),
         ("{cin: 3}", "image: cin: candidates may not differ in it"),
-        ("{cin: {epochs: 0}}", "image: cin.epochs = 0: allowed: a whole number from 1 to 10000"),
+        ("{cin: {epochs: -1}}", "image: cin.epochs = -1: allowed: a whole number from 0 to 10000"),
         ("{cin.repetition: 1}", "image: cin.repetition: set by the comparison itself"),
         ("[cin.epochs]", "image.changes: allowed: "),
     ],
@@ -118,7 +118,7 @@ def test_what_is_wrong_with_the_file_is_said(tmp_path: Path, text: str, fault: s
 
 
 def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
-    text = TWO.replace("cin.epochs: 3", "cin.epochs: 0, cin.batch_size: 0") + "reference: picture\n"
+    text = TWO.replace("cin.epochs: 3", "cin.epochs: -1, cin.batch_size: 0") + "reference: picture\n"
     with pytest.raises(ParamsError) as caught:
         comparison(tmp_path, text)
     assert len(str(caught.value).splitlines()) == 3

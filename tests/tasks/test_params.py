@@ -103,9 +103,9 @@ def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_rad
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"cin__epochs": 0}, "cin.epochs = 0: allowed: a whole number from 1 to 10000"),
-        ({"cin__epochs": "ten"}, 'cin.epochs = "ten": allowed: a whole number from 1 to 10000'),
-        ({"cin__epochs": 2.5}, "cin.epochs = 2.5: allowed: a whole number from 1 to 10000"),
+        ({"cin__epochs": -1}, "cin.epochs = -1: allowed: a whole number from 0 to 10000"),
+        ({"cin__epochs": "ten"}, 'cin.epochs = "ten": allowed: a whole number from 0 to 10000'),
+        ({"cin__epochs": 2.5}, "cin.epochs = 2.5: allowed: a whole number from 0 to 10000"),
         ({"cin__learning_rate": ...}, "cin.learning_rate: missing. Add it; params/base.yaml shows every key."),
         ({"cin__learning_rte": 1}, "cin.learning_rte = 1: unknown key. Did you mean learning_rate?"),
         (
@@ -197,7 +197,7 @@ def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
         tmp_path,
         seed=-1,
         device="tpu",
-        cin__epochs=0,
+        cin__epochs=-1,
         residuals__batch_size=...,
         explain__perturbation__mask_size_px=99,
     )

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from coronet_core.classifier.cin import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.data.decoding.decoding_processes import Decoders
 from tasks.build_split import stage as build_split
@@ -21,7 +22,6 @@ from tasks.evaluate import stage as evaluate
 from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
 from tasks.materialize_residuals import stage as materialize_residuals
-from tasks.networks.trained_cin import build_cin
 from tasks.package.prediction_schema import SCHEMA, with_reasons
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import CIN_WEIGHTS, IMAGE_NAMES, PREDICTIONS, autoencoder_weights

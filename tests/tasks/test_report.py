@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tasks.report import stage as report
+from tasks.report.alternative_text import ALT_KEY
 from tasks.report.pages import number
-from tasks.report.plots.drawing import ALT_KEY
 from tasks.report.stage import SECTIONS
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import AUDIT, EXPLANATION_MEASURES, FIGURES, METRICS, MODEL_CARD, REPORT, SPLIT_REPORT

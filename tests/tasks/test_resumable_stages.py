@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from coronet_core.attribution.randomisation import AUTOENCODERS, CIN_LEVELS
+from coronet_core.attribution.randomisation import AUTOENCODERS
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.shards import Shards
 from coronet_core.common.weights import save_weights
 from tasks.build_split import stage as build_split
@@ -251,6 +252,7 @@ def test_every_method_loses_its_maps_to_random_weights_level_by_level(context: S
     explain.run(replace(context, params=replace(context.params, explain=replace(params, measures=measures))))
     methods = json.loads(EXPLANATION_MEASURES.read_text())["methods"]
     assert set(methods) == {*params.methods, "random", "centre"}
+    cin_levels = [f"cin.{level}" for level in CinDesign().modules_by_level()]
     for method in params.methods:
-        assert list(methods[method]["randomisation"]) == [*CIN_LEVELS, *AUTOENCODERS]
+        assert list(methods[method]["randomisation"]) == [*cin_levels, *AUTOENCODERS]
     assert methods["random"]["randomisation"] is None

@@ -74,7 +74,7 @@ def test_live_params_may_be_outside_the_space(tmp_path: Path, line: str) -> None
         ("cnn.epochs: [1]", 'cnn = {"epochs": 1}: unknown key. Did you mean cin?'),
         ("cin: [1]", "cin: a section. Name its params, such as cin.input."),
         ("cin.learning_rate: {low: 0.1, high: 2}", "cin.learning_rate = 2: allowed: a number above 0, at most 1"),
-        ("cin.epochs: {low: 1.5, high: 9}", "cin.epochs = 1.5: allowed: a whole number from 1 to 10000"),
+        ("cin.epochs: {low: 1.5, high: 9}", "cin.epochs = 1.5: allowed: a whole number from 0 to 10000"),
         ("cin.best_by: [test_loss]", "cin.best_by = \"test_loss\": allowed: 'validation_loss', 'validation_"),
         ("cin.input: {low: 0, high: 1}", "cin.input = 0: allowed: 'residual_tensor', 'healthy_residual'"),
         (

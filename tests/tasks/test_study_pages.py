@@ -8,7 +8,8 @@ import optuna
 import pytest
 
 from coronet_core.common.classes import CLASSES
-from tasks.report.study_pages import render_ablations, render_cross_validation, render_search
+from tasks.report.search_page import render_search
+from tasks.report.study_pages import render_ablations, render_cross_validation
 
 
 def variant(title: str, difference: float | None, area: float | None = 0.9) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from matplotlib.typing import RcKeyType
 from PIL import Image
 
 from coronet_core.common.classes import ClassName
+from tasks.report.alternative_text import ALT_KEY
 
 COLOURS: Final[Mapping[ClassName, str]] = {"healthy": "#0072b2", "pneumonia": "#d98200", "covid19": "#a3195b"}
 LINES: Final[Mapping[ClassName, str]] = {"healthy": "-", "pneumonia": "--", "covid19": "-."}
@@ -20,8 +21,6 @@ LINES: Final[Mapping[ClassName, str]] = {"healthy": "-", "pneumonia": "--", "cov
 INK: Final = "#1d2430"
 SOFT: Final = "#6b7585"
 ACCENT: Final = "#1f6aa5"
-ALT_KEY: Final = "Description"
-"""Metadata key of the PNG that holds its alternative text."""
 PIXELS_PER_INCH: Final = 170
 CSS_PIXELS_PER_INCH: Final = 100
 Layout = Literal["constrained", "compressed"]
