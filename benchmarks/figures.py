@@ -39,7 +39,7 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.learning.loop import Schedule, fit
 from coronet_core.metrics.scores import figures_of
-from tasks.networks.residual_inputs import class_indices
+from tasks.networks.residual_index import class_indices
 from tasks.runtime.compute.cpu import keep_freed_memory
 from tasks.runtime.files import write_json
 from tasks.runtime.params.file import read_params
@@ -195,7 +195,7 @@ def _figures_of_cin(
         def part(split: SplitName) -> Labelled:
             rows = manifest[manifest["split"] == split]
             images, residuals = (Subset(stack, rows.index, CPU) for stack in stacks)
-            return CinInputs("residual_tensor", images, residuals), class_indices(rows)
+            return CinInputs("residual_tensor", images, residuals), torch.from_numpy(class_indices(rows))
 
         network = train(part("train"), part("validation"), params.cin, own).eval()
         inputs, truth = part("test")

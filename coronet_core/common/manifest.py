@@ -10,6 +10,8 @@ import pyarrow as pa
 from coronet_core.support.errors import DataError
 from coronet_core.support.tables import read_schema, read_table, write_table
 
+IDS: Final = "ids"
+"""The note that names the key of the hashes, or says that ids are as given."""
 SCHEMA: Final = pa.schema(
     [
         ("image_id", pa.string()),  # the source and a keyed hash of the image's name in it

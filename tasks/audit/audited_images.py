@@ -17,7 +17,7 @@ from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards
 from coronet_core.support.errors import DataError
-from tasks.networks.residual_inputs import class_indices
+from tasks.networks.residual_index import class_indices
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tasks.runtime.stage_context import StageContext
 
@@ -70,7 +70,7 @@ def read_audit_images(context: StageContext) -> AuditImages:
     if len(test) == 0:
         raise DataError("no test images: nothing to audit. Raise data.split.test_fraction or add images.")
     sample = Sample(
-        truth=class_indices(test).numpy(),
+        truth=class_indices(test),
         groups=test["patient_group"].to_numpy(dtype=object),
         confidence=evaluate.confidence,
         replicates=evaluate.bootstrap_replicates,

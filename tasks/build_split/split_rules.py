@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES, SPLITS, SplitName
-from coronet_core.common.manifest import read_notes, read_rows
+from coronet_core.common.manifest import IDS, read_notes, read_rows
 from coronet_core.data.dataset_audit import findings
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.splitting.autoencoder_images import add_for_autoencoders, are_for_autoencoders
@@ -23,7 +23,6 @@ from tasks.runtime.paths import SPLIT
 from tasks.runtime.progress import log
 
 RULE: Final = "split_rule"
-IDS: Final = "ids"
 READING: Final = "reading"
 """The version of the rule by which values became grey; the first in manifests from before it was kept."""
 MOST_SEEN_FIRST: Final = SPLITS

@@ -1,55 +1,18 @@
 """Predictions of the trained CIN for one split."""
 
-from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from coronet_core.common.batches import batches
 from coronet_core.common.classes import SplitName
 from coronet_core.common.manifest import read_manifest
-from coronet_core.metrics.arrays import Floats
-from coronet_core.metrics.calibration import probabilities_of
 from coronet_core.support.errors import DataError, TrainingError
-from tasks.networks.residual_index import ENERGY_COLUMNS, read_residual_index
-from tasks.networks.residual_inputs import cin_inputs_of_split, class_indices
+from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.networks.residual_index import ENERGY_COLUMNS, class_indices, read_residual_index
+from tasks.networks.residual_inputs import cin_inputs_of_split
 from tasks.networks.trained_cin import load_cin
 from tasks.runtime.paths import CIN_WEIGHTS, MANIFEST
 from tasks.runtime.progress import Progress
 from tasks.runtime.stage_context import StageContext
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitPredictions:
-    """A split's images and the CIN's predictions, in the same order."""
-
-    images: pd.DataFrame
-    """Rows of the manifest, indexed by position in the residual stack, with the residual energies."""
-    truth: NDArray[np.int64]
-    """Class indices (n,)."""
-    logits: Floats
-    """(n, 3)."""
-
-    @property
-    def predicted(self) -> NDArray[np.int64]:
-        """Class indices (n,)."""
-        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
-
-    @property
-    def groups(self) -> NDArray[np.object_]:
-        """Patient groups (n,), the units of the bootstrap."""
-        return self.images["patient_group"].to_numpy(dtype=object)
-
-    @property
-    def energies(self) -> Floats:
-        """Mean of each channel of the residual tensor, (n, 3)."""
-        return self.images[ENERGY_COLUMNS].to_numpy(dtype=np.float64)
-
-    def probabilities(self, temperature: float = 1.0) -> Floats:
-        """Return softmax(logits / temperature), (n, 3)."""
-        return probabilities_of(self.logits, temperature)
 
 
 def predict_split(context: StageContext, split: SplitName) -> SplitPredictions:
@@ -58,7 +21,7 @@ def predict_split(context: StageContext, split: SplitName) -> SplitPredictions:
     index = index[index["split"] == split]
     described = read_manifest(MANIFEST).loc[index.index].join(index[ENERGY_COLUMNS])
     logits = logits_of_split(context, split).numpy()
-    return SplitPredictions(images=described, truth=class_indices(described).numpy(), logits=logits)
+    return SplitPredictions(images=described, truth=class_indices(described), logits=logits)
 
 
 @torch.inference_mode()

@@ -12,9 +12,10 @@ from coronet_core.metrics.conformal import conformal_quantile
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.metrics.scores import figures_of
 from tasks.calibrate.calibration_file import Calibration, ValidationFigures, write_calibration
-from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
+from tasks.calibrate.cin_outputs import predict_split
 from tasks.calibrate.drift_reference import ScoreReference
 from tasks.calibrate.predictions import prediction_rows
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import nulls_for_nan

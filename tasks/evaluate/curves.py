@@ -9,7 +9,7 @@ from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics.auc import precision_recall_curve, rankings, roc_curve
 from coronet_core.metrics.calibration import reliability
 from coronet_core.support.whole_files import write_whole
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.tables import ranking_scores
 from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import CONFUSION_PLOT, RELIABILITY_PLOT, precision_recall_plot, roc_plot

@@ -9,7 +9,7 @@ from coronet_core.metrics.auc import Ranking, roc_auc
 from coronet_core.metrics.bootstrap import bootstrap, estimate
 from coronet_core.metrics.intervals import percentile_interval, with_width
 from coronet_core.metrics.out_of_distribution import SMALLEST_ENERGY
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.runtime.params.schema import EvaluateParams
 
 AUTOENCODERS = ("healthy", "pneumonia")

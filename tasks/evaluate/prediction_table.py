@@ -9,9 +9,9 @@ import pandas as pd
 
 from coronet_core.common.classes import CLASSES
 from tasks.calibrate.calibration_file import Calibration
-from tasks.calibrate.cin_outputs import SplitPredictions
 from tasks.calibrate.predictions import prediction_rows
-from tasks.networks.residual_inputs import class_indices
+from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.networks.residual_index import class_indices
 
 DESCRIBED_BY = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age"]
 
@@ -34,4 +34,4 @@ def pooled_predictions(paths: Sequence[Path]) -> SplitPredictions:
 
 def _predictions_of(table: pd.DataFrame) -> SplitPredictions:
     logits = table[[f"logit_{label}" for label in CLASSES]].to_numpy(np.float64)
-    return SplitPredictions(images=table, truth=class_indices(table).numpy(), logits=logits)
+    return SplitPredictions(images=table, truth=class_indices(table), logits=logits)

@@ -15,7 +15,7 @@ from coronet_core.metrics.conformal import abstention, prediction_sets
 from coronet_core.metrics.intervals import Proportion
 from coronet_core.metrics.out_of_distribution import ood_score
 from tasks.calibrate.calibration_file import Calibration
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.tables import patient_intervals
 from tasks.runtime.params.schema import EvaluateParams
 

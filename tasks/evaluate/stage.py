@@ -6,7 +6,8 @@ from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.tables import write_frame
 from tasks.calibrate.calibration_file import read_calibration
-from tasks.calibrate.cin_outputs import SplitPredictions, predict_split
+from tasks.calibrate.cin_outputs import predict_split
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.curves import write_curves
 from tasks.evaluate.own_class_margin import own_class_margin
 from tasks.evaluate.prediction_table import prediction_table

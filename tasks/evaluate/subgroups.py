@@ -11,7 +11,7 @@ from coronet_core.metrics.bootstrap import estimate
 from coronet_core.metrics.confusion import balanced_accuracy, confusion_matrix, sensitivity
 from coronet_core.metrics.intervals import wilson_interval
 from coronet_core.metrics.scores import figures_of
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.tables import ranking_scores
 from tasks.runtime.params.schema import EvaluateParams
 

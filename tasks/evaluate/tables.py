@@ -22,7 +22,7 @@ from coronet_core.metrics.confusion import (
 )
 from coronet_core.metrics.intervals import Interval, percentile_interval, wilson_interval, with_width
 from coronet_core.metrics.scores import figures_of
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.runtime.params.schema import EvaluateParams
 
 

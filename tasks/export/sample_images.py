@@ -13,7 +13,7 @@ from coronet_core.common.shards import Shards
 from coronet_core.data.sources import phantom
 from coronet_core.metrics.arrays import Floats
 from tasks.export.export_options import Pixels
-from tasks.networks.residual_inputs import class_indices
+from tasks.networks.residual_index import class_indices
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.paths import IMAGES, MANIFEST
 
@@ -67,7 +67,7 @@ def split_images(split: SplitName, model: TrainedModel) -> KnownImages | None:
         origin=f"{split} images of this project",
         read=stack.take,
         rows=chosen.index.to_numpy(dtype=np.int64),
-        truth=class_indices(chosen).numpy(),
+        truth=class_indices(chosen),
     )
 
 

@@ -2,8 +2,11 @@
 
 from typing import Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from coronet_core.common.classes import CLASSES
 from coronet_core.support.errors import DataError
 from coronet_core.support.tables import read_frame
 from tasks.runtime.paths import RESIDUAL_INDEX
@@ -17,3 +20,8 @@ def read_residual_index() -> pd.DataFrame:
     if not RESIDUAL_INDEX.is_file():
         raise DataError(f"{RESIDUAL_INDEX}: not found. Run the stage materialize_residuals first (`coronet run`).")
     return read_frame(RESIDUAL_INDEX)
+
+
+def class_indices(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the column `label` as class indices (n,)."""
+    return np.array([CLASSES.index(label) for label in table["label"]], dtype=np.int64)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import torch
 
-from coronet_core.common.manifest import read_notes
+from coronet_core.common.manifest import IDS, read_notes
 from coronet_core.support.errors import DataError
-from tasks.build_split.split_rules import IDS
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.package.package_folder import read_package
 from tasks.promotion.model_comparison import Comparison, compare
 from tasks.promotion.reevaluate import predict_test_images

@@ -10,7 +10,7 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.bootstrap import PairedDifference, paired_differences
 from coronet_core.metrics.scores import figures_of
 from coronet_core.support.errors import DataError
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.tables import ranking_scores
 from tasks.runtime.params.schema import Params
 

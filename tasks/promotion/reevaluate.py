@@ -14,9 +14,9 @@ from coronet_core.data.reading.image import decode
 from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of
 from tasks.build_split.sources import list_images
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.inference.predictor import Networks
-from tasks.networks.residual_inputs import class_indices
+from tasks.networks.residual_index import class_indices
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import IMAGES, MANIFEST
@@ -56,7 +56,7 @@ def predict_test_images(
             f"no test image can be read by the champion's reading rule {model.reading}. Set data.reading to "
             f"{model.reading}, so that both can be compared."
         )
-    return SplitPredictions(images=test, truth=class_indices(test).numpy(), logits=np.concatenate(parts))
+    return SplitPredictions(images=test, truth=class_indices(test), logits=np.concatenate(parts))
 
 
 class StoredImages:

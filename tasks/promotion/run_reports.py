@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from coronet_core.common.classes import CLASSES, FOR_AUTOENCODERS, ClassName
 from coronet_core.common.literals import Aspect, Reading
+from coronet_core.common.manifest import IDS
 from coronet_core.support.errors import DataError
-from tasks.build_split.split_rules import IDS
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
 from tasks.runtime.external_text import DVC_MD5, matching

@@ -2,11 +2,10 @@
 
 from collections import Counter
 
-from coronet_core.common.manifest import read_notes, read_rows
+from coronet_core.common.manifest import IDS, read_notes, read_rows
 from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import ids_of
 from tasks.build_split.sources import list_images
-from tasks.build_split.split_rules import IDS
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import MANIFEST
 

@@ -9,7 +9,7 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.bootstrap import paired_differences
 from coronet_core.metrics.scores import figures_of
 from coronet_core.support.errors import DataError, ParamsError
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.evaluate.tables import ranking_scores
 from tasks.runtime.files import nulls_for_nan, read_json

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.common.seeds import derive_seed
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import pooled_predictions
 from tasks.evaluate.tables import areas_and_intervals, tables
 from tasks.runtime.files import nulls_for_nan, read_json

@@ -14,8 +14,8 @@ from coronet_core.common.literals import PRECISION_KEY, CinInput
 from coronet_core.common.seeds import derive_seed
 from coronet_core.learning.loop import Schedule
 from coronet_core.support.errors import DataError
-from tasks.networks.residual_index import read_residual_index
-from tasks.networks.residual_inputs import cin_inputs_of_rows, class_indices
+from tasks.networks.residual_index import class_indices, read_residual_index
+from tasks.networks.residual_inputs import cin_inputs_of_rows
 from tasks.networks.trained_tfen import load_tfen
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
@@ -74,7 +74,7 @@ def _train_one(
     seed = cin_seed(context.params, which.number)
     torch.manual_seed(seed)  # initial weights
     as_they_are, validation = (cin_inputs_of_rows(rows, kind, device) for rows in images)
-    training_labels, validation_labels = (class_indices(rows) for rows in images)
+    training_labels, validation_labels = (torch.from_numpy(class_indices(rows)) for rows in images)
     if params.best_by == "validation_roc_auc" and set(validation_labels.tolist()) != set(range(len(CLASSES))):
         raise DataError("cin.best_by = validation_roc_auc: a class has no validation images. Choose another figure.")
     weights = class_weights_for(params, training_labels)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from coronet_core.common.classes import CLASSES
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.networks.residual_index import ENERGY_COLUMNS
 
 

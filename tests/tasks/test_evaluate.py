@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from coronet_core.common.classes import CLASSES
 from coronet_core.support.errors import DataError
 from tasks.calibrate.calibration_file import write_calibration
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.calibrate.stage import calibrated
 from tasks.evaluate import stage as evaluate
 from tasks.networks.residual_index import ENERGY_COLUMNS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coronet_core.support.errors import DataError
-from tasks.calibrate.cin_outputs import SplitPredictions
+from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.promotion.model_comparison import compare
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
