@@ -77,6 +77,10 @@ class Project:
     folder: Path
 
     @property
+    def prefect_home(self) -> Path:
+        return self.folder / ".prefect"
+
+    @property
     def environment(self) -> dict[str, str]:
         """No settings of the machine: an own Prefect home, the default MLflow store, one thread, the plainest shell.
 
@@ -85,7 +89,7 @@ class Project:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_", "DVC_"))}
         return kept | {
             "PATH": with_this_interpreter_first(),
-            "PREFECT_HOME": str(self.folder / ".prefect"),
+            "PREFECT_HOME": str(self.prefect_home),
             "COLUMNS": "200",
             "OMP_NUM_THREADS": "1",
             "SHELL": "/bin/sh",
@@ -148,6 +152,7 @@ class Project:
 
 
 def make_project(folder: Path) -> Project:
+    """Make a project in `folder`, with Prefect's tables: to make them takes longer than most that a test does."""
     for name in (*SOURCES, *SOURCES_OF_STATE):
         source = PROJECT / name
         if source.is_dir():
@@ -156,6 +161,9 @@ def make_project(folder: Path) -> Project:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
     project = Project(folder)
+    project.prefect_home.mkdir()
+    for file in PREFECT_TABLES:
+        shutil.copy(file, project.prefect_home)
     project.set_params(TINY)
     commit_all(folder)
     return project
@@ -166,6 +174,31 @@ def commit_all(folder: Path) -> None:
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+
+
+PREFECT_TABLES: list[Path] = []
+"""A database of Prefect's without runs, from the fixture below."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_tables(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Prefect's tables, made once for all processes of the tests."""
+    folder = shared_folder(tmp_path_factory) / "prefect"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            home = folder.with_name("prefect-in-work")
+            command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+            environment = os.environ | {"PREFECT_HOME": str(home)}
+            subprocess.run(command, env=environment, check=True, capture_output=True)
+            home.rename(folder)
+    PREFECT_TABLES[:] = folder.glob("prefect.db*")
+    assert PREFECT_TABLES
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
@@ -183,8 +216,7 @@ def project(new_project: Callable[[], Project]) -> Project:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose whole DAG has run, made once for all processes of the tests; only to be copied."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = shared_folder(tmp_path_factory)
     project, is_done = Project(shared / "finished" / "coronet"), shared / "finished" / "done"
     with FileLock(shared / "finished.lock"):
         if not is_done.exists():
