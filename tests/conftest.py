@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import time
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import pytest
 import torch
@@ -18,9 +21,35 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no faul
 settings.load_profile("untimed")
 
 
+UNTIL: Final = "CORONET_SLOW_TESTS_UNTIL"
+"""Environment variable: the time, in seconds of Unix, from which no slow test is begun any more."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that last minutes first: what ends the run is then short, and no process of it waits for another."""
-    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+    """Put tests that last minutes first: what ends the run is then short, and no process of it waits for another.
+
+    In a run whose time is limited they come last, their files in an order of the run's own: what a slow machine leaves
+    out is not always the same.
+    """
+    if UNTIL not in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+        return
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")  # the same in all processes of the run
+
+    def place(item: pytest.Item) -> tuple[bool, str]:
+        if item.get_closest_marker("slow"):
+            return True, sha256(f"{run} {item.path}".encode()).hexdigest()
+        return False, "" if item.get_closest_marker("integration") else "others"
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip slow tests when their time is up, before their fixtures are made."""
+    until = float(os.environ.get(UNTIL, "inf"))
+    if item.get_closest_marker("slow") and time.time() > until:
+        pytest.skip(f"{UNTIL}: this machine is too slow to run all tests in the time that they are given")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,7 @@
 """The section `cin` of `params.yaml`: the classifier and its training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -53,58 +53,58 @@ class AugmentationParams:
     Where anything is changed, residual tensors are computed at every step instead of read from shards.
     """
 
-    rotation_degrees: Annotated[float, number(0, 180)]
-    shift: Annotated[float, number(0, 0.5)]
+    rotation_degrees: Annotated[float, number(0, 180)] = 0.0
+    shift: Annotated[float, number(0, 0.5)] = 0.0
     """As a fraction of each side."""
-    scale: Annotated[float, number(0, 0.5)]
+    scale: Annotated[float, number(0, 0.5)] = 0.0
     """The size changes by a factor of 1 - scale to 1 + scale."""
-    crop: Annotated[float, number(0, 0.9)]
+    crop: Annotated[float, number(0, 0.9)] = 0.0
     """The largest part of the area that is cut away."""
-    brightness: Annotated[float, number(0, 1)]
-    contrast: Annotated[float, number(0, 1)]
+    brightness: Annotated[float, number(0, 1)] = 0.0
+    contrast: Annotated[float, number(0, 1)] = 0.0
 
 
 @with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class CinParams:
-    """Training of the CIN (stage train_cin)."""
+    """Training of the CIN (stage train_cin). Values of params that earlier versions did not have are the paper's."""
 
     input: CinInput
     """What it reads: the residual tensor (paper) or, for comparison, part of it, the image alone, or both."""
-    architecture: CinArchitecture
-    fusion: Fusion
+    architecture: CinArchitecture = "resnet18"
+    fusion: Fusion = "planes"
     """How image and residual tensor are read together; other inputs have nothing to fuse."""
-    members: Annotated[int, whole(1, 64)]
+    members: Annotated[int, whole(1, 64)] = 1
     """How many times it is trained, each time from another seed; the probabilities are averaged."""
-    member_images: MemberImages
-    average_flips: bool
+    member_images: MemberImages = "all"
+    average_flips: bool = False
     """Whether each prediction is the mean of an input's and its mirror image's."""
     pretrained: Pretrained
     """`imagenet`, `none`, or the path of a state dict of the architecture. DVC does not watch that file."""
-    fine_tune: FineTune
-    head_start: HeadStart
+    fine_tune: FineTune = "all"
+    head_start: HeadStart = "random"
     class_weights: Literal["inverse_frequency", "equal"] | ClassWeights
     """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
-    label_smoothing: Annotated[float, number(0, 0.9)]
+    label_smoothing: Annotated[float, number(0, 0.9)] = 0.0
     horizontal_flip: list[ClassName]
     """Classes whose residuals are flipped left to right at random."""
     vertical_flip: list[ClassName]
-    augmentation: AugmentationParams
+    augmentation: AugmentationParams = field(default_factory=AugmentationParams)
     epochs: Annotated[int, whole(0, 10_000)]
     """0 leaves the network as it starts: a frozen backbone with the head of `head_start`."""
     batch_size: BatchSize
-    optimizer: Optimizer
+    optimizer: Optimizer = "adam"
     learning_rate: LearningRate
     """Of the head, and of all layers where `learning_rate_by_level` is 1."""
-    learning_rate_by_level: Annotated[float, above(0, 1)]
+    learning_rate_by_level: Annotated[float, above(0, 1)] = 1.0
     """The learning rate of each level of layers as a fraction of that of the level behind it."""
-    learning_rate_schedule: LearningRateSchedule
-    warm_up_epochs: Annotated[float, number(0, 1000)]
+    learning_rate_schedule: LearningRateSchedule = "constant"
+    warm_up_epochs: Annotated[float, number(0, 1000)] = 0.0
     """In which the learning rate rises from 0."""
     weight_decay: WeightDecay
     precision: PrecisionChoice
     """`auto` is bfloat16 where the hardware computes with it, else float32."""
-    keep: KeptWeights
+    keep: KeptWeights = "best"
     """Which weights a training ends with."""
     best_by: Literal[
         "validation_loss",
@@ -115,12 +115,13 @@ class CinParams:
     ]
     """What chooses the best epoch, of which patience_epochs too are counted. validation_loss has the class weights."""
     patience_epochs: Patience | None
-    repetition: Annotated[int, whole(0, 10_000)]
+    repetition: Annotated[int, whole(0, 10_000)] = 0
     """Trainings with different numbers differ in the CIN's random numbers alone; split and autoencoders stay."""
 
 
 def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:
-    """Yield faults that no single key of the section has. Raises KeyError or TypeError where keys are missing."""
+    """Yield faults that no single key of the section has. Raises KeyError or TypeError where others are missing."""
+    cin = {one.name: one.default for one in fields(CinParams) if one.default is not MISSING} | cin
     if cin["fusion"] == "networks" and cin["input"] != "residual_tensor_and_image":
         yield f"cin.fusion = networks: allowed: planes, as cin.input is {cin['input']}"
     if cin["member_images"] == "folds" and cin["members"] == 1:
