@@ -1,7 +1,8 @@
 """What a CIN is made of: its input, its architecture, its members. The metadata of its weights say it."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, get_args
 
@@ -16,6 +17,8 @@ from coronet_core.support.errors import WeightsError
 
 DESIGN_KEY: Final = "cin.design"
 MAX_MEMBERS: Final = 64
+MEMBER: Final = re.compile(r"members\.\d+\.")
+"""What the keys of an ensemble's weights begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +108,17 @@ def design_from(metadata: Mapping[str, str], given: CinInput, origin: str) -> Ci
             f"{origin}: trained on {design.input}, but cin.input is {given}. Train again (`coronet run`)."
         )
     return design
+
+
+def require_networks(design: CinDesign, keys: Iterable[str], origin: str) -> None:
+    """Raise WeightsError unless weights with these `keys` are of as many networks as their `design` names.
+
+    To be asked before a design from outside is built: 64 networks take gigabytes, and metadata are quickly written.
+    """
+    members = {found[0] for key in keys if (found := MEMBER.match(key))}
+    n_held = len(members) or 1
+    if n_held != len(design.inputs):
+        raise WeightsError(
+            f"{origin}: names {len(design.inputs)} networks in its metadata and holds {n_held}. Restore it, or train "
+            "again (`coronet run`)."
+        )

@@ -167,7 +167,7 @@ def cin_learner(
         ranks=ranks,
         frozen=layers.frozen,
         scheduler=_scheduler(chosen, learning_rate_schedule, epochs, warm_up_epochs, len(training), batch_size),
-        batches_as_they_are=tuple if as_they_are is None else lambda: input_batches(as_they_are, batch_size),
+        batches_as_they_are=None if as_they_are is None else lambda: input_batches(as_they_are, batch_size),
     )
 
 

@@ -52,8 +52,8 @@ def audit(manifest: pd.DataFrame, found: Counts, listing: Listing, stack: Shards
     """Return the report of a finished split, `found` included.
 
     `stack` holds the accepted images in their order; without it, nothing was decoded. Images for the autoencoders
-    alone, which come last, are counted apart. Numbers are metrics that DVC
-    compares; lists name the patients and images behind them, and the warnings.
+    alone, which come last, are counted apart. Numbers are metrics that DVC compares; lists name the patients and images
+    behind them, and the warnings.
     """
     everything = manifest[manifest["rejected_because"].isna()]
     is_extra = are_for_autoencoders(everything)

@@ -66,8 +66,8 @@ class Learner:
     """Parts of the model that are not trained, which stay in evaluation mode."""
     scheduler: LRScheduler | None = None
     """What sets the learning rate after each step; None leaves it as it is."""
-    batches_as_they_are: Callable[[], Iterable[Tensor]] = tuple
-    """Training inputs from which batch norms of averaged weights take their statistics."""
+    batches_as_they_are: Callable[[], Iterable[Tensor]] | None = None
+    """Training inputs from which batch norms of averaged weights take their statistics; `average` needs them."""
 
 
 @dataclass
@@ -107,7 +107,10 @@ def fit(
 
     `on_step` receives the number of images of each step, of all ranks. Resuming from a checkpoint of epoch e ends with
     the same weights as a run that was never stopped, bit for bit on a CPU with the same number of threads and ranks.
+    Raises ValueError if weights are to be averaged and the learner has no inputs for batch norms.
     """
+    if schedule.keep == "average" and learner.batches_as_they_are is None:
+        raise ValueError("averaged weights need training inputs for their batch norms")
     state = TrainingState()
     if resume is not None:
         state = _restore(learner, resume)
@@ -145,7 +148,7 @@ def _keep(learner: Learner, schedule: Schedule, state: TrainingState) -> None:
     """Leave the model with the weights that the schedule wants; the last ones where none were averaged yet."""
     if schedule.keep == "best":
         learner.model.load_state_dict(state.best_weights)
-    elif state.average is not None:
+    elif state.average is not None and learner.batches_as_they_are is not None:
         learner.model.load_state_dict(state.average.module.state_dict())
         update_bn(learner.batches_as_they_are(), learner.model)
 

@@ -23,9 +23,9 @@ from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.stage_progress import OnMetrics
 from flows.monitoring.stale_runs import alone_as_run
-from flows.monitoring.study_progress import StudyProgress
 from flows.pipeline.retries import DEFAULT_POLICY
 from flows.pipeline.stage_tasks import run_stages
+from flows.pipeline.study_progress import StudyProgress
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.workspace import WORKSPACES, Changes, open_workspace
 from tasks.runtime.files import read_json

@@ -47,9 +47,8 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
             )
         if source.used_by == FOR_AUTOENCODERS:
             own = [record for record in listing.records if record.label != "covid19"]
-            passed_over[f"{source.kind}: covid19, which no autoencoder is trained on"] += len(listing.records) - len(
-                own
-            )
+            n_left_out = len(listing.records) - len(own)
+            passed_over[f"{source.kind}: covid19, which no autoencoder is trained on"] += n_left_out
             extra += own
         else:
             records += listing.records

@@ -15,7 +15,7 @@ from coronet_core.common.literals import ResidualScaling
 from coronet_core.common.shards import Shards, read_array, shard_path, write_shard
 from coronet_core.common.weights import save_weights
 from tasks.materialize_residuals.kept_shards import ResidualShards
-from tasks.networks.residual_scale import SCALE_KEY
+from tasks.networks.trained_scale import SCALE_KEY
 from tasks.runtime.files import digest
 from tasks.runtime.paths import RESIDUAL_SCALE, RESIDUALS
 

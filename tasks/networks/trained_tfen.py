@@ -10,7 +10,7 @@ from coronet_core.autoencoder.residual_scale import ResidualScale
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.common.classes import ClassName
 from coronet_core.common.weights import load_weights, load_weights_from, read_metadata, read_metadata_from
-from tasks.networks.residual_scale import load_scale, scale_of_file
+from tasks.networks.trained_scale import load_scale, scale_of_file
 from tasks.runtime.paths import autoencoder_weights
 
 

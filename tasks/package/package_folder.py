@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
+from coronet_core.classifier.cin_design import require_networks
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.weights import first_not_finite
 from coronet_core.support.errors import DataError, WeightsError
-from tasks.networks.residual_scale import scale_of_file
 from tasks.networks.trained_cin import design_in
+from tasks.networks.trained_scale import scale_of_file
 from tasks.networks.trained_tfen import untrained_autoencoder
 from tasks.package.metadata import (
     AUTOENCODERS,
@@ -48,7 +49,7 @@ def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
         raise WeightsError(f"{name}: not a safetensors file ({error}); other formats are not read. {REMEDY}") from error
     with torch.random.fork_rng(devices=[]):  # in memory: initialising on the meta device loads torch's compiler, 1.6 s
         is_autoencoder = name in AUTOENCODERS.values()
-        network = untrained_autoencoder(content, name) if is_autoencoder else design_in(content, cin_input).build()
+        network = untrained_autoencoder(content, name) if is_autoencoder else _untrained_cin(content, cin_input, given)
         expected = network.state_dict()
     if wrong := sorted(expected.keys() ^ given.keys()):
         raise WeightsError(f"{name}: {len(wrong)} keys are missing or unknown (first: {wrong[0]}). {REMEDY}")
@@ -57,6 +58,12 @@ def check_weights(name: str, content: bytes, cin_input: CinInput) -> None:
             raise WeightsError(f"{name}: {key} is {_kind(tensor)}, expected {_kind(expected[key])}. {REMEDY}")
     if broken := first_not_finite(given):
         raise WeightsError(f"{name}: {broken} has non-finite values. {REMEDY}")
+
+
+def _untrained_cin(content: bytes, cin_input: CinInput, given: Mapping[str, Tensor]) -> nn.Module:
+    design = design_in(content, cin_input)
+    require_networks(design, given, CIN)
+    return design.build()
 
 
 def _kind(tensor: Tensor) -> str:

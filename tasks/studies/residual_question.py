@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 from coronet_core.common.literals import CinInput
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.params.schema import Params
 from tasks.studies.candidate_figures import Replicates
 from tasks.studies.conclusions import Verdict, judged, verdict
@@ -30,7 +30,7 @@ ALONE: Final[dict[Verdict, str]] = {
 
 
 class ResidualPair(NamedTuple):
-    """Names of two candidates with the same classifier and recipe."""
+    """Names of two candidates with the same recipe and as many networks: more of them would win by themselves."""
 
     candidate: str
     """Reads residuals."""
@@ -54,8 +54,10 @@ def residual_pairs(params: Mapping[str, Params]) -> list[ResidualPair]:
 
 
 def _recipe(params: CinParams) -> dict[str, Any]:
-    """Return all but what is read, and how two inputs are read together."""
-    return {key: value for key, value in asdict(params).items() if key not in ("input", "fusion")}
+    """Return all but what is read and how it is fused; with the number of networks, of which fusion may need two."""
+    n_networks = params.members * (2 if params.fusion == "networks" else 1)
+    same = {key: value for key, value in asdict(params).items() if key not in ("input", "fusion", "members")}
+    return same | {"networks": n_networks}
 
 
 def residual_answers(

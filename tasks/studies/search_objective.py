@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.files import read_json, read_numbers
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.paths import CALIBRATION, CIN_HISTORY
 
 ObjectiveName = Literal["validation_loss", "validation_accuracy", "validation_nll", "validation_brier"]

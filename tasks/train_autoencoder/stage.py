@@ -42,9 +42,7 @@ def run(context: StageContext, label: ClassName) -> None:
     seed = derive_seed(context.params.seed, "autoencoder", label)
     torch.manual_seed(seed)  # initial weights
     autoencoder = FPAE(params.latent, _architecture(params))
-    given = (
-        [] if params.pretrained is None else [Path(params.pretrained.of(label))]
-    )  # a name says nothing of the content
+    given = [] if params.pretrained is None else [Path(params.pretrained.of(label))]  # a name says nothing of content
     for path in given:
         load_pretrained(autoencoder, path)
     learner_with = partial(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from coronet_core.common.manifest import read_manifest
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.paths import MANIFEST
 
 

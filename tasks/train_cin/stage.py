@@ -19,14 +19,14 @@ from tasks.networks.residual_inputs import cin_inputs_of_rows
 from tasks.networks.trained_tfen import load_tfen
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import digest
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, RESIDUAL_INDEX, RESIDUAL_SCALE, autoencoder_weights
 from tasks.runtime.resume import resume_folder
 from tasks.runtime.stage_context import StageContext
 from tasks.train_cin.member_folds import MemberImages, images_of_members
 from tasks.train_cin.starting_network import augmentation_of, class_weights_for, starting_network
-from tasks.training.training_run import OneOf, Trained, publish, train
+from tasks.training.training_run import NetworkNumber, Trained, publish, train
 
 
 def run(context: StageContext) -> None:
@@ -45,7 +45,11 @@ def run(context: StageContext) -> None:
     n_by_member = len(design.inputs) // params.members
     trained = [
         _train_one(
-            context, kind, images[place // n_by_member], folder, OneOf(number=place + 1, total=len(design.inputs))
+            context,
+            kind,
+            images[place // n_by_member],
+            folder,
+            NetworkNumber(number=place + 1, total=len(design.inputs)),
         )
         for place, kind in enumerate(design.inputs)
     ]
@@ -67,7 +71,7 @@ def design_of(params: CinParams) -> CinDesign:
 
 
 def _train_one(
-    context: StageContext, kind: CinInput, images: MemberImages, folder: Path | None, which: OneOf
+    context: StageContext, kind: CinInput, images: MemberImages, folder: Path | None, which: NetworkNumber
 ) -> Trained:
     """Train one network, which reads inputs of this `kind`, and keep what resumes it in its part of `folder`."""
     params, device = context.params.cin, context.device

@@ -16,7 +16,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.precision import choose_precision
 from coronet_core.common.weights import read_weights
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 
 Labelled = tuple[CinInputs, Tensor]
 """Inputs, and their class indices (n,) int64."""

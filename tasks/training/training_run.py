@@ -36,7 +36,7 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneOf:
+class NetworkNumber:
     """Which of a stage's networks is trained, counting from 1."""
 
     number: int
@@ -59,7 +59,7 @@ def train(
     precision: PrecisionChoice,
     schedule: Schedule,
     folder: Path | None,
-    which: OneOf = OneOf(number=1, total=1),
+    which: NetworkNumber = NetworkNumber(number=1, total=1),
 ) -> Trained:
     """Train what `learner_with(precision=...)` returns, resuming after the last finished epoch that is in `folder`.
 
@@ -118,7 +118,7 @@ def publish(
         context.tracking.artifact(path)
 
 
-def log_epoch(tracking: StageRun, metrics: Mapping[str, float], which: OneOf) -> None:
+def log_epoch(tracking: StageRun, metrics: Mapping[str, float], which: NetworkNumber) -> None:
     """Log the metrics of an epoch, which is their step."""
     values = {f"{which.prefix}{name}": value for name, value in metrics.items() if name != EPOCH}
     tracking.metrics(values, step=int(metrics[EPOCH]))

@@ -1,13 +1,11 @@
 """An ensemble is one CIN: its softmax is the mean of its members', and its weights say what it is made of."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
-from coronet_core.classifier.cin_design import DESIGN_KEY, CinDesign, design_from
-from coronet_core.classifier.ensemble import Ensemble, Member, disagreement
+from coronet_core.classifier.cin_design import DESIGN_KEY, CinDesign, design_from, require_networks
+from coronet_core.classifier.ensemble import Ensemble, Member
 from coronet_core.support.errors import WeightsError
 
 
@@ -32,13 +30,6 @@ def test_a_mirror_image_gets_the_same_prediction() -> None:
     network = Ensemble([Member(Scores(), [0])], average_flips=True)
     torch.testing.assert_close(network(x), network(x.flip(3)))
     assert not torch.allclose(Scores()(x), Scores()(x.flip(3)))
-
-
-def test_disagreement_is_none_among_equals_and_largest_among_the_certain() -> None:
-    unsure = torch.full((4, 1, 3), 1 / 3).log()
-    certain = (torch.eye(3) + 1e-12).log().unsqueeze(1)  # each of three members is sure of another class
-    assert disagreement(unsure).item() == pytest.approx(0, abs=1e-6)
-    assert disagreement(certain).item() == pytest.approx(math.log(3), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +80,13 @@ def test_a_design_that_is_none_is_refused(fault: str) -> None:
 def test_a_design_for_another_input_is_refused() -> None:
     with pytest.raises(WeightsError, match=r"file: trained on image, but cin\.input is residual_tensor"):
         design_from(CinDesign(input="image").to_metadata(), "residual_tensor", "file")
+
+
+def test_weights_hold_as_many_networks_as_their_design_names() -> None:
+    keys = CinDesign(members=2).build().state_dict().keys()
+    require_networks(CinDesign(members=2), keys, "file")
+    require_networks(CinDesign(), CinDesign().build().state_dict().keys(), "file")
+    with pytest.raises(WeightsError, match="file: names 64 networks in its metadata and holds 2"):
+        require_networks(CinDesign(members=64), keys, "file")
+    with pytest.raises(WeightsError, match="file: names 1 networks in its metadata and holds 2"):
+        require_networks(CinDesign(), keys, "file")

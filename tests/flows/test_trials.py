@@ -8,7 +8,7 @@ import pytest
 from optuna.pruners import MedianPruner
 
 from flows.pipeline.trials import TrialEpochs, TrialPrunedError
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.params.file import read_params
 from tasks.runtime.progress import MetricsEvent
 from tasks.studies.search_objective import OBJECTIVES

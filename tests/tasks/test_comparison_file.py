@@ -53,7 +53,7 @@ def test_a_section_changes_the_keys_that_it_names(tmp_path: Path) -> None:
     assert params_of(found)["image"].cin.learning_rate == read_params().cin.learning_rate
 
 
-def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_at_its_best_too(
+def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_by_as_many_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "params.yaml").write_bytes(whole_file(Path("params/image_folder.yaml")))
@@ -61,7 +61,7 @@ def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_at_its_be
     pairs = residual_pairs(params_of(read_comparison(PROJECT / "params/comparison/networks.yaml")))
     assert [tuple(pair) for pair in pairs] == [
         ("residual_and_image", "image"),
-        ("best", "best_image"),
+        ("few_images", "few_images_image"),
         ("coronet", "image"),
     ]
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.cin import contradictions
+from tasks.runtime.params.cin_params import contradictions
 from tasks.runtime.params.presets import EXTENDS, ParamsFile, merged, read_files
 from tasks.runtime.params.schema import Params
 

@@ -8,7 +8,7 @@ from pydantic import with_config
 
 from coronet_core.common.classes import ClassName
 from coronet_core.common.literals import MAX_LATENT_CHANNELS, Latent, Precision, PrecisionChoice, ResidualScaling
-from tasks.runtime.params.cin import CinParams
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.params.data import DataParams
 from tasks.runtime.params.explain import ExplainParams
 from tasks.runtime.params.ranges import (
