@@ -13,6 +13,7 @@ from flows.cli.params import params_app
 from flows.cli.predict import RAY_HELP, drift, explain, predict
 from flows.cli.promotion import promote, rollback
 from flows.cli.serve import serve
+from flows.cli.version import options_of_all
 from flows.project.preconditions import (
     require_git,
     require_own_code,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
+    callback=options_of_all,
     pretty_exceptions_enable=False,
 )
 

@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.project.live_params import prepare
 from flows.project.preconditions import require_params, require_project, run_command
-from flows.project.processes import StageProcesses, stage_environment
-from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import SPLIT_STAGE
 
 LABELS_ONLY = Path("reports/labels_only")
@@ -17,6 +14,9 @@ LABELS_ONLY = Path("reports/labels_only")
 
 def build_split(params_file: Path | None) -> None:
     """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
+    from flows.project.live_params import prepare  # late: `coronet --help` must not wait for pydantic
+    from flows.project.processes import StageProcesses, stage_environment
+
     prepare(params_file)
     StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(), print)
 
@@ -24,6 +24,7 @@ def build_split(params_file: Path | None) -> None:
 def build_labels_only(params_file: Path | None, out: Path | None) -> None:
     """Preview the split from the label files alone; DVC and the data set stay as they are."""
     from tasks.build_split import labels_only  # late: `coronet --help` must not wait for pandas
+    from tasks.runtime.params.file import PARAMS_FILE, read_params
 
     folder = out or LABELS_ONLY
     labels_only.build(read_params(params_file or PARAMS_FILE), folder)

@@ -14,10 +14,9 @@ from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
-from tasks.runtime.tracking.provenance import code_version, dvc_hashes
+from tasks.runtime.tracking.provenance import DIGITS, dvc_hashes, short_commit
 
 OWN: Final = "own params"
-DIGITS: Final = 7
 MAX_REASON: Final = 80
 
 
@@ -27,7 +26,7 @@ def name_flow_run(stale: Sequence[str], reason: str | None = None) -> str:
     `stale` are the stages that have to run. To be called again when they have: before, there is no telling the version
     of data that are yet to be built. `reason` may come from outside.
     """
-    name = f"{preset()}, data {_data_version(stale)}, code {_commit()}"
+    name = f"{preset()}, data {_data_version(stale)}, code {short_commit()}"
     if reason:
         name = f"{printable(reason)[:MAX_REASON]}; {name}"
     if (run_id := runtime.flow_run.get_id()) is not None:
@@ -53,8 +52,3 @@ def preset() -> str:
 def _data_version(stale: Sequence[str]) -> str:
     md5 = None if SPLIT_STAGE in stale else dvc_hashes(SPLIT_STAGE)["outs"].get(str(SPLIT))
     return "to be built" if md5 is None else md5[:DIGITS]
-
-
-def _commit() -> str:
-    version = code_version()
-    return version["git.commit"][:DIGITS] + ("+" if version.get("git.dirty") == "true" else "")

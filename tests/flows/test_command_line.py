@@ -1,7 +1,10 @@
 """The command line `coronet`."""
 
+import os
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from flows.cli.command_line import app
 from flows.pipeline.run import main
 from flows.project.live_params import prepare
 from tests.conftest import PROJECT
+from tests.integration.conftest import commit_all
 
 
 def no_flow() -> None:
@@ -23,6 +27,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from flows.cli.command_line import app\n"
+        "assert 'pydantic' not in sys.modules\n"  # Typer's own help loads it
         "result = CliRunner().invoke(app, ['run', '--help'])\n"
         "assert '--params' in result.output, result.output\n"
         "print(*{'torch', 'prefect', 'dvc', 'mlflow', 'pandas'} & set(sys.modules))\n"
@@ -31,6 +36,38 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"NO_COLOR": "1"}
     )
     assert finished.stdout.split() == []
+
+
+def coronet(folder: Path, *arguments: str, code: Path = PROJECT, **variables: str) -> str:
+    """What the command prints in `folder`, with the project's code in `code`."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(code)} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_the_version_names_the_commit_of_the_code_and_whether_files_differ_from_it(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    for package in ("coronet_core", "tasks", "flows"):
+        shutil.copytree(PROJECT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+    known = f"coronet {version('coronet')}"
+    assert coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1") == f"{known}\n"
+    commit_all(code)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=code, capture_output=True, text=True, check=True).stdout
+    assert coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1") == f"{known} (commit {commit[:7]})\n"
+    (code / "flows" / "new.py").touch()
+    printed = coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1")
+    assert printed == f"{known} (commit {commit[:7]}+)\n"
+
+
+def test_a_shell_can_complete_commands_and_options(tmp_path: Path) -> None:
+    asked = {"_CORONET_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+    assert coronet(tmp_path, COMP_WORDS="coronet models fe", **asked).split() == ["fetch"]
+    assert coronet(tmp_path, COMP_WORDS="coronet up --mlflow", **asked).split() == ["--mlflow-port"]
 
 
 def test_outside_a_project_it_says_so(
