@@ -44,16 +44,29 @@ class PublicDataset(StrEnum):
 
 @data_app.command()
 def fetch(
-    name: PublicDataset,
-    root: Annotated[Path, typer.Option("--to", help="Folder of the raw images: data.root.")] = Path("data/raw"),
+    name: Annotated[
+        PublicDataset,
+        typer.Argument(
+            metavar="NAME",
+            help="covid-chestxray (Cohen's collection, by git), rsna (RSNA's pneumonia challenge) or covidx (COVIDx as "
+            "its authors publish it), both by Kaggle's client.",
+        ),
+    ],
+    root: Annotated[Path, typer.Option("--to", help="Folder of the raw images, data.root in params.yaml.")] = Path(
+        "data/raw"
+    ),
     archive: Annotated[
-        Path | None, typer.Option("--from", help="Zip file downloaded by hand.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option("--from", help="Zip file that you have downloaded yourself.", exists=True, dir_okay=False),
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="Date of the snapshot (covid-chestxray), such as 2020-03-29.")
+        str | None,
+        typer.Option(
+            help="Day whose state is wanted, such as 2020-03-29 (covid-chestxray alone). Default: the newest."
+        ),
     ] = None,
 ) -> None:
-    """Download and verify a data set. An interrupted download resumes. Kaggle needs your own token."""
+    """Download and verify a data set. An interrupted download resumes. Kaggle needs a token of your own."""
 
     def work() -> None:
         from tasks.raw_data.fetch import fetch as fetch_dataset  # late: `coronet --help` must not wait for pandas
@@ -67,15 +80,17 @@ def fetch(
 def build(
     params: Annotated[
         Path | None,
-        typer.Option(help="Parameter file to install as params.yaml first (with --labels-only: only read)."),
+        typer.Option(help="Parameter file that becomes params.yaml first; with --labels-only it is only read."),
     ] = None,
     *,
     labels_only: Annotated[
-        bool, typer.Option("--labels-only", help="Preview counts, leaks and repeated images without any image.")
+        bool, typer.Option("--labels-only", help="Preview counts, leaks and repeated images; no image is read.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for --labels-only. Default: reports/labels_only.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that --labels-only writes to. Default: reports/labels_only.")
+    ] = None,
 ) -> None:
-    """Build the split with the stage build_split, or preview it from label files with --labels-only."""
+    """Build the split (the stage build_split), or preview it from label files with --labels-only."""
     if out is not None and not labels_only:
         raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
 

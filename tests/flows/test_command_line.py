@@ -6,8 +6,10 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
@@ -62,6 +64,19 @@ def test_the_version_names_the_commit_of_the_code_and_whether_files_differ_from_
     (code / "flows" / "new.py").touch()
     printed = coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1")
     assert printed == f"{known} (commit {commit[:7]}+)\n"
+
+
+def test_every_option_and_command_says_what_it_is() -> None:
+    def without_help(command: Any, path: str) -> list[str]:
+        silent = [path] if not command.help else []
+        silent += [f"{path} {one.name}" for one in command.params if not getattr(one, "help", None)]
+        for name, one in getattr(command, "commands", {}).items():
+            silent += without_help(one, f"{path} {name}")
+        return silent
+
+    command = typer.main.get_command(app)
+    assert without_help(command, "coronet") == []
+    assert "models" in command.commands
 
 
 def test_a_shell_can_complete_commands_and_options(tmp_path: Path) -> None:
