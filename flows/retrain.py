@@ -23,17 +23,17 @@ from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray
 from flows.project.raw_data import require_raw_data
+from flows.project.run_lock import RETRAIN_LOCK
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
 from tasks.runtime.compute.slurm_settings import slurm_variables
 from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
-from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE, STATE
+from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
 
 PIPELINE: Final = "pipeline"
-LOCK: Final = STATE / "retrain.lock"
 
 
 @flow(name="retrain", **AT_ITS_END)
@@ -63,7 +63,7 @@ def retrain(
         publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
     """
     try:
-        with alone_as_run(LOCK, "retrain"):
+        with alone_as_run(RETRAIN_LOCK, "retrain"):
             if publish:
                 require_publishable()  # before it takes hours
             prepare(params_file)

@@ -57,6 +57,13 @@ def library_versions() -> dict[str, str]:
     return {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
+def program_version() -> str:
+    """Return the version of this program and, where its code is a git clone, the commit; `+`: files differ from it."""
+    folder = Path(__file__).parents[3]
+    commit = f" (commit {short_commit(folder)})" if (folder / ".git").exists() else ""  # in a worktree it is a file
+    return f"{version('coronet')}{commit}"
+
+
 def code_version(folder: Path = Path()) -> dict[str, str]:
     """Return the git commit of the code in `folder`, and whether files differ from it."""
 

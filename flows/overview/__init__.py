@@ -1,0 +1,1 @@
+"""The state of the project: what `coronet status` says."""
