@@ -10,7 +10,7 @@ from coronet_core.common.classes import FoldUnit
 from flows.cli.datasets import data_app
 from flows.cli.export import export
 from flows.cli.models import VersionName, models_app
-from flows.cli.overview import status
+from flows.cli.overview import doctor, status
 from flows.cli.params import params_app
 from flows.cli.predict import RAY_CLUSTER, drift, explain, predict
 from flows.cli.promotion import promote, rollback
@@ -254,7 +254,7 @@ def _stage_and_queue(text: str) -> tuple[str, str]:
 DATA: Final = "Data and training"
 VERSIONS: Final = "Versions"
 COMMANDS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
-    DATA: (run, status),
+    DATA: (run, status, doctor),
     "A trained model": (predict, explain, serve, export, drift),
     VERSIONS: (promote, rollback, reproduce, publish),
     "Studies": (cross_validate, ablate, compare, tune),

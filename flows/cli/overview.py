@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: `coronet status`."""
+"""The commands that look and change nothing: `coronet status`, `coronet doctor`."""
 
 from typing import Annotated
 
@@ -19,3 +19,20 @@ def status(
         print_state(as_json=as_json)
 
     run_command(work, require_project, ends_abandoned_runs=False)
+
+
+def doctor(
+    *,
+    remote: Annotated[bool, typer.Option("--remote", help="Try to read DVC's remote, too; may take minutes.")] = False,
+) -> None:
+    """Check what a run needs: disk, memory, processor, GPU, git, DVC, servers; say what to do about the rest.
+
+    Exit code 0: all that is needed is there; 1: something is missing.
+    """
+
+    def work() -> int:
+        from flows.overview.doctor import examine  # late: `coronet --help` must not wait for torch
+
+        return examine(tries_remote=remote)
+
+    run_command(work, ends_abandoned_runs=False)
