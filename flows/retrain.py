@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline, headline_figures, publish_artifacts
 from flows.monitoring.final_states import UP_TO_DATE
-from flows.monitoring.run_names import name_flow_run
+from flows.monitoring.run_names import name_at_start, name_flow_run
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -36,7 +36,7 @@ from tasks.runtime.tracking.stage_run import StageRun
 PIPELINE: Final = "pipeline"
 
 
-@flow(name="retrain", **AT_ITS_END)
+@flow(name="retrain", flow_run_name=name_at_start, **AT_ITS_END)
 def retrain(
     params_file: Path | None = None,
     remote_stages: dict[str, str] | None = None,

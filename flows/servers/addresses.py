@@ -36,7 +36,7 @@ def known_prefect() -> KnownServer:
     return KnownServer(
         title="Prefect",
         url=url,
-        page=without_credentials(url).rstrip("/").removesuffix("/api"),
+        page=_page_of(url),
         is_configured=configured is not None,
         is_running=is_healthy(f"{url.rstrip('/')}/health", TIMEOUT_S),
     )
@@ -44,16 +44,30 @@ def known_prefect() -> KnownServer:
 
 def known_mlflow() -> KnownServer:
     """Return MLflow's server."""
-    uri = tracking_uri()
-    is_configured = uri.startswith(("http://", "https://"))
-    url = uri.rstrip("/") if is_configured else f"http://{HOST}:{MLFLOW_PORT}"
+    configured = mlflow_url()
+    url = configured or f"http://{HOST}:{MLFLOW_PORT}"
     return KnownServer(
         title="MLflow",
         url=url,
-        page=without_credentials(url),
-        is_configured=is_configured,
+        page=_page_of(url),
+        is_configured=configured is not None,
         is_running=is_healthy(f"{url}/health", TIMEOUT_S),
     )
+
+
+def pages() -> dict[str, str]:
+    """Return how to open the pages that show a run: the address of the configured server, or what starts one."""
+    prefect, mlflow = prefect_api(), mlflow_url()
+    return {
+        "Prefect": "`make prefect` opens it" if prefect is None else _page_of(prefect),
+        "MLflow": "`make mlflow` opens it" if mlflow is None else _page_of(mlflow),
+    }
+
+
+def mlflow_url() -> str | None:
+    """Return the address of the configured MLflow server; None if runs are tracked without one."""
+    uri = tracking_uri()
+    return uri.rstrip("/") if uri.startswith(("http://", "https://")) else None
 
 
 def prefect_api() -> str | None:
@@ -66,3 +80,7 @@ def prefect_api() -> str | None:
 
     found: str | None = PREFECT_API_URL.value()
     return found or None
+
+
+def _page_of(url: str) -> str:
+    return without_credentials(url).rstrip("/").removesuffix("/api")

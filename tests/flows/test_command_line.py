@@ -116,7 +116,7 @@ def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(run, "stale_stages", lambda _: [])
     monkeypatch.setattr(run, "read_graph", list)
     monkeypatch.setattr(run, "absent_raw_data", list)
-    monkeypatch.setattr(run, "_show_results", lambda: None)
+    monkeypatch.setattr(run, "_show_results", lambda **_: None)
     before = (project / "params.yaml").read_text()
     (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: 7"))
     assert main(no_flow, Path("mine.yaml")) == 0

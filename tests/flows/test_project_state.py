@@ -18,7 +18,7 @@ from flows.monitoring.schedules import ScheduledDeployment, in_words
 from flows.overview.project_state import ProjectState, look_at_stages
 from flows.overview.show_state import as_json_text, print_state
 from flows.project.run_lock import RETRAIN_LOCK, alone
-from flows.servers.addresses import known_mlflow, known_prefect
+from flows.servers.addresses import known_mlflow, known_prefect, pages
 from tasks.registry.model_name import MODEL
 from tasks.registry.versions import CHAMPION, DIGEST_TAG
 from tests.conftest import PROJECT
@@ -122,6 +122,17 @@ def test_a_server_that_answers_is_running(server: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     assert known_prefect().is_running
     assert known_mlflow().is_running
+
+
+def test_pages_are_those_that_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"{DOWN}/api")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{DOWN}/")
+    assert pages() == {"Prefect": "http://127.0.0.1:9", "MLflow": "http://127.0.0.1:9"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert pages() == {"Prefect": "`make prefect` opens it", "MLflow": "`make mlflow` opens it"}
 
 
 @pytest.mark.usefixtures("project")
