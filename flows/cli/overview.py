@@ -25,7 +25,7 @@ def doctor(
     *,
     remote: Annotated[bool, typer.Option("--remote", help="Try to read DVC's remote, too; may take minutes.")] = False,
 ) -> None:
-    """Check what a run needs: disk, memory, processor, GPU, git, DVC, servers; say what to do about the rest.
+    """Check what a run needs (disk, memory, processor, GPU, git, DVC, servers) and say how to mend what is wrong.
 
     Exit code 0: all that is needed is there; 1: something is missing.
     """

@@ -74,7 +74,7 @@ def check_dvc(*, tries_remote: bool) -> Finding:
                 return Finding(what="DVC remote", found=f"{found}, not tried (--remote tries it)")
             return _tried(repo, found)
     except DvcException as error:
-        remedy = "Work in a git clone of the project, or type `dvc init`."
+        remedy = "Work in a git clone of the project."
         return Finding(what="DVC remote", found=first_words(error, 200), level="missing", remedy=remedy)
 
 
