@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import groupings
 from coronet_core.metrics.bootstrap import estimate
-from coronet_core.metrics.confusion import balanced_accuracy, confusion_matrix, sensitivity
+from coronet_core.metrics.confusion import balanced_accuracy, confusion_matrix
 from coronet_core.metrics.intervals import wilson_interval
 from coronet_core.metrics.scores import figures_of
 from tasks.calibrate.split_predictions import SplitPredictions
-from tasks.evaluate.tables import ranking_scores
+from tasks.evaluate.tables import class_proportions, ranking_scores
 from tasks.runtime.params.schema import EvaluateParams
 
 
@@ -31,18 +31,15 @@ def _figures(
 ) -> dict[str, Any]:
     truth, predicted = test.truth[inside], test.predicted[inside]
     confusion = confusion_matrix(truth, predicted)
-    of_class, hits, n = confusion.sum(axis=1), confusion.diagonal(), len(truth)
+    of_class, hits, n = confusion.sum(axis=1), int(confusion.trace()), len(truth)
     return {
         "images": n,
         "patients": int(test.images.loc[inside, "patient_id"].nunique()),
         "by_class": {label: int(of_class[i]) for i, label in enumerate(CLASSES)},
-        "accuracy": float(hits.sum() / n),
-        "accuracy_interval": wilson_interval(int(hits.sum()), n, params.confidence),
+        "accuracy": hits / n,
+        "accuracy_interval": wilson_interval(hits, n, params.confidence),
         "balanced_accuracy": float(balanced_accuracy(confusion)),
-        "sensitivity": sensitivity(confusion),
-        "sensitivity_interval": {
-            label: wilson_interval(int(hits[i]), int(of_class[i]), params.confidence) for i, label in enumerate(CLASSES)
-        },
+        **class_proportions(confusion, params.confidence),
         "roc_auc_macro": estimate(figures_of(truth, predicted, scores[inside]), n)["roc_auc.macro"],
         "is_small": n < params.small_group_images,
     }

@@ -29,21 +29,28 @@ from tasks.runtime.params.schema import EvaluateParams
 def tables(test: SplitPredictions, confidence: float) -> dict[str, Any]:
     """Return Tables 2 to 5 and other figures of the confusion matrix, proportions with Wilson intervals."""
     confusion = confusion_matrix(test.truth, test.predicted)
-    hits, of_class, as_class, n = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum()
-    figures: dict[str, Any] = {
+    hits, n = int(confusion.trace()), int(confusion.sum())
+    return {
         **asdict(overall(confusion)),
-        "accuracy_interval": wilson_interval(int(hits.sum()), int(n), confidence),
-        "images": int(n),
+        "accuracy_interval": wilson_interval(hits, n, confidence),
+        "images": n,
         "patients": int(test.images["patient_id"].nunique()),
         "confusion_matrix": confusion.tolist(),
         **agreement(confusion),
+        **class_proportions(confusion, confidence),
     }
-    by_class = {
+
+
+def class_proportions(confusion: ConfusionMatrix, confidence: float) -> dict[str, Any]:
+    """Return `sensitivity`, `ppv` and `specificity` by class, each with its Wilson interval as `NAME_interval`."""
+    hits, of_class, as_class, n = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum()
+    proportions = {
         "sensitivity": (sensitivity(confusion), hits, of_class),
         "ppv": (ppv(confusion), hits, as_class),
         "specificity": (specificity(confusion), n - of_class - as_class + hits, n - of_class),
     }
-    for name, (values, successes, trials) in by_class.items():
+    figures: dict[str, Any] = {}
+    for name, (values, successes, trials) in proportions.items():
         figures[name] = values
         figures[f"{name}_interval"] = {
             label: wilson_interval(int(successes[i]), int(trials[i]), confidence) for i, label in enumerate(CLASSES)

@@ -152,6 +152,16 @@ def test_groups_add_up_and_missing_values_are_a_group(evaluated: Evaluated) -> N
     assert low < groups["source"]["cohen"]["accuracy"] < high
 
 
+def test_each_group_has_its_specificity_beside_its_sensitivity(evaluated: Evaluated) -> None:
+    group = evaluated()["subgroups"]["source"]["cohen"]
+    is_cohen = (TEST.images["source"] == "cohen").to_numpy()
+    truth, predicted = TEST.truth[is_cohen] == 2, TEST.predicted[is_cohen] == 2
+    assert group["sensitivity"]["covid19"] == predicted[truth].mean()
+    assert group["specificity"]["covid19"] == pytest.approx((~predicted[~truth]).mean())
+    low, high = group["specificity_interval"]["covid19"]
+    assert low < group["specificity"]["covid19"] <= high
+
+
 def test_the_threshold_of_the_validation_split_is_applied_unchanged(evaluated: Evaluated) -> None:
     points = evaluated(specificities=[0.99])["operating_points"]
     at = points["at_validation_threshold"]
