@@ -1,22 +1,36 @@
 """The report's figures: each says its numbers in words, also where something is missing."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from coronet_core.common.classes import CLASSES
 from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
+from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, fold_dots, forest, subgroup_accuracies
 from tasks.report.plots.learning_curves import training_curves
 from tasks.report.plots.residual_tensors import masked_views, reconstructions
 
 RNG = np.random.default_rng(0)
+HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "training_loss": [3.0, 2.0, 1.0], "validation_loss": [3.0, 1.5, 2.0]})
+BINS = [
+    {"low": 0.0, "high": 0.5, "images": 0, "confidence": None, "accuracy": None},
+    {"low": 0.5, "high": 1.0, "images": 7, "confidence": 0.9, "accuracy": 0.6},
+]
+CALIBRATION = {"before": {"ece": 0.3}, "after": {"ece": 0.1}, "reliability": {"before": BINS, "after": BINS}}
+POINTS = {
+    "roc": pd.DataFrame({"false_positive_rate": [0.0, 0.0, 1.0], "sensitivity": [0.0, 1.0, 1.0]}),
+    "pr": pd.DataFrame({"recall": [0.5, 1.0], "precision": [1.0, 0.5]}),
+}
 
 
 def test_training_names_the_epoch_whose_weights_are_kept() -> None:
-    history = pd.DataFrame({"epoch": [1, 2, 3], "training_loss": [3.0, 2.0, 1.0], "validation_loss": [3.0, 1.5, 2.0]})
-    drawing = training_curves("AE_H", history, "validation_loss")
+    drawing = training_curves("AE_H", HISTORY, "validation_loss")
     assert "weights of epoch 2 are kept, chosen by validation loss: training loss 2, validation loss 1.5" in drawing.alt
 
 
@@ -26,15 +40,14 @@ def test_confusion_is_told_row_by_row() -> None:
 
 
 def test_a_class_without_a_curve_has_an_unknown_area() -> None:
-    points = pd.DataFrame({"false_positive_rate": [0.0, 0.0, 1.0], "sensitivity": [0.0, 1.0, 1.0]})
+    points = POINTS["roc"]
     curves = {"healthy": points, "pneumonia": points, "covid19": points.head(0)}
     drawing = roc_curves(curves, {"healthy": 1.0, "pneumonia": 0.875, "covid19": None})  # type: ignore[arg-type]
     assert drawing.alt.endswith("Healthy, area 1.000; non-COVID Pneumonia, area 0.875; COVID-19, area unknown.")
 
 
 def test_precision_and_recall_tell_their_areas() -> None:
-    points = pd.DataFrame({"recall": [0.5, 1.0], "precision": [1.0, 0.5]})
-    drawing = precision_recall_curves(dict.fromkeys(CLASSES, points), dict.fromkeys(CLASSES, 0.75))
+    drawing = precision_recall_curves(dict.fromkeys(CLASSES, POINTS["pr"]), dict.fromkeys(CLASSES, 0.75))
     assert drawing.alt.count("area 0.750") == 3
 
 
@@ -46,13 +59,7 @@ def test_reconstructions_of_the_classes_that_have_images() -> None:
 
 
 def test_reliability_tells_errors_and_counts_before_and_after() -> None:
-    bins = [
-        {"low": 0.0, "high": 0.5, "images": 0, "confidence": None, "accuracy": None},
-        {"low": 0.5, "high": 1.0, "images": 7, "confidence": 0.9, "accuracy": 0.6},
-    ]
-    drawing = reliability_diagram(
-        {"before": {"ece": 0.3}, "after": {"ece": 0.1}, "reliability": {"before": bins, "after": bins}}
-    )
+    drawing = reliability_diagram(CALIBRATION)
     assert "uncalibrated, ECE 0.300: confidence 0.90, accuracy 0.60, 7 images" in drawing.alt
     assert "calibrated, ECE 0.100" in drawing.alt
 
@@ -111,6 +118,31 @@ def test_folds_are_told_by_mean_and_span_of_those_that_are_known() -> None:
         {"Accuracy": [0.5, None, 0.7], "Macro ROC-AUC": [None] * 3}, {"Accuracy": 0.6, "Macro ROC-AUC": None}
     ).alt
     assert alt == "Values of 3 folds. Accuracy: mean 0.600, folds from 0.500 to 0.700; Macro ROC-AUC: mean unknown."
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: roc_curves(dict.fromkeys(CLASSES, POINTS["roc"]), dict.fromkeys(CLASSES, 0.9)),
+        lambda: precision_recall_curves(dict.fromkeys(CLASSES, POINTS["pr"]), dict.fromkeys(CLASSES, 0.9)),
+        lambda: reliability_diagram(CALIBRATION),
+        lambda: training_curves("CIN", HISTORY, "validation_loss"),
+    ],
+)
+def test_a_legend_covers_no_data(draw: Callable[[], Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep_and_save(figure: Figure, *arguments: Any, **options: Any) -> None:
+        figures.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep_and_save)
+    draw()
+    (figure,) = figures
+    (legend,) = figure.legends
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:

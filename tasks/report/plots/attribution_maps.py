@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import DISPLAY_NAMES, ClassName
-from tasks.report.plots.drawing import INK, SOFT, Drawing, drawn, picture_grid, styled
+from tasks.report.plots.drawing import INK, SOFT, Drawing, drawn, legend_below, picture_grid, styled
 
 METHOD_NAMES: Final = {
     "perturbation": "Meaningful perturbation",
@@ -113,7 +113,7 @@ def deletion_and_insertion(
         axes.set(title=name.capitalize(), xlabel=f"share of the pixels {changed}", xlim=(0, 1), ylim=(0, 1.02))
         axes.grid(axis="y")
     figure.axes[0].set_ylabel("probability of the class")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure, 3)
     return drawn(figure, f"Probability of the explained class by method; {'; '.join(described)}.")
 
 

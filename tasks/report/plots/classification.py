@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
-from tasks.report.plots.drawing import ACCENT, COLOURS, LINES, SOFT, Drawing, drawn, panel, styled
+from tasks.report.plots.drawing import ACCENT, COLOURS, LINES, SOFT, Drawing, drawn, legend_below, panel, styled
 
 SIDES = (
     ("before", "uncalibrated", SOFT, "s", "none"),
@@ -26,7 +26,7 @@ def reliability_diagram(calibration: dict[str, Any]) -> Drawing:
 
     `calibration` is that part of `reports/metrics.json`.
     """
-    figure = Figure(figsize=(4.8, 4.6), layout="constrained")
+    figure = Figure(figsize=(4.8, 4.8), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     described = []
     for key, name, colour, marker, fill in SIDES:
@@ -44,8 +44,8 @@ def reliability_diagram(calibration: dict[str, Any]) -> Drawing:
         described.append(f"{name}, {error}: {points}")
     upper.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
     upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title="Reliability")
-    upper.legend(loc="upper left")
     lower.set(xlabel="probability of the predicted class", ylabel="images")
+    legend_below(figure, 2)
     return drawn(figure, f"Accuracy over confidence, in bins. {'. '.join(described)}.")
 
 
@@ -75,7 +75,7 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
 @styled
 def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float | None]) -> Drawing:
     """Draw the ROC of each class against the rest; `areas` under the curves go into the legend."""
-    figure, axes = panel(3.6, 3.3)
+    figure, axes = panel(3.6, 3.9)
     for label, curve in curves.items():
         axes.plot(
             curve["false_positive_rate"],
@@ -86,14 +86,14 @@ def roc_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, flo
         )
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
     axes.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01), title="ROC")
-    axes.legend(loc="lower right")
+    legend_below(figure)
     return drawn(figure, f"ROC of each class against the rest: {_all_areas(areas)}.")
 
 
 @styled
 def precision_recall_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Mapping[str, float | None]) -> Drawing:
     """Draw precision over recall of each class against the rest; `areas` under the curves go into the legend."""
-    figure, axes = panel(3.6, 3.3)
+    figure, axes = panel(3.6, 3.9)
     for label, curve in curves.items():
         axes.plot(
             curve["recall"],
@@ -104,7 +104,7 @@ def precision_recall_curves(curves: Mapping[ClassName, pd.DataFrame], areas: Map
         )
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)", xlim=(0, 1), ylim=(0, 1.01))
     axes.set_title("Precision and recall")
-    axes.legend(loc="lower left")
+    legend_below(figure)
     return drawn(figure, f"Precision over recall of each class against the rest: {_all_areas(areas)}.")
 
 

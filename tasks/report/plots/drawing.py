@@ -78,6 +78,11 @@ def picture_grid(width_inches: float, height_inches: float, rows: int, columns: 
     return figure, grid
 
 
+def legend_below(figure: Figure, columns: int = 1) -> None:
+    """Put the legend of the first axes below a `constrained` figure, where it covers no data."""
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+
+
 def drawn(figure: Figure, alt: str, *, trimmed: bool = False) -> Drawing:
     """Return `figure` as a PNG with its alternative text. The same figure gives the same bytes.
 

@@ -5,7 +5,7 @@ from matplotlib.ticker import MaxNLocator
 
 from coronet_core.common.literals import KeptWeights
 from coronet_core.learning.loop import best_epoch
-from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, panel, styled
+from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, legend_below, panel, styled
 
 
 @styled
@@ -17,7 +17,7 @@ def training_curves(name: str, history: pd.DataFrame, best_by: str, keep: KeptWe
     """
     networks = [table for _, table in history.groupby("network")] if "network" in history else [history]
     is_trained = history["epoch"].max() > 0
-    figure, axes = panel(3.4, 2.7)
+    figure, axes = panel(3.4, 2.9)
     for number, table in enumerate(networks):
         labels = ("training", "validation") if number == 0 else (None, None)
         for column, label, colour in zip(("training_loss", "validation_loss"), labels, (SOFT, ACCENT), strict=True):
@@ -33,7 +33,7 @@ def training_curves(name: str, history: pd.DataFrame, best_by: str, keep: KeptWe
     axes.set(title=name, xlabel="epoch", ylabel="loss", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
-    axes.legend()
+    legend_below(figure, 2)
     then = first.set_index("epoch").loc[kept]
     of_several = f" The first of {len(networks)} networks:" if len(networks) > 1 else ""
     n_epochs = int(first["epoch"].iloc[-1])
