@@ -10,7 +10,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.common.paper import PAPER
 from tasks.report.alternative_text import ALT_KEY
-from tasks.report.pages import environment, number, numbers, percent, percents, words
+from tasks.report.pages import environment, number, numbers, percent, percents
+from tasks.report.wording import words
 from tasks.runtime.external_text import plain
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import AUDIT, FIGURES, METRICS, REPORT

@@ -7,6 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
+from tasks.report.wording import words
 from tasks.runtime.external_text import code_span, plain
 from tasks.runtime.files import write_text
 
@@ -68,8 +69,3 @@ def numbers(interval: Sequence[float | None] | None, digits: int = 3) -> str:
         return DASH
     low, high = (number(end, digits) for end in interval)
     return f"{low} to {high}"
-
-
-def words(name: str) -> str:
-    """Return a key with spaces for its underscores."""
-    return name.replace("_", " ")

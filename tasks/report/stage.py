@@ -19,6 +19,7 @@ from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
 from tasks.runtime.files import publish_folder, read_json
 from tasks.runtime.paths import (
+from tasks.report.wording import words
     AUDIT,
     EXPLANATION_MEASURES,
     FIGURES,
@@ -134,7 +135,7 @@ def run(context: StageContext) -> None:
 def _worst_group(subgroups: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any] | None:
     """Return the group with the lowest accuracy among those that are not small, if any."""
     large = [
-        {"name": f"{grouping.replace('_', ' ')} {name}", **figures}
+        {"name": f"{words(grouping)} {name}", **figures}
         for grouping, groups in subgroups.items()
         for name, figures in groups.items()
         if not figures["is_small"]

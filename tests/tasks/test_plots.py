@@ -67,7 +67,7 @@ def test_reliability_tells_errors_and_counts_before_and_after() -> None:
 def test_subgroups_are_told_with_interval_and_number_of_images() -> None:
     groups = {"view": {"AP": {"images": 12, "accuracy": 0.5, "accuracy_interval": [0.25, 0.75], "is_small": True}}}
     drawing = subgroup_accuracies(groups, 0.8)
-    assert "view: AP (12): 0.500 (0.250 to 0.750)" in drawing.alt
+    assert "projection: AP (12): 0.500 (0.250 to 0.750)" in drawing.alt
     assert "The dotted line is all images, 0.800." in drawing.alt
 
 

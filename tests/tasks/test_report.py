@@ -161,7 +161,8 @@ def test_a_look_up_of_the_source_stands_beside_the_network(changed: Changed) -> 
     accuracies = "<td>87.50<small>75.0–95.0</small></td><td>81.25<small>70.0–90.0</small></td>"
     assert f"the source's name alone, without image or network</th>{accuracies}" in unescape(page)
     assert (
-        'AP or PA alone, without image or network</th><td colspan="5" class="wrap">the same for all images</td>' in page
+        "the projection (PA or AP) alone, without image or network</th>"
+        '<td colspan="5" class="wrap">the same for all images</td>' in page
     )
     assert "by the source's name alone 81.25 (70.0–90.0)." in card
 

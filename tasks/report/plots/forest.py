@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from tasks.report.plots.drawing import ACCENT, INK, SOFT, Drawing, drawn, panel, styled
+from tasks.report.wording import words
 
 INCHES_PER_ROW = 0.27
 INCHES_AROUND = 0.9
@@ -61,7 +62,7 @@ def subgroup_accuracies(subgroups: dict[str, dict[str, dict[str, Any]]], overall
     """Draw the accuracy of each group beside that of all images. `subgroups` is that part of `reports/metrics.json`."""
     rows = [
         ForestRow(
-            name=f"{grouping.replace('_', ' ')}: {name} ({figures['images']})",
+            name=f"{words(grouping)}: {name} ({figures['images']})",
             value=figures["accuracy"],
             interval=figures["accuracy_interval"],
             is_faint=figures["is_small"],
