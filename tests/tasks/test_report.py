@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from coronet_core.common.classes import CLASSES
 from tasks.report import stage as report
 from tasks.report.alternative_text import ALT_KEY
 from tasks.report.pages import number
@@ -106,6 +107,17 @@ def test_accuracy_stands_with_its_interval(page: str) -> None:
     low, high = (f"{100 * end:.1f}" for end in metrics["accuracy_interval"])
     assert f"<td>{100 * metrics['accuracy']:.2f}<small>{low}–{high}</small></td>" in page
     assert f"{low}–{high}" in page[: page.index("<main>")]
+
+
+def test_specificity_stands_beside_sensitivity_with_its_interval(page: str) -> None:
+    metrics = json.loads(METRICS.read_text())
+    group = metrics["subgroups"]["source"]["phantom"]
+    for figures in (metrics, group):
+        for label in CLASSES:
+            low, high = (f"{100 * end:.1f}" for end in figures["specificity_interval"][label])
+            assert f"<td>{100 * figures['specificity'][label]:.2f}<small>{low}–{high}</small></td>" in page
+    beginning = page[: page.index("<main>")]
+    assert beginning.index("COVID-19 sensitivity") < beginning.index("COVID-19 specificity")
 
 
 def test_page_and_card_name_the_number_formats_of_the_training(page: str, card: str) -> None:

@@ -63,6 +63,8 @@ def folds() -> dict[str, Any]:
             "intervals": {"balanced_accuracy": [0.5, 0.75]},
             "sensitivity": by_class | {"covid19": None},
             "sensitivity_interval": intervals | {"covid19": None},
+            "specificity": by_class,
+            "specificity_interval": intervals,
             "ppv": by_class,
             "ppv_interval": intervals,
             "confusion_matrix": [[8, 0, 0], [1, 7, 0], [0, 0, 8]],
@@ -103,6 +105,7 @@ def test_the_page_of_a_cross_validation(folds: dict[str, Any], tmp_path: Path) -
     assert "All images of a patient are in one fold." in page
     assert '90% interval <span class="whole">60.0–80.0</span>' in page
     assert "<td>0.125</td>" in page
+    assert page.index("specificity</th><td>60.00<small>40.0–80.0</small></td>") > page.index("sensitivity</th>")
 
 
 def test_patients_in_two_splits_are_told_first(folds: dict[str, Any], tmp_path: Path) -> None:
