@@ -39,17 +39,17 @@ from tasks.training.trained_precision import FORMAT_NAMES, training_formats
 
 CODE = ("coronet_core", "tasks")
 SECTIONS: Final = {
-    "data": "Data",
-    "training": "Training",
-    "residuals": "Residuals",
-    "results": "Results",
+    "results": "Results on the test split",
     "subgroups": "Subgroups",
-    "calibration": "Calibration",
+    "calibration": "Calibration and abstention",
     "audit": "Shortcuts",
     "explanations": "Attribution maps",
+    "residuals": "Residuals",
+    "training": "Training",
+    "data": "Data",
     "provenance": "Provenance",
 }
-"""Sections of the page and their names in the table of contents; `templates/sections` has a file for each."""
+"""Sections of the page and their headings; `templates/sections` has a file for each. The first one is open."""
 
 
 @dataclass(frozen=True, kw_only=True)
