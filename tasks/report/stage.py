@@ -12,14 +12,16 @@ import torch
 from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY
 from coronet_core.common.paper import PAPER
 from coronet_core.common.weights import read_metadata
+from tasks.report.cases import listed, read_cases
+from tasks.report.gallery import gallery
 from tasks.report.pages import write_page
 from tasks.report.plots.attribution_maps import METHOD_NAMES
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
+from tasks.report.wording import words
 from tasks.runtime.files import publish_folder, read_json
 from tasks.runtime.paths import (
-from tasks.report.wording import words
     AUDIT,
     EXPLANATION_MEASURES,
     FIGURES,
@@ -40,6 +42,8 @@ from tasks.training.trained_precision import FORMAT_NAMES, training_formats
 CODE = ("coronet_core", "tasks")
 SECTIONS: Final = {
     "results": "Results on the test split",
+    "gallery": "Errors and uncertain images",
+    "cases": "All test images",
     "subgroups": "Subgroups",
     "calibration": "Calibration and abstention",
     "audit": "Shortcuts",
@@ -102,6 +106,7 @@ def run(context: StageContext) -> None:
     """Draw the figures and render the templates."""
     context.tracking.deliver()  # now, so that the page can give the id of its own run
     metrics, split, audit, explanations = map(read_json, (METRICS, SPLIT_REPORT, AUDIT, EXPLANATION_MEASURES))
+    cases = read_cases(metrics["out_of_distribution"]["threshold"])
     drawings = report_figures(metrics, audit, explanations, context.params)
     content: dict[str, Any] = {
         "paper": PAPER,
@@ -117,6 +122,8 @@ def run(context: StageContext) -> None:
         "explain": context.params.explain,
         "interval_name": f"{100 * context.params.evaluate.confidence:.0f}% interval",
         "figures": drawings,
+        "gallery": gallery(cases, context.params.residuals),
+        "cases": listed(cases),
         "params": flattened(asdict(context.params)),
         "is_papers_autoencoder": ARCHITECTURE_KEY not in read_metadata(autoencoder_weights("healthy")),
         "is_from_random_weights": context.params.autoencoder.pretrained is None,

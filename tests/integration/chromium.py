@@ -1,4 +1,4 @@
-"""The reading page in a headless Chromium, driven by what the distribution installs: nothing is downloaded."""
+"""The pages in a headless Chromium, driven by what the distribution installs: nothing is downloaded."""
 
 import os
 import shutil
@@ -20,18 +20,22 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
 
 
 class Page:
-    """The reading page as somebody at a screen has it."""
+    """A page as somebody at a screen has it."""
 
     def __init__(self, driver: webdriver.Chrome, address: str) -> None:
         self.driver = driver
         self.address = address
 
     def open(self, width_px: int = 1440, height_px: int = 900, *, is_phone: bool = False) -> None:
-        """Load the page anew, in a window of this size inside."""
+        """Load the reading page anew, in a window of this size inside."""
+        self.load(width_px, height_px, is_phone=is_phone)
+        self.wait(lambda: self.all("body[data-ready]"))
+
+    def load(self, width_px: int = 1440, height_px: int = 900, *, is_phone: bool = False) -> None:
+        """Load any page anew, in a window of this size inside."""
         metrics = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": is_phone}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.get(self.address)
-        self.wait(lambda: self.all("body[data-ready]"))
 
     def choose(self, files: Sequence[Path]) -> None:
         """Choose files as from the disk, and wait for their answers."""

@@ -33,6 +33,8 @@ CONTROLS: Final = ("random", "centre")
 """Baseline maps that do not depend on the network."""
 FULL_QUANTILE: Final = 0.995
 """Quantile of a map's salience that gets the brightest colour."""
+OVERLAY: Final = 0.55
+"""Opacity of a map over its image."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def attribution_maps(
             axes.imshow(images[place], cmap="gray", vmin=0, vmax=255)
             _draw_boxes(axes, one.boxes, images.shape[1:])
         for axes, salience in zip(row[1:], maps.values(), strict=True):
-            full = float(np.quantile(salience[place], FULL_QUANTILE))
-            shown = axes.imshow(salience[place] / (full or 1), cmap="viridis", vmin=0, vmax=1, alpha=0.55)
+            relative = relative_salience(salience[place])
+            shown = axes.imshow(relative, cmap="viridis", vmin=0, vmax=1, alpha=OVERLAY)
         if one.label is not None:
             row[0].set_ylabel(DISPLAY_NAMES[one.label], fontsize=8)
         row[0].set_xlabel(f"predicted: {one.prediction}", fontsize=7)
@@ -90,6 +92,11 @@ def attribution_maps(
         f"probability: {'; '.join(map(str, explained))}.",
         trimmed=True,
     )
+
+
+def relative_salience(salience: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a map (H, W), at least 0, by its own most salient pixels, as methods have no common unit."""
+    return salience / (float(np.quantile(salience, FULL_QUANTILE)) or 1)
 
 
 @styled

@@ -10,7 +10,9 @@ from coronet_core.audits.masking import View
 from coronet_core.common.classes import DISPLAY_NAMES, ClassName
 from tasks.report.plots.drawing import Drawing, drawn, picture_grid, styled
 
-TITLES = ("X", "F_H(X)", "F_P(X)", "|X − F_H|, eq. (5)", "|X − F_P|, eq. (6)", "|2X − F_H − F_P|, eq. (7)")
+RESIDUAL_NAMES: Final = ("|X − F_H|", "|X − F_P|", "|2X − F_H − F_P|")
+"""The channels of the residual tensor, eq. (5) to (7)."""
+TITLES = ("X", "F_H(X)", "F_P(X)", *(f"{name}, eq. ({number})" for number, name in enumerate(RESIDUAL_NAMES, start=5)))
 BRIGHTEST_QUANTILE = 0.995
 """Quantile of the residuals that gets the brightest colour."""
 VIEW_NAMES: Final[Mapping[View, str]] = {

@@ -1,0 +1,66 @@
+"""The test images of the report, one by one: their order, and which of too many are listed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasks.report import cases as report_cases
+from tasks.report.cases import Case, least_certain, listed, most_confident_errors
+from tasks.report.plots.thumbnails import SIDE_PX, overlaid_map, residual, xray
+
+RIGHT = Case(
+    stack_row=0,
+    image_id="a",
+    projection="PA",
+    label="healthy",
+    predicted="healthy",
+    probability=0.9,
+    prediction_set=("healthy",),
+    is_abstained=False,
+    ood_score=1.0,
+    is_out_of_distribution=False,
+)
+UNSURE = replace(RIGHT, image_id="b", probability=0.4, prediction_set=("healthy", "covid19"), is_abstained=True)
+ERROR = replace(RIGHT, image_id="c", predicted="covid19", probability=0.6)
+GRAVE_ERROR = replace(ERROR, image_id="d", probability=0.99)
+CASES = [RIGHT, UNSURE, ERROR, GRAVE_ERROR]
+
+
+def ids(cases: list[Case]) -> str:
+    return "".join(case.image_id for case in cases)
+
+
+def test_errors_begin_with_the_most_confident_one() -> None:
+    assert ids(most_confident_errors(CASES)) == "dc"
+
+
+def test_uncertain_images_begin_with_the_lowest_probability() -> None:
+    assert ids(least_certain(CASES)) == "bcad"
+
+
+@pytest.mark.parametrize(("room", "kept"), [(3, "bcd"), (4, "bcda"), (1, "b")])
+def test_errors_and_abstentions_are_listed_before_the_others(
+    monkeypatch: pytest.MonkeyPatch, room: int, kept: str
+) -> None:
+    monkeypatch.setattr(report_cases, "MAX_LISTED", room)
+    assert ids(listed(CASES)) == kept
+
+
+def test_small_pictures_are_small_and_say_what_they_show() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (224, 224), dtype=np.uint8)
+    channel = image.astype(np.float16) / 255
+    made = [
+        xray(image, "an X-ray"),
+        residual(channel, 0.5, "a residual"),
+        overlaid_map(image, channel.astype(np.float32), "a map"),
+    ]
+    assert [one.side_px for one in made] == [SIDE_PX, SIDE_PX // 2, SIDE_PX // 2]
+    assert [one.alt for one in made] == ["an X-ray", "a residual", "a map"]
+    assert all(one.data_uri.startswith("data:image/webp;base64,") for one in made)
+
+
+def test_a_blank_residual_and_a_blank_map_can_be_drawn() -> None:
+    image = np.zeros((16, 16), np.uint8)
+    residual(np.zeros((16, 16), np.float16), 0.0, "nothing")
+    overlaid_map(image, np.zeros((16, 16), np.float32), "nothing")
