@@ -70,7 +70,7 @@ def search_importances(study: optuna.Study) -> Drawing | None:
         except (UserWarning, ValueError, RuntimeError):
             return None
     alt = "Importance of each param: " + ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-    return _drawn(lambda: optuna_plots.plot_param_importances(study), alt)
+    return _drawn(lambda: _without_legend(optuna_plots.plot_param_importances(study)), alt)
 
 
 def _with_short_names(plot: Any) -> Any:
@@ -85,7 +85,7 @@ def _with_short_names(plot: Any) -> Any:
 
 
 def _without_legend(axes: Axes) -> Axes:
-    """Remove the legend, which has a line a trial."""
+    """Remove the legend, which has a line a trial or, of importances, covers bars to name the one figure."""
     if (legend := axes.get_legend()) is not None:
         legend.remove()
     return axes
