@@ -1,6 +1,7 @@
 """All figures of labelled images with a trained network: those of the test split, and of images from elsewhere."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pandas as pd
 
@@ -17,6 +18,15 @@ from tasks.evaluate.reliability import (
 from tasks.evaluate.subgroups import subgroups
 from tasks.evaluate.tables import areas_and_intervals, tables
 from tasks.runtime.params.schema import EvaluateParams
+from tasks.runtime.tracking.stage_run import numbers_of
+
+NOT_FOR_MLFLOW: Final = ("subgroups",)
+"""Their names come from the data and may have characters that MLflow does not accept."""
+
+
+def logged_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of `metrics` that MLflow takes."""
+    return numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW})
 
 
 def all_figures(test: SplitPredictions, calibration: Calibration, params: EvaluateParams, seed: int) -> dict[str, Any]:

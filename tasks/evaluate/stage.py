@@ -4,7 +4,7 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.support.tables import write_frame
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.cin_outputs import predict_split
-from tasks.evaluate.all_figures import all_figures, class_warnings
+from tasks.evaluate.all_figures import all_figures, class_warnings, logged_figures
 from tasks.evaluate.curves import write_curves
 from tasks.evaluate.prediction_table import prediction_table
 from tasks.runtime.compute.cpu import use_cpu_threads
@@ -12,11 +12,8 @@ from tasks.runtime.files import nulls_for_nan, write_report
 from tasks.runtime.paths import METRICS, PREDICTIONS
 from tasks.runtime.progress import log
 from tasks.runtime.stage_context import StageContext
-from tasks.runtime.tracking.stage_run import numbers_of
 
 REMEDY = "Raise data.split.test_fraction or add images of it."
-NOT_FOR_MLFLOW = ("subgroups",)
-"""Their names come from the data and may have characters that MLflow does not accept."""
 
 
 def run(context: StageContext) -> None:
@@ -32,7 +29,7 @@ def run(context: StageContext) -> None:
     write_frame(prediction_table(test, calibration), PREDICTIONS)
     write_curves(test, calibration.temperature, params)
     write_report(METRICS, metrics)
-    context.tracking.metrics(numbers_of({name: metrics[name] for name in metrics if name not in NOT_FOR_MLFLOW}))
+    context.tracking.metrics(logged_figures(metrics))
     for path in (METRICS, PREDICTIONS):
         context.tracking.artifact(path)
     for warning in metrics["warnings"]:
