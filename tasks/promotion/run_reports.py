@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coronet_core.common.classes import CLASSES, FOR_AUTOENCODERS, ClassName
+from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.common.literals import Aspect, Reading
 from coronet_core.common.manifest import IDS
 from coronet_core.support.errors import DataError
@@ -18,11 +18,9 @@ from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
 from tasks.package.recorded_files import content_of, files_of_folder
+from tasks.package.seen_images import SEEN
 from tasks.runtime.files import json_object
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
-
-SEEN = ("train", "validation", FOR_AUTOENCODERS)
-"""Splits that determine the weights, the stopping epoch or the calibration."""
 
 
 @dataclass(frozen=True, kw_only=True)
