@@ -13,6 +13,7 @@ from flows.cli.params import params_app
 from flows.cli.predict import RAY_HELP, drift, explain, predict
 from flows.cli.promotion import promote, rollback
 from flows.cli.serve import serve
+from flows.cli.validation import validate
 from flows.project.preconditions import (
     require_git,
     require_own_code,
@@ -41,7 +42,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(params_app, name="params")
-for command in (predict, explain, drift, promote, rollback, serve, export):
+for command in (predict, explain, validate, drift, promote, rollback, serve, export):
     app.command()(command)
 
 
