@@ -18,6 +18,7 @@ from tasks.external_validation.result_folder import PAGE, SUMMARY, require_resul
 from tasks.external_validation.tested_model import TestedModel
 from tasks.external_validation.validation import Validation
 from tasks.runtime.files import digest
+from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import STATE, validation_folder
 from tasks.runtime.resume import discard
 from tasks.runtime.tracking.stage_run import StageRun, numbers_of
@@ -62,7 +63,11 @@ def validate(
 def _validate(listed: LabelledFolder, tested: TestedModel, target: Path, work: Path) -> dict[str, Any]:
     """Validate, write the folder `target`, and tell MLflow; returns the counts of images."""
     work.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pixels of patients
-    params = {"folder": listed.name, "model": tested.name, "evaluate": asdict(tested.evaluate_params())}
+    params = {
+        "folder": listed.name,
+        "model": tested.name,
+        "evaluate": asdict(tested.section("evaluate", EvaluateParams)),
+    }
     made_by = None if tested.version is None else tested.version.run_id
     with StageRun(NAME, params, parent_run_id=made_by, shown_as=f"{NAME} {listed.name}") as run:
         run.tags({"model.digest": tested.model.digest})

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from coronet_core.support.errors import CoroNetError
-from tasks.inference.model_source import REGISTRY_SCHEME, load_model, local_package, section_of
+from tasks.inference.model_source import REGISTRY_SCHEME, Section, load_model, local_package, section_of
 from tasks.package.dvc_lock import Lock
 from tasks.package.metadata import read_description
 from tasks.package.package_folder import read_package
 from tasks.package.recorded_files import content_of
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.file import read_params
-from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.progress import log
 
 if TYPE_CHECKING:
@@ -69,15 +68,18 @@ class TestedModel:
         """Return a param of the section `data` of its run, `default` if that is not recorded."""
         return self.params.get("data", {}).get(name, default)
 
-    def evaluate_params(self) -> EvaluateParams:
-        """Return the params that it was evaluated by, so that figures can be compared; else those of params.yaml.
+    def section(self, name: str, schema: type[Section]) -> Section:
+        """Return the section `name` of the params of its run, so that figures can be compared; else of params.yaml.
 
-        Raises ParamsError if there are none.
+        Raises ParamsError if there is neither.
         """
-        is_recorded = set(self.params.get("evaluate", {})) > {"batch_size"}  # which earlier stages have, too
-        params = self.params if is_recorded else {}
-        recorded = section_of(params, "evaluate", EvaluateParams, "Package the networks again (`coronet run`).")
-        return read_params().evaluate if recorded is None else recorded
+        is_recorded = set(self.params.get(name, {})) > {"batch_size"}  # of `evaluate`, earlier stages have that
+        remedy = "Package the networks again (`coronet run`)."
+        recorded = section_of(self.params, name, schema, remedy) if is_recorded else None
+        if recorded is not None:
+            return recorded
+        live: Section = getattr(read_params(), name)
+        return live
 
     def recorded(self, path: Path, stage: str) -> bytes | None:
         """Return the content of a file that `stage` wrote in its run, from DVC or MLflow; None if it is in neither."""

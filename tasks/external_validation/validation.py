@@ -23,6 +23,7 @@ from tasks.evaluate.curves import Curves, curves_of
 from tasks.external_validation.internal_test import InternalTest, conclusions, figures_beside, notes_on
 from tasks.external_validation.labelled_folder import MIN_IMAGES, LabelledFolder
 from tasks.external_validation.labelled_images import LabelledImages, read_labelled
+from tasks.external_validation.masked_views import masked_views
 from tasks.external_validation.overlap import TRAINING_IMAGE, TRAINING_PATIENT, leave_out_overlap
 from tasks.external_validation.tested_model import TestedModel
 from tasks.external_validation.training_images import TrainingImages
@@ -32,6 +33,7 @@ from tasks.networks.residual_index import ENERGY_COLUMNS, class_indices
 from tasks.package.prediction_schema import with_reasons
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import nulls_for_nan
+from tasks.runtime.params.schema import AuditParams, EvaluateParams
 from tasks.runtime.progress import Progress
 
 STAGE: Final = "evaluate"
@@ -62,11 +64,13 @@ class Validation:
         Raises DataError if fewer than MIN_IMAGES are left.
         """
         use_cpu_threads(share=1)
-        params, seed = tested.evaluate_params(), derive_seed(tested.seed, STAGE)
+        params, seed = tested.section(STAGE, EvaluateParams), derive_seed(tested.seed, STAGE)
+        audit = tested.section("audit", AuditParams)
         images = read_labelled(folder, tested, work)
         overlap = leave_out_overlap(images, TrainingImages.of(tested))
         drop_duplicates(images.rows)
-        predictions = _predicted(images, tested)
+        networks = Networks.of(tested.model, torch.device(inference_device()))
+        predictions = _predicted(images, networks)
         metrics = nulls_for_nan(all_figures(predictions, tested.model.calibration, params, seed))
         internal = InternalTest.of(tested)
         figures = figures_beside(metrics, predictions, internal, params, seed)
@@ -84,6 +88,7 @@ class Validation:
             "metrics": metrics,
             "figures": figures,
             "internal_test": None if internal is None else internal.metrics,
+            "views": masked_views(images, predictions, networks, audit, params, derive_seed(tested.seed, "audit")),
             "conclusions": [] if internal is None else conclusions(figures),
             "notes": [*overlap.notes, *notes_on(internal)],
             "warnings": warnings,
@@ -96,10 +101,9 @@ class Validation:
         )
 
 
-def _predicted(images: LabelledImages, tested: TestedModel) -> SplitPredictions:
+def _predicted(images: LabelledImages, networks: Networks) -> SplitPredictions:
     """Return the predictions for the images that are left. Raises DataError if they are fewer than MIN_IMAGES."""
     _require_images(images)
-    networks = Networks.of(tested.model, torch.device(inference_device()))
     positions = images.accepted.index.to_numpy(dtype=np.int64)
     parts = []
     with Progress("predicting", len(positions), "images") as bar:

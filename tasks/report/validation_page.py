@@ -12,6 +12,7 @@ from tasks.report.pages import write_page
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, forest, subgroup_accuracies
+from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.tested_images import Beside, Tested
 
 SECTIONS: Final = {
@@ -20,6 +21,7 @@ SECTIONS: Final = {
     "results": "Results",
     "subgroups": "Subgroups",
     "calibration": "Calibration",
+    "audit": "Shortcuts",
 }
 OVERALL: Final = ("accuracy", "precision", "recall", "f1_score")
 COMPARABLE: Final = "The internal test images are those of the model's own test split."
@@ -35,6 +37,7 @@ def render_validation(
         "sections": SECTIONS,
         "metrics": metrics,
         "evaluate": params,
+        "views": VIEW_NAMES,
         "interval_name": f"{100 * params['confidence']:.0f}% interval",
         "tested": Tested("external images", row="external", names_file=names_file),
         "beside": _beside(summary["internal_test"]),

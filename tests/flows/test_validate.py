@@ -27,10 +27,9 @@ OUT = Path("reports/validation/ward")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package, and a folder of nine labelled phantoms and a file that is none."""
     folder = tmp_path_factory.mktemp("validate")
-    evaluate = replace(read_params(PROJECT / "params.yaml").evaluate, bootstrap_replicates=100)
-    write_package(
-        folder / "package", untrained_model(), CARD, some_lineage(params={"seed": 1, "evaluate": asdict(evaluate)})
-    )
+    params = read_params(PROJECT / "params.yaml")
+    ran = {"evaluate": asdict(replace(params.evaluate, bootstrap_replicates=100)), "audit": asdict(params.audit)}
+    write_package(folder / "package", untrained_model(), CARD, some_lineage(params={"seed": 1, **ran}))
     write_folder(folder / "ward", [*from_elsewhere(), Labelled("bad.png", b"no image", "healthy", "ward-bad")])
     return folder
 

@@ -20,8 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 @pytest.fixture
 def folder(tmp_path: Path) -> Project:
     """A package and labelled phantoms, in no project."""
-    evaluate = replace(read_params(PROJECT / "params.yaml").evaluate, bootstrap_replicates=100)
-    lineage = some_lineage(params={"seed": 1, "evaluate": asdict(evaluate)})
+    params = read_params(PROJECT / "params.yaml")
+    ran = {"evaluate": asdict(replace(params.evaluate, bootstrap_replicates=100)), "audit": asdict(params.audit)}
+    lineage = some_lineage(params={"seed": 1, **ran})
     write_package(tmp_path / "package", untrained_model(), CARD, lineage)
     write_folder(tmp_path / "ward", from_elsewhere())
     return Project(tmp_path)

@@ -28,6 +28,7 @@ from tasks.package.dvc_lock import Lock
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_WEIGHTS, PREDICTIONS
+from tasks.runtime.stage_context import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 from tests.tasks.trained_model import CARD, some_lineage
@@ -59,10 +60,10 @@ def dvc(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], check=True)
 
 
-def make_run() -> dict[str, Record]:
+def make_run() -> tuple[StageContext, dict[str, Record]]:
     """Make the run and the packages in the current folder, DVC's record of the split included.
 
-    Returns the images of the split by their ids.
+    Returns the context of any stage, and the images of the split by their ids.
     """
     context = run_up_to_evaluate()
     params = context.params
@@ -75,7 +76,7 @@ def make_run() -> dict[str, Record]:
     nowhere = dict.fromkeys(lock.md5s(), "0" * 32)
     write_package(UNKNOWN, model, CARD, some_lineage(params=lock.all_params(), data=nowhere))
     ids = ids_of(params.data)
-    return {ids.image(record): record for record in list_images(params.data, params.seed).records}
+    return context, {ids.image(record): record for record in list_images(params.data, params.seed).records}
 
 
 def _commit_to_dvc(params: Params) -> None:

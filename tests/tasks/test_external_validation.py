@@ -20,6 +20,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_manifest
 from coronet_core.data.image_record import Record
 from coronet_core.support.errors import DataError, ParamsError
+from tasks.audit import stage as audit
 from tasks.external_validation.labelled_folder import LabelledFolder
 from tasks.external_validation.overlap import NO_PIXELS, NOT_CHECKED, OTHER_KEY, TRAINING_IMAGE, TRAINING_PATIENT
 from tasks.external_validation.result_folder import FILES, require_result_folder, write_results
@@ -28,7 +29,9 @@ from tasks.external_validation.validation import Validation
 from tasks.registry.versions import Version
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import read_params
-from tasks.runtime.paths import MANIFEST, METRICS, PREDICTIONS
+from tasks.runtime.params.schema import EvaluateParams
+from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS
+from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.stage_run import StageRun
 from tests.tasks.external_run import (
@@ -45,13 +48,24 @@ Records = dict[str, Record]
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Records]:
-    """The images of a run in the current folder, by their ids."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StageContext, Records]]:
+    """A run in the current folder: the context of its stages, and its images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("run"))
         patch.delenv("CORONET_PSEUDONYM_KEY", raising=False)
         patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
         yield make_run()
+
+
+@pytest.fixture(scope="module")
+def records(made: tuple[StageContext, Records]) -> Records:
+    """The images of the run by their ids."""
+    return made[1]
+
+
+@pytest.fixture(scope="module")
+def context(made: tuple[StageContext, Records]) -> StageContext:
+    return made[0]
 
 
 def of_split(records: Records, split: str) -> list[Record]:
@@ -131,6 +145,16 @@ def test_the_figures_are_those_of_the_stage_evaluate(by_unknown: Validation) -> 
     )
 
 
+def test_scores_with_parts_hidden_are_those_of_the_audit(by_unknown: Validation, context: StageContext) -> None:
+    audit.run(replace(context, name="audit"))
+    found, expected = by_unknown.summary["views"], read_json(AUDIT)["views"]
+    assert list(found) == list(expected)
+    for view, scored in found.items():
+        for name in ("accuracy", "balanced_accuracy", "roc_auc_macro"):
+            assert scored["network"][name] == pytest.approx(expected[view]["network"][name]), (view, name)
+    assert len({scored["network"]["roc_auc_macro"] for scored in found.values()}) > 1
+
+
 def test_predictions_are_those_of_the_stage_evaluate(by_unknown: Validation) -> None:
     columns = [f"logit_{label}" for label in CLASSES]
     found, expected = (
@@ -174,6 +198,7 @@ def test_a_split_that_is_not_here_is_looked_for_in_dvc_s_cache(
     assert records
     package = KNOWN.resolve()
     shutil.copytree(".dvc", tmp_path / ".dvc")
+    shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     summary = validated(own_test, package).summary
     assert summary["overlap"]["checked"] == ["images", "patients"]
@@ -270,10 +295,10 @@ def test_a_package_that_does_not_say_how_it_was_evaluated_needs_params(
 ) -> None:
     assert records
     tested = replace(TestedModel.of(str(KNOWN)), params={"seed": 1, "evaluate": {"batch_size": 4}})
-    assert tested.evaluate_params() == read_params().evaluate
+    assert tested.section("evaluate", EvaluateParams) == read_params().evaluate
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ParamsError, match=r"params\.yaml: no such parameter file"):
-        tested.evaluate_params()
+        tested.section("evaluate", EvaluateParams)
 
 
 def test_the_results_are_a_page_json_and_tables(mixed: Validation, tmp_path: Path) -> None:
@@ -298,7 +323,7 @@ def test_the_page_needs_nothing_else_and_names_no_file(by_known: Validation, mix
         assert page.count("<img") == len(re.findall(r'<img src="[^"]+" alt="[^"]+"', page)) == 6
         assert "not a medical device" in page
         assert ".pgm" not in page
-        for section in ("images", "internal", "results", "subgroups", "calibration"):
+        for section in ("images", "internal", "results", "subgroups", "calibration", "audit"):
             assert f'<section id="{section}">' in page
     assert '<tr><th scope="row" class="wrap">training image, the same file</th><td>1</td></tr>' in page
     assert '<tr><th scope="row" class="wrap">unreadable: not an image</th><td>1</td></tr>' in page
