@@ -17,6 +17,7 @@ from tasks.external_validation.labelled_folder import LabelledFolder
 from tasks.external_validation.result_folder import PAGE, SUMMARY, require_result_folder, write_results
 from tasks.external_validation.tested_model import TestedModel
 from tasks.external_validation.validation import Validation
+from tasks.runtime.code_digest import code_digest, files_needed_by
 from tasks.runtime.files import digest
 from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import STATE, validation_folder
@@ -25,6 +26,9 @@ from tasks.runtime.tracking.stage_run import StageRun, numbers_of
 
 NAME: Final = "validation"
 """Of the MLflow run and of the folder of its artifacts."""
+READING_MODULE: Final = "tasks.external_validation.labelled_images"
+"""Images that a killed run has read are taken unless its code has changed."""
+DIGITS: Final = 16
 
 
 @flow(name="validate", **AT_ITS_END)
@@ -49,15 +53,16 @@ def validate(
         listed = LabelledFolder.of(Path(folder), None if labels is None else Path(labels), patient_id_pattern)
         target = validation_folder(listed.name) if out is None else Path(out)
         require_result_folder(target)
-        work = STATE / NAME / digest(str(target.absolute()))[:16]
-        with alone_as_run(work.with_suffix(".lock"), f"the validation into {target}"):
-            evaluated = _validate(listed, TestedModel.of(model), target, work)
-        discard(work)
+        kept = STATE / NAME / digest(str(target.absolute()))[:DIGITS]
+        with alone_as_run(kept.with_suffix(".lock"), f"the validation into {target}"):
+            work = kept / code_digest(files_needed_by(READING_MODULE))[:DIGITS]
+            counts = _validate(listed, TestedModel.of(model), target, work)
+            discard(kept)
     except TransientError as error:
         return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{evaluated['evaluated']} of {evaluated['listed']} images evaluated")
+    return Completed(message=f"{counts['evaluated']} of {counts['listed']} images evaluated")
 
 
 def _validate(listed: LabelledFolder, tested: TestedModel, target: Path, work: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from coronet_core.data.image_record import Record
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.audit import stage as audit
 from tasks.external_validation.labelled_folder import LabelledFolder
+from tasks.external_validation.labelled_images import read_labelled
 from tasks.external_validation.overlap import NO_PIXELS, NOT_CHECKED, OTHER_KEY, TRAINING_IMAGE, TRAINING_PATIENT
 from tasks.external_validation.result_folder import FILES, require_result_folder, write_results
 from tasks.external_validation.tested_model import LAST_RUN, TestedModel
@@ -281,6 +282,18 @@ def test_a_folder_of_training_images_alone_is_refused(records: Records, tmp_path
     folder = write_folder(tmp_path / "ward", [labelled(record) for record in of_split(records, "train")[:3]])
     with pytest.raises(DataError, match=rf"0 of 3 images are left, at least 2 needed \(3: {TRAINING_IMAGE}\)"):
         validated(folder)
+
+
+def test_images_that_a_killed_run_has_read_are_not_read_again(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records
+    folder, tested = LabelledFolder.of(write_folder(tmp_path / "ward", from_elsewhere(1))), TestedModel.of(str(KNOWN))
+    before = read_labelled(folder, tested, tmp_path / "work")
+    monkeypatch.setattr("coronet_core.data.ingest.Decoders.decode", None)
+    again = read_labelled(folder, tested, tmp_path / "work")
+    assert again.rows["sha256"].tolist() == before.rows["sha256"].tolist()
+    assert (again.take(np.arange(3)) == before.take(np.arange(3))).all()
 
 
 def test_a_folder_without_a_readable_image_is_refused(records: Records, tmp_path: Path) -> None:
