@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
@@ -10,6 +10,7 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.bootstrap import PairedDifference, Statistics, bootstrap, estimate
 from coronet_core.metrics.confusion import specificities, weighted_confusions
+from coronet_core.metrics.intervals import with_width
 from coronet_core.metrics.scores import figures_of
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
@@ -121,17 +122,13 @@ def _differences(
         bootstrap(one, of.groups, params.bootstrap_replicates, derive_seed(seed, name))
         for one, of, name in zip(of_each, (external, internal), ("external", "internal"), strict=True)
     ]
-    found: dict[str, dict[str, Any]] = nulls_for_nan(
-        {
-            name: asdict(
-                PairedDifference.of(
-                    values[0][name] - values[1][name], drawn[0][name] - drawn[1][name], params.confidence
-                )
-            )
-            for name in values[0]
-        }
-    )
-    return found
+    found = {}
+    for name in values[0]:
+        apart = drawn[0][name] - drawn[1][name]
+        one = PairedDifference.of(values[0][name] - values[1][name], apart, params.confidence)
+        found[name] = asdict(replace(one, interval=with_width(one.interval)))
+    known: dict[str, dict[str, Any]] = nulls_for_nan(found)
+    return known
 
 
 def _statistics(predictions: SplitPredictions, params: EvaluateParams) -> Statistics:

@@ -61,6 +61,11 @@ def test_a_difference_by_chance_is_said_to_be_one(params: EvaluateParams) -> Non
     assert all("may be due to chance" in sentence for sentence in conclusions(beside(AGAIN, GOOD, params)))
 
 
+def test_no_error_in_both_sets_is_not_called_certain(params: EvaluateParams) -> None:
+    found = beside(predictions(60, 50, 20, edge=50), predictions(60, 50, 20, seed=1, edge=50), params)
+    assert (found["accuracy"]["difference"], found["accuracy"]["interval"]) == (0, None)
+
+
 def test_both_sets_are_drawn_on_their_own(params: EvaluateParams) -> None:
     """The variance of the difference is that of both, not less, as for the same images."""
     low, high = beside(GOOD, GOOD, params)["accuracy"]["interval"]
