@@ -144,7 +144,7 @@ def _statistics(predictions: SplitPredictions, params: EvaluateParams) -> Statis
 
 def _both(metrics: Mapping[str, Any], internal: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
     value, interval = _value_and_interval(metrics, name)
-    other, other_interval = (None, None) if internal is None else _value_and_interval(internal, name)
+    other, other_interval = (None, None) if internal is None else _recorded(internal, name)
     return {
         "title": TITLES[name],
         "external": value,
@@ -154,6 +154,13 @@ def _both(metrics: Mapping[str, Any], internal: Mapping[str, Any] | None, name: 
         "difference": None if value is None or other is None else value - other,
         "interval": None,
     }
+
+
+def _recorded(internal: Mapping[str, Any], name: str) -> tuple[float | None, Any]:
+    try:
+        return _value_and_interval(internal, name)
+    except KeyError:  # an earlier version did not report it
+        return None, None
 
 
 def _value_and_interval(metrics: Mapping[str, Any], name: str) -> tuple[float | None, Any]:

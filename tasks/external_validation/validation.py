@@ -10,27 +10,24 @@ import numpy as np
 import pandas as pd
 import torch
 
-from coronet_core.common.classes import CLASSES, ClassName
-from coronet_core.common.manifest import groupings
+from coronet_core.common.classes import ClassName
 from coronet_core.common.seeds import derive_seed
-from coronet_core.data.reading.suitability import counted_notes
-from coronet_core.data.splitting.duplicates import CONTRADICTION, drop_duplicates
+from coronet_core.data.splitting.duplicates import drop_duplicates
 from coronet_core.support.errors import DataError
-from tasks.calibrate.predictions import prediction_rows
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.all_figures import all_figures, class_warnings
 from tasks.evaluate.curves import Curves, curves_of
+from tasks.external_validation.image_tables import image_counts, left_out_table, prediction_table, short_reason
 from tasks.external_validation.internal_test import InternalTest, conclusions, figures_beside, notes_on
 from tasks.external_validation.labelled_folder import MIN_IMAGES, LabelledFolder
 from tasks.external_validation.labelled_images import LabelledImages, read_labelled
 from tasks.external_validation.masked_views import masked_views
-from tasks.external_validation.overlap import TRAINING_IMAGE, TRAINING_PATIENT, leave_out_overlap
+from tasks.external_validation.overlap import leave_out_overlap
 from tasks.external_validation.tested_model import TestedModel
 from tasks.external_validation.training_images import TrainingImages
 from tasks.inference.batch import inference_device
 from tasks.inference.predictor import NOT_FINITE, Networks
 from tasks.networks.residual_index import ENERGY_COLUMNS, class_indices
-from tasks.package.prediction_schema import with_reasons
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.params.schema import AuditParams, EvaluateParams
@@ -39,9 +36,6 @@ from tasks.runtime.progress import Progress
 STAGE: Final = "evaluate"
 """Random numbers are those of the stage, so that the same images have the same intervals."""
 IMAGES_AT_ONCE: Final = 256
-DUPLICATE: Final = "duplicate"
-ON_PURPOSE: Final = (TRAINING_IMAGE, TRAINING_PATIENT, DUPLICATE, CONTRADICTION)
-"""Why a readable image is left out."""
 OWN_TEST: Final = "images are of the model's own test split. They are kept, but they are not from elsewhere."
 
 
@@ -82,7 +76,7 @@ class Validation:
         summary = {
             "folder": folder.name,
             "model": {"name": tested.name, "digest": tested.model.digest},
-            "images": _counts(folder, images),
+            "images": image_counts(folder, images),
             "overlap": asdict(overlap) | {"left_out": overlap.left_out},
             "evaluate": asdict(params),
             "metrics": metrics,
@@ -96,8 +90,8 @@ class Validation:
         return cls(
             summary=summary,
             curves=curves_of(predictions, params),
-            predictions=_prediction_table(predictions, tested),
-            left_out=_left_out(images),
+            predictions=prediction_table(predictions, tested.model.calibration),
+            left_out=left_out_table(images),
         )
 
 
@@ -123,50 +117,9 @@ def _predicted(images: LabelledImages, networks: Networks) -> SplitPredictions:
 
 def _require_images(images: LabelledImages) -> None:
     if (left := len(images.accepted)) < MIN_IMAGES:
-        reasons = Counter(_short(reason) for reason in images.rows["rejected_because"].dropna())
+        reasons = Counter(map(short_reason, images.rows["rejected_because"].dropna()))
         why = "; ".join(f"{n}: {reason}" for reason, n in reasons.most_common())
         raise DataError(
             f"{left} of {len(images.rows)} images are left, at least {MIN_IMAGES} needed ({why}). Give other images, "
             "or a model that was not made with these."
         )
-
-
-def _counts(folder: LabelledFolder, images: LabelledImages) -> dict[str, Any]:
-    """Return how many images there were, and why some do not count."""
-    reasons = images.rows["rejected_because"].dropna()
-    unreadable = Counter(_short(reason) for reason in reasons if reason not in ON_PURPOSE)
-    by_class = images.rows["label"].value_counts()
-    return {
-        "listed": len(images.rows),
-        "by_class": {label: int(by_class.get(label, 0)) for label in CLASSES},
-        "evaluated": len(images.accepted),
-        "unreadable": dict(unreadable.most_common()),
-        "duplicates": int((reasons == DUPLICATE).sum()),
-        "contradicting_duplicates": int((reasons == CONTRADICTION).sum()),
-        "skipped": dict(folder.listing.passed_over.most_common()),
-        "unread": dict(folder.listing.unread.most_common()),
-        "reading_notes": counted_notes(images.accepted),
-    }
-
-
-def _short(reason: str) -> str:
-    return reason.split(" (", maxsplit=1)[0]
-
-
-def _prediction_table(predictions: SplitPredictions, tested: TestedModel) -> pd.DataFrame:
-    calibration, images = tested.model.calibration, predictions.images.reset_index(drop=True)
-    described = images[["file", "image_id", "patient_id", "label"]].assign(**groupings(images))
-    rows = with_reasons(prediction_rows(predictions.logits, predictions.energies, calibration), calibration)
-    return described.join(rows)
-
-
-def _left_out(images: LabelledImages) -> pd.DataFrame:
-    rows = images.rows[images.rows["rejected_because"].notna()]
-    columns = {
-        "file": "file",
-        "label": "label",
-        "rejected_because": "reason",
-        "same_as": "training_image",
-        "kind": "kind",
-    }
-    return rows[list(columns)].rename(columns=columns)

@@ -58,7 +58,7 @@ def render_validation(
 def _beside(internal: Mapping[str, Any] | None) -> Beside | None:
     if internal is None:
         return None
-    by_class = {name: internal[name] for name in ("sensitivity", "ppv", "specificity")}
+    by_class = {name: internal[name] for name in ("sensitivity", "ppv", "specificity") if name in internal}
     figures = {"overall": {name: internal[name] for name in OVERALL}, "confusion_matrix": internal["confusion_matrix"]}
     return Beside("internal test", COMPARABLE, figures | by_class)
 

@@ -19,6 +19,7 @@ from PIL import Image
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_manifest
 from coronet_core.data.image_record import Record
+from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.audit import stage as audit
 from tasks.external_validation.labelled_folder import LabelledFolder
@@ -35,6 +36,7 @@ from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.stage_run import StageRun
+from tests.core.test_dicom import dicom, saved
 from tests.tasks.external_run import (
     KNOWN,
     UNKNOWN,
@@ -245,6 +247,19 @@ def test_subgroups_are_those_of_the_table(records: Records, tmp_path: Path) -> N
         "sex": {"F": 9},
         "age_group": {"18-39": 9},
     }
+
+
+def test_dicom_headers_name_patient_view_and_sex(records: Records, tmp_path: Path) -> None:
+    patients = (of_split(records, "train")[0].patient_id or "", "ward-1", "ward-2")
+    for label, patient in zip(CLASSES, patients, strict=True):
+        pixels = phantom.draw(9, label, patient, 0, 96)[0]
+        header = dicom(pixels, PatientID=patient, ViewPosition="AP", PatientSex="F", PatientAge="050Y")
+        (tmp_path / "ward" / label).mkdir(parents=True)
+        (tmp_path / "ward" / label / "scan").write_bytes(saved(header))
+    found = validated(tmp_path / "ward")
+    assert reasons(found) == {f"{CLASSES[0]}/scan": TRAINING_PATIENT}, "whom the split knows by a table"
+    groups = found.summary["metrics"]["subgroups"]
+    assert [list(groups[grouping]) for grouping in ("view", "sex", "age_group")] == [["AP"], ["F"], ["40-59"]]
 
 
 def test_images_without_patient_ids_are_compared_as_images_alone(records: Records, tmp_path: Path) -> None:

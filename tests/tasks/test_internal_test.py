@@ -95,6 +95,14 @@ def test_without_the_internal_predictions_there_are_no_intervals(params: Evaluat
     assert notes_on(InternalTest(metrics={}, predictions=None)) == [NO_PREDICTIONS]
 
 
+def test_figures_that_an_earlier_version_did_not_report_are_left_out(params: EvaluateParams) -> None:
+    former = {name: value for name, value in metrics(GOOD, params).items() if name != "out_of_distribution"}
+    internal = InternalTest(metrics=former, predictions=GOOD)
+    found = figures_beside(metrics(AGAIN, params), AGAIN, internal, params, 1)
+    assert found["out_of_distribution.all"]["external"] is not None
+    assert found["out_of_distribution.all"]["internal"] is found["out_of_distribution.all"]["difference"] is None
+
+
 def test_without_the_internal_test_the_figures_stand_alone(params: EvaluateParams) -> None:
     found = beside(GOOD, None, params)
     assert {one["internal"] for one in found.values()} == {one["difference"] for one in found.values()} == {None}
