@@ -124,7 +124,7 @@ def labelled(record: Record) -> Labelled:
     )
 
 
-def from_elsewhere(per_class: int = 3, **fields: str) -> list[Labelled]:
+def from_elsewhere(per_class: int = 2, **fields: str) -> list[Labelled]:
     """Return images that no split has, `per_class` of each class."""
     found = phantom.records(dict.fromkeys(("healthy", "pneumonia", "covid19"), per_class), 1, 64, ELSEWHERE).records
     images = [labelled(record) for record in found]
