@@ -18,7 +18,7 @@ STUDY = "ablation"
 LAST_STAGE = "evaluate"
 
 
-@flow(name="ablate", **AT_ITS_END)
+@flow(name="ablate", flow_run_name=STUDY, **AT_ITS_END)
 def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[None]:
     """Run the ablations that apply, or `only` some, and compare them with the run, which must be up to date.
 

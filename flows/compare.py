@@ -10,6 +10,7 @@ from pydantic import Field
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
+from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.comparison_page import render_comparison
@@ -24,7 +25,7 @@ from tasks.studies.comparison_file import EXAMPLE, REPETITION, Comparison, param
 LAST_STAGE = "evaluate"
 
 
-@flow(name="compare", **AT_ITS_END)
+@flow(name="compare", flow_run_name=called("comparison-{candidates.stem}-{folds}-{unit}"), **AT_ITS_END)
 def compare(
     candidates: Path = EXAMPLE,
     folds: Annotated[int, Field(ge=2, le=100)] = 5,

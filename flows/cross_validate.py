@@ -6,6 +6,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
+from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_cross_validation
@@ -18,7 +19,7 @@ from tasks.studies.cross_validation import summarise
 STUDY = "cross-validation"
 
 
-@flow(name="cross-validate", **AT_ITS_END)
+@flow(name="cross-validate", flow_run_name=called("cross-validation-{folds}-{unit}"), **AT_ITS_END)
 def cross_validate(
     folds: int = 5, unit: FoldUnit = "patients", last_stage: str = "report", parallel: int | None = None
 ) -> State[None]:

@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 from coronet_core.data.decoding.decoding_processes import Decoders
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.run_names import called
 from flows.monitoring.stage_progress import StageProgress
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -28,7 +29,7 @@ from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.progress import Progress, ProgressEvent
 
 
-@flow(name="predict-batch", **AT_ITS_END)
+@flow(name="predict-batch", flow_run_name=called("predictions into {out}"), **AT_ITS_END)
 def predict_batch(
     paths: list[str],
     out: str,

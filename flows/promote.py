@@ -18,6 +18,7 @@ from flows.monitoring.approval import (
 )
 from flows.monitoring.artifacts import publish_decision
 from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
+from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_up_to_date
@@ -33,7 +34,7 @@ from tasks.runtime.params.schema import Approval, PromotionParams
 from tasks.runtime.paths import PACKAGE
 
 
-@flow(name="promote", **AT_ITS_END)
+@flow(name="promote", flow_run_name=called("promote {version}", version="the last run"), **AT_ITS_END)
 def promote(version: str | None = None, approval: Approval | None = None) -> State[None]:
     """Judge a version by `params.yaml: promotion` and make it the champion if it passes.
 

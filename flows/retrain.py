@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline, headline_figures, publish_artifacts
 from flows.monitoring.final_states import UP_TO_DATE
-from flows.monitoring.run_names import name_flow_run
+from flows.monitoring.run_names import name_at_start, name_flow_run
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -23,20 +23,20 @@ from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
 from flows.project.preconditions import require_ray
 from flows.project.raw_data import require_raw_data
+from flows.project.run_lock import RETRAIN_LOCK
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
 from tasks.runtime.compute.slurm_settings import slurm_variables
 from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
-from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE, STATE
+from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
 
 PIPELINE: Final = "pipeline"
-LOCK: Final = STATE / "retrain.lock"
 
 
-@flow(name="retrain", **AT_ITS_END)
+@flow(name="retrain", flow_run_name=name_at_start, **AT_ITS_END)
 def retrain(
     params_file: Path | None = None,
     remote_stages: dict[str, str] | None = None,
@@ -63,7 +63,7 @@ def retrain(
         publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
     """
     try:
-        with alone_as_run(LOCK, "retrain"):
+        with alone_as_run(RETRAIN_LOCK, "retrain"):
             if publish:
                 require_publishable()  # before it takes hours
             prepare(params_file)

@@ -7,13 +7,14 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import publish_rollback
 from flows.monitoring.final_states import ROLLED_BACK
+from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare
 from tasks.promotion.promotion_log import this_user
 from tasks.promotion.restore_champion import roll_back
 
 
-@flow(name="rollback", **AT_ITS_END)
+@flow(name="rollback", flow_run_name=called("rollback: {reason}"), **AT_ITS_END)
 def rollback(reason: str) -> State[None]:
     """Restore the champion before this one.
 

@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from coronet_core.support.errors import CoroNetError
+from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.trials import Search, run_trials
@@ -25,7 +26,7 @@ from tasks.studies.search_study import best_trials, failures, n_done, open_study
 from tasks.studies.tuned_preset import preset_path, write_winner
 
 
-@flow(name="tune", **AT_ITS_END)
+@flow(name="tune", flow_run_name=called("search-{name}", name="tuned-{space.stem}"), **AT_ITS_END)
 def tune(
     space: Path = EXAMPLE,
     objective: ObjectiveName = "validation_loss",

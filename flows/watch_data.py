@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from filelock import FileLock, Timeout
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
@@ -21,7 +20,7 @@ from flows.monitoring.start_retrain import (
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.raw_data_updates import waiting_images
 from flows.project.live_params import prepare
-from flows.retrain import LOCK
+from flows.project.run_lock import RETRAIN_LOCK, is_held
 from tasks.raw_data.new_images import new_images
 from tasks.runtime.external_text import plain
 from tasks.runtime.params.file import read_params
@@ -86,9 +85,4 @@ def _counted() -> Counter[str]:
 
 def _run_by_hand() -> str | None:
     """Say so if a `coronet run` works in this project, of which the server knows nothing."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(LOCK, timeout=0):
-            return None
-    except Timeout:
-        return "in this folder"
+    return "in this folder" if is_held(RETRAIN_LOCK) else None

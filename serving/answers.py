@@ -63,6 +63,10 @@ class FileAnswer(BaseModel):
     prediction_set: list[ClassName] | None = Field(default=None, description="Classes that cannot be ruled out.")
     abstained: bool | None = Field(default=None, description="The image needs a human reader.")
     abstained_because: str | None = None
+    disagreement: float | None = Field(
+        default=None,
+        description="By how much the model's networks differ, in nats from 0 to 1.1; null for one network.",
+    )
     ood_score: float | None = Field(
         default=None,
         description="How unlike the validation images, by the autoencoders' residuals; 0 is the middle.",
@@ -95,6 +99,7 @@ def answer_from_row(name: str, sha256: str, row: dict[str, Any], meaning: str) -
         prediction_set=row["prediction_set"],
         abstained=bool(row["abstained"]),
         abstained_because=row["abstained_because"],
+        disagreement=row["disagreement"],
         ood_score=float(row["ood_score"]) if math.isfinite(row["ood_score"]) else None,
         out_of_distribution=bool(row["out_of_distribution"]),
         meaning=meaning,

@@ -34,6 +34,10 @@ class Recomputed:
         """Return the residual tensors (B, 3, H, W) at `positions`."""
         return residuals_of(self._tfen, as_image(self._images.take(positions)), "fp32").clone()
 
+    def draw(self, positions: Tensor, _epoch_seed: int) -> Tensor:
+        """Return what `take` returns: nothing is augmented."""
+        return self.take(positions)
+
 
 def frozen_tfen(device: torch.device) -> TFEN:
     """Return untrained autoencoders for inference."""

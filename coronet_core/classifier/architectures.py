@@ -1,7 +1,7 @@
 """The networks that can be the CIN. The paper's is ResNet-18; the others are for comparison (paper sec. 1.1)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import torch
@@ -31,6 +31,8 @@ class Architecture:
     """The last layer, which is never pretrained."""
     last_features: str
     """The submodule whose output is the last map: Grad-CAM reads it."""
+    middle_blocks: dict[str, int] = field(default_factory=dict)
+    """Submodules at the end of the two blocks before the last, with their channels; none where it has no such."""
 
 
 def _torchvision(name: str) -> Callable[[], nn.Module]:
@@ -54,6 +56,7 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
         first_layer="conv1",
         levels=RESNET_LEVELS,
         last_features="layer4",
+        middle_blocks={"layer2": 128, "layer3": 256},
     ),
     "resnet50": Architecture(
         title="ResNet-50",
@@ -62,6 +65,7 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
         first_layer="conv1",
         levels=RESNET_LEVELS,
         last_features="layer4",
+        middle_blocks={"layer2": 512, "layer3": 1024},
     ),
     "densenet121": Architecture(
         title="DenseNet-121",
@@ -77,6 +81,7 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
             ("features.conv0", "features.norm0"),
         ),
         last_features="features.denseblock4",
+        middle_blocks={"features.denseblock2": 512, "features.denseblock3": 1024},
     ),
     "inception_v3": Architecture(
         title="Inception-v3",
@@ -91,6 +96,7 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
             ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
         ),
         last_features="Mixed_7c",
+        middle_blocks={"Mixed_5d": 288, "Mixed_6e": 768},
     ),
     "efficientnet_b0": Architecture(
         title="EfficientNet-B0",
@@ -106,6 +112,7 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
             ("features.0", "features.1"),
         ),
         last_features="features.8",
+        middle_blocks={"features.3": 40, "features.5": 112},
     ),
     "convnext_tiny": Architecture(
         title="ConvNeXt-Tiny",
@@ -120,6 +127,7 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
             ("features.0", "features.1"),
         ),
         last_features="features.7",
+        middle_blocks={"features.3": 192, "features.5": 384},
     ),
     "dark_covid_net": Architecture(
         title="DarkCovidNet",

@@ -8,11 +8,12 @@ from typing import Final, get_args
 
 from torch import nn
 
-from coronet_core.classifier.architectures import ARCHITECTURES
+from coronet_core.classifier.architectures import ARCHITECTURES, Architecture
 from coronet_core.classifier.cin import build_network
 from coronet_core.classifier.ensemble import Ensemble, Member
 from coronet_core.classifier.inputs import PLANES
-from coronet_core.common.literals import CinArchitecture, CinInput, Fusion
+from coronet_core.classifier.middle_blocks import has_head_input, parts_of, with_head
+from coronet_core.common.literals import CinArchitecture, CinInput, Fusion, HeadInput
 from coronet_core.support.errors import WeightsError
 
 DESIGN_KEY: Final = "cin.design"
@@ -27,6 +28,7 @@ class CinDesign:
 
     input: CinInput = "residual_tensor"
     architecture: CinArchitecture = "resnet18"
+    head_input: HeadInput = "last_block"
     fusion: Fusion = "planes"
     members: int = 1
     """Trained from different seeds; with fusion by networks, pairs of one for the image and one for the residuals."""
@@ -46,14 +48,19 @@ class CinDesign:
         return [[planes.index(plane) for plane in PLANES[read]] for read in self.inputs]
 
     @property
+    def parts(self) -> Architecture:
+        """The names of each network's parts."""
+        return parts_of(self.architecture, self.head_input)
+
+    @property
     def is_one_network(self) -> bool:
         """Whether the CIN is a plain network, as the paper's."""
         return len(self.inputs) == 1 and not self.average_flips
 
     def build(self) -> nn.Module:
         """Return the CIN untrained: (B, C, H, W) in, C = len(PLANES[input]); logits (B, 3) out."""
-        architecture = ARCHITECTURES[self.architecture]
-        return self.of_networks([build_network(architecture, len(channels)) for channels in self.channels])
+        plain = [build_network(ARCHITECTURES[self.architecture], len(channels)) for channels in self.channels]
+        return self.of_networks([with_head(one, self.architecture, self.head_input) for one in plain])
 
     def of_networks(self, networks: list[nn.Module]) -> nn.Module:
         """Return the CIN made of `networks`, in the order of `inputs`."""
@@ -69,7 +76,7 @@ class CinDesign:
     def modules_by_level(self) -> dict[str, list[str]]:
         """Return the submodules of the CIN in levels from its output to its input, by a level's name."""
         prefixes = self.member_names()
-        levels = ARCHITECTURES[self.architecture].levels
+        levels = self.parts.levels
         return {level[0]: [prefix + name for prefix in prefixes for name in level] for level in levels}
 
     def to_metadata(self) -> dict[str, str]:
@@ -89,6 +96,8 @@ def design_from(metadata: Mapping[str, str], given: CinInput, origin: str) -> Ci
         design = CinDesign(**values)
         is_known = (
             design.architecture in get_args(CinArchitecture)
+            and design.head_input in get_args(HeadInput)
+            and has_head_input(design.architecture, design.head_input)
             and design.fusion in get_args(Fusion)
             and design.input in get_args(CinInput)
             and type(design.members) is int

@@ -47,3 +47,16 @@ class Ensemble(nn.Module):
 def mean_of(log_probabilities: Tensor) -> Tensor:
     """Return the logarithm of the mean over the first dimension: (M, ...) to (...)."""
     return log_probabilities.logsumexp(0) - math.log(len(log_probabilities))
+
+
+def disagreement(log_probabilities: Tensor) -> Tensor:
+    """Return by how much members differ, (B,) in nats from 0 to log 3, for what they say, (M, B, 3).
+
+    The entropy of the mean prediction less the mean of the members' entropies: the mutual information of prediction
+    and member (Depeweg et al. 2018). 0 if all say the same, however unsure they are.
+    """
+    return (_entropy(mean_of(log_probabilities)) - _entropy(log_probabilities).mean(0)).clamp_min(0)
+
+
+def _entropy(log_probabilities: Tensor) -> Tensor:
+    return -(log_probabilities.exp() * log_probabilities).sum(-1)

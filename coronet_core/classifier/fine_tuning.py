@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from coronet_core.classifier.architectures import ARCHITECTURES
+from coronet_core.classifier.architectures import Architecture
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import batches
-from coronet_core.common.literals import CinArchitecture, FineTune
+from coronet_core.common.literals import FineTune
 
 TRAINED_LEVELS: Final[dict[FineTune, int | None]] = {"all": None, "last_block": 2, "head": 1}
 """How many levels are trained, from the output on; None for all of them."""
@@ -34,7 +34,7 @@ class TrainedLayers:
 
 
 def trained_layers(
-    network: nn.Module, architecture: CinArchitecture, fine_tune: FineTune, rate_by_level: float
+    network: nn.Module, architecture: Architecture, fine_tune: FineTune, rate_by_level: float
 ) -> TrainedLayers:
     """Freeze the layers of `network` that are not trained, and return the others.
 
@@ -42,7 +42,7 @@ def trained_layers(
     it.
     """
     levels = [
-        [network.get_submodule(name) for name in names] for names in ARCHITECTURES[architecture].levels
+        [network.get_submodule(name) for name in names] for names in architecture.levels
     ]  # from the output to the input
     n_trained = TRAINED_LEVELS[fine_tune] or len(levels)
     frozen = [module for level in levels[n_trained:] for module in level]

@@ -29,6 +29,9 @@ Fusion = Literal["planes", "networks"]
 FineTune = Literal["all", "last_block", "head"]
 """The layers of the CIN that are trained: all, the last block of convolutions and the head, or the head alone."""
 
+HeadInput = Literal["last_block", "middle_blocks"]
+"""The maps that the head reads, averaged over the image: of the last block (paper), or of the two before it."""
+
 HeadStart = Literal["random", "logistic_regression"]
 """What the head begins with: random weights, or the best ones for the features that the layers before it give."""
 

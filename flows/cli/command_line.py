@@ -1,7 +1,8 @@
 """The command line `coronet`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -9,11 +10,13 @@ from coronet_core.common.classes import FoldUnit
 from flows.cli.datasets import data_app
 from flows.cli.export import export
 from flows.cli.models import VersionName, models_app
+from flows.cli.overview import doctor, status
 from flows.cli.params import params_app
-from flows.cli.predict import RAY_HELP, drift, explain, predict
+from flows.cli.predict import RAY_CLUSTER, drift, explain, predict
 from flows.cli.promotion import promote, rollback
 from flows.cli.serve import serve
 from flows.cli.validation import validate
+from flows.cli.version import options_of_all
 from flows.project.preconditions import (
     require_git,
     require_own_code,
@@ -32,32 +35,27 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 app = typer.Typer(
-    help="COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device.",
+    help="Classify chest X-rays as COVID-19, other pneumonia or healthy. Research software, not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
+    callback=options_of_all,
     pretty_exceptions_enable=False,
 )
 
 
-app.add_typer(data_app, name="data")
-app.add_typer(models_app, name="models")
-app.add_typer(params_app, name="params")
-for command in (predict, explain, validate, drift, promote, rollback, serve, export):
-    app.command()(command)
-
-
-@app.command()
 def run(
     params: Annotated[
-        Path | None, typer.Option(help="Parameter file to install as params.yaml first, such as params/paper.yaml.")
+        Path | None, typer.Option(help="Parameter file that becomes params.yaml first, such as params/paper.yaml.")
     ] = None,
     remote: Annotated[
         list[str] | None,
         typer.Option(metavar="STAGE=QUEUE", help="Run this stage on a worker of another host; repeatable."),
     ] = None,
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help=f"Compute residual tensors on a Ray cluster: {RAY_CLUSTER}")
+    ] = None,
     slurm: Annotated[
-        Path | None, typer.Option(help="YAML file of the stages that run as SLURM jobs, and what each job asks for.")
+        Path | None,
+        typer.Option(help="YAML file that names the stages to run as SLURM jobs, and what each job asks for."),
     ] = None,
 ) -> None:
     """Run all outdated stages, in parallel where the DAG allows it, and print the metrics."""
@@ -78,7 +76,6 @@ def run(
     run_command(work, lambda: require_project(params), *of_remote, *of_ray)
 
 
-@app.command()
 def up(
     prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Prefect's page.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MLflow's page.")] = 5000,
@@ -94,7 +91,6 @@ def up(
     run_command(work, require_project, require_own_code)
 
 
-@app.command()
 def deploy() -> None:
     """Create or update the deployments, work pool and automations on the server that PREFECT_API_URL names."""
 
@@ -106,9 +102,11 @@ def deploy() -> None:
     run_command(work, require_project, require_prefect_server)
 
 
-@app.command()
 def ablate(
-    only: Annotated[list[str] | None, typer.Option(help="Ablation to run; repeatable. Default: all.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Ablation to run, such as raw_image; repeatable. Default: all."),
+    ] = None,
     parallel: Annotated[
         int | None, typer.Option(min=1, help="Ablations in parallel. Default: as many as the GPUs hold, or one.")
     ] = None,
@@ -123,7 +121,6 @@ def ablate(
     run_command(work, require_project)
 
 
-@app.command()
 def compare(
     candidates: Annotated[
         Path, typer.Option(help="YAML file that names the candidates and what each changes in params.yaml.")
@@ -132,7 +129,9 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Trainings of each classifier in each fold.")] = 3,
     unit: Annotated[
         FoldUnit,
-        typer.Option(help="What folds keep whole; images only to compare with published results that did."),
+        typer.Option(
+            help="What a fold keeps whole. images: only to compare with published results that split by image."
+        ),
     ] = "patients",
     parallel: Annotated[
         int | None, typer.Option(min=1, help="Trainings in parallel. Default: as many as the GPUs hold, or one.")
@@ -148,20 +147,20 @@ def compare(
     run_command(work, require_project)
 
 
-@app.command()
 def cross_validate(
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
     parallel: Annotated[
         int | None, typer.Option(min=1, help="Folds in parallel. Default: as many as the GPUs hold, or one.")
     ] = None,
     until: Annotated[
-        str, typer.Option(help="Last stage of each fold: evaluate, or report for the whole DAG.")
+        str,
+        typer.Option(help="Last stage of each fold: evaluate for the figures alone, report for a report of each fold."),
     ] = "report",
     *,
     by_image: Annotated[
         bool,
         typer.Option(
-            "--by-image", help="Split by image instead of patient, only to compare with published results that did."
+            "--by-image", help="Split by image instead of patient: only to compare with published results that do."
         ),
     ] = False,
 ) -> None:
@@ -176,7 +175,6 @@ def cross_validate(
     run_command(work, require_project)
 
 
-@app.command()
 def tune(
     space: Annotated[
         Path, typer.Option(help="YAML file whose section `space` names the params to search, and their values.")
@@ -188,20 +186,27 @@ def tune(
             "validation_brier."
         ),
     ] = "validation_loss",
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, with those of earlier runs of the study.")] = 20,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Minutes after which no trial is begun.")] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials in all, those of earlier runs of the study included.")
+    ] = 20,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Minutes after which no further trial begins. Default: no limit.")
+    ] = None,
     parallel: Annotated[
         int | None, typer.Option(min=1, help="Trials in parallel. Default: as many as the GPUs hold, or one.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the study, and of the preset params/NAME.yaml. Default: tuned-SPACE.")
+        str | None, typer.Option(help="Name of the study and of its preset, params/NAME.yaml. Default: tuned-SPACE.")
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(metavar="URL", help="Optuna's storage. Default: CORONET_OPTUNA_STORAGE, or SQLite.")
+        str | None,
+        typer.Option(
+            metavar="URL", help="Optuna's database. Default: the variable CORONET_OPTUNA_STORAGE, or an SQLite file."
+        ),
     ] = None,
     *,
     prune: Annotated[
-        bool, typer.Option(help="End trials early that do worse than the median at the same epoch.")
+        bool, typer.Option(help="End trials early that do worse than the median trial at the same epoch.")
     ] = True,
 ) -> None:
     """Search params by a validation figure with Optuna; write the best as a preset."""
@@ -215,10 +220,9 @@ def tune(
     run_command(work, require_project, lambda: require_search(space, objective, study))
 
 
-@app.command()
 def reproduce(
     version: VersionName,
-    tolerance: Annotated[float, typer.Option(min=0, help="Largest accepted difference between metrics.")] = 0.0,
+    tolerance: Annotated[float, typer.Option(min=0, help="Largest accepted difference of a metric.")] = 0.0,
 ) -> None:
     """Rerun a registered version from its commit, params and data, and check that its metrics match."""
 
@@ -230,9 +234,8 @@ def reproduce(
     run_command(work, require_project, require_git, require_registry)
 
 
-@app.command()
 def publish() -> None:
-    """Push the last run to DVC's remote, and commit it on a branch of its own, retrain/<date>-<run>."""
+    """Push the last run to DVC's remote, and commit it on a new branch, retrain/<date>-<run>."""
 
     def work() -> None:
         from flows.pipeline.publication import publish as publish_last_run
@@ -247,3 +250,22 @@ def _stage_and_queue(text: str) -> tuple[str, str]:
     if not stage or not queue:
         raise typer.BadParameter(f"{text}: give STAGE=QUEUE, such as train_autoencoder@pneumonia=gpu")
     return stage, queue
+
+
+DATA: Final = "Data and training"
+VERSIONS: Final = "Versions"
+COMMANDS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
+    DATA: (run, status, doctor),
+    "A trained model": (predict, explain, validate, serve, export, drift),
+    VERSIONS: (promote, rollback, reproduce, publish),
+    "Studies": (cross_validate, ablate, compare, tune),
+    "Servers and schedules": (up, deploy),
+}
+"""The commands by the panel of the help that lists them."""
+
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(data_app, name="data", rich_help_panel=DATA)
+app.add_typer(params_app, name="params", rich_help_panel=DATA)
+app.add_typer(models_app, name="models", rich_help_panel=VERSIONS)

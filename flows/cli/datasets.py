@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.project.live_params import prepare
 from flows.project.preconditions import require_params, require_project, run_command
-from flows.project.processes import StageProcesses, stage_environment
-from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import SPLIT_STAGE
 
 LABELS_ONLY = Path("reports/labels_only")
@@ -17,6 +14,9 @@ LABELS_ONLY = Path("reports/labels_only")
 
 def build_split(params_file: Path | None) -> None:
     """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
+    from flows.project.live_params import prepare  # late: `coronet --help` must not wait for pydantic
+    from flows.project.processes import StageProcesses, stage_environment
+
     prepare(params_file)
     StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(), print)
 
@@ -24,6 +24,7 @@ def build_split(params_file: Path | None) -> None:
 def build_labels_only(params_file: Path | None, out: Path | None) -> None:
     """Preview the split from the label files alone; DVC and the data set stay as they are."""
     from tasks.build_split import labels_only  # late: `coronet --help` must not wait for pandas
+    from tasks.runtime.params.file import PARAMS_FILE, read_params
 
     folder = out or LABELS_ONLY
     labels_only.build(read_params(params_file or PARAMS_FILE), folder)
@@ -43,16 +44,29 @@ class PublicDataset(StrEnum):
 
 @data_app.command()
 def fetch(
-    name: PublicDataset,
-    root: Annotated[Path, typer.Option("--to", help="Folder of the raw images: data.root.")] = Path("data/raw"),
+    name: Annotated[
+        PublicDataset,
+        typer.Argument(
+            metavar="NAME",
+            help="covid-chestxray (Cohen's collection, by git), rsna (RSNA's pneumonia challenge) or covidx (COVIDx as "
+            "its authors publish it), both by Kaggle's client.",
+        ),
+    ],
+    root: Annotated[Path, typer.Option("--to", help="Folder of the raw images, data.root in params.yaml.")] = Path(
+        "data/raw"
+    ),
     archive: Annotated[
-        Path | None, typer.Option("--from", help="Zip file downloaded by hand.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option("--from", help="Zip file that you have downloaded yourself.", exists=True, dir_okay=False),
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="Date of the snapshot (covid-chestxray), such as 2020-03-29.")
+        str | None,
+        typer.Option(
+            help="Day whose state is wanted, such as 2020-03-29 (covid-chestxray alone). Default: the newest."
+        ),
     ] = None,
 ) -> None:
-    """Download and verify a data set. An interrupted download resumes. Kaggle needs your own token."""
+    """Download and verify a data set. An interrupted download resumes. Kaggle needs a token of your own."""
 
     def work() -> None:
         from tasks.raw_data.fetch import fetch as fetch_dataset  # late: `coronet --help` must not wait for pandas
@@ -66,15 +80,17 @@ def fetch(
 def build(
     params: Annotated[
         Path | None,
-        typer.Option(help="Parameter file to install as params.yaml first (with --labels-only: only read)."),
+        typer.Option(help="Parameter file that becomes params.yaml first; with --labels-only it is only read."),
     ] = None,
     *,
     labels_only: Annotated[
-        bool, typer.Option("--labels-only", help="Preview counts, leaks and repeated images without any image.")
+        bool, typer.Option("--labels-only", help="Preview counts, leaks and repeated images; no image is read.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for --labels-only. Default: reports/labels_only.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that --labels-only writes to. Default: reports/labels_only.")
+    ] = None,
 ) -> None:
-    """Build the split with the stage build_split, or preview it from label files with --labels-only."""
+    """Build the split (the stage build_split), or preview it from label files with --labels-only."""
     if out is not None and not labels_only:
         raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
 

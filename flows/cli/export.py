@@ -11,18 +11,25 @@ from tasks.export.export_options import ExportOrder, Number, Pixels, Target
 
 def export(
     out: Annotated[
-        Path, typer.Option(help="File to write (.onnx or .pt2). Its measured deviation is written beside it as JSON.")
+        Path,
+        typer.Option(
+            help="File to write (.onnx or .pt2). How far its predictions deviate is written beside it as JSON."
+        ),
     ],
-    target: Annotated[Target, typer.Option("--to", help="Kind of file.")] = Target.ONNX,
+    target: Annotated[
+        Target, typer.Option("--to", help="Kind of file: onnx writes .onnx, torch writes .pt2 (torch.export).")
+    ] = Target.ONNX,
     precision: Annotated[Number, typer.Option(help="Number format of the networks.")] = Number.FP32,
     pixels: Annotated[
-        Pixels, typer.Option("--input", help="Grey levels: uint8 as stored, float32 divided by 255.")
+        Pixels,
+        typer.Option("--input", help="Grey levels that the file takes: uint8 as stored, or float32 divided by 255."),
     ] = Pixels.FLOAT32,
     model: Annotated[
-        str | None, typer.Option(help="Package folder or models:/coronet@champion. Default: the last run here.")
+        str | None,
+        typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
     ] = None,
 ) -> None:
-    """Export the whole network, image to predictions, as one file for other programs and small devices."""
+    """Export the whole network, from image to prediction, as one file for other programs and small devices."""
     order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)
 
     def work() -> None:

@@ -8,9 +8,9 @@ import typer
 from flows.project.preconditions import require_package, require_registry, run_command
 from tasks.runtime.paths import PACKAGE
 
-models_app = typer.Typer(help="List, fetch and register model versions.", no_args_is_help=True)
+models_app = typer.Typer(help="List, show, fetch, register and sign model versions.", no_args_is_help=True)
 
-VERSION_HELP = "3, champion, models:/coronet/3 or models:/coronet@champion."
+VERSION_HELP = "Version: 3, champion, models:/coronet/3 or models:/coronet@champion."
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help=VERSION_HELP)]
 
 
@@ -55,7 +55,9 @@ def fetch(
 
 @models_app.command()
 def register(
-    package: Annotated[Path | None, typer.Argument(help="Package folder. Default: the last run's.")] = None,
+    package: Annotated[
+        Path | None, typer.Argument(help="Package folder. Default: models/coronet, the last run's.")
+    ] = None,
 ) -> None:
     """Register a package as the challenger. A package that is already registered keeps its version."""
 
@@ -70,9 +72,11 @@ def register(
 @models_app.command()
 def sign(
     key: Annotated[Path, typer.Option(help="PEM file of an Ed25519 private key.")],
-    package: Annotated[Path | None, typer.Argument(help="Package folder. Default: the last run's.")] = None,
+    package: Annotated[
+        Path | None, typer.Argument(help="Package folder. Default: models/coronet, the last run's.")
+    ] = None,
 ) -> None:
-    """Sign a registered package with a key of your own, where the package was made."""
+    """Sign a registered package with your private key, on the machine that made the package."""
 
     def work() -> None:
         from flows.cli.show_models import sign_package

@@ -20,31 +20,41 @@ if TYPE_CHECKING:
     from tasks.drift.prediction_window import Span
     from tasks.runtime.params.explain import MethodName
 
-RAY_HELP = "Fan out over shards on a Ray cluster: `local` starts one here, `auto` or `ray://host:10001` joins one."
+RAY_CLUSTER = "`local` starts a cluster here, `auto` joins this machine's, `ray://host:10001` another one."
+RAY_HELP = f"Predict shards on a Ray cluster: {RAY_CLUSTER}"
 
 Paths = Annotated[
-    list[str], typer.Argument(help="X-rays: files of any readable kind, folders, patterns, or s3://bucket/key URLs.")
+    list[str], typer.Argument(help="X-rays: files, folders, patterns such as scans/**/*.dcm, or s3://bucket/key URLs.")
 ]
 Model = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
 ]
-LogFolder = Annotated[Path | None, typer.Option(help="Folder to log hashes and scores to, for `coronet drift`.")]
+LogFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder to log hashes and scores to, for `coronet drift`. Default: nothing is logged."),
+]
 
 
 def predict(
     paths: Paths,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="Default: taken from --out; without it a table for few files, Parquet for many."),
+        typer.Option(
+            "--format",
+            help="Format. Default: taken from --out; without --out a table, or Parquet for more than 100 files.",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File (.csv, .jsonl) or folder (.parquet); else standard output.")
+        Path | None,
+        typer.Option(
+            help="File (.csv, .jsonl) or folder (.parquet) to write. Default: standard output, or predictions.parquet."
+        ),
     ] = None,
     model: Model = None,
     log: LogFolder = None,
     shard_files: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Files per shard: the work that an interruption can lose.")
+        int, typer.Option(min=1, max=10_000, help="Files per shard. An interruption loses one shard at most.")
     ] = 64,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
 ) -> None:
@@ -107,15 +117,22 @@ def explain(
 def drift(
     log: Annotated[Path, typer.Option(help="Folder with logged predictions.")],
     since: Annotated[
-        str | None, typer.Option(metavar="DAY", help="First day or time (UTC), such as 2026-01-31.")
+        str | None,
+        typer.Option(
+            metavar="DAY", help="First day or time (UTC), such as 2026-01-31. Default: the first that is logged."
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day or time (UTC).")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Last day or time (UTC). Default: the last that is logged.")
+    ] = None,
     model: Model = None,
-    level: Annotated[float, typer.Option(help="Largest false-alarm probability.")] = 0.01,
+    level: Annotated[
+        float, typer.Option(help="Largest accepted probability of a false alarm, above 0 and below 1.")
+    ] = 0.01,
     min_psi: Annotated[
         float, typer.Option(help="Smallest population stability index (PSI) that counts as drift.")
     ] = 0.1,
-    min_images: Annotated[int, typer.Option(help="Smallest number of images to judge.")] = 50,
+    min_images: Annotated[int, typer.Option(help="Fewest images that are judged.")] = 50,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     retrain: Annotated[
@@ -128,7 +145,7 @@ def drift(
 ) -> None:
     """Check logged predictions for drift from the model's validation images.
 
-    Exit code 0: no drift; 3: drift; 1: not determined.
+    Exit code 0: no drift; 3: drift; 1: it could not be determined.
     """
 
     def span() -> "Span":

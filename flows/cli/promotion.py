@@ -18,11 +18,14 @@ from tasks.runtime.paths import PACKAGE
 
 def promote(
     version: Annotated[
-        str | None, typer.Argument(help="Registered version, such as 3 or challenger. Default: register the last run.")
+        str | None,
+        typer.Argument(
+            help="Registered version, such as 3 or challenger. Default: the last run, which is registered first."
+        ),
     ] = None,
     approval: Annotated[
         Literal["auto", "manual"] | None,
-        typer.Option(help="manual: ask a person once the rules are met. Default: promotion.approval in params.yaml."),
+        typer.Option(help="If the rules are met: auto promotes, manual asks a person. Default: that of params.yaml."),
     ] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without prompting.")] = False,

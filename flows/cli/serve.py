@@ -23,19 +23,21 @@ class Device(StrEnum):
 def serve(
     model: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run."),
+        typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Any but the loopback lets other machines connect.")
+        str, typer.Option(help="Address to listen on. Any other than the loopback lets other machines connect.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     params: Annotated[
         Path | None,
         typer.Option(help="Parameter file with the section `explain`. Default: params.yaml."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="auto: a GPU if available.")] = Device.AUTO,
+    device: Annotated[
+        Device, typer.Option(help="Where the networks run. auto: on a GPU if there is one.")
+    ] = Device.AUTO,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Accepted host name besides localhost; repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Host name to accept besides localhost; repeatable.")
     ] = None,
     keys: Annotated[
         Path | None,
@@ -45,25 +47,34 @@ def serve(
         str | None, typer.Option(metavar="ADDRESS", help="Address of a trusted proxy that sets X-Forwarded-For.")
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Store uploaded images there, named by their hashes.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder to store uploaded images in, named by their hashes. Default: nothing is stored.",
+        ),
     ] = None,
-    batch_images: Annotated[int, typer.Option(help="Largest batch; memory grows with it.")] = 4,
-    batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch.")] = 4.0,
-    queue_images: Annotated[int, typer.Option(help="Images waiting at most; then 503.")] = 64,
-    requests_at_once: Annotated[int, typer.Option(help="Concurrent requests with images; then 503.")] = 32,
-    upload_mib: Annotated[float, typer.Option(help="Largest request in MiB; then 413.")] = 64.0,
+    batch_images: Annotated[int, typer.Option(help="Most images in a batch; memory grows with it.")] = 4,
+    batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch, in milliseconds.")] = 4.0,
+    queue_images: Annotated[int, typer.Option(help="Most images that wait; beyond it, status 503.")] = 64,
+    requests_at_once: Annotated[int, typer.Option(help="Most requests with images at a time; beyond it, 503.")] = 32,
+    upload_mib: Annotated[float, typer.Option(help="Largest request, in MiB; beyond it, status 413.")] = 64.0,
     decode_megapixels: Annotated[
-        float, typer.Option(help="Megapixels waiting to be decoded at most; then 503.")
+        float, typer.Option(help="Most megapixels that are decoded or wait for it; beyond it, status 503.")
     ] = 320.0,
     decode_seconds: Annotated[
-        float, typer.Option(help="Computing time to decode one image; then it is refused.")
+        float,
+        typer.Option(help="Most computing time to decode one image, in seconds; beyond it, the image is refused."),
     ] = 20.0,
-    files: Annotated[int, typer.Option(help="Most files per request; then 413.")] = 16,
-    rate: Annotated[str, typer.Option(help="Requests with images per client; then 429.")] = "600/minute",
-    connections: Annotated[int, typer.Option(help="Open connections at most.")] = 1000,
-    connections_per_client: Annotated[int, typer.Option(help="Open connections per client at most.")] = 128,
-    explain_queue: Annotated[int, typer.Option(help="Explanations waiting at most; then 503.")] = 4,
-    explain_seconds: Annotated[float, typer.Option(help="Longest time for one explanation; then 503.")] = 30.0,
+    files: Annotated[int, typer.Option(help="Most files per request; beyond it, status 413.")] = 16,
+    rate: Annotated[
+        str, typer.Option(help="Most requests with images per client; beyond it, status 429.")
+    ] = "600/minute",
+    connections: Annotated[int, typer.Option(help="Most open connections.")] = 1000,
+    connections_per_client: Annotated[int, typer.Option(help="Most open connections per client.")] = 128,
+    explain_queue: Annotated[int, typer.Option(help="Most explanations that wait; beyond it, status 503.")] = 4,
+    explain_seconds: Annotated[
+        float, typer.Option(help="Longest time for one explanation, in seconds; beyond it, 503.")
+    ] = 30.0,
     *,
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Let other machines connect without an API key.")

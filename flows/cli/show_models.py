@@ -15,7 +15,16 @@ from tasks.package.metadata import DESCRIPTION, read_description
 from tasks.registry.fetching import fetch
 from tasks.registry.registration import register
 from tasks.registry.signatures import sign
-from tasks.registry.version_lineage import COMMIT_TAG, DIRTY_TAG, DVC_TAG, METRIC_TAG, PARAMS_TAG, RUN_TAG
+from tasks.registry.version_lineage import (
+    COMMIT_TAG,
+    DIRTY_TAG,
+    DVC_TAG,
+    LISTED_FIGURES,
+    METRIC_TAG,
+    PARAMS_TAG,
+    RUN_TAG,
+    listed_figures,
+)
 from tasks.registry.versions import Version, all_versions, find_version
 from tasks.runtime.external_text import printable
 from tasks.runtime.files import publish_folder
@@ -23,13 +32,12 @@ from tasks.runtime.paths import PACKAGE, REPORT, SPLIT
 from tasks.runtime.tracking.mlflow_delivery import page_of_run
 
 DIGITS: Final = 8
-LISTED: Final = {"accuracy": "accuracy (%)", "roc_auc.macro": "ROC-AUC (%)", "sensitivity.covid19": "COVID-19 (%)"}
-"""Figures that a list of versions has room for."""
 
 
 def print_versions() -> None:
     """Print all versions, newest first: a table on a terminal, otherwise lines of tab-separated values."""
-    head = ["version", "aliases", "created (UTC)", *LISTED.values(), "commit", "split", "package"]
+    figures = [f"{title} (%)" for title in LISTED_FIGURES.values()]
+    head = ["version", "aliases", "created (UTC)", *figures, "commit", "split", "package"]
     rows = [[printable(cell) for cell in _row(version)] for version in reversed(all_versions())]
     console = Console()
     if not console.is_terminal:
@@ -82,24 +90,15 @@ def sign_package(package: Path | None, key: Path) -> None:
 
 
 def _row(version: Version) -> list[str]:
-    figures = [version.tags.get(METRIC_TAG + name) for name in LISTED]
     return [
         str(version.number),
         ", ".join(version.aliases),
         f"{version.created:%Y-%m-%d %H:%M}",
-        *(percent(_number(figure)) for figure in figures),
+        *map(percent, listed_figures(version).values()),
         version.tags.get(COMMIT_TAG, "")[:DIGITS],
         version.tags.get(f"{DVC_TAG}{SPLIT}", "")[:DIGITS],
         version.digest[:DIGITS],
     ]
-
-
-def _number(text: str | None) -> float | None:
-    """Return the number that a tag holds, None if it holds none."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def _told(version: Version) -> Iterable[tuple[str, str]]:

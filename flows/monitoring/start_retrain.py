@@ -17,11 +17,14 @@ from prefect.deployments import run_deployment
 from prefect.events import Event, Resource
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
+from prefect.utilities.urls import url_for
 from prefect.variables import Variable
 
 from coronet_core.support.errors import CoroNetError, TransientError
 
 DEPLOYMENT: Final = "retrain/retrain"
+REASON: Final = "drift"
+"""What the names of runs begin with that drift has started."""
 SOON: Final = timedelta(minutes=1)
 IMAGES_ARRIVED: Final = "coronet.images.arrived"
 """The event for which an automation starts a retrain; whoever else knows of new images may send it, too."""
@@ -41,7 +44,7 @@ def require_server() -> None:
 
 
 def start_retrain(model_digest: str) -> str:
-    """Start the deployment's retrain because of what the model has met; returns the flow run's name.
+    """Start the deployment's retrain because of what the model has met; returns the flow run's address on the page.
 
     A model starts one: asked again, it is the same run, however often drift is found until there is another model.
     Raises CoroNetError without a deployment, TransientError when the server does not answer.
@@ -51,14 +54,20 @@ def start_retrain(model_digest: str) -> str:
         run = cast(
             "FlowRun",  # typed for async too
             run_deployment(
-                DEPLOYMENT, timeout=0, as_subflow=False, tags=["drift"], idempotency_key=f"drift-{model_digest}"
+                DEPLOYMENT,
+                parameters={"reason": REASON},
+                flow_run_name=REASON,
+                timeout=0,
+                as_subflow=False,
+                tags=["drift"],
+                idempotency_key=f"drift-{model_digest}",
             ),
         )
     except ObjectNotFound as error:
         raise _no_deployment() from error
     except httpx.HTTPError as error:
         raise TransientError(f"{PREFECT_API_URL.value()}: Prefect's server does not answer ({error}).") from error
-    return run.name
+    return url_for(run) or run.name
 
 
 def retrain_under_way() -> str | None:

@@ -13,6 +13,7 @@ from flows.project.live_params import prepare
 from flows.project.processes import Descendants
 from flows.project.raw_data import absent_raw_data, require_raw_data
 from flows.project.summary import print_tables
+from flows.servers.addresses import pages
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import AUDIT, METRICS, REPORT, SPLIT_STAGE
@@ -29,14 +30,20 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
     `run_flow` runs the flow `retrain` to its final state; it is not called when there is nothing to do. `params_file`
     becomes the live `params.yaml` first. One line on standard error for each thing that went wrong.
     """
-    if code := exit_code(lambda: bring_up_to_date(run_flow, params_file)):
+    has_run = False
+
+    def work() -> None:
+        nonlocal has_run
+        has_run = bring_up_to_date(run_flow, params_file)
+
+    if code := exit_code(work):
         return code
-    _show_results()
+    _show_results(has_run=has_run)
     return 0
 
 
-def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> None:
-    """Run the flow `retrain` if any stage is stale. Raises CoroNetError when a stage fails."""
+def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> bool:
+    """Run the flow `retrain` if any stage is stale; returns whether. Raises CoroNetError when a stage fails."""
     prepare(params_file)
     stale = stale_stages(stage.name for stage in read_graph())
     if SPLIT_STAGE in stale:
@@ -50,6 +57,7 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
     else:
         print("All stages are up to date: nothing to do.")
         deliver_leftovers()
+    return bool(stale)
 
 
 def _require_key() -> None:
@@ -95,7 +103,12 @@ def run_to_end(run_flow: Callable[[], "State[Any]"]) -> "State[Any]":
     return state
 
 
-def _show_results() -> None:
+def _show_results(*, has_run: bool) -> None:
     print_tables(METRICS, AUDIT)
     print(f"Report: {REPORT.resolve()}")
-    print("MLflow page:   make mlflow    Prefect page:  make prefect")
+    if has_run:
+        from flows.monitoring.run_names import name_flow_run  # late: Prefect, which is there by now
+
+        print(f"Run: {name_flow_run(stale=())}")
+    for title, way in pages().items():
+        print(f"{title}'s page: {way}")

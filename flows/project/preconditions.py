@@ -26,19 +26,23 @@ API_SETTINGS: Final = (API_VARIABLE, "[api]", "[tool.prefect.api]", "api.url")
 SQLITE: Final = "sqlite:///"
 
 
-def run_command(work: Callable[[], object], *required: Callable[[], object]) -> NoReturn:
+def run_command(
+    work: Callable[[], object], *required: Callable[[], object], ends_abandoned_runs: bool = True
+) -> NoReturn:
     """Do the `work` of a command once all that is `required` is there, and exit with its code.
 
-    Runs in MLflow that a killed command has left as running are ended before.
+    Runs in MLflow that a killed command has left as running are ended before: that may wait for MLflow, and a command
+    that is to be quick leaves it to the next.
     """
     from tasks.runtime.error_handling import exit_code  # late: `coronet --help` must not wait for NumPy
 
     def checked() -> object:
-        from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs
-
         for require in required:
             require()
-        end_abandoned_runs()
+        if ends_abandoned_runs:
+            from tasks.runtime.tracking.orphaned_runs import end_abandoned_runs
+
+            end_abandoned_runs()
         return work()
 
     raise typer.Exit(exit_code(checked))
@@ -83,14 +87,23 @@ def require_git() -> None:
 
 def require_registry() -> None:
     """Require that there may be registered versions: with SQLite, that its file is there."""
+    if not has_registry():
+        raise DataError(
+            f"no registry at {_registry_uri()}: no version is registered here. Train networks (`coronet run`) and "
+            "register them (`coronet models register`), or set MLFLOW_TRACKING_URI."
+        )
+
+
+def has_registry() -> bool:
+    """Say whether there may be registered versions: with SQLite, whether its file is there."""
+    uri = _registry_uri()
+    return not uri.startswith(SQLITE) or Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).is_file()
+
+
+def _registry_uri() -> str:
     from tasks.runtime.tracking.mlflow_delivery import tracking_uri
 
-    uri = os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()
-    if uri.startswith(SQLITE) and not Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).is_file():
-        raise DataError(
-            f"no registry at {uri}: no version is registered here. Train networks (`coronet run`) and register them "
-            "(`coronet models register`), or set MLFLOW_TRACKING_URI."
-        )
+    return os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()
 
 
 def require_model(source: str | None) -> None:
@@ -147,16 +160,23 @@ def require_files(paths: Sequence[str]) -> None:
 
 
 def require_prefect_server() -> None:
-    """Require that a Prefect server may be set: by the environment, or in a file where Prefect looks for settings."""
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml")).expanduser()
-    files = [path for path in (profiles, *map(Path, (".env", "prefect.toml", "pyproject.toml"))) if path.is_file()]
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
-    if not os.environ.get(API_VARIABLE) and not any(name in text for text in texts for name in API_SETTINGS):
+    """Require that a Prefect server may be set."""
+    if not names_prefect_server():
         raise CoroNetError(
             f"no Prefect server: set {API_VARIABLE}, such as http://127.0.0.1:4200/api, or type `coronet up`, which "
             "starts one."
         )
+
+
+def names_prefect_server() -> bool:
+    """Say whether the environment names a Prefect server, or a file in which Prefect looks for settings may."""
+    if os.environ.get(API_VARIABLE):
+        return True
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml")).expanduser()
+    files = [path for path in (profiles, *map(Path, (".env", "prefect.toml", "pyproject.toml"))) if path.is_file()]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
+    return any(name in text for text in texts for name in API_SETTINGS)
 
 
 def require_port(host: str, port: int) -> None:

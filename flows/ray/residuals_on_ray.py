@@ -22,7 +22,7 @@ from tasks.runtime.paths import autoencoder_weights
 AUTOENCODERS: Final[tuple[ClassName, ...]] = ("healthy", "pneumonia")
 
 
-@flow(name="residuals-on-ray", validate_parameters=False)
+@flow(name="residuals-on-ray", flow_run_name="residuals-on-ray", validate_parameters=False)
 def residuals_on_ray(address: str) -> None:
     """Compute on the Ray cluster at `address` the shards that the project in the current folder lacks.
 

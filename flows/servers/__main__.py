@@ -5,10 +5,11 @@ import os
 import sys
 
 from coronet_core.support.errors import CoroNetError
+from flows.servers.addresses import MLFLOW_PORT, PREFECT_PORT
 from flows.servers.commands import mlflow_server, prefect_server
 from tasks.runtime.tracking.mlflow_delivery import repair_own_store
 
-SERVERS = {"prefect": (prefect_server, 4200), "mlflow": (mlflow_server, 5000)}
+SERVERS = {"prefect": (prefect_server, PREFECT_PORT), "mlflow": (mlflow_server, MLFLOW_PORT)}
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ TIMEOUT_VARIABLE: Final = "CORONET_SERVER_START_TIMEOUT_S"
 """Environment variable: how long a server may take to answer while its process lives."""
 DEFAULT_TIMEOUT_S: Final = 900.0
 """A busy machine takes many times as long as an idle one."""
+ANSWER_S: Final = 5.0
 REPORT_EVERY_S: Final = 5.0
 POLL_S: Final = 0.2
 QUIET: Final = {
@@ -123,18 +124,18 @@ def _wait_until_healthy(process: "subprocess.Popen[str]", server: Server, log: P
         time.sleep(POLL_S)
 
 
-def is_healthy(health: str) -> bool:
+def is_healthy(health: str, timeout_s: float = ANSWER_S) -> bool:
     """Whether a server answers 200 at this address."""
     try:
-        return _client().get(health).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        return _client().get(health, timeout=timeout_s).status_code == httpx.codes.OK
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
 
 
 @functools.cache
 def _client() -> httpx.Client:
     """One for all questions: each client first reads the machine's certificates, at the cost of the starting server."""
-    return httpx.Client(timeout=5)
+    return httpx.Client()
 
 
 def free_port() -> int:

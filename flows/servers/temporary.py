@@ -6,7 +6,7 @@ from typing import Final
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
 from flows.servers.commands import prefect_server
 from flows.servers.server_process import child_server, free_port
@@ -24,7 +24,8 @@ def temporary_prefect_server() -> Iterator[None]:
         yield
         return
     server = prefect_server(free_port(), has_page=False)
-    with child_server("prefect", server), temporary_settings({PREFECT_API_URL: f"{server.page}/api"}):
+    settings = {PREFECT_API_URL: f"{server.page}/api", PREFECT_UI_URL: ""}  # or Prefect prints where a page would be
+    with child_server("prefect", server), temporary_settings(settings):
         try:
             yield
         finally:  # what is still on its way, before the server goes

@@ -12,7 +12,6 @@ from coronet_core.attribution.baselines import centre_map, random_maps
 from coronet_core.attribution.blur import blur
 from coronet_core.attribution.occlusion import Occlusion, n_windows, occlusion_maps
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
-from coronet_core.classifier.architectures import ARCHITECTURES
 from coronet_core.classifier.coronet import CoroNet
 from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import ExplainParams, IntegratedGradientsParams
@@ -61,7 +60,7 @@ def grad_cam_maps(coronet: CoroNet, image: Tensor, target: Tensor) -> Tensor:
 def _grad_cam_cells(coronet: CoroNet, member: str, image: Tensor, target: Tensor) -> Tensor:
     from captum.attr import LayerGradCam
 
-    layer = f"{member}{ARCHITECTURES[coronet.design.architecture].last_features}"
+    layer = f"{member}{coronet.design.parts.last_features}"
     cells: Tensor = LayerGradCam(_Logits(coronet, member), coronet.cin.get_submodule(layer)).attribute(
         image.clone().requires_grad_(), target=target, relu_attributions=True
     )

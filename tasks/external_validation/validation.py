@@ -105,7 +105,8 @@ def _predicted(images: LabelledImages, networks: Networks) -> SplitPredictions:
             some = positions[start : start + IMAGES_AT_ONCE]
             parts.append(networks.predict(images.take(some)))
             bar.advance(len(some))
-    logits, energies = (np.concatenate(one) for one in zip(*parts, strict=True))
+    logits = np.concatenate([one.logits for one in parts])
+    energies = np.concatenate([one.energies for one in parts])
     rows = images.accepted.copy()
     rows[ENERGY_COLUMNS] = energies
     is_finite = np.isfinite(logits).all(axis=1)

@@ -4,15 +4,17 @@ from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
+from coronet_core.classifier.ensemble import Ensemble, disagreement, mean_of
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.common.batches import as_image
 from coronet_core.data.reading.image import Decode, DecodedImage, decode
@@ -26,6 +28,17 @@ from tasks.networks.trained_cin import cin_from, design_in
 from tasks.networks.trained_tfen import tfen_from
 from tasks.package.prediction_schema import SCHEMA, in_unicode, with_reasons
 from tasks.package.trained_model import TrainedModel
+
+
+class Outputs(NamedTuple):
+    """What the networks say of n images."""
+
+    logits: Floats
+    """(n, 3)."""
+    energies: NDArray[np.float64]
+    """(n, 3), of the residual tensors."""
+    disagreement: NDArray[np.float64] | None
+    """(n,), of the CIN's networks in nats; None where it is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +63,23 @@ class Networks:
         return CoroNet(self.tfen, self.cin, design_in(self.model.cin, self.model.cin_input))
 
     @torch.inference_mode()
-    def predict(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.float64]]:
-        """Return logits (n, 3) and residual energies (n, 3) of `images` (n, H, W)."""
+    def predict(self, images: NDArray[np.uint8]) -> Outputs:
+        """Return what the networks say of `images` (n, H, W)."""
         made = compute_shard(self.tfen, images, self.model.residuals, self.device)
         residuals = self.tfen.scaled_as_stored(made.residuals)
-        return np.concatenate(list(self._logits(images, residuals))), made.energies
+        said = torch.cat(list(self._said(images, residuals)), dim=1)  # (M, n, 3)
+        by_members = disagreement(said).numpy() if len(said) > 1 else None
+        return Outputs((mean_of(said) if len(said) > 1 else said[0]).numpy(), made.energies, by_members)
 
-    def _logits(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Floats]:
+    def _said(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Tensor]:
+        """Yield what each network of the CIN says of each batch, (M, b, 3) float64 on the CPU; of one, its logits."""
         for start in range(0, len(images), self.model.batch_size):
             batch = slice(start, start + self.model.batch_size)
             image = as_image(torch.from_numpy(images[batch]).to(self.device))  # (B, 1, H, W)
             residual = torch.from_numpy(residuals[batch]).to(self.device).float()  # (B, 3, H, W)
             inputs = cin_input(self.model.cin_input, image, residual).contiguous(memory_format=torch.channels_last)
-            yield self.cin(inputs).double().cpu().numpy()
+            said = self.cin.log_probabilities(inputs) if isinstance(self.cin, Ensemble) else self.cin(inputs)[None]
+            yield said.double().cpu()
 
 
 NOT_FINITE = "the network's output is not finite"
@@ -107,10 +124,11 @@ def predict_decoded(files: Sequence[DecodedFile], networks: Networks) -> pa.Tabl
 
 def _predictions(images: Sequence[DecodedImage], networks: Networks) -> list[dict[Hashable, object]]:
     """Return the columns of each image's row."""
-    logits, energies = networks.predict(np.stack([image.pixels for image in images]))
+    logits, energies, differing = networks.predict(np.stack([image.pixels for image in images]))
     calibration = networks.model.calibration
     table = with_reasons(prediction_rows(logits, energies, calibration), calibration)
     table[ENERGY_COLUMNS] = energies
+    table["disagreement"] = differing
     rows: list[dict[Hashable, object]] = []
     for image, row, logit in zip(images, table.to_dict("records"), logits, strict=True):
         if np.isfinite(logit).all():

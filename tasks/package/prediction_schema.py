@@ -21,6 +21,7 @@ SCHEMA: Final = pa.schema(
         ("prediction_set", pa.list_(pa.string())),
         ("abstained", pa.bool_()),  # the image needs a human reader
         ("abstained_because", pa.string()),
+        ("disagreement", pa.float64()),  # of the CIN's networks, in nats; null where it is one
         *((column, pa.float64()) for column in ENERGY_COLUMNS),  # mean of each channel of the residual tensor
         ("ood_score", pa.float64()),  # how unlike the validation images; 0 is their centre
         ("out_of_distribution", pa.bool_()),  # beyond calibrate.energy_percentile

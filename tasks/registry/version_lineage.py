@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import tempfile
 from collections.abc import Mapping
@@ -42,6 +43,12 @@ RUNS_BY_OUT: Final = {
 """The stages whose MLflow runs a version names, and the out whose digest identifies the run."""
 FIGURES: Final = ("accuracy", "balanced_accuracy", "f1_score", "sensitivity", "ppv", "specificity", "roc_auc", "pr_auc")
 """The metrics that are stored with a version."""
+LISTED_FIGURES: Final = {
+    "accuracy": "accuracy",
+    "roc_auc.macro": "ROC-AUC",
+    "sensitivity.covid19": "COVID-19 sensitivity",
+}
+"""Those that lists of versions have room for, shares of 1, and their titles."""
 
 
 def tag_name(name: str) -> str:
@@ -96,6 +103,20 @@ def figures_of_run(run: "Run | None") -> dict[str, float]:
     if run is None:
         return {}
     return {name: value for name, value in run.data.metrics.items() if name.partition(".")[0] in FIGURES}
+
+
+def listed_figures(version: Version) -> dict[str, float | None]:
+    """Return the figures of a version that lists show, by name; None where its tag is missing or no number."""
+    return {name: _number(version.tags.get(METRIC_TAG + name)) for name in LISTED_FIGURES}
+
+
+def _number(text: str | None) -> float | None:
+    """Return the number that a tag holds, None if it holds none."""
+    try:
+        number = float("nan" if text is None else text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def metrics_of(version: Version) -> dict[str, Any]:

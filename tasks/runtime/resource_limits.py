@@ -34,6 +34,8 @@ REFUSED_MEMORY: Final = re.compile(
     re.IGNORECASE,
 )
 LEAST_ADDRESS_SPACE: Final = 1 << 30
+UNLIMITED: Final = 1 << 60
+"""What version 1 of control groups has for no limit is near 2**63."""
 
 
 def out_of_memory(error: Exception, stage: str | None) -> CoroNetError | None:
@@ -116,18 +118,32 @@ def oom_kills() -> int | None:
     return None
 
 
+def group_limit() -> int | None:
+    """Return the memory in bytes that this control group, such as a container, may use; None: no limit is known."""
+    for file in _group_files("memory.limit_in_bytes", "memory.max"):
+        with suppress(OSError, ValueError):  # `max` is no number
+            if (allowed := int(file.read_text(encoding="utf-8"))) < UNLIMITED:
+                return allowed
+    return None
+
+
 def _counters() -> Iterator[Path]:
-    """Yield the files that may have the counter; a container sees its own group as the root."""
+    """Yield the files that may have the counter."""
+    yield from _group_files("memory.oom_control", "memory.events")
+    yield PROC / "vmstat"
+
+
+def _group_files(name_in_version_1: str, name_in_version_2: str) -> Iterator[Path]:
+    """Yield files of this control group's memory; a container sees its own group as the root."""
     with suppress(OSError):
         for line in (PROC / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", maxsplit=2)
-            if "memory" in controllers.split(","):  # version 1
-                yield CGROUPS / "memory" / path.lstrip("/") / "memory.oom_control"
-                yield CGROUPS / "memory" / "memory.oom_control"
+            if "memory" in controllers.split(","):
+                yield CGROUPS / "memory" / path.lstrip("/") / name_in_version_1
+                yield CGROUPS / "memory" / name_in_version_1
             elif not controllers:
-                yield CGROUPS / path.lstrip("/") / "memory.events"
-                yield CGROUPS / "memory.events"
-    yield PROC / "vmstat"
+                yield CGROUPS / path.lstrip("/") / name_in_version_2
+                yield CGROUPS / name_in_version_2
 
 
 def _kind(stage: str | None) -> str:

@@ -64,6 +64,7 @@ def design_of(params: CinParams) -> CinDesign:
     return CinDesign(
         input=params.input,
         architecture=params.architecture,
+        head_input=params.head_input,
         fusion=params.fusion,
         members=params.members,
         average_flips=params.average_flips,

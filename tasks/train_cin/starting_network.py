@@ -12,6 +12,7 @@ from coronet_core.classifier.cin_learner import inverse_frequency_weights
 from coronet_core.classifier.fine_tuning import TrainedLayers, estimate_batch_norm, trained_layers
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.classifier.logistic_regression import start_head
+from coronet_core.classifier.middle_blocks import parts_of, with_head
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.precision import choose_precision
@@ -35,14 +36,17 @@ def starting_network(
         load_backbone(network, imagenet_backbone(params.architecture), "imagenet", params.architecture)
     elif params.pretrained != "none":
         load_backbone(network, read_weights(Path(params.pretrained)), params.pretrained, params.architecture)
+    network = with_head(network, params.architecture, params.head_input)
+    parts = parts_of(params.architecture, params.head_input)
     inputs, _ = training
     network.to(inputs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
     if params.fine_tune != "all" or params.head_start != "random":
         estimate_batch_norm(network, inputs, params.batch_size)
     if params.head_start == "logistic_regression":
         precision = choose_precision(params.precision, inputs.device)
-        start_head(network, params.architecture, training, validation, class_weights, params.batch_size, precision)
-    return network, trained_layers(network, params.architecture, params.fine_tune, params.learning_rate_by_level)
+        flipped = [CLASSES.index(label) for label in params.horizontal_flip]
+        start_head(network, parts.linear, training, validation, class_weights, flipped, params.batch_size, precision)
+    return network, trained_layers(network, parts, params.fine_tune, params.learning_rate_by_level)
 
 
 def augmentation_of(params: CinParams) -> Augmentation:

@@ -1,11 +1,13 @@
 """An ensemble is one CIN: its softmax is the mean of its members', and its weights say what it is made of."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from coronet_core.classifier.cin_design import DESIGN_KEY, CinDesign, design_from, require_networks
-from coronet_core.classifier.ensemble import Ensemble, Member
+from coronet_core.classifier.ensemble import Ensemble, Member, disagreement
 from coronet_core.support.errors import WeightsError
 
 
@@ -30,6 +32,13 @@ def test_a_mirror_image_gets_the_same_prediction() -> None:
     network = Ensemble([Member(Scores(), [0])], average_flips=True)
     torch.testing.assert_close(network(x), network(x.flip(3)))
     assert not torch.allclose(Scores()(x), Scores()(x.flip(3)))
+
+
+def test_disagreement_is_none_among_equals_and_largest_among_the_certain() -> None:
+    unsure = torch.full((4, 1, 3), 1 / 3).log()
+    certain = (torch.eye(3) + 1e-12).log().unsqueeze(1)  # each of three members is sure of another class
+    assert disagreement(unsure).item() == pytest.approx(0, abs=1e-6)
+    assert disagreement(certain).item() == pytest.approx(math.log(3), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is frozen stays, what is trained moves, and the head and the batch norms begin with what suits the images."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from coronet_core.classifier.architectures import ARCHITECTURES
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.cin_learner import cin_learner, cross_entropy
 from coronet_core.classifier.fine_tuning import estimate_batch_norm, trained_layers, warm_up, warm_up_and_cosine
@@ -36,7 +38,7 @@ def inputs(tmp_path: Path) -> CinInputs:
 
 
 def learner_of(network: nn.Module, inputs: CinInputs, fine_tune: FineTune, **options: object) -> Learner:
-    layers = trained_layers(network, "resnet18", fine_tune, 0.5)
+    layers = trained_layers(network, ARCHITECTURES["resnet18"], fine_tune, 0.5)
     settings = {
         "learning_rate": 0.01,
         "weight_decay": 0.01,
@@ -92,7 +94,7 @@ def test_batch_norms_take_the_statistics_of_the_inputs(inputs: CinInputs) -> Non
 
 def test_features_are_what_the_last_layer_reads(inputs: CinInputs) -> None:
     network = build_cin()
-    features = features_of(network, "resnet18", inputs, 8, "fp32")
+    features = features_of(network, "fc", inputs, 8, "fp32")
     assert features.shape == (24, 512)
     with torch.inference_mode():
         expected = network.eval()(inputs.take(torch.arange(24)))
@@ -105,8 +107,10 @@ def test_logistic_regression_is_at_its_optimum() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(90, 5, dtype=torch.float64, generator=generator)
     labels = torch.arange(90) % 3
+    shares = torch.ones(90, dtype=torch.float64)
     weight, bias = (
-        t.requires_grad_() for t in fitted_head(features, labels, torch.ones(3, dtype=torch.float64), penalty=2.0)
+        t.requires_grad_()
+        for t in fitted_head(features, labels, torch.ones(3, dtype=torch.float64), shares, penalty=2.0)
     )
     loss = functional.cross_entropy(features @ weight.T + bias, labels) + 2.0 / 180 * weight.square().sum()
     gradients = torch.autograd.grad(loss, [weight, bias])
@@ -118,15 +122,39 @@ def test_a_head_is_chosen_by_the_validation_images_and_undoes_the_standardisatio
     labels = torch.arange(120) % 3
     features = torch.randn(120, 20, dtype=torch.float64, generator=generator) * 100 + 7
     features[:, 0] += 800 * (labels == 0)
-    weight, bias = best_head(features[:90], labels[:90], features[90:], labels[90:], torch.ones(3))
+    weight, bias = best_head(features[:90], labels[:90], features[90:], labels[90:], torch.ones(3), torch.ones(90))
     right = ((features[90:] @ weight.T + bias).argmax(1) == labels[90:])[labels[90:] == 0]
     assert right.float().mean() > 0.8
+
+
+def test_an_image_that_counts_by_halves_counts_as_one() -> None:
+    features = torch.randn(30, 5, dtype=torch.float64)
+    labels, ones = torch.arange(30) % 3, torch.ones(30, dtype=torch.float64)
+    weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    once = fitted_head(features, labels, weights, ones, penalty=2.0)
+    twice = fitted_head(features.repeat(2, 1), labels.repeat(2), weights, ones.repeat(2) / 2, penalty=2.0)
+    torch.testing.assert_close(once, twice, rtol=1e-4, atol=1e-5)
+
+
+def test_a_head_that_starts_on_mirror_images_too_gives_both_the_same_class(inputs: CinInputs) -> None:
+    network = build_cin()
+    start = partial(start_head, network, "fc", (inputs, LABELS), (inputs, LABELS), torch.ones(3))
+    start([], 8, "fp32")
+    plain = network.get_submodule("fc").weight.detach().clone()
+    start([0, 1, 2], 8, "fp32")
+    assert not torch.equal(network.get_submodule("fc").weight, plain)
+    features = features_of(network, "fc", inputs, 8, "fp32", are_mirrored=True)
+    with torch.inference_mode():
+        expected = network.eval()(inputs.take(torch.arange(24)).flip(3))
+    head = network.get_submodule("fc")
+    torch.testing.assert_close((features @ head.weight.double().T + head.bias).float(), expected)
+    assert (expected.argmax(1) == LABELS).all()
 
 
 def test_the_start_is_validated_and_may_be_the_best(inputs: CinInputs) -> None:
     network = build_cin()
     estimate_batch_norm(network, inputs, 8)
-    start_head(network, "resnet18", (inputs, LABELS), (inputs, LABELS), torch.ones(3), 8, "fp32")
+    start_head(network, "fc", (inputs, LABELS), (inputs, LABELS), torch.ones(3), [], 8, "fp32")
     head = network.get_submodule("fc").weight.detach().clone()
     learner = learner_of(network, inputs, "head", learning_rate=1.0)  # far too fast: it gets worse
     history = fit(learner, schedule(2, validates_start=True))

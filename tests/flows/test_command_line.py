@@ -1,10 +1,15 @@
 """The command line `coronet`."""
 
+import os
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
@@ -12,6 +17,7 @@ from flows.cli.command_line import app
 from flows.pipeline.run import main
 from flows.project.live_params import prepare
 from tests.conftest import PROJECT
+from tests.integration.conftest import commit_all
 
 
 def no_flow() -> None:
@@ -23,6 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from flows.cli.command_line import app\n"
+        "assert 'pydantic' not in sys.modules\n"  # Typer's own help loads it
         "result = CliRunner().invoke(app, ['run', '--help'])\n"
         "assert '--params' in result.output, result.output\n"
         "print(*{'torch', 'prefect', 'dvc', 'mlflow', 'pandas'} & set(sys.modules))\n"
@@ -31,6 +38,51 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"NO_COLOR": "1"}
     )
     assert finished.stdout.split() == []
+
+
+def coronet(folder: Path, *arguments: str, code: Path = PROJECT, **variables: str) -> str:
+    """What the command prints in `folder`, with the project's code in `code`."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(code)} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_the_version_names_the_commit_of_the_code_and_whether_files_differ_from_it(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    for package in ("coronet_core", "tasks", "flows"):
+        shutil.copytree(PROJECT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+    known = f"coronet {version('coronet')}"
+    assert coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1") == f"{known}\n"
+    commit_all(code)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=code, capture_output=True, text=True, check=True).stdout
+    assert coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1") == f"{known} (commit {commit[:7]})\n"
+    (code / "flows" / "new.py").touch()
+    printed = coronet(tmp_path, "--version", code=code, PYTHONDONTWRITEBYTECODE="1")
+    assert printed == f"{known} (commit {commit[:7]}+)\n"
+
+
+def test_every_option_and_command_says_what_it_is() -> None:
+    def without_help(command: Any, path: str) -> list[str]:
+        silent = [path] if not command.help else []
+        silent += [f"{path} {one.name}" for one in command.params if not getattr(one, "help", None)]
+        for name, one in getattr(command, "commands", {}).items():
+            silent += without_help(one, f"{path} {name}")
+        return silent
+
+    command = typer.main.get_command(app)
+    assert without_help(command, "coronet") == []
+    assert "models" in command.commands
+
+
+def test_a_shell_can_complete_commands_and_options(tmp_path: Path) -> None:
+    asked = {"_CORONET_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+    assert coronet(tmp_path, COMP_WORDS="coronet models fe", **asked).split() == ["fetch"]
+    assert coronet(tmp_path, COMP_WORDS="coronet up --mlflow", **asked).split() == ["--mlflow-port"]
 
 
 def test_outside_a_project_it_says_so(
@@ -64,7 +116,7 @@ def test_the_former_parameters_are_kept(project: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(run, "stale_stages", lambda _: [])
     monkeypatch.setattr(run, "read_graph", list)
     monkeypatch.setattr(run, "absent_raw_data", list)
-    monkeypatch.setattr(run, "_show_results", lambda: None)
+    monkeypatch.setattr(run, "_show_results", lambda **_: None)
     before = (project / "params.yaml").read_text()
     (project / "mine.yaml").write_text(before.replace("seed: 2020", "seed: 7"))
     assert main(no_flow, Path("mine.yaml")) == 0

@@ -3,10 +3,11 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows.monitoring.run_names import name_flow_run, preset
+from flows.monitoring.run_names import called, name_at_start, name_flow_run, preset
 from tasks.runtime.params.presets import whole_file
 from tests.conftest import PROJECT
 
@@ -59,6 +60,38 @@ def test_a_reason_from_outside_is_one_short_line() -> None:
     name = name_flow_run(["build_split"], "\x1b[2J\n" + 200 * "x")
     assert name.isprintable()
     assert len(name.partition("; ")[0]) == 80
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The parameters of the flow run, for tests to fill in."""
+    parameters: dict[str, Any] = {}
+    monkeypatch.setattr("prefect.runtime.flow_run.get_parameters", lambda: parameters)
+    return parameters
+
+
+@pytest.mark.usefixtures("project")
+def test_at_its_start_a_run_is_named_by_reason_preset_and_commit(given: dict[str, Any]) -> None:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout[:7]
+    assert name_at_start() == f"demo, code {commit}"
+    given |= {"params_file": "params/paper.yaml", "reason": "37 new images"}
+    assert name_at_start() == f"37 new images; paper, code {commit}"
+
+
+@pytest.mark.usefixtures("project", "given")
+def test_faulty_params_are_left_to_the_run_itself() -> None:
+    Path("params.yaml").write_text("extends: gone\n")
+    assert name_at_start().startswith("code ")
+
+
+def test_a_name_by_parameters_is_one_short_line(given: dict[str, Any]) -> None:
+    given |= {"version": None, "space": Path("params/search/cin.yaml"), "reason": "\x1b[2J\n" + 200 * "x"}
+    assert called("promote {version}", version="the last run")() == "promote the last run"
+    assert called("search-{name}", name="tuned-{space.stem}")() == "search-tuned-cin"
+    given["version"] = "3"
+    assert called("promote {version}", version="the last run")() == "promote 3"
+    assert called("{reason}")().isprintable()
+    assert len(called("{reason}")()) == 120
 
 
 def test_a_faulty_file_among_the_presets_is_passed_over(project: Path) -> None:

@@ -4,7 +4,9 @@ import getpass
 import json
 import re
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -58,6 +60,11 @@ def project(finished_project: Project) -> Project:
     return finished_project
 
 
+def commit_of(project: Project) -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def spans(output: str) -> dict[str, tuple[float, float]]:
     """Begin and end of each stage, in seconds, from the flow's summary."""
     lines = re.findall(r"- (\S+) +Completed +from +([\d.]+) s to +([\d.]+) s", output)
@@ -85,7 +92,20 @@ def test_the_run_ends_with_the_tables_and_the_report(finished: Project, first_ru
     ending = first_run[first_run.index("Table 2") :]
     assert all(f"Table {number}" in ending for number in (2, 3, 4, 5))
     assert f"Report: {finished.folder / REPORT}" in ending
-    assert "make mlflow" in ending
+    assert "MLflow's page: `make mlflow` opens it" in ending
+
+
+def test_a_run_is_called_as_on_the_pages_and_no_page_is_named_that_does_not_open(
+    project: Project, first_run: str
+) -> None:
+    code = rf"code {commit_of(project)[:7]}\+?"
+    assert re.search(f"Beginning flow run 'own params, {code}'", first_run)
+    assert re.search(f"Flow run 'own params, data to be built, {code}' - build_split ", first_run)
+    assert "View at" not in first_run
+    (name,) = re.findall("^Run: (.*)$", first_run, re.MULTILINE)
+    assert name in {run.info.run_name for run in mlflow_runs(project)}
+    with closing(sqlite3.connect(project.prefect_home / "prefect.db")) as database:
+        assert name in {row[0] for row in database.execute("SELECT name FROM flow_run")}
 
 
 def test_autoencoders_are_trained_side_by_side(first_run: str) -> None:
@@ -180,8 +200,7 @@ def test_a_run_holds_params_epochs_artifacts_data_and_versions(project: Project)
     assert contexts == {"train": "training", "validation": "validation", "test": "evaluation"}
     assert "epoch" not in run.data.metrics
     assert run.data.metrics["system/system_memory_usage_megabytes"] > 0
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.folder, capture_output=True, text=True, check=True)
-    assert run.data.tags["git.commit"] == run.data.tags["mlflow.source.git.commit"] == head.stdout.strip()
+    assert run.data.tags["git.commit"] == run.data.tags["mlflow.source.git.commit"] == commit_of(project)
     assert run.data.tags["mlflow.user"] == getpass.getuser()
     expected = {
         kind: {entry["path"]: entry["md5"] for entry in locked(project)["train_cin"][kind]} for kind in ("deps", "outs")

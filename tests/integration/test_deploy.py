@@ -1,6 +1,8 @@
 """Deploying again and again to a real server: what people have set on Prefect's page stays."""
 
+import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from ruamel.yaml import YAML
 
 from flows.monitoring.automations import IMAGES, SILENT, install_automations
 from flows.monitoring.final_states import OURS
-from flows.monitoring.schedules import GIVEN
+from flows.monitoring.schedules import GIVEN, scheduled_deployments
 from flows.servers.commands import prefect_server
 from flows.servers.server_process import child_server, free_port
 from tests.integration.conftest import make_project
@@ -106,6 +108,24 @@ def test_a_paused_deployment_stays_paused(host: Host, client: SyncPrefectClient)
     deployed(host, coronet_deploy)
     assert retrain(client).paused
     assert not client.read_deployment_by_name("promote/promote").paused
+
+
+def test_status_names_what_is_switched_on_with_its_next_run(host: Host, client: SyncPrefectClient) -> None:
+    deployed(host, coronet_deploy)
+    assert scheduled_deployments(client) == []
+    schedule, *_ = only_schedule(client)
+    client.update_deployment_schedule(retrain(client).id, schedule.id, active=True)
+    deadline = time.monotonic() + 120
+    while (next_run := scheduled_deployments(client)[0].next_run) is None:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert (next_run.isoweekday(), next_run.hour) == (7, 3)
+    finished = host.run("flows", "status", "--json")
+    assert finished.returncode == 0, finished.stdout
+    (one,) = json.loads(finished.stdout)["scheduled"]
+    assert one == {"deployment": "retrain", "schedules": ["0 3 * * 0 (UTC)"], "next_run": next_run.isoformat()}
+    client.pause_deployment(retrain(client).id)
+    assert scheduled_deployments(client) == []
 
 
 def automation(client: SyncPrefectClient, name: str) -> AutomationCore:

@@ -77,7 +77,9 @@ def test_drift_is_an_exit_code_a_verdict_and_one_retrain(host: Host) -> None:
     told = json.loads(first.stdout)
     assert told["drifted"] is True
     (run,) = runs_of(host, "retrain")
-    assert run["name"] == told["retrain"] == json.loads(again.stdout)["retrain"]
+    page = host.variables["PREFECT_API_URL"].removesuffix("/api")
+    assert told["retrain"] == json.loads(again.stdout)["retrain"] == f"{page}/runs/flow-run/{run['id']}"
+    assert (run["name"], run["parameters"]["reason"]) == ("drift", "drift")
     assert "drift" in run["tags"]
 
 

@@ -36,7 +36,7 @@ def require_hidden(host: Host, output: str) -> None:
         (("flows", "promote"), ""),
         (("flows", "predict", "data/raw", "--model", "models:/coronet@champion"), ""),
         (("flows", "deploy"), "http://127.0.0.1:"),
-        (("flows", "run", "--params", "params/image_folder.yaml"), ""),
+        (("flows", "run", "--params", "params/xray.yaml"), ""),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

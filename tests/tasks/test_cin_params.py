@@ -25,6 +25,10 @@ from tests.tasks.test_params import changed
             "cin.pretrained = imagenet: allowed: none, as there are no such weights of dark_covid_net",
         ),
         (
+            {"cin__architecture": "dark_covid_net", "cin__pretrained": "none", "cin__head_input": "middle_blocks"},
+            "cin.head_input = middle_blocks: allowed: last_block, as dark_covid_net has no such blocks",
+        ),
+        (
             {"cin__architecture": "inception_v3"},
             "data.image_size_px = 64: allowed: 80 or more, as cin.architecture is inception_v3",
         ),

@@ -56,13 +56,15 @@ def test_a_section_changes_the_keys_that_it_names(tmp_path: Path) -> None:
 def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_by_as_many_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "params.yaml").write_bytes(whole_file(Path("params/image_folder.yaml")))
+    (tmp_path / "params.yaml").write_bytes(whole_file(Path("params/xray.yaml")))
     monkeypatch.chdir(tmp_path)
     pairs = residual_pairs(params_of(read_comparison(PROJECT / "params/comparison/networks.yaml")))
     assert [tuple(pair) for pair in pairs] == [
         ("residual_and_image", "image"),
         ("few_images", "few_images_image"),
+        ("last_block", "last_block_image"),
         ("coronet", "image"),
+        ("few_images_residual", "few_images_image"),
     ]
 
 

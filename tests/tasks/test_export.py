@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from benchmarks.untrained import untrained_model
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.metrics.out_of_distribution import EnergyReference
@@ -103,6 +104,16 @@ def test_onnxruntime_gives_the_probabilities_of_predict_for_any_number_of_images
         rows = predict_files(files, model, torch.device("cpu")).to_pandas()
         expected = rows[[f"calibrated_{label}" for label in CLASSES]].to_numpy(float)
         np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
+
+
+def test_a_head_on_middle_blocks_and_averaged_flips_are_exported(given: Any) -> None:
+    design = CinDesign(head_input="middle_blocks", average_flips=True)
+    model = given(replace(model_of("residual_tensor"), cin=save(state_of(design.build()), design.to_metadata())))
+    exporting.export(None, order("blocks.onnx", pixels=Pixels.UINT8))
+    found = run_onnx("blocks.onnx", images(2))
+    rows = predict_files([FileContent("0", png(images(2)[0][0]))], model, torch.device("cpu")).to_pandas()
+    expected = rows[[f"calibrated_{label}" for label in CLASSES]].to_numpy(float)
+    np.testing.assert_allclose(found["probabilities"][:1], expected, atol=1e-4)
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

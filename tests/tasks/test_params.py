@@ -66,9 +66,9 @@ def test_presets_are_those_of_the_documentation() -> None:
         "covidx_2020-03-28",
         "covidx_2020-04-15",
         "demo",
-        "image_folder",
         "paper",
         "reference",
+        "xray",
     ]
 
 
@@ -255,7 +255,7 @@ def test_params_written_before_a_key_was_there_mean_what_they_meant(tmp_path: Pa
 
 
 def test_the_preset_for_own_x_rays_shows_every_alias() -> None:
-    (source,) = read_params(PROJECT / "params/image_folder.yaml").data.sources
+    (source,) = read_params(PROJECT / "params/xray.yaml").data.sources
     assert isinstance(source, data.ImageFolderSource)
     assert source.class_aliases == dict(ALIASES)
 

@@ -1,7 +1,9 @@
 """Answers for files, against what the stages say of the same images."""
 
 import io
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save
 
 from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.classes import CLASSES
 from coronet_core.data.decoding.decoding_processes import Decoders
 from tasks.build_split import stage as build_split
@@ -141,10 +145,23 @@ def test_bad_files_alone_are_rows_of_the_same_table(run: Any) -> None:
     assert table["error"].to_pylist() == ["empty file"]
 
 
-def test_networks_without_a_finite_answer_say_so_instead_of_a_class(run: Any) -> None:
-    from dataclasses import replace
+def test_networks_that_differ_say_by_how_much(run: Any) -> None:
+    model, content, _ = run
+    design = CinDesign(members=2)
+    cin = design.build().eval()
+    with torch.no_grad():
+        cin.members[0].network.fc.bias += torch.tensor([30.0, 0.0, 0.0])
+        cin.members[1].network.fc.bias += torch.tensor([0.0, 30.0, 0.0])
+    several = replace(model, cin=save(cin.state_dict(), design.to_metadata()))
+    files = [FileContent(name, content[name]) for name in list(content)[:2]]
+    one = predict_files(files, model, CPU).to_pylist()
+    rows = predict_files(files, several, CPU).to_pylist()
+    assert [row["disagreement"] for row in one] == [None, None]
+    assert [row["disagreement"] for row in rows] == pytest.approx([math.log(2)] * 2, abs=1e-3)  # each sure of a class
 
-    from safetensors.torch import load, save
+
+def test_networks_without_a_finite_answer_say_so_instead_of_a_class(run: Any) -> None:
+    from safetensors.torch import load
 
     model, contents, _ = run
     broken = load(model.cin)
@@ -174,8 +191,6 @@ def test_an_abstention_names_the_classes_that_it_cannot_tell_apart(run: Any) -> 
 
 
 def test_the_model_s_digest_tells_other_weights_and_other_preprocessing(run: Any) -> None:
-    from dataclasses import replace
-
     model, _, _ = run
     others = [replace(model, cin=model.cin[::-1]), replace(model, image_size_px=72), replace(model, batch_size=3)]
     assert len({one.digest for one in (model, *others)}) == 4

@@ -125,7 +125,7 @@ def test_predictions_export_and_explanations_read_what_is_stored(
     images = Shards.in_folder(IMAGES).take(np.arange(len(stored), dtype=np.int64))
     with torch.inference_mode():
         expected = networks.cin(torch.from_numpy(stored)).double().numpy()
-        predicted, energies = networks.predict(images)
+        predicted, energies, _ = networks.predict(images)
         image = torch.from_numpy(images)[:, None].float() / 255
         exported = WholeNetwork(model)(image)
         explained = load_tfen(CPU)(image)

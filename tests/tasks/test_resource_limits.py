@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.runtime import resource_limits
-from tasks.runtime.resource_limits import oom_kills
+from tasks.runtime.resource_limits import group_limit, oom_kills
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are set with prlimit")
@@ -114,6 +114,24 @@ def test_kills_are_counted_in_the_own_control_group(machine: Path, group: str, c
     (machine / counter).parent.mkdir(parents=True, exist_ok=True)
     (machine / counter).write_text("low 0\noom 3\noom_kill 2\noom_group_kill 0\n")
     assert oom_kills() == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "file", "no_limit"),
+    [
+        ("0::/box", "cgroup/box/memory.max", "max"),
+        ("4:memory:/box", "cgroup/memory/box/memory.limit_in_bytes", "9223372036854771712"),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_the_memory_of_a_container_is_known(machine: Path, group: str, file: str, no_limit: str) -> None:
+    (machine / "proc" / "self" / "cgroup").write_text(group + "\n")
+    assert group_limit() is None
+    (machine / file).parent.mkdir(parents=True)
+    (machine / file).write_text(f"{no_limit}\n")
+    assert group_limit() is None
+    (machine / file).write_text("2147483648\n")
+    assert group_limit() == 2**31
 
 
 def test_without_any_counter_nothing_is_known(machine: Path) -> None:

@@ -16,6 +16,7 @@ from coronet_core.common.weights import read_metadata, save_weights
 from coronet_core.support.errors import DataError
 from tasks.build_split import stage as build_split
 from tasks.calibrate.cin_outputs import predict_split
+from tasks.explain.methods import grad_cam_maps
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.networks.residual_index import read_residual_index
 from tasks.networks.trained_cin import load_cin, load_coronet, read_design
@@ -122,6 +123,16 @@ def test_a_frozen_backbone_with_a_fitted_head_needs_no_epoch(project: Callable[.
     (row,) = pd.read_csv(CIN_HISTORY).to_dict("records")
     assert row["epoch"] == 0
     assert row["validation_loss"] > 0
+
+
+def test_stages_behind_read_a_head_on_middle_blocks(project: Callable[..., StageContext]) -> None:
+    train_cin.run(project(epochs=0, fine_tune="head", head_input="middle_blocks", head_start="logistic_regression"))
+    coronet = load_coronet("residual_tensor", CPU)
+    assert coronet.cin.get_submodule("head").weight.shape == (3, 128 + 256)
+    image = torch.rand(3, 1, 64, 64)
+    assert grad_cam_maps(coronet, image, torch.tensor([0, 1, 2])).max() > 0
+    program = torch.export.export(coronet, (image,))
+    torch.testing.assert_close(program.module()(image).probabilities, coronet(image).probabilities)
 
 
 def test_each_member_leaves_out_its_own_patients(project: Callable[..., StageContext]) -> None:

@@ -83,10 +83,15 @@ def visible_gpus() -> list[Gpu]:
 
 def _used_mib() -> dict[str, int]:
     """Return the memory in use on each GPU, by the driver's own tool: asking through torch would take memory itself."""
-    query = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
+    rows = nvidia_smi_rows("uuid", "memory.used")  # without it, GPUs are taken in their order
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def nvidia_smi_rows(*columns: str) -> list[list[str]]:
+    """Return what the driver's own tool says of each GPU of this host; empty without a driver."""
+    query = ["nvidia-smi", f"--query-gpu={','.join(columns)}", "--format=csv,noheader,nounits"]
     try:
         output = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError):  # without it, GPUs are taken in their order
-        return {}
-    rows = (line.split(",") for line in output.splitlines())
-    return {row[0].strip(): int(row[1]) for row in rows if len(row) > 1 and row[1].strip().isdigit()}
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [[cell.strip() for cell in line.split(",")] for line in output.splitlines() if line.strip()]

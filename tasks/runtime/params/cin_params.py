@@ -13,6 +13,7 @@ from coronet_core.common.literals import (
     CinInput,
     FineTune,
     Fusion,
+    HeadInput,
     HeadStart,
     KeptWeights,
     LearningRateSchedule,
@@ -82,6 +83,7 @@ class CinParams:
     pretrained: Pretrained
     """`imagenet`, `none`, or the path of a state dict of the architecture. DVC does not watch that file."""
     fine_tune: FineTune = "all"
+    head_input: HeadInput = "last_block"
     head_start: HeadStart = "random"
     class_weights: Literal["inverse_frequency", "equal"] | ClassWeights
     """Weights of the cross-entropy; a list names them in the order healthy, pneumonia, covid19."""
@@ -126,6 +128,8 @@ def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:
         yield f"cin.fusion = networks: allowed: planes, as cin.input is {cin['input']}"
     if cin["member_images"] == "folds" and cin["members"] == 1:
         yield "cin.members = 1: allowed: 2 or more, as cin.member_images is folds"
+    if cin["head_input"] == "middle_blocks" and cin["architecture"] == "dark_covid_net":
+        yield "cin.head_input = middle_blocks: allowed: last_block, as dark_covid_net has no such blocks"
     if cin["epochs"] == 0 and cin["head_start"] == "random":
         yield "cin.epochs = 0: allowed: 1 or more, as cin.head_start is random"
     if cin["head_start"] != "random" and cin["best_by"] == "training_accuracy":

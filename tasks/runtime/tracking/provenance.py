@@ -14,6 +14,8 @@ from coronet_core.support.credentials import without_credentials
 
 NOT_CODE = ":(exclude)dvc.lock"
 """Files that differ from the commit without the code being another."""
+DIGITS: Final = 7
+"""Of a commit, for people."""
 Kind = Literal["deps", "outs"]
 LIBRARIES: Final = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "mlflow", "prefect", "dvc")
 
@@ -55,11 +57,19 @@ def library_versions() -> dict[str, str]:
     return {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
-def code_version() -> dict[str, str]:
-    """Return the git commit of the code, and whether files differ from it."""
+def program_version() -> str:
+    """Return the version of this program and, where its code is a git clone, the commit; `+`: files differ from it."""
+    folder = Path(__file__).parents[3]
+    commit = f" (commit {short_commit(folder)})" if (folder / ".git").exists() else ""  # in a worktree it is a file
+    return f"{version('coronet')}{commit}"
+
+
+def code_version(folder: Path = Path()) -> dict[str, str]:
+    """Return the git commit of the code in `folder`, and whether files differ from it."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         return {
@@ -68,6 +78,12 @@ def code_version() -> dict[str, str]:
         }
     except (OSError, subprocess.CalledProcessError):  # an archive without git, or no commit yet
         return {"git.commit": "unknown"}
+
+
+def short_commit(folder: Path = Path()) -> str:
+    """Return the first digits of the commit of the code in `folder`, with a `+` if files differ from it."""
+    found = code_version(folder)
+    return found["git.commit"][:DIGITS] + ("+" if found.get("git.dirty") == "true" else "")
 
 
 def source_tags(name: str, commit: str) -> dict[str, str]:

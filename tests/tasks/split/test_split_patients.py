@@ -104,7 +104,7 @@ def test_when_nobody_is_left_to_test_with_the_error_says_how_to_deal_anew(build:
 def test_the_preset_for_own_x_rays_needs_no_labels_csv(
     build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    preset = read_params(PROJECT / "params/image_folder.yaml").data
+    preset = read_params(PROJECT / "params/xray.yaml").data
     report = build(sources=preset.sources)
     assert report["images"]["train"]["healthy"] > 0
     assert "no labels.csv, so the folder names are the classes." in capsys.readouterr().out

@@ -1,0 +1,104 @@
+"""What `coronet status` prints."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flows.overview.project_state import Champion, ProjectState, Stages
+from flows.project.summary import percent
+from flows.servers.addresses import KnownServer
+from tasks.runtime.external_text import printable
+from tasks.runtime.tracking.provenance import program_version
+
+if TYPE_CHECKING:
+    from flows.monitoring.schedules import ScheduledDeployment
+
+HIDDEN: Final = "url"
+"""The field of a server that may hold credentials."""
+WIDTH: Final = 11
+DIGITS: Final = 7
+MINUTE: Final = "%Y-%m-%d %H:%M UTC"
+
+
+def print_state(*, as_json: bool) -> None:
+    """Print the state of the project in the current folder, for people or as JSON."""
+    state = ProjectState.now()
+    if as_json:
+        print(as_json_text(state))
+        return
+    parts = {
+        "stages": _stages(state),
+        "champion": [state.reasons.get("champion") or _champion(state.champion)],
+        "scheduled": _scheduled(state),
+        "servers": [_server(state.prefect), _server(state.mlflow)],
+    }
+    print(f"CoroNet {program_version()} in {Path.cwd()}")
+    for part, lines in parts.items():
+        for title, line in zip([part, *[""] * len(lines)], lines, strict=False):
+            print(f"{title:{WIDTH}}{printable(line)}".rstrip())
+
+
+def as_json_text(state: ProjectState) -> str:
+    """Return `state` as JSON; times are ISO 8601, figures shares of 1."""
+    found: dict[str, Any] = {"version": program_version(), "folder": str(Path.cwd())} | asdict(state)
+    for server in ("prefect", "mlflow"):
+        found[server].pop(HIDDEN)
+    return json.dumps(found, indent=2, allow_nan=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _stages(state: ProjectState) -> list[str]:
+    running = ["a run is under way in this folder"] if state.is_running else []
+    if state.stages is None:
+        return [*running, state.reasons["stages"]]
+    return [*running, *_outdated(state.stages)]
+
+
+def _outdated(stages: Stages) -> Iterable[str]:
+    if not stages.outdated:
+        yield "all up to date"
+    else:
+        yield f"outdated: {', '.join(stages.outdated)} (`coronet run` runs them)"
+    if stages.waiting:
+        yield f"behind these, perhaps too: {', '.join(stages.waiting)}"
+    for path in stages.absent_data:
+        yield f"{path} is not here; what was made of it counts as up to date"
+
+
+def _champion(champion: Champion | None) -> str:
+    if champion is None:
+        return "none: `coronet promote` judges the last run"
+    from tasks.registry.version_lineage import LISTED_FIGURES  # late: pandas, which is there if a version is
+
+    known = {LISTED_FIGURES[name]: share for name, share in champion.figures.items() if share is not None}
+    figures = ", ".join(f"{title} {percent(share)}%" for title, share in known.items()) or "no figures"
+    commit = "" if champion.commit is None else f", code {champion.commit[:DIGITS]}"
+    return f"version {champion.version} of {champion.created:{MINUTE}}{commit}: {figures}"
+
+
+def _scheduled(state: ProjectState) -> list[str]:
+    if state.scheduled is None:
+        return [state.reasons["scheduled"]]
+    return [_deployment(one) for one in state.scheduled] or ["nothing: every schedule is switched off"]
+
+
+def _deployment(one: "ScheduledDeployment") -> str:
+    rule = "; ".join(one.schedules)
+    if one.next_run is None:
+        return f"{one.deployment}: {rule}, next run not planned yet"
+    is_late = one.next_run < datetime.now(UTC)
+    due = f"{one.next_run.astimezone(UTC):{MINUTE}}"
+    return f"{one.deployment}: {rule}, " + (f"late since {due}: no worker takes it" if is_late else f"next {due}")
+
+
+def _server(server: KnownServer) -> str:
+    words = f"{server.title:8}{server.page}: {'running' if server.is_running else 'not running'}"
+    if server.is_configured:
+        return words
+    return f"{words} ({'this shell does not use it' if server.is_running else '`coronet up` starts one'})"
