@@ -15,6 +15,7 @@ from flows.cli.params import params_app
 from flows.cli.predict import RAY_CLUSTER, drift, explain, predict
 from flows.cli.promotion import promote, rollback
 from flows.cli.serve import serve
+from flows.cli.validation import validate
 from flows.cli.version import options_of_all
 from flows.project.preconditions import (
     require_git,
@@ -255,7 +256,7 @@ DATA: Final = "Data and training"
 VERSIONS: Final = "Versions"
 COMMANDS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     DATA: (run, status, doctor),
-    "A trained model": (predict, explain, serve, export, drift),
+    "A trained model": (predict, explain, validate, serve, export, drift),
     VERSIONS: (promote, rollback, reproduce, publish),
     "Studies": (cross_validate, ablate, compare, tune),
     "Servers and schedules": (up, deploy),
