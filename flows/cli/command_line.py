@@ -9,13 +9,13 @@ import typer
 from coronet_core.common.classes import FoldUnit
 from flows.cli.datasets import data_app
 from flows.cli.export import export
-from flows.cli.models import VersionName, models_app
+from flows.cli.images.predict import RAY_CLUSTER, drift, explain, predict
+from flows.cli.images.validation import validate
 from flows.cli.overview import doctor, status
 from flows.cli.params import params_app
-from flows.cli.predict import RAY_CLUSTER, drift, explain, predict
-from flows.cli.promotion import promote, rollback
+from flows.cli.registry.models import VersionName, models_app
+from flows.cli.registry.promotion import promote, rollback
 from flows.cli.serve import serve
-from flows.cli.validation import validate
 from flows.cli.version import options_of_all
 from flows.project.preconditions import (
     require_git,

@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from prefect.client.schemas.objects import State
 
-from flows.cli import show_validation
-from flows.cli.show_validation import validate_and_show
+from flows.cli.images import show_validation
+from flows.cli.images.show_validation import validate_and_show
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.validate import validate
 from tasks.external_validation.result_folder import FILES

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.predict import Model
+from flows.cli.images.predict import Model
 from flows.project.preconditions import require_model, run_command
 
 
@@ -35,7 +35,7 @@ def validate(
         LabelledFolder.of(folder, labels, patient_id_pattern)
 
     def work() -> int:
-        from flows.cli.show_validation import validate_and_show
+        from flows.cli.images.show_validation import validate_and_show
 
         return validate_and_show(folder, labels, model, out, patient_id_pattern)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli.predict_files import exit_code_for
+from flows.cli.images.predict_files import exit_code_for
 from flows.pipeline.run import run_to_end
 from tasks.external_validation.result_folder import LEFT_OUT, PAGE, SUMMARY, require_result_folder
 from tasks.inference.input.storage import counts_in_words
