@@ -9,11 +9,12 @@ import typer
 from coronet_core.common.classes import FoldUnit
 from flows.cli.datasets import data_app
 from flows.cli.export import export
-from flows.cli.models import VersionName, models_app
+from flows.cli.images.predict import RAY_CLUSTER, drift, explain, predict
+from flows.cli.images.validation import validate
 from flows.cli.overview import doctor, status
 from flows.cli.params import params_app
-from flows.cli.predict import RAY_CLUSTER, drift, explain, predict
-from flows.cli.promotion import promote, rollback
+from flows.cli.registry.models import VersionName, models_app
+from flows.cli.registry.promotion import promote, rollback
 from flows.cli.serve import serve
 from flows.cli.version import options_of_all
 from flows.project.preconditions import (
@@ -255,7 +256,7 @@ DATA: Final = "Data and training"
 VERSIONS: Final = "Versions"
 COMMANDS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     DATA: (run, status, doctor),
-    "A trained model": (predict, explain, serve, export, drift),
+    "A trained model": (predict, explain, validate, serve, export, drift),
     VERSIONS: (promote, rollback, reproduce, publish),
     "Studies": (cross_validate, ablate, compare, tune),
     "Servers and schedules": (up, deploy),

@@ -1,11 +1,12 @@
 """The files in `reports/plots`, drawn by `dvc plots` and by the report."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from coronet_core.metrics.auc import precision_recall_curve, rankings, roc_curve
 from coronet_core.metrics.calibration import reliability
 from coronet_core.support.whole_files import write_whole
@@ -15,21 +16,35 @@ from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import CONFUSION_PLOT, RELIABILITY_PLOT, precision_recall_plot, roc_plot
 
 
-def write_curves(test: SplitPredictions, temperature: float, params: EvaluateParams) -> None:
-    """Write the confusions, the ROC and precision-recall curves of each class, and the reliability diagram.
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one class against the rest, empty without images of the class, or of any other."""
 
-    Curves and tables rank by the same scores (`evaluate.auc_of`), so their areas agree. The curve is empty if there are
-    no images of the class, or none of any other.
-    """
-    names = [DISPLAY_NAMES[label] for label in CLASSES]
-    confusions = {"truth": [names[i] for i in test.truth], "predicted": [names[i] for i in test.predicted]}
-    _write(CONFUSION_PLOT, pd.DataFrame(confusions))
+    roc: pd.DataFrame
+    """Columns `false_positive_rate` and `sensitivity`."""
+    precision_recall: pd.DataFrame
+    """Columns `recall` and `precision`."""
+
+
+def curves_of(test: SplitPredictions, params: EvaluateParams) -> dict[ClassName, Curves]:
+    """Return the curves of each class. They rank by the scores of the tables (`evaluate.auc_of`), so areas agree."""
+    found: dict[ClassName, Curves] = {}
     for label, ranking in zip(CLASSES, rankings(test.truth, ranking_scores(test, params)), strict=True):
         roc = pd.DataFrame(dict(zip(("false_positive_rate", "sensitivity"), roc_curve(ranking), strict=True)))
         curve = pd.DataFrame(dict(zip(("recall", "precision"), precision_recall_curve(ranking), strict=True)))
         exists = 0 < ranking.is_positive.sum() < len(ranking.is_positive)
-        _write(roc_plot(label), roc if exists else roc.head(0))
-        _write(precision_recall_plot(label), curve if exists else curve.head(0))
+        found[label] = Curves(roc, curve) if exists else Curves(roc.head(0), curve.head(0))
+    return found
+
+
+def write_curves(test: SplitPredictions, temperature: float, params: EvaluateParams) -> None:
+    """Write the confusions, the ROC and precision-recall curves of each class, and the reliability diagram."""
+    names = [DISPLAY_NAMES[label] for label in CLASSES]
+    confusions = {"truth": [names[i] for i in test.truth], "predicted": [names[i] for i in test.predicted]}
+    _write(CONFUSION_PLOT, pd.DataFrame(confusions))
+    for label, curves in curves_of(test, params).items():
+        _write(roc_plot(label), curves.roc)
+        _write(precision_recall_plot(label), curves.precision_recall)
     bins = {
         "as_given": reliability(test.probabilities(), test.truth),
         "calibrated": reliability(test.probabilities(temperature), test.truth),

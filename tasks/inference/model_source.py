@@ -1,12 +1,18 @@
 """Loading the model for predictions: from the project's last run, a package, or the registry."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from coronet_core.support.errors import DataError
+from pydantic import TypeAdapter, ValidationError
+
+from coronet_core.support.errors import DataError, ParamsError
 from tasks.package.dvc_lock import Lock, model_of_last_run
 from tasks.package.metadata import read_description
 from tasks.package.trained_model import TrainedModel
+
+Section = TypeVar("Section")
 
 REGISTRY_SCHEME: Final = "models:/"
 ALLOWED: Final = (
@@ -29,6 +35,21 @@ def load_model(source: str | None) -> TrainedModel:
 def params_of_run(source: str | None) -> dict[str, Any]:
     """Return the params, by section, of the stages of the run that made the model of `source`."""
     return Lock(Path()).all_params() if source is None else read_description(package_folder(source)).lineage.params
+
+
+def section_of(params: Mapping[str, Any], name: str, schema: type[Section], remedy: str) -> Section | None:
+    """Return the section `name` of the params of a run, by its dataclass; None if its stage has not run.
+
+    Raises ParamsError, which ends in `remedy`, for a section that another version of CoroNet has written.
+    """
+    if name not in params:
+        return None
+    try:
+        return TypeAdapter(schema).validate_json(json.dumps(params[name]))
+    except ValidationError as error:
+        raise ParamsError(
+            f"the run that trained the model has a section {name} of another version of CoroNet. {remedy}"
+        ) from error
 
 
 def package_folder(source: str) -> Path:

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
 
 from coronet_core.common.batches import as_image
 from coronet_core.common.classes import CLASSES
@@ -28,7 +26,7 @@ from tasks.explain.methods import maps_of, passes
 from tasks.explain.resumable_batches import Batch
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import read_files
-from tasks.inference.model_source import params_of_run
+from tasks.inference.model_source import params_of_run, section_of
 from tasks.inference.output.formats import safe_cell
 from tasks.inference.predictor import Networks, decode_files, predict_decoded
 from tasks.report.plots.attribution_maps import Explained, attribution_maps
@@ -85,15 +83,9 @@ class MapSettings:
     @classmethod
     def _of_run(cls, source: str | None) -> Self | None:
         found = params_of_run(source)
-        if STAGE not in found or "seed" not in found:
+        params = section_of(found, STAGE, ExplainParams, "Give a params file of this version (--params).")
+        if params is None or "seed" not in found:
             return None
-        try:
-            params = TypeAdapter(ExplainParams).validate_json(json.dumps(found[STAGE]))
-        except ValidationError as error:
-            raise ParamsError(
-                f"the run that trained the model has a section {STAGE} of another version of CoroNet. Give a params "
-                "file of this version (--params)."
-            ) from error
         return cls(params=params, seed=derive_seed(found["seed"], STAGE))
 
 

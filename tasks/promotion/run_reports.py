@@ -1,33 +1,26 @@
 """Reports, predictions and manifest of a version's run, found by their DVC digests."""
 
-import hashlib
 import io
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coronet_core.common.classes import CLASSES, FOR_AUTOENCODERS, ClassName
+from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.common.literals import Aspect, Reading
 from coronet_core.common.manifest import IDS
 from coronet_core.support.errors import DataError
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
-from tasks.runtime.external_text import DVC_MD5, matching
+from tasks.package.recorded_files import content_of, files_of_folder
+from tasks.package.seen_images import SEEN
 from tasks.runtime.files import json_object
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
-from tasks.runtime.progress import log
-
-OF_A_FOLDER: Final = ".dir"
-"""Suffix of a folder's digest, under which the cache has the list of the folder's files."""
-SEEN = ("train", "validation", FOR_AUTOENCODERS)
-"""Splits that determine the weights, the stopping epoch or the calibration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,49 +61,6 @@ def _sensitivity(metrics: Mapping[str, Any], label: ClassName) -> Sensitivity:
     intervals = (metrics["sensitivity_interval"][label], metrics["intervals"]["sensitivity"][label])
     lows = [interval[0] for interval in intervals if interval is not None]
     return Sensitivity(share=share, low=None if share is None else min(lows))
-
-
-def content_of(path: Path, md5: str) -> bytes | None:
-    """Return the content of the file at `path` with DVC's digest `md5`; None if it cannot be found."""
-    if path.is_file() and _has(md5, content := path.read_bytes()):
-        return content
-    return next((content for content in _copies(md5) if _has(md5, content)), None)
-
-
-def files_of_folder(md5: str) -> dict[str, str]:
-    """Return the digests of a folder's files by relative path; empty if the folder cannot be found."""
-    listed = next((content for content in _copies(md5) if _has(md5, content)), b"[]")
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(listed)}
-
-
-def _has(md5: str, content: bytes) -> bool:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(OF_A_FOLDER)
-
-
-def _copies(md5: str) -> Iterator[bytes]:
-    """Yield the content under a digest from the cache and the default remote. DVC is imported late, as it is slow.
-
-    Raises DataError for an invalid digest, which could name another file.
-    """
-    from dvc.repo import Repo
-
-    matching(DVC_MD5, md5, "digest")
-    with Repo(".") as repo:
-        for store in (lambda: repo.cache.local, lambda: repo.cloud.get_remote_odb(command="promote")):
-            yield from _copy(store, md5)
-
-
-def _copy(store: Callable[[], Any], md5: str) -> list[bytes]:
-    from dvc.config import NoRemoteError
-
-    try:
-        opened = store()
-        return [opened.fs.cat_file(opened.oid_to_path(md5))]
-    except (FileNotFoundError, NoRemoteError):
-        return []
-    except Exception as error:  # noqa: BLE001  # whatever the client library of a remote raises
-        log(f"DVC's remote cannot be read ({type(error).__name__}: {error}); {md5} counts as missing")
-        return []
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,12 +19,14 @@ from tasks.report.plots.attribution_maps import METHOD_NAMES
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
+from tasks.report.tested_images import Beside, Tested
 from tasks.report.wording import words
 from tasks.runtime.files import publish_folder, read_json
 from tasks.runtime.paths import (
     AUDIT,
     EXPLANATION_MEASURES,
     FIGURES,
+    IMAGE_NAMES,
     METRICS,
     MODEL_CARD,
     REPORT,
@@ -110,6 +112,8 @@ def run(context: StageContext) -> None:
     drawings = report_figures(metrics, audit, explanations, context.params)
     content: dict[str, Any] = {
         "paper": PAPER,
+        "tested": Tested("test images", row="this run", names_file=str(IMAGE_NAMES)),
+        "beside": Beside("paper", "The paper's figures come from other images.", PAPER),
         "sections": SECTIONS,
         "metrics": metrics,
         "split": split,

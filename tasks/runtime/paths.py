@@ -73,6 +73,11 @@ def comparison_page(unit: FoldUnit) -> Path:
     return comparison_table_file(unit).with_suffix(".html")
 
 
+def validation_folder(name: str) -> Path:
+    """Page, JSON and tables of an external validation on the folder called `name`."""
+    return Path("reports/validation") / name
+
+
 def search_page(study: str) -> Path:
     """Page of a hyperparameter search."""
     return Path(f"reports/search_{study}.html")

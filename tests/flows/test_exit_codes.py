@@ -7,7 +7,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, State
 
 from coronet_core.support.errors import CoroNetError, TransientError
-from flows.cli.predict_files import SOME_FAILED, exit_code_for
+from flows.cli.images.predict_files import SOME_FAILED, exit_code_for
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.pipeline.run import run_to_end
 

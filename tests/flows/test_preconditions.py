@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from coronet_core.common.classes import CLASSES
 from coronet_core.support.errors import CoroNetError
 from flows.project.preconditions import require_own_code
 from tests.conftest import PROJECT
@@ -23,6 +24,8 @@ app(prog_name="coronet")
 """
 SCAN = str(PROJECT / "docs" / "report.png")
 """A file that is there."""
+DOCS = str(PROJECT / "docs")
+"""A folder with images without labels."""
 NO_PROJECT = "no dvc.yaml here. Change to the folder of the project."
 NO_REGISTRY = "no registry at sqlite:///mlflow.db"
 NO_RUN = "dvc.lock: the stage build_split has not run. Train the networks first (`coronet run`)."
@@ -60,6 +63,9 @@ def content(folder: Path) -> set[str]:
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
     (tmp_path / "empty").mkdir()
+    for label in CLASSES:  # a labelled folder beside it
+        (tmp_path / "ward" / label).mkdir(parents=True)
+        (tmp_path / "ward" / label / "scan.png").write_bytes(b"never read")
     return tmp_path / "empty"
 
 
@@ -113,6 +119,12 @@ def check(folder: Path, arguments: str, reason: str) -> None:
         (f"predict {SCAN} --out answers.txt", "unknown format"),
         (f"explain {SCAN}", NO_RUN),
         ("explain scan.png", "no such file or folder"),
+        ("validate scans", "scans: no such folder. Give one with labelled X-rays."),
+        (f"validate {DOCS} --labels labels.csv", "labels.csv: no such table, neither here nor in"),
+        (f"validate {DOCS}", "no class folder above it"),
+        ("validate ../ward", NO_RUN),
+        ("validate ../ward --model elsewhere", "model = elsewhere: no such folder."),
+        ("validate ../ward --model models:/coronet@champion", NO_REGISTRY),
         ("serve", NO_RUN),
         ("serve --model models:/coronet/3", NO_REGISTRY),
         ("serve --host 0.0.0.0", "Give API keys, by --keys FILE or CORONET_API_KEYS, or allow everybody"),

@@ -13,8 +13,8 @@ import pytest
 
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
-from flows.cli import predict_files as command
-from flows.cli.predict_files import PredictionOrder, predict
+from flows.cli.images import predict_files as command
+from flows.cli.images.predict_files import PredictionOrder, predict
 from tasks.inference.output.dataset import read_summary
 from tasks.inference.prediction_options import Format
 from tasks.package.package_folder import write_package

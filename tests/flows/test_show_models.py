@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from coronet_core.support.errors import DataError
-from flows.cli.show_models import fetch_to, print_versions
+from flows.cli.registry.show_models import fetch_to, print_versions
 from tasks.registry.model_name import MODEL
 from tasks.registry.versions import CHAMPION, DIGEST_TAG
 

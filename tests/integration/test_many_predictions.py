@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from coronet_core.data.sources import phantom
-from flows.cli.predict_files import FEW_FILES
+from flows.cli.images.predict_files import FEW_FILES
 from tasks.package.package_folder import write_package
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 

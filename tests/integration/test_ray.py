@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from coronet_core.common.classes import CLASSES
-from flows.cli.predict_files import SOME_FAILED
+from flows.cli.images.predict_files import SOME_FAILED
 from tasks.build_split.sources import list_images
 from tasks.materialize_residuals.kept_shards import STAGE
 from tasks.runtime.params.file import read_params

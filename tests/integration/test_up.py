@@ -101,7 +101,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, webhook: Listener, database: st
 def test_the_deployments_are_there_and_the_schedule_is_off(up: Up) -> None:
     found = {one["name"]: one for one in up.post("deployments/filter")}
     studies = {"cross-validate", "ablate", "compare", "tune"}
-    assert studies | {"retrain", "promote", "rollback", "predict-batch", "stage"} <= set(found)
+    assert studies | {"retrain", "promote", "rollback", "predict-batch", "stage", "validate"} <= set(found)
     assert [schedule["active"] for schedule in found["retrain"]["schedules"]] == [False]
     assert {one["work_pool_name"] for one in found.values()} == {"coronet"}
 

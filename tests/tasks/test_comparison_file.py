@@ -62,7 +62,9 @@ def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_by_as_man
     assert [tuple(pair) for pair in pairs] == [
         ("residual_and_image", "image"),
         ("few_images", "few_images_image"),
+        ("last_block", "last_block_image"),
         ("coronet", "image"),
+        ("few_images_residual", "few_images_image"),
     ]
 
 

@@ -31,6 +31,7 @@ OTHER_NAMES: Final = {
 }
 """Of columns: a patient's id that is overlooked would put the patient into two splits."""
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"})
+NAME_IT: Final = "name it in the source's class_aliases in params.yaml"
 NOT_LISTED: Final = "image that the labels CSV does not list"
 
 
@@ -40,6 +41,8 @@ def records(
     labels_csv: str | None,
     patient_id_pattern: str | None,
     class_aliases: Mapping[str, ClassName] = ALIASES,
+    *,
+    remedy: str = NAME_IT,
 ) -> Listing:
     """List the images of the folder `name` in `root`, sorted by name.
 
@@ -47,7 +50,7 @@ def records(
     path below the folder; it serves images whose CSV has no `patient_id`. Without either, DICOM headers are read, else
     each image counts as a separate patient. Skipped files are counted by reason: files that are not images or not in
     the CSV; and, even if in the CSV, masks next to images, hidden files and system files
-    (`coronet_core.data.image_files`).
+    (`coronet_core.data.image_files`). `remedy` is what else errors offer for an image whose class is not known.
 
     Raises DataError for a missing folder or CSV, a link to a folder, a row without a file or a known label.
     """
@@ -69,7 +72,7 @@ def records(
     unread: Counter[str] = Counter()
     patients = _patients(rows, patient_id_pattern)
     records = [
-        _record(root, name, row, patient, _label(folder, row, class_aliases), unread)
+        _record(root, name, row, patient, _label(folder, row, class_aliases, remedy), unread)
         for row, patient in zip(rows, patients, strict=True)
     ]
     return Listing(records=records, passed_over=+found.passed_over, unread=unread, notes=notes)
@@ -131,21 +134,21 @@ def _record(
     )
 
 
-def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName]) -> ClassName:
+def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName], remedy: str) -> ClassName:
     names = [row["label"]] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
     named = {name: label for name in names if (label := class_of(name, aliases)) is not None}
     nearer = itertools.takewhile(lambda name: name not in named, names)
     if denied := next((name for name in nearer if is_denial(name)), None):
         raise DataError(
             f"{folder / row['file']}: {denied!r} is a negation; a class is one of {', '.join(CLASSES)}. "
-            "Rename or remove it, or name it in the source's class_aliases in params.yaml."
+            f"Rename or remove it, or {remedy}."
         )
     if not named:
         found = f"the label {names[0]!r}" if row.get("label") else "no class folder above it"
         meant = next((text for text in (suggestion(name, aliases) for name in names) if text), "")
         raise DataError(
             f"{folder / row['file']}: {found}; a class is one of {', '.join(CLASSES)}.{meant} Correct or remove it, or "
-            "name it in the source's class_aliases in params.yaml."
+            f"{remedy}."
         )
     exact = [label for name, label in named.items() if name.lower() == label]
     if len(set(named.values())) > 1 and len(exact) < len(named):

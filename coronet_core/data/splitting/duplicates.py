@@ -34,12 +34,17 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
     return str(imagehash.phash(Image.fromarray(pixels)))
 
 
-def near_duplicates(hashes: list[str], images_at: Callable[[NDArray[np.int64]], Images]) -> Pairs:
+def near_duplicates(
+    hashes: list[str], images_at: Callable[[NDArray[np.int64]], Images], n_first: int | None = None
+) -> Pairs:
     """Return the pairs (m, 2) of positions in `hashes` (64 bits in hexadecimal) whose images show the same.
 
-    `images_at` returns the images at given positions; only those of proposed pairs are asked for.
+    `images_at` returns the images at given positions; only those of proposed pairs are asked for. With `n_first`, the
+    images are of two sets, and only pairs of one of the first `n_first` and one of the others are looked for.
     """
     proposed = candidates(np.array([int(text, 16) for text in hashes], dtype=np.uint64))
+    if n_first is not None:
+        proposed = proposed[(proposed[:, 0] < n_first) & (proposed[:, 1] >= n_first)]
     shows_the_same = [np.empty(0, dtype=bool)]
     for start in range(0, len(proposed), PAIRS_AT_ONCE):
         pairs = proposed[start : start + PAIRS_AT_ONCE]

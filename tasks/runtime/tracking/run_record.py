@@ -71,21 +71,22 @@ class RunRecord:
         """Write down an event, with its time in milliseconds since 1970."""
         _append(self.folder / EVENTS, kind, payload)
 
-    def keep(self, path: Path) -> str:
-        """Keep the present content of `path` with the record; returns its name there.
+    def keep(self, path: Path, name: Path | None = None) -> str:
+        """Keep the present content of `path` with the record, as `name` or by its own path; returns its name there.
 
         Stages replace their files and never rewrite them, so a hard link keeps the old content without copying it.
         """
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{path}: artifacts are files below the project's folder")
-        kept = self.kept(str(path))
+        name = name or path
+        if name.is_absolute() or ".." in name.parts:
+            raise ValueError(f"{name}: artifacts are called as files below the project's folder")
+        kept = self.kept(str(name))
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.unlink(missing_ok=True)
         try:
             os.link(path, kept)
         except OSError:  # another file system, or one without links
             shutil.copyfile(path, kept)
-        return str(path)
+        return str(name)
 
     def keep_json(self, name: str, value: Any) -> str:
         """Keep `value` with the record as the JSON file `name`; returns its name."""

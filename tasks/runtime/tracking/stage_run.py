@@ -95,9 +95,9 @@ class StageRun:
         if not self._is_delivered_elsewhere and time.monotonic() >= self._next_delivery:
             self.deliver()
 
-    def artifact(self, path: Path) -> None:
-        """Log the file `path` as an artifact, under its own path."""
-        self._record.append("artifact", file=self._record.keep(path))
+    def artifact(self, path: Path, name: Path | None = None) -> None:
+        """Log the file `path` as an artifact, under its own path or, wherever it lies, as `name`."""
+        self._record.append("artifact", file=self._record.keep(path, name))
 
     def dataset(self, manifest: Path) -> None:
         """Log the data set that `manifest` describes as an input of the run."""
@@ -189,7 +189,7 @@ class SilentRun(StageRun):
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log nothing."""
 
-    def artifact(self, path: Path) -> None:
+    def artifact(self, path: Path, name: Path | None = None) -> None:
         """Log nothing."""
 
     def dataset(self, manifest: Path) -> None:

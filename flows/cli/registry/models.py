@@ -19,7 +19,7 @@ def list_versions() -> None:
     """List all versions with aliases, metrics and origin, newest first."""
 
     def work() -> None:
-        from flows.cli.show_models import print_versions
+        from flows.cli.registry.show_models import print_versions
 
         print_versions()
 
@@ -31,7 +31,7 @@ def show(version: VersionName) -> None:
     """Show the lineage of a version: split, params, commit, runs, metrics, report."""
 
     def work() -> None:
-        from flows.cli.show_models import print_version
+        from flows.cli.registry.show_models import print_version
 
         print_version(version)
 
@@ -46,7 +46,7 @@ def fetch(
     """Download the package of a version and verify its checksums."""
 
     def work() -> None:
-        from flows.cli.show_models import fetch_to
+        from flows.cli.registry.show_models import fetch_to
 
         fetch_to(version, out)
 
@@ -62,7 +62,7 @@ def register(
     """Register a package as the challenger. A package that is already registered keeps its version."""
 
     def work() -> None:
-        from flows.cli.show_models import register_package
+        from flows.cli.registry.show_models import register_package
 
         register_package(package)
 
@@ -79,7 +79,7 @@ def sign(
     """Sign a registered package with your private key, on the machine that made the package."""
 
     def work() -> None:
-        from flows.cli.show_models import sign_package
+        from flows.cli.registry.show_models import sign_package
 
         sign_package(package, key)
 

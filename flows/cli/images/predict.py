@@ -70,8 +70,8 @@ def predict(
             format_of(out)
 
     def work() -> int:
-        from flows.cli.predict_files import PredictionOrder  # late: `coronet --help` must not wait for pandas
-        from flows.cli.predict_files import predict as predict_paths
+        from flows.cli.images.predict_files import PredictionOrder  # late: `coronet --help` must not wait for pandas
+        from flows.cli.images.predict_files import predict as predict_paths
 
         return predict_paths(
             PredictionOrder(
@@ -106,7 +106,7 @@ def explain(
     name: MethodName = method.value
 
     def work() -> int:
-        from flows.cli.predict_files import explain as explain_paths
+        from flows.cli.images.predict_files import explain as explain_paths
 
         return explain_paths(paths, out, name, model, params)
 
@@ -164,8 +164,8 @@ def drift(
         logged_days(log)
 
     def work() -> int:
-        from flows.cli.drift import DriftOrder
-        from flows.cli.drift import drift as compare
+        from flows.cli.images.drift import DriftOrder
+        from flows.cli.images.drift import drift as compare
 
         return compare(DriftOrder(log=log, span=span(), model=model, rule=rule(), as_json=as_json, retrain=retrain))
 

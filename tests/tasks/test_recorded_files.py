@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import DataError
-from tasks.promotion.run_reports import content_of, files_of_folder
+from tasks.package.recorded_files import content_of, files_of_folder
 
 REPORT = Path("reports/metrics.json")
 CONTENT = b'{"accuracy": 0.5}\n'
@@ -91,3 +91,9 @@ def test_a_remote_that_cannot_be_read_is_told(capsys: pytest.CaptureFixture[str]
 def test_a_folder_is_a_list_of_its_files() -> None:
     md5 = next(line.split()[-1] for line in Path("reports.dvc").read_text().splitlines() if "md5:" in line)
     assert files_of_folder(md5) == {"metrics.json": MD5}
+
+
+def test_outside_a_project_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert content_of(REPORT, MD5) is None

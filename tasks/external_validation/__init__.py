@@ -1,0 +1,1 @@
+"""External validation: a trained model on labelled images from elsewhere."""

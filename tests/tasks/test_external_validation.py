@@ -1,0 +1,398 @@
+"""A model on labelled images from elsewhere: the same figures as `evaluate`, and nothing that it was made with."""
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from coronet_core.common.classes import CLASSES
+from coronet_core.common.manifest import read_manifest
+from coronet_core.data.image_record import Record
+from coronet_core.data.sources import phantom
+from coronet_core.support.errors import DataError, ParamsError
+from tasks.audit import stage as audit
+from tasks.external_validation.labelled_folder import LabelledFolder
+from tasks.external_validation.labelled_images import read_labelled
+from tasks.external_validation.overlap import NO_PIXELS, NOT_CHECKED, OTHER_KEY, TRAINING_IMAGE, TRAINING_PATIENT
+from tasks.external_validation.result_folder import FILES, require_result_folder, write_results
+from tasks.external_validation.tested_model import LAST_RUN, TestedModel
+from tasks.external_validation.validation import Validation
+from tasks.registry.versions import Version
+from tasks.runtime.files import read_json
+from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import EvaluateParams
+from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS
+from tasks.runtime.stage_context import StageContext
+from tasks.runtime.tracking.mlflow_delivery import deliver
+from tasks.runtime.tracking.stage_run import StageRun
+from tests.core.test_dicom import dicom, saved
+from tests.tasks.external_run import (
+    KNOWN,
+    UNKNOWN,
+    Labelled,
+    from_elsewhere,
+    labelled,
+    make_run,
+    write_folder,
+)
+
+Records = dict[str, Record]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StageContext, Records]]:
+    """A run in the current folder: the context of its stages, and its images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("run"))
+        patch.delenv("CORONET_PSEUDONYM_KEY", raising=False)
+        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
+        yield make_run()
+
+
+@pytest.fixture(scope="module")
+def records(made: tuple[StageContext, Records]) -> Records:
+    """The images of the run by their ids."""
+    return made[1]
+
+
+@pytest.fixture(scope="module")
+def context(made: tuple[StageContext, Records]) -> StageContext:
+    return made[0]
+
+
+def of_split(records: Records, split: str) -> list[Record]:
+    manifest = read_manifest(MANIFEST)
+    return [records[image] for image in manifest.loc[manifest["split"] == split, "image_id"]]
+
+
+def validated(folder: Path, package: Path = KNOWN, **options: Any) -> Validation:
+    return Validation.of(LabelledFolder.of(folder, **options), TestedModel.of(str(package)), folder.with_name("work"))
+
+
+def reasons(found: Validation) -> dict[str, str]:
+    return dict(zip(found.left_out["file"], found.left_out["reason"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def own_test(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The images of the run's own test split as a labelled folder."""
+    images = [labelled(record) for record in of_split(records, "test")]
+    return write_folder(tmp_path_factory.mktemp("own") / "test", images)
+
+
+@pytest.fixture(scope="module")
+def by_unknown(own_test: Path) -> Validation:
+    return validated(own_test, UNKNOWN)
+
+
+@pytest.fixture(scope="module")
+def by_known(own_test: Path) -> Validation:
+    return validated(own_test)
+
+
+@pytest.fixture(scope="module")
+def mixed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Validation:
+    """Images from elsewhere, two training images, another image of a training patient, a duplicate, and no image."""
+    seen, darker, patient = of_split(records, "train")[:3]
+    images = from_elsewhere()
+    stranger, duplicate = images[0], replace(images[1], name="duplicate.pgm")
+    guise = io.BytesIO()
+    with Image.open(io.BytesIO(darker.read())) as image:
+        image.point(lambda grey: int(grey * 0.8)).save(guise, "PNG")
+    folder = write_folder(
+        tmp_path_factory.mktemp("mixed") / "ward",
+        [
+            *images[1:],
+            replace(labelled(seen), name="seen.pgm", patient="ward-seen"),
+            Labelled("darker.png", guise.getvalue(), darker.label, "ward-darker"),
+            replace(stranger, name="patient.pgm", label=patient.label, patient=patient.patient_id or ""),
+            duplicate,
+            Labelled("bad.png", b"not an image", "healthy", "ward-bad"),
+        ],
+    )
+    (folder / "notes.txt").write_text("no X-ray")
+    return validated(folder)
+
+
+def test_the_figures_are_those_of_the_stage_evaluate(by_unknown: Validation) -> None:
+    found, expected = by_unknown.summary["metrics"], read_json(METRICS)
+    assert found["images"] == expected["images"] > 0
+    assert found["confusion_matrix"] == expected["confusion_matrix"]
+    for name in ("accuracy", "balanced_accuracy", "mcc"):
+        assert found[name] == pytest.approx(expected[name])
+        assert found["intervals"].get(name) == pytest.approx(expected["intervals"].get(name), abs=0.25)
+    for name in ("sensitivity", "specificity", "sensitivity_interval", "specificity_interval", "roc_auc"):
+        for label in CLASSES:
+            assert found[name][label] == pytest.approx(expected[name][label]), (name, label)
+    assert found["calibration"]["temperature"] == expected["calibration"]["temperature"]
+    assert found["calibration"]["after"] == pytest.approx(expected["calibration"]["after"], abs=1e-3)
+    for share in ("abstained", "coverage"):
+        assert found["abstention"][share]["share"] == expected["abstention"][share]["share"]
+    assert found["out_of_distribution"]["all"] == expected["out_of_distribution"]["all"]
+    for points in (found, expected):
+        points["at"] = points["operating_points"]["at_validation_threshold"]
+    assert (found["at"]["sensitivity"], found["at"]["threshold"]) == (
+        expected["at"]["sensitivity"],
+        expected["at"]["threshold"],
+    )
+
+
+def test_scores_with_parts_hidden_are_those_of_the_audit(by_unknown: Validation, context: StageContext) -> None:
+    audit.run(replace(context, name="audit"))
+    found, expected = by_unknown.summary["views"], read_json(AUDIT)["views"]
+    assert list(found) == list(expected)
+    for view, scored in found.items():
+        for name in ("accuracy", "balanced_accuracy", "roc_auc_macro"):
+            assert scored["network"][name] == pytest.approx(expected[view]["network"][name]), (view, name)
+    assert len({scored["network"]["roc_auc_macro"] for scored in found.values()}) > 1
+
+
+def test_predictions_are_those_of_the_stage_evaluate(by_unknown: Validation) -> None:
+    columns = [f"logit_{label}" for label in CLASSES]
+    found, expected = (
+        table.sort_values("patient_id") for table in (by_unknown.predictions, pd.read_parquet(PREDICTIONS))
+    )
+    assert found["patient_id"].tolist() == expected["patient_id"].tolist()
+    assert len(set(expected["predicted"])) > 1
+    np.testing.assert_allclose(found[columns], expected[columns], atol=1e-4)
+
+
+def test_a_package_with_nothing_to_compare_with_says_so(by_unknown: Validation) -> None:
+    summary = by_unknown.summary
+    assert NOT_CHECKED in summary["notes"]
+    assert summary["overlap"]["training_images"] is None
+    assert summary["overlap"]["checked"] == []
+    assert summary["internal_test"] is None
+    assert any("nothing to compare with" in note for note in summary["notes"])
+    assert summary["figures"]["accuracy"]["internal"] is None
+
+
+def test_the_own_test_split_does_not_differ_from_itself(by_known: Validation) -> None:
+    summary = by_known.summary
+    assert summary["overlap"]["own_test_images"] == summary["metrics"]["images"]
+    assert summary["overlap"]["left_out"] == 0
+    assert any("of the model's own test split" in warning for warning in summary["warnings"])
+    for figure in summary["figures"].values():
+        assert figure["difference"] is None or figure["difference"] == pytest.approx(0, abs=1e-3)
+    low, high = summary["figures"]["accuracy"]["interval"]
+    assert low < 0 < high
+    assert "there is no interval of the difference." in summary["conclusions"][0], "two patients of each class"
+
+
+def test_the_project_s_last_run_is_the_model_without_a_name(own_test: Path, by_known: Validation) -> None:
+    found = Validation.of(LabelledFolder.of(own_test), TestedModel.of(None), own_test.with_name("work")).summary
+    assert found == by_known.summary | {"model": {"name": LAST_RUN, "digest": by_known.summary["model"]["digest"]}}
+
+
+def test_a_split_that_is_not_here_is_looked_for_in_dvc_s_cache(
+    records: Records, own_test: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records
+    package = KNOWN.resolve()
+    shutil.copytree(".dvc", tmp_path / ".dvc")
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    summary = validated(own_test, package).summary
+    assert summary["overlap"]["checked"] == ["images", "patients"]
+    assert summary["overlap"]["own_test_images"] == summary["metrics"]["images"]
+    assert NO_PIXELS in summary["notes"]
+    assert summary["figures"]["accuracy"]["interval"] is not None
+
+
+def test_training_images_are_left_out_whatever_they_are_called(mixed: Validation, records: Records) -> None:
+    overlap = mixed.summary["overlap"]
+    assert (overlap["images"], overlap["patients"]) == ({"bytes": 1, "pixels": 0, "near": 1}, 1)
+    assert overlap["checked"] == ["images", "near_duplicates", "patients"]
+    table = mixed.left_out.set_index("file")
+    assert table.loc[["seen.pgm", "darker.png"], "reason"].tolist() == [TRAINING_IMAGE] * 2
+    assert table.loc[["seen.pgm", "darker.png"], "kind"].tolist() == ["bytes", "near"]
+    named = [records[image].name for image in table.loc[["seen.pgm", "darker.png"], "training_image"]]
+    assert named == [record.name for record in of_split(records, "train")[:2]]
+
+
+def test_patients_of_training_images_are_left_out(mixed: Validation) -> None:
+    assert reasons(mixed)["patient.pgm"] == TRAINING_PATIENT
+
+
+def test_what_is_left_out_does_not_count(mixed: Validation) -> None:
+    images = mixed.summary["images"]
+    assert (images["listed"], images["evaluated"]) == (10, 5)
+    assert mixed.summary["metrics"]["images"] == len(mixed.predictions) == 5
+    assert images["unreadable"] == {"not an image": 1}
+    assert images["duplicates"] == 1
+    assert images["skipped"] == {"not an image": 1}
+    assert set(reasons(mixed)) | set(mixed.predictions["file"]) == {*reasons(mixed), *mixed.predictions["file"]}
+    assert not set(reasons(mixed)) & set(mixed.predictions["file"])
+    assert len(reasons(mixed)) == 5
+
+
+def test_subgroups_are_those_of_the_table(records: Records, tmp_path: Path) -> None:
+    assert records
+    images = [replace(one, view="AP" if place % 2 else "PA", age="30") for place, one in enumerate(from_elsewhere())]
+    groups = validated(write_folder(tmp_path / "ward", images)).summary["metrics"]["subgroups"]
+    assert {grouping: {name: one["images"] for name, one in found.items()} for grouping, found in groups.items()} == {
+        "source": {"ward": 6},
+        "view": {"AP": 3, "PA": 3},
+        "sex": {"F": 6},
+        "age_group": {"18-39": 6},
+    }
+
+
+def test_dicom_headers_name_patient_view_and_sex(records: Records, tmp_path: Path) -> None:
+    patients = (of_split(records, "train")[0].patient_id or "", "ward-1", "ward-2")
+    for label, patient in zip(CLASSES, patients, strict=True):
+        pixels = phantom.draw(9, label, patient, 0, 96)[0]
+        header = dicom(pixels, PatientID=patient, ViewPosition="AP", PatientSex="F", PatientAge="050Y")
+        (tmp_path / "ward" / label).mkdir(parents=True)
+        (tmp_path / "ward" / label / "scan").write_bytes(saved(header))
+    found = validated(tmp_path / "ward")
+    assert reasons(found) == {f"{CLASSES[0]}/scan": TRAINING_PATIENT}, "whom the split knows by a table"
+    groups = found.summary["metrics"]["subgroups"]
+    assert [list(groups[grouping]) for grouping in ("view", "sex", "age_group")] == [["AP"], ["F"], ["40-59"]]
+
+
+def test_images_without_patient_ids_are_compared_as_images_alone(records: Records, tmp_path: Path) -> None:
+    seen = replace(labelled(of_split(records, "train")[0]), name="seen.pgm")
+    folder = write_folder(tmp_path / "ward", [seen, *from_elsewhere()], columns=("file", "label"))
+    summary = validated(folder).summary
+    assert summary["overlap"]["images"]["bytes"] == 1
+    assert any("7 of 7 of these images have no patient id" in note for note in summary["notes"])
+
+
+def test_patients_by_another_key_cannot_be_compared(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = of_split(records, "train")[0].patient_id or ""
+    images = from_elsewhere()
+    folder = write_folder(tmp_path / "ward", [replace(images[0], patient=patient), *images[1:]])
+    assert validated(folder).summary["overlap"]["patients"] == 1
+    monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "another")
+    summary = validated(folder).summary
+    assert OTHER_KEY in summary["notes"]
+    assert summary["overlap"]["checked"] == ["images", "near_duplicates"]
+    assert summary["overlap"]["patients"] == 0
+
+
+def test_a_class_without_images_leaves_the_other_figures(records: Records, tmp_path: Path) -> None:
+    assert records
+    images = [one for one in from_elsewhere() if one.label != "covid19"]
+    summary = validated(write_folder(tmp_path / "ward", images)).summary
+    assert summary["metrics"]["sensitivity"]["covid19"] is None
+    assert summary["metrics"]["specificity"]["covid19"] is not None
+    assert any("No image of COVID-19" in warning and "Add images of it." in warning for warning in summary["warnings"])
+
+
+def test_a_folder_of_training_images_alone_is_refused(records: Records, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "ward", [labelled(record) for record in of_split(records, "train")[:3]])
+    with pytest.raises(DataError, match=rf"0 of 3 images are left, at least 2 needed \(3: {TRAINING_IMAGE}\)"):
+        validated(folder)
+
+
+def test_images_that_a_killed_run_has_read_are_not_read_again(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records
+    folder, tested = LabelledFolder.of(write_folder(tmp_path / "ward", from_elsewhere(1))), TestedModel.of(str(KNOWN))
+    before = read_labelled(folder, tested, tmp_path / "work")
+    monkeypatch.setattr("coronet_core.data.ingest.Decoders.decode", None)
+    again = read_labelled(folder, tested, tmp_path / "work")
+    assert again.rows["sha256"].tolist() == before.rows["sha256"].tolist()
+    assert (again.take(np.arange(3)) == before.take(np.arange(3))).all()
+
+
+def test_a_folder_without_a_readable_image_is_refused(records: Records, tmp_path: Path) -> None:
+    assert records
+    bad = [Labelled(f"{label}.png", b"not an image", label, label) for label in CLASSES]
+    with pytest.raises(DataError, match=r"none of 3 images can be read \(the first, covid19\.png: not an image\)"):
+        validated(write_folder(tmp_path / "ward", bad))
+
+
+def test_a_package_that_does_not_say_how_it_was_evaluated_needs_params(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records
+    tested = replace(TestedModel.of(str(KNOWN)), params={"seed": 1, "evaluate": {"batch_size": 4}})
+    assert tested.section("evaluate", EvaluateParams) == read_params().evaluate
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParamsError, match=r"params\.yaml: no such parameter file"):
+        tested.section("evaluate", EvaluateParams)
+
+
+def test_the_results_are_a_page_json_and_tables(mixed: Validation, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    for _ in range(2):  # the second time in place of the first
+        require_result_folder(out)
+        write_results(mixed, out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+    assert json.loads((out / "validation.json").read_text()) == mixed.summary
+    table = pd.read_csv(out / "predictions.csv")
+    assert len(table) == 5
+    np.testing.assert_allclose(table["logit_covid19"], mixed.predictions["logit_covid19"])
+    assert dict(zip(*(pd.read_csv(out / "left_out.csv")[c] for c in ("file", "reason")), strict=True)) == reasons(mixed)
+    assert (out / "left_out.csv").stat().st_mode & 0o077 == 0
+
+
+def test_the_page_needs_nothing_else_and_names_no_file(by_known: Validation, mixed: Validation, tmp_path: Path) -> None:
+    for name, found in {"known": by_known, "mixed": mixed}.items():
+        write_results(found, tmp_path / name)
+        page = (tmp_path / name / "validation.html").read_text()
+        assert re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)|<script|https?://', page) == []
+        assert page.count("<img") == len(re.findall(r'<img src="[^"]+" alt="[^"]+"', page)) == 6
+        assert "not a medical device" in page
+        assert ".pgm" not in page
+        for section in ("images", "internal", "results", "subgroups", "calibration", "audit"):
+            assert f'<section id="{section}">' in page
+    assert '<tr><th scope="row" class="wrap">training image, the same file</th><td>1</td></tr>' in page
+    assert '<tr><th scope="row" class="wrap">unreadable: not an image</th><td>1</td></tr>' in page
+    assert "18 training and validation images of the model" in page
+    assert '<tr class="paper"><th scope="row">internal test</th>' in page
+
+
+def test_a_page_with_nothing_to_compare_with_says_so(by_unknown: Validation, tmp_path: Path) -> None:
+    hostile = by_unknown.summary | {"folder": "<script>alert(1)</script>"}
+    write_results(replace(by_unknown, summary=hostile), tmp_path / "out")
+    page = (tmp_path / "out" / "validation.html").read_text()
+    assert "<script" not in page
+    assert unescape(page).count(NOT_CHECKED) == 1
+    assert "Whether the model was made with some of these images is not known." in page
+    assert "Not possible: nothing is recorded here of the model's own test split." in unescape(page)
+    assert "internal test</th>" not in page
+
+
+def test_a_registered_version_is_compared_by_what_mlflow_has_of_its_runs(
+    records: Records, own_test: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert records, mlflow_store
+    monkeypatch.setattr("tasks.runtime.tracking.stage_run.deliver", deliver)
+    tags = {}
+    for stage, artifacts in {"build_split": [MANIFEST], "evaluate": [METRICS, PREDICTIONS]}.items():
+        with StageRun(stage, {}) as run:
+            for path in artifacts:
+                run.artifact(path)
+        tags[f"run.{stage}"] = str(run.run_id)
+    version = Version(number=1, digest="", aliases=(), tags=tags, run_id=None, created=datetime.now(UTC))
+    tested = replace(TestedModel.of(str(UNKNOWN)), version=version)
+    summary = Validation.of(LabelledFolder.of(own_test), tested, own_test.with_name("work")).summary
+    assert summary["internal_test"]["images"] == summary["overlap"]["own_test_images"] == summary["metrics"]["images"]
+    assert summary["overlap"]["checked"] == ["images", "patients"]
+    assert NO_PIXELS in summary["notes"]
+    assert summary["figures"]["accuracy"]["interval"] is not None
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(DataError, match=r"contains thesis\.tex, so it is not a folder of a validation"):
+        require_result_folder(tmp_path)
+    with pytest.raises(DataError, match=r"thesis\.tex: a file"):
+        require_result_folder(tmp_path / "thesis.tex")
