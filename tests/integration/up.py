@@ -13,7 +13,7 @@ from benchmarks.browser import csrf_headers
 from tests.integration.hosts import HTTP, Host
 
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-LONGEST_WAIT_S = 420
+LONGEST_WAIT_S = 1200  # a busy machine takes several times as long as an idle one
 
 
 @dataclass
