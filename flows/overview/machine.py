@@ -20,7 +20,7 @@ from tasks.training.trained_precision import FORMAT_NAMES
 GIB: Final = 2**30
 DISK_GIB: Final = 5.0
 MEMORY_GIB: Final = 4.0
-"""The demo takes about half of either; with less there is a warning."""
+"""With less of either there is a warning."""
 THREADS_VARIABLE: Final = "OMP_NUM_THREADS"
 HELD_BACK_BY: Final = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 """Environment variables that make torch and oneDNN take a processor for an older one."""

@@ -31,28 +31,12 @@ class KnownServer:
 
 def known_prefect() -> KnownServer:
     """Return Prefect's server; `url` is that of its API."""
-    configured = prefect_api()
-    url = configured or f"http://{HOST}:{PREFECT_PORT}/api"
-    return KnownServer(
-        title="Prefect",
-        url=url,
-        page=_page_of(url),
-        is_configured=configured is not None,
-        is_running=is_healthy(f"{url.rstrip('/')}/health", TIMEOUT_S),
-    )
+    return _known("Prefect", prefect_api(), f"http://{HOST}:{PREFECT_PORT}/api")
 
 
 def known_mlflow() -> KnownServer:
     """Return MLflow's server."""
-    configured = mlflow_url()
-    url = configured or f"http://{HOST}:{MLFLOW_PORT}"
-    return KnownServer(
-        title="MLflow",
-        url=url,
-        page=_page_of(url),
-        is_configured=configured is not None,
-        is_running=is_healthy(f"{url}/health", TIMEOUT_S),
-    )
+    return _known("MLflow", mlflow_url(), f"http://{HOST}:{MLFLOW_PORT}")
 
 
 def pages() -> dict[str, str]:
@@ -80,6 +64,18 @@ def prefect_api() -> str | None:
 
     found: str | None = PREFECT_API_URL.value()
     return found or None
+
+
+def _known(title: str, configured: str | None, own: str) -> KnownServer:
+    """Return the server at the address `configured` or, without one, where the project's `own` would be."""
+    url = own if configured is None else configured
+    return KnownServer(
+        title=title,
+        url=url,
+        page=_page_of(url),
+        is_configured=configured is not None,
+        is_running=is_healthy(f"{url.rstrip('/')}/health", TIMEOUT_S),
+    )
 
 
 def _page_of(url: str) -> str:
