@@ -8,7 +8,7 @@ import pytest
 
 from tasks.report.pages import environment
 from tests.integration.chromium import Keys, Page, reading_page
-from tests.tasks.test_report_cases import CASES, RIGHT
+from tests.tasks.report.test_report_cases import CASES, RIGHT
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -2,93 +2,32 @@
 
 import json
 import re
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.support.tables import write_frame
-from tasks.report import cases, gallery
-from tasks.report import stage as report
 from tasks.report.alternative_text import ALT_KEY
 from tasks.report.pages import number
-from tasks.report.plots.drawing import Drawing
 from tasks.report.stage import SECTIONS
-from tasks.runtime.files import read_json
 from tasks.runtime.paths import (
     AUDIT,
-    EXPLANATION_INDEX,
     EXPLANATION_MEASURES,
     FIGURES,
     METRICS,
-    MODEL_CARD,
-    PREDICTIONS,
-    REPORT,
     SPLIT_REPORT,
 )
 from tasks.runtime.stage_context import StageContext
-from tests.tasks.finished_run import finished_run
+from tests.tasks.report.conftest import HOSTILE, Changed
 
 FIGURE_NAMES = {
     "training_AE_H", "training_AE_P", "training_CIN", "reconstructions", "confusion", "roc", "precision_recall",
     "subgroups", "reliability", "masked_views", "attribution", "deletion_and_insertion",
 }  # fmt: skip
-HOSTILE = "<script>alert('x')</script>|y"
 LARGEST_PAGE = 2_500_000
 """Bytes: small enough for an e-mail."""
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageContext]:
-    """A run in the current folder; nothing is sent to MLflow."""
-    with finished_run(tmp_path_factory.mktemp("run")) as context:
-        yield context
-
-
-@pytest.fixture(scope="module")
-def made(context: StageContext) -> tuple[str, str]:
-    """The page and the model card."""
-    report.run(context)
-    return REPORT.read_text(), MODEL_CARD.read_text()
-
-
-@pytest.fixture(scope="module")
-def page(made: tuple[str, str]) -> str:
-    return made[0]
-
-
-@pytest.fixture(scope="module")
-def card(made: tuple[str, str]) -> str:
-    return made[1]
-
-
-class Changed:
-    """The run with other reports of its stages."""
-
-    def __init__(self, context: StageContext) -> None:
-        self.context = context
-        self.before = {path: path.read_text() for path in (METRICS, SPLIT_REPORT, AUDIT)}
-        self.reports: dict[Path, Any] = {path: read_json(path) for path in self.before}
-
-    def page_and_card(self) -> tuple[str, str]:
-        """Make the report of what `reports` holds now."""
-        for path, content in self.reports.items():
-            path.write_text(json.dumps(content))
-        report.run(self.context)
-        return REPORT.read_text(), MODEL_CARD.read_text()
-
-
-@pytest.fixture
-def changed(context: StageContext) -> Iterator[Changed]:
-    run = Changed(context)
-    yield run
-    for path, text in run.before.items():
-        path.write_text(text)
 
 
 def test_the_page_needs_nothing_but_itself(page: str) -> None:
@@ -224,92 +163,6 @@ def test_what_was_noted_of_files_is_counted(changed: Changed) -> None:
     assert '<th scope="row">noted: lateral view</th><td>3</td>' in changed.page_and_card()[0]
     del changed.reports[SPLIT_REPORT]["reading_notes"]  # as in a split from before
     assert "noted:" not in changed.page_and_card()[0]
-
-
-@pytest.fixture
-def drawn_before(made: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figures of the run, drawn once: for tests of other parts of the page."""
-    assert made
-    drawings = {path.stem: Drawing(path.read_bytes(), path.stem, 1, 1) for path in FIGURES.iterdir()}
-    monkeypatch.setattr(report, "report_figures", lambda *_: drawings)
-
-
-@pytest.fixture
-def predictions() -> Iterator[pd.DataFrame]:
-    """The predictions of the run, for tests that write others in their place."""
-    before = PREDICTIONS.read_bytes()
-    yield pd.read_parquet(PREDICTIONS)
-    PREDICTIONS.write_bytes(before)
-
-
-def test_errors_and_uncertain_images_are_shown_with_their_residuals_and_map(
-    page: str, predictions: pd.DataFrame
-) -> None:
-    shown = page[page.index('<section id="gallery">') : page.index('<section id="cases">')]
-    n = len(predictions)
-    assert shown.count('alt="X-ray of ') == n, "few enough to show all of them"
-    assert shown.count('alt="Residual |X − F_H| of ') == n
-    assert shown.count('alt="Map of ') == len(pd.read_parquet(EXPLANATION_INDEX))
-    errors = (predictions["label"] != predictions["predicted"]).sum()
-    assert f"All {errors} errors, the most confident first." in shown
-    alts = re.findall(r'alt="([^"]+)"', page)
-    assert len(set(alts)) == len(alts)
-
-
-@pytest.mark.usefixtures("drawn_before")
-def test_the_gallery_is_bounded_and_says_so(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery, "MAX_SHOWN", 2)
-    page, _ = changed.page_and_card()
-    metrics = changed.reports[METRICS]
-    errors = metrics["images"] - sum(metrics["confusion_matrix"][i][i] for i in range(3))
-    assert f"The 2 most confident errors of {errors}." in page
-    assert f"Of the {metrics['images'] - 2} other test images, right or wrong, the 2 whose" in page
-    assert page.count('alt="X-ray of ') == 4
-
-
-@pytest.mark.usefixtures("drawn_before")
-def test_without_errors_the_gallery_says_so(changed: Changed, predictions: pd.DataFrame) -> None:
-    for label in CLASSES:
-        predictions.loc[predictions["label"] == label, "predicted"] = label
-    write_frame(predictions, PREDICTIONS)
-    page, _ = changed.page_and_card()
-    assert "No test image was misclassified." in page
-    assert page.count('alt="X-ray of ') == len(predictions)
-
-
-def rows_of_cases(page: str) -> list[str]:
-    table = page[page.index('<table id="case-table"') :]
-    return re.findall(r"<tr data-label=.+</tr>", table[: table.index("</table>")])
-
-
-def test_every_test_image_has_a_row_and_its_columns_a_head(page: str, predictions: pd.DataFrame) -> None:
-    rows = rows_of_cases(page)
-    assert len(rows) == len(predictions)
-    wrong = [row for row in rows if " data-error" in row]
-    assert wrong == rows[: len(wrong)]
-    assert all('<td class="bad">error</td>' in row for row in wrong)
-    head = page[page.index('<table id="case-table"') :]
-    assert head[: head.index("</thead>")].count('<th scope="col">') == rows[0].count("<td") + 1
-    assert '<form id="case-filter" hidden>' in page, "of no use without JavaScript"
-
-
-@pytest.mark.usefixtures("drawn_before")
-def test_a_long_table_is_cut_and_says_so(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cases, "MAX_LISTED", 3)
-    page, _ = changed.page_and_card()
-    images = changed.reports[METRICS]["images"]
-    assert f"<strong>{images - 3} of {images} images are left out</strong>" in page
-    assert len(rows_of_cases(page)) == 3
-
-
-@pytest.mark.usefixtures("drawn_before")
-def test_ids_of_images_are_no_markup(changed: Changed, predictions: pd.DataFrame) -> None:
-    predictions["image_id"] = HOSTILE
-    predictions["view"] = HOSTILE
-    write_frame(predictions, PREDICTIONS)
-    page, _ = changed.page_and_card()
-    assert page.count("<script") == 1
-    assert page.count("&lt;script&gt;") >= 4 * len(predictions)
 
 
 def without(label: str, value: Any) -> Any:
