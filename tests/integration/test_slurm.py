@@ -93,7 +93,8 @@ def test_a_job_that_is_preempted_or_whose_time_is_up_is_queued_again_and_resumes
         cluster.ask("scancel", "--signal=TERM", job)  # what a job gets first that is preempted
         cluster.ask("scancel", "--signal=USR2", job)  # what SLURM sends before the time is up, as submitit asks it to
         until(lambda: "BeginTime" in cluster.ask("squeue", "--noheader", "--format=%r"))
-        cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
+        # SLURM would wait for two minutes; in the second of the requeue the node still refuses the job's credential
+        cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now+3")
         output, _ = process.communicate()
     assert process.returncode == 0, output
     assert "resuming after epoch" in output
