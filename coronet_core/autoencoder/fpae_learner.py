@@ -78,11 +78,13 @@ def autoencoder_learner(
     @torch.inference_mode()
     def validate() -> EpochMetrics:
         autoencoder.eval()
-        total = torch.zeros((), device=device)
+        total = torch.zeros(2, device=device)
         parts = batches(torch.arange(len(validation), device=device), batch_size)
         for positions in parts[ranks.rank :: ranks.size]:
-            total += loss_of(autoencoder, image_of(validation, positions), len(positions)).loss * len(positions)
-        return {"validation_loss": float(ranks.all_reduce(total)) / len(validation)}
+            terms = loss_of(autoencoder, image_of(validation, positions), len(positions))
+            total += torch.stack([terms.loss, terms.reconstruction]) * len(positions)
+        loss, reconstruction = (value / len(validation) for value in ranks.all_reduce(total).tolist())
+        return {"validation_loss": loss, "validation_reconstruction": reconstruction}
 
     return Learner(
         model=autoencoder,

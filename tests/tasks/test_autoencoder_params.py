@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY, PAPER, Architecture, metadata_of
 from coronet_core.autoencoder.fpae import FPAE
+from coronet_core.common.batches import as_image
 from coronet_core.common.weights import read_metadata, read_weights, save_weights
 from coronet_core.support.errors import WeightsError
 from tasks.build_split import stage as build_split
@@ -27,6 +28,7 @@ from tasks.runtime.paths import autoencoder_history, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.train_autoencoder import stage as train_autoencoder
+from tasks.train_autoencoder.stage import images_of
 from tests.conftest import PROJECT
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -69,7 +71,19 @@ def test_the_papers_weights_and_history_have_nothing_new(train: Train) -> None:
         "training_regulariser",
         "training_last_step_loss",
         "validation_loss",
+        "validation_reconstruction",
     ]
+
+
+def test_the_best_epoch_can_be_chosen_without_the_regulariser(train: Train) -> None:
+    train(epochs=3, best_by="validation_reconstruction", regulariser_weight=1000.0)
+    losses = history()
+    assert losses["validation_reconstruction"].idxmin() != losses["validation_loss"].idxmin()
+    save_weights(FPAE(), autoencoder_weights("pneumonia"))
+    images = images_of("validation", "healthy", torch.device("cpu"))
+    image = as_image(images.take(torch.arange(len(images))))
+    kept = load_tfen(torch.device("cpu")).healthy(image).reconstruction
+    assert float((kept - image).square().mean()) == pytest.approx(losses["validation_reconstruction"].min(), rel=1e-4)
 
 
 def test_another_architecture_is_trained_and_built_again_from_its_file(train: Train) -> None:
