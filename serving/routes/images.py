@@ -12,12 +12,13 @@ from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
 from serving.answers import Answers
 from serving.current_service import CurrentService
-from serving.explanations import DEFAULT_METHOD, Area, Target, map_png, seen_area
+from serving.explanations import DEFAULT_METHOD, Target, map_png
 from serving.openapi import problems
 from serving.problems import SafeJsonResponse
 from serving.service import Service
 from serving.settings import ServingSettings
 from serving.uploads import Upload, body_description, read_uploads
+from tasks.inference.seen_area import Area, seen_area
 from tasks.runtime.params.explain import MethodName
 
 PNG: Final = "image/png"

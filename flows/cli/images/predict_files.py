@@ -13,12 +13,13 @@ import torch
 
 from coronet_core.support.errors import ParamsError
 from flows.project.run_lock import alone
+from tasks.inference.attribution import MapSettings
 from tasks.inference.batch import Batch, inference_device, predict_here
 from tasks.inference.input.storage import counts_in_words, find_files
 from tasks.inference.model_source import load_model
 from tasks.inference.output.dataset import read_parts, read_summary
 from tasks.inference.output.formats import format_of, print_predictions, print_rows, write_file
-from tasks.inference.overlays import MapSettings, Overlays
+from tasks.inference.overlays import Overlays
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.prediction_options import Format
 from tasks.inference.predictor import Networks
