@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,8 @@ from tasks.inference.predictor import DecodedFile, Networks, predict_decoded
 from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.explain import ExplainParams, MethodName
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,23 +97,40 @@ class Service:
 
     async def predict(self, uploads: Sequence[Upload]) -> list[FileAnswer]:
         """Return an answer for each upload. Raises Problem: 503 if a queue is full, 422 if none can be read."""
-        with self._admission.admitted(uploads):
-            files = await asyncio.gather(*(self._decoded(upload) for upload in uploads))
-        readable = [file for file in files if file.image is not None]
-        try:
-            rows = iter(await self.batcher.answer(readable))
-        except QueueFullError as error:
-            raise too_busy("Too many images are waiting") from error
+        rows = await self.rows(uploads)
         answers = []
-        for upload, file in zip(uploads, files, strict=True):
-            row = next(rows) if file.image is not None else {"error": file.error, "width_px": None, "height_px": None}
+        for upload, row in zip(uploads, rows, strict=True):
             meaning = "" if row["error"] is not None else meaning_of(row, self.served.model.calibration)
             answers.append(answer_from_row(upload.name, upload.sha256, row, meaning))
-        for answer in answers:
-            self.metrics.images.labels(_outcome(answer)).inc()
-        if not readable:
-            raise unreadable("; ".join(dict.fromkeys(str(file.error) for file in files)), answers)
+        if not any("sha256" in row for row in rows):
+            raise unreadable("; ".join(dict.fromkeys(str(row["error"]) for row in rows)), answers)
         return answers
+
+    async def rows(self, uploads: Sequence[Upload]) -> list[dict[str, Any]]:
+        """Return a row (`prediction_schema.SCHEMA`) for each upload; one that cannot be read has an error alone.
+
+        Raises Problem (503) if a queue is full.
+        """
+        with self._admission.admitted(uploads):
+            files = await asyncio.gather(*(self._decoded(upload) for upload in uploads))
+        try:
+            predicted = iter(await self.batcher.answer([file for file in files if file.image is not None]))
+        except QueueFullError as error:
+            raise too_busy("Too many images are waiting") from error
+        rows = [
+            next(predicted) if file.image is not None else {"error": file.error, "width_px": None, "height_px": None}
+            for file in files
+        ]
+        for row in rows:
+            self.metrics.images.labels(_outcome(row)).inc()
+        return rows
+
+    async def limited(self, action: Callable[..., Made], *arguments: object) -> Made:
+        """Return what `action`, a function of a module, makes of `arguments`, within the limits of decoding.
+
+        Raises what it raises, and DataError if it takes too much.
+        """
+        return await self._decoders.run_async(action, *arguments)
 
     async def decode(self, upload: Upload) -> DecodedImage:
         """Return the image of an upload. Raises Problem (422) with the decoder's reason."""
@@ -173,7 +192,7 @@ class Service:
         return answered
 
 
-def _outcome(answer: FileAnswer) -> str:
-    if answer.error is not None:
+def _outcome(row: dict[str, Any]) -> str:
+    if row["error"] is not None:
         return "unreadable"
-    return "abstained" if answer.abstained else f"{answer.predicted}"
+    return "abstained" if row["abstained"] else f"{row['predicted']}"

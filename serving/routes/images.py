@@ -12,12 +12,14 @@ from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
 from serving.answers import Answers
 from serving.current_service import CurrentService
-from serving.explanations import DEFAULT_METHOD, Area, Target, map_png, seen_area
+from serving.dicom_answers import DICOM_CONTENT, map_capture
+from serving.explanations import DEFAULT_METHOD, Target, map_png
 from serving.openapi import problems
 from serving.problems import SafeJsonResponse
 from serving.service import Service
 from serving.settings import ServingSettings
 from serving.uploads import Upload, body_description, read_uploads
+from tasks.inference.seen_area import Area, seen_area
 from tasks.runtime.params.explain import MethodName
 
 PNG: Final = "image/png"
@@ -26,7 +28,10 @@ LEAST_WHITE: Final = 0.02
 """Residuals that are all smaller are rounding: they are not drawn as if they were something."""
 
 Form = Annotated[Literal["json", "png"], Query(alias="format", description="Numbers, or a grey picture of them.")]
-
+MapForm = Annotated[
+    Literal["json", "png", "dicom"],
+    Query(alias="format", description="Numbers, a grey picture, or of a DICOM file its study's secondary capture."),
+]
 
 AreaOnImage = Annotated[
     list[float],
@@ -71,9 +76,7 @@ def image_routes(settings: ServingSettings) -> APIRouter:
     one, several = body_description(1), body_description(settings.files)
 
     async def single(request: Request) -> Upload:
-        (upload,) = await read_uploads(request, settings, max_files=1)
-        request.state.images = 1
-        return upload
+        return await single_upload(request, settings)
 
     @router.post("/predict", responses=problems(of_work=True), openapi_extra=several)
     async def predict(request: Request, service: InUse) -> Answers:
@@ -82,16 +85,19 @@ def image_routes(settings: ServingSettings) -> APIRouter:
         request.state.images = len(uploads)
         return Answers(model=service.served.model.digest, answers=await service.predict(uploads))
 
-    @router.post("/explain", response_model=AttributionMap, responses=_pictures(), openapi_extra=one)
+    @router.post("/explain", response_model=AttributionMap, responses=_maps(), openapi_extra=one)
     async def explain(
         request: Request,
         service: InUse,
         method: MethodName = DEFAULT_METHOD,
         label: Target = "predicted",
-        form: Form = "json",
+        form: MapForm = "json",
     ) -> Response:
         """Say where on an image the evidence for a class lies."""
-        image = await service.decode(await single(request))
+        upload = await single(request)
+        if form == "dicom":
+            return (await map_capture(service, upload, method, label)).response()
+        image = await service.decode(upload)
         made = await service.explain(image, method, label)
         maximum, seconds = float(made.values.max()), round(made.seconds, 3)
         if form == "png":
@@ -145,6 +151,13 @@ def image_routes(settings: ServingSettings) -> APIRouter:
     return router
 
 
+async def single_upload(request: Request, settings: ServingSettings) -> Upload:
+    """Return the one file of `request`. Raises Problem."""
+    (upload,) = await read_uploads(request, settings, max_files=1)
+    request.state.images = 1
+    return upload
+
+
 def area_of(service: Service, image: DecodedImage) -> Area:
     """Return which part of `image` the networks see."""
     return seen_area(*image.upright_px, service.served.model.aspect)
@@ -153,6 +166,12 @@ def area_of(service: Service, image: DecodedImage) -> Area:
 def _pictures() -> dict[int | str, dict[str, Any]]:
     picture = {PNG: {"schema": {"type": "string", "contentMediaType": PNG}}}
     return problems(of_work=True) | {200: {"description": "Made.", "content": picture}}
+
+
+def _maps() -> dict[int | str, dict[str, Any]]:
+    described = _pictures()
+    described[200]["content"] |= DICOM_CONTENT
+    return described
 
 
 def _picture(content: bytes, details: dict[str, Any]) -> Response:

@@ -13,7 +13,11 @@ import coronet_core
 PROGRAM = """
 import sys
 
-ALIEN = {"captum", "pandas", "pyarrow", "safetensors", "pydantic", "mlflow", "prefect", "dvc", "matplotlib", "sklearn"}
+ALIEN = {
+    "captum", "dvc", "highdicom", "matplotlib", "mlflow", "pandas", "prefect", "pyarrow", "pydantic", "safetensors",
+    "sklearn",
+}
+
 
 class Nowhere:
     def find_spec(self, name, path=None, target=None):

@@ -151,7 +151,7 @@ def test_few_files_need_neither_prefect_nor_mlflow_nor_boto3(order: Order, tmp_p
         "try:\n"
         "    app(['predict', 'scans', '--model', 'package', '--out', 'found.csv'])\n"
         "except SystemExit as end:\n"
-        "    print(end.code, *{'prefect', 'mlflow', 'boto3', 'dvc'} & set(sys.modules), file=sys.stderr)\n"
+        "    print(end.code, *{'prefect', 'mlflow', 'boto3', 'dvc', 'highdicom'} & set(sys.modules), file=sys.stderr)\n"
     )
     finished = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert finished.stderr.splitlines()[-1] == "3"

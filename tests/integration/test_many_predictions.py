@@ -14,11 +14,14 @@ import pytest
 from coronet_core.data.sources import phantom
 from flows.cli.images.predict_files import FEW_FILES
 from tasks.package.package_folder import write_package
+from tests.core.dicom_studies import study_file
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 N_FILES = FEW_FILES + 8
 SHARD_FILES = 12
+DICOM = (5, 90)
+"""Numbers of the files that are DICOM; an early and a late shard have one."""
 COMMAND = ["-m", "flows", "predict", "scans", "--model", "package", "--shard-files", str(SHARD_FILES)]
 
 
@@ -30,7 +33,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "scans").mkdir()
     for number in range(N_FILES):
         pixels, _ = phantom.draw(0, "healthy", f"p{number}", 0, 96)
-        (folder / f"scans/{number:03d}.pgm").write_bytes(b"P5 96 96 255\n" + pixels.tobytes())
+        if number in DICOM:
+            (folder / f"scans/{number:03d}.dcm").write_bytes(study_file(pixels))
+        else:
+            (folder / f"scans/{number:03d}.pgm").write_bytes(b"P5 96 96 255\n" + pixels.tobytes())
     return folder
 
 
@@ -75,13 +81,16 @@ def test_only_what_was_answered_in_this_run_is_logged(
     assert len(part.read_text().splitlines()) == len(resumed) - SHARD_FILES * len(killed)
 
 
-def test_many_files_as_csv_are_the_same_rows_and_leave_no_parts(
+def test_many_files_as_csv_are_the_same_rows_have_reports_and_leave_no_parts(
     folder: Path, environment: dict[str, str], resumed: pd.DataFrame
 ) -> None:
-    command = [sys.executable, *COMMAND, "--format", "csv"]
+    command = [sys.executable, *COMMAND, "--format", "csv", "--dicom-out", "results"]
     finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     rows = list(csv.DictReader(finished.stdout.splitlines()))
     assert [row["path"] for row in rows] == list(resumed["path"])
     assert [float(row["logit_covid19"]) for row in rows] == list(resumed["logit_covid19"])
+    assert f"DICOM results: {len(DICOM)} reports in {folder / 'results'}" in finished.stderr
+    assert f"no report: {N_FILES - len(DICOM)} not DICOM" in finished.stderr
+    assert len(list((folder / "results").glob("SR.*.dcm"))) == len(DICOM)
     assert not [path for path in (folder / ".coronet/predictions").iterdir() if path.is_dir()]

@@ -9,15 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
+from tests.core.dicom_studies import study_file
 from tests.serving.served import dicom, png, running
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of libraries that schemathesis uses
 ]
-FILES = st.one_of(st.sampled_from([png(), png(1), dicom()]), st.binary(max_size=200))
+FILES = st.one_of(st.sampled_from([png(), png(1), dicom(), study_file()]), st.binary(max_size=200))
 """As likely an X-ray as anything else: what is behind the decoder is reached as well."""
-ROUTES = ("/predict", "/explain", "/residuals", "/preview")
+ROUTES = ("/predict", "/report", "/explain", "/residuals", "/preview")
 
 schemathesis.openapi.format("byte", FILES.map(lambda content: base64.b64encode(content).decode()))
 schemathesis.openapi.media_type("application/octet-stream", FILES)

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from serving.explanations import METHODS, seen_area
+from serving.explanations import METHODS
 from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
+from tasks.inference.seen_area import seen_area
 from tests.serving.served import Aspect, chest, dicom, encoded, png, running, served_model, trained_model
 
 

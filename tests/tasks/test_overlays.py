@@ -14,8 +14,9 @@ from PIL import Image
 
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
+from tasks.inference.attribution import MapSettings
 from tasks.inference.input.storage import find_files
-from tasks.inference.overlays import MapSettings, Overlays
+from tasks.inference.overlays import Overlays
 from tasks.inference.predictor import Networks
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.explain import MethodName

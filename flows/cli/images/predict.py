@@ -57,10 +57,24 @@ def predict(
         int, typer.Option(min=1, max=10_000, help="Files per shard. An interruption loses one shard at most.")
     ] = 64,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a DICOM structured report of each DICOM file, which names the patient as the file does. "
+            "Default: none."
+        ),
+    ] = None,
+    dicom_map: Annotated[
+        Method | None,
+        typer.Option(
+            help="Attribution method: --dicom-out also gets the map of each DICOM file over its image. Default: none."
+        ),
+    ] = None,
 ) -> None:
     """Classify X-ray files with a trained model. Unreadable files are reported; the rest are processed.
 
-    Exit code 0: every file has a prediction; 3: some files failed; 1: all failed, or an error stopped the command.
+    Exit code 0: every file has a prediction; 3: some files failed; 1: all failed, or an error stopped the command. With
+    --dicom-out, a DICOM file that cannot have a report has failed; other files have none.
     """
 
     def require_format() -> None:
@@ -69,7 +83,13 @@ def predict(
         if out is not None and form is None:
             format_of(out)
 
+    def require_dicom() -> None:
+        from flows.cli.images.dicom_files import DicomOrder
+
+        DicomOrder.of(dicom_out, dicom_map, paths)
+
     def work() -> int:
+        from flows.cli.images.dicom_files import DicomOrder
         from flows.cli.images.predict_files import PredictionOrder  # late: `coronet --help` must not wait for pandas
         from flows.cli.images.predict_files import predict as predict_paths
 
@@ -82,11 +102,14 @@ def predict(
                 log=log,
                 shard_files=shard_files,
                 ray=ray,
+                dicom=DicomOrder.of(dicom_out, dicom_map, paths),
             )
         )
 
     of_ray = () if ray is None else (require_ray,)
-    run_command(work, lambda: require_files(paths), require_format, lambda: require_model(model), *of_ray)
+    run_command(
+        work, lambda: require_files(paths), require_format, require_dicom, lambda: require_model(model), *of_ray
+    )
 
 
 def explain(

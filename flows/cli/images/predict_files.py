@@ -12,13 +12,15 @@ from typing import Any, Final
 import torch
 
 from coronet_core.support.errors import ParamsError
+from flows.cli.images.dicom_files import DicomOrder
 from flows.project.run_lock import alone
+from tasks.inference.attribution import MapSettings
 from tasks.inference.batch import Batch, inference_device, predict_here
 from tasks.inference.input.storage import counts_in_words, find_files
 from tasks.inference.model_source import load_model
 from tasks.inference.output.dataset import read_parts, read_summary
 from tasks.inference.output.formats import format_of, print_predictions, print_rows, write_file
-from tasks.inference.overlays import MapSettings, Overlays
+from tasks.inference.overlays import Overlays
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.prediction_options import Format
 from tasks.inference.predictor import Networks
@@ -54,6 +56,7 @@ class PredictionOrder:
     log: Path | None
     shard_files: int
     ray: str | None
+    dicom: DicomOrder | None = None
 
 
 def predict(order: PredictionOrder) -> int:
@@ -61,7 +64,9 @@ def predict(order: PredictionOrder) -> int:
 
     The code is that of `exit_code_for`.
     """
-    n_files = len(find_files(order.paths)[0])
+    files, _ = find_files(order.paths)
+    n_files = len(files)
+    results = None if order.dicom is None else order.dicom.open(order.model)
     are_few = n_files <= FEW_FILES and order.ray is None
     form = _form(order, n_files)
     with _folder_of_parts(order, form, are_few=are_few) as folder:
@@ -74,7 +79,12 @@ def predict(order: PredictionOrder) -> int:
             _run_flow(order, folder)
             summary = read_summary(folder)
         place = _deliver(folder, form, order.out)
-    return _print_summary(summary, place)
+        written = None if results is None else results.write(files, read_parts(folder), summary["model"])
+    code = _print_summary(summary, place)
+    if results is None or written is None:
+        return code
+    results.print_summary(written, sys.stderr if place is None else sys.stdout)
+    return SOME_FAILED if written.refused and code == 0 else code
 
 
 def _form(order: PredictionOrder, n_files: int) -> Format:

@@ -1,0 +1,64 @@
+"""What every DICOM object of a prediction has: its maker, its patient and study, and that it is for research alone."""
+
+import hashlib
+import io
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import pydicom
+
+from tasks.inference.dicom_report.source_study import COPIED
+
+MAKER: Final = "CoroNet"
+NOTICE: Final = "Research software, not a medical device. Not for diagnosis, treatment or triage."
+RESEARCH: Final = "RESEARCH"
+"""DICOM's own word for it: Content Qualification (0018,9004)."""
+PADDING: Final = b"\xfc\xff\xfc\xffOB\0\0\x20\0\0\0"
+"""Begins Data Set Trailing Padding (FFFC,FFFC), 32 bytes that mean nothing to readers (PS3.10, 7.2)."""
+SEAL_BYTES: Final = len(PADDING) + hashlib.sha256().digest_size
+TEXT_ENCODING: Final = "ISO_IR 192"
+"""UTF-8, whatever the image is in: it holds the text of all."""
+
+
+def equipment(model_digest: str) -> dict[str, Any]:
+    """Return the attributes of the maker as highdicom takes them: the program, its version, the model's digest."""
+    return {
+        "manufacturer": MAKER,
+        "manufacturer_model_name": f"{MAKER} chest X-ray classifier",
+        "software_versions": version("coronet"),
+        "device_serial_number": model_digest,
+        "content_qualification": RESEARCH,
+        "specific_character_set": TEXT_ENCODING,
+    }
+
+
+def add_patient_and_study(target: pydicom.Dataset, source: pydicom.Dataset) -> None:
+    """Copy patient and study from `source` (`source_study.source_of`); what it lacks stays as it is."""
+    for keyword in COPIED:
+        if keyword in source:
+            setattr(target, keyword, source[keyword].value)
+
+
+def instance_number(source: pydicom.Dataset) -> int:
+    """Return the number of the image within its series, at least 1: results are numbered as their images are."""
+    return max(int(source.get("InstanceNumber", 1)), 1)
+
+
+def encoded(target: pydicom.Dataset) -> bytes:
+    """Return the file of a DICOM object, in explicit VR and little endian, its checksum in the padding at its end."""
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, target, enforce_file_format=True)
+    content = buffer.getvalue()
+    return content + PADDING + hashlib.sha256(content).digest()
+
+
+def is_whole(path: Path, uid: str) -> bool:
+    """Whether `path` is the file of the object `uid` as `encoded` has made it."""
+    if not path.is_file():
+        return False
+    content, seal = (whole := path.read_bytes())[:-SEAL_BYTES], whole[-SEAL_BYTES:]
+    if seal != PADDING + hashlib.sha256(content).digest():
+        return False
+    found = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+    return bool(found.SOPInstanceUID == uid)
