@@ -15,6 +15,7 @@ from serving.guards.middleware import Guards
 from serving.guards.request_log import RequestLog, ServiceMetrics
 from serving.openapi import describe
 from serving.problems import SafeJsonResponse, add_problem_handlers
+from serving.routes.example import example_routes
 from serving.routes.images import image_routes
 from serving.routes.pages import STATIC, docs_assets, page_routes
 from serving.routes.status import status_routes
@@ -49,7 +50,7 @@ def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.current = current
-    for router in (image_routes(settings), status_routes(current), page_routes()):
+    for router in (image_routes(settings), example_routes(), status_routes(current), page_routes()):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs-static", StaticFiles(directory=docs_assets()), name="docs-static")

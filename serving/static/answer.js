@@ -1,6 +1,8 @@
 // What is said of an image, in words.
 import { element, percent } from "./elements.js";
 
+const SYNTHETIC = "A synthetic image: a drawing made by this program, not the X-ray of a patient. A model that has learnt from X-rays may find it unlike them.";
+
 // In a few words, and which of them are a warning.
 export function told(item, model) {
   const { answer } = item;
@@ -31,7 +33,7 @@ function headline(answer, model) {
 
 export function answerOf(item, model) {
   const { answer } = item;
-  const file = element("p", { class: "file", text: item.name });
+  const file = element("div", {}, element("p", { class: "file", text: item.name }), item.isSynthetic && element("p", { class: "flag", text: SYNTHETIC }));
   if (!answer) return [file, element("p", { class: "hint", text: "Waiting for the prediction…" })];
   if (answer.error) {
     return [file, element("h2", { text: "No prediction" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];

@@ -52,6 +52,11 @@ export async function predict(files) {
   }
 }
 
+// A synthetic image to try the page with, as a file.
+export async function example() {
+  return new File([await (await ask("/example")).blob()], "synthetic example.png", { type: "image/png" });
+}
+
 export const preview = async (file) => (await ask("/preview", { body: form([file]) })).blob();
 
 async function picture(path, file, signal) {

@@ -12,8 +12,8 @@ export class Images extends EventTarget {
     this.work = Promise.resolve();
   }
 
-  add(files) {
-    const items = [...files].map((file) => ({ file, name: file.name, maps: new Map(), urls: [] }));
+  add(files, { isSynthetic = false } = {}) {
+    const items = [...files].map((file) => ({ file, name: file.name, isSynthetic, maps: new Map(), urls: [] }));
     this.items.push(...items);
     this.tell("list");
     if (!this.current && items.length) this.select(items[0]);

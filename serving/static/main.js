@@ -1,6 +1,6 @@
 // The reading page: files in, answers and pictures out.
 import { answerOf, told } from "./answer.js";
-import { describeModel } from "./api.js";
+import { describeModel, example } from "./api.js";
 import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
 import { Viewer } from "./viewer.js";
@@ -63,6 +63,17 @@ function takeFiles(images) {
     images.add(event.dataTransfer.files);
   });
   byId("clear").addEventListener("click", () => images.clear());
+  byId("example").addEventListener("click", () => showExample(images));
+}
+
+async function showExample(images) {
+  byId("hint").textContent = "Drawing the example…";
+  try {
+    images.add([await example()], { isSynthetic: true });
+    byId("stage").focus(); // the button is gone
+  } catch (error) {
+    byId("hint").textContent = error.message;
+  }
 }
 
 function takeKeys(images, viewer) {
@@ -104,6 +115,7 @@ async function start() {
     return;
   }
   describe(model);
+  for (const id of ["example", "example-told"]) byId(id).hidden = false;
   const images = new Images(model.limits);
   const viewer = new Viewer(images, model);
   for (const what of ["list", "select", "answer", "preview"]) {

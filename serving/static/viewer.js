@@ -35,6 +35,7 @@ export class Viewer {
       this.images.residuals(item).catch((error) => this.say(item, error.message));
     }
     byId("hint").hidden = Boolean(item?.preview);
+    for (const id of ["example", "example-told"]) byId(id).hidden = Boolean(item);
     byId("hint").textContent = !item ? "No image yet." : item.answer?.error ? "Nothing to show: this file cannot be read." : "Reading…";
     byId("residuals").hidden = !item?.residuals;
     if (item?.residuals) for (const of of ["healthy", "pneumonia"]) byId(`residual-${of}`).src = item.residuals[of];
@@ -49,7 +50,7 @@ export class Viewer {
     const picture = byId("picture");
     picture.hidden = !source;
     if (source && picture.getAttribute("src") !== source) picture.src = source;
-    picture.alt = !item ? "" : layer ? `Residual image of the autoencoder of ${layer}, ${item.name}` : `X-ray ${item.name}`;
+    picture.alt = !item ? "" : layer ? `Residual image of the autoencoder of ${layer}, ${item.name}` : `${item.isSynthetic ? "Synthetic image" : "X-ray"} ${item.name}`;
     for (const of of ["healthy", "pneumonia"]) byId(`show-${of}`).setAttribute("aria-pressed", String(layer === of));
     this.place();
   }

@@ -46,6 +46,20 @@ def test_a_chosen_file_is_shown_with_its_answer_residuals_and_map(
     assert page.text("#live").startswith(f"{name}: ")
 
 
+def test_without_an_own_x_ray_a_synthetic_image_can_be_tried(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    assert "not the X-ray of a patient" in page.text("#stage")
+    page.tab_to("#example")
+    page.press(Keys.ENTER)
+    page.wait_for_overlay()
+    assert "A synthetic image: a drawing" in page.text("#answer")
+    assert page.text("#live").startswith("synthetic example.png: ")
+    assert not page.one("#example").is_displayed()
+    page.choose([files["chest.png"]])
+    page.press(Keys.ARROW_RIGHT)
+    assert "synthetic" not in page.text("#answer").lower()
+
+
 def test_a_wrong_file_is_a_row_with_its_reason_and_the_others_are_answered(page: Page, files: dict[str, Path]) -> None:
     page.open()
     page.choose([files["notes.png"], files["chest.png"]])

@@ -36,7 +36,7 @@ def description() -> Iterator[schemathesis.BaseSchema]:
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [
-        *((path, "GET", GenerationMode.POSITIVE) for path in ("/health", "/ready", "/metrics", "/model")),
+        *((path, "GET", GenerationMode.POSITIVE) for path in ("/health", "/ready", "/metrics", "/model", "/example")),
         *((path, "POST", mode) for path in ROUTES for mode in GenerationMode),
     ],
 )
@@ -52,4 +52,4 @@ def test_every_request_gets_an_answer_as_described(
 
 
 def test_all_that_is_described_is_asked_for(description: schemathesis.BaseSchema) -> None:
-    assert set(description) == {"/health", "/ready", "/metrics", "/model", *ROUTES}
+    assert set(description) == {"/health", "/ready", "/metrics", "/model", "/example", *ROUTES}
