@@ -4,6 +4,11 @@ import { byId } from "./elements.js";
 
 const METHODS = { grad_cam: "Grad-CAM", occlusion: "Occlusion", integrated_gradients: "Integrated gradients", perturbation: "Meaningful perturbation" };
 
+const LUNGS = { healthy: "healthy lungs", pneumonia: "lungs with pneumonia" };
+
+// What a residual image shows.
+const residualTold = (of) => `Autoencoder of ${LUNGS[of]}. Bright: what it does not reconstruct, so what is unlike the ${LUNGS[of]} that it has learnt. Dark: reconstructed.`;
+
 export class Viewer {
   constructor(images, model) {
     this.images = images;
@@ -16,7 +21,7 @@ export class Viewer {
     byId("controls").addEventListener("submit", (event) => event.preventDefault());
     byId("opacity").addEventListener("input", () => this.fade());
     for (const id of ["shown", "method", "label"]) byId(id).addEventListener("change", () => this.overlay());
-    for (const of of ["healthy", "pneumonia"]) byId(`show-${of}`).addEventListener("click", () => this.showLayer(this.layer === of ? null : of));
+    for (const of of Object.keys(LUNGS)) byId(`show-${of}`).addEventListener("click", () => this.showLayer(this.layer === of ? null : of));
     images.addEventListener("select", () => this.show());
     for (const what of ["answer", "preview", "residuals"]) {
       images.addEventListener(what, (event) => event.detail === images.current && this.show());
@@ -38,9 +43,15 @@ export class Viewer {
     for (const id of ["example", "example-told"]) byId(id).hidden = Boolean(item);
     byId("hint").textContent = !item ? "No image yet." : item.answer?.error ? "Nothing to show: this file cannot be read." : "Reading…";
     byId("residuals").hidden = !item?.residuals;
-    if (item?.residuals) for (const of of ["healthy", "pneumonia"]) byId(`residual-${of}`).src = item.residuals[of];
+    if (item?.residuals) for (const of of Object.keys(LUNGS)) this.showResidual(item, of);
     this.showLayer(this.layer);
     this.overlay();
+  }
+
+  showResidual(item, of) {
+    byId(`residual-${of}`).src = item.residuals[of];
+    byId(`residual-${of}`).alt = `Residual image of ${item.name}. ${residualTold(of)}`;
+    byId(`told-${of}`).textContent = residualTold(of);
   }
 
   showLayer(layer) {
@@ -50,8 +61,10 @@ export class Viewer {
     const picture = byId("picture");
     picture.hidden = !source;
     if (source && picture.getAttribute("src") !== source) picture.src = source;
-    picture.alt = !item ? "" : layer ? `Residual image of the autoencoder of ${layer}, ${item.name}` : `${item.isSynthetic ? "Synthetic image" : "X-ray"} ${item.name}`;
-    for (const of of ["healthy", "pneumonia"]) byId(`show-${of}`).setAttribute("aria-pressed", String(layer === of));
+    picture.alt = !item ? "" : layer ? `Residual image of ${item.name}. ${residualTold(layer)}` : `${item.isSynthetic ? "Synthetic image" : "X-ray"} ${item.name}`;
+    byId("caption").hidden = !layer || !source;
+    byId("caption").textContent = layer ? residualTold(layer) : "";
+    for (const of of Object.keys(LUNGS)) byId(`show-${of}`).setAttribute("aria-pressed", String(layer === of));
     this.place();
   }
 

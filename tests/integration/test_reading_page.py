@@ -93,6 +93,22 @@ def test_the_overlay_follows_slider_switch_and_method(page: Page, files: dict[st
     page.wait(lambda: page.script("return document.querySelector('#overlay').toDataURL()") != first)
 
 
+@pytest.mark.parametrize(("of", "lungs"), [("healthy", "healthy lungs"), ("pneumonia", "lungs with pneumonia")])
+def test_a_residual_image_says_what_it_shows_below_it_enlarged_and_to_who_cannot_see_it(
+    page: Page, files: dict[str, Path], of: str, lungs: str
+) -> None:
+    page.open()
+    page.choose([files["chest.png"]])
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    told = f"Autoencoder of {lungs}. Bright: what it does not reconstruct"
+    assert page.text(f"#told-{of}").startswith(told)
+    assert page.one(f"#residual-{of}").get_attribute("alt").startswith(f"Residual image of chest.png. {told}")
+    assert not page.one("#caption").is_displayed()
+    page.one(f"#show-{of}").click()
+    assert page.text("#caption").startswith(told)
+    assert page.one("#picture").get_attribute("alt").startswith(f"Residual image of chest.png. {told}")
+
+
 def test_everything_can_be_done_by_keys(page: Page, files: dict[str, Path]) -> None:
     page.open()
     page.choose([files["chest.png"], files["chest.dcm"]])
