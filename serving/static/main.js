@@ -3,35 +3,8 @@ import { answerOf, told } from "./answer.js";
 import { describeModel, example } from "./api.js";
 import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
+import { showList, showSelected } from "./list.js";
 import { Viewer } from "./viewer.js";
-
-// The row of an image is made once and then changed: the focus stays where it is.
-function rowOf(item, images) {
-  if (!item.row) {
-    const button = element("button", { type: "button", title: item.name });
-    button.addEventListener("click", () => images.select(item));
-    item.row = element("li", {}, button);
-  }
-  return item.row;
-}
-
-function fillRow(item, images, model) {
-  const button = item.row.firstChild;
-  const { short, kind, warning } = told(item, model);
-  const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
-  const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
-  if (warning) lines.push(element("span", { class: "told warn", text: warning }));
-  button.replaceChildren(thumb, element("span", { class: "text" }, ...lines));
-  button.setAttribute("aria-current", String(item === images.current));
-}
-
-function showList(images, model) {
-  const rows = images.items.map((item) => rowOf(item, images));
-  if (rows.length !== byId("list").children.length) byId("list").replaceChildren(...rows);
-  for (const item of images.items) fillRow(item, images, model);
-  byId("clear").hidden = !rows.length;
-  images.current?.row.scrollIntoView({ block: "nearest", inline: "nearest" });
-}
 
 function showAnswer(images, model) {
   const item = images.current;
@@ -121,6 +94,7 @@ async function start() {
   for (const what of ["list", "select", "answer", "preview"]) {
     images.addEventListener(what, () => showList(images, model));
   }
+  for (const what of ["list", "select"]) images.addEventListener(what, () => showSelected(images));
   for (const what of ["list", "select", "answer"]) images.addEventListener(what, () => showAnswer(images, model));
   for (const what of ["select", "answer"]) images.addEventListener(what, ({ detail: item }) => announce(item, model));
   takeFiles(images);

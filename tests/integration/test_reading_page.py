@@ -156,6 +156,41 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_notice_stays(page: 
     assert page.text(".notice strong") == "Research software, not a medical device."
 
 
+def test_on_a_phone_every_file_is_reached_in_the_list_with_its_whole_name(page: Page, tmp_path: Path) -> None:
+    names = [f"{number}_{'a_long_name_' * 5}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(png(number))
+    page.open(390, 844, is_phone=True)
+    page.choose([tmp_path / name for name in names])
+    page.tab_to("#list button")
+    for name in names:
+        assert page.script("return document.activeElement.querySelector('.name').textContent") == name
+        inside, within = page.script(
+            "const boxes = [document.activeElement, document.querySelector('#list')].map((one) => one."
+            "getBoundingClientRect()); return boxes.map((box) => [box.left, box.top, box.right, box.bottom])"
+        )
+        assert within[0] <= inside[0] < inside[2] <= within[2] <= 390
+        assert within[1] <= inside[1] < inside[3] <= within[3] <= 844
+        for text in page.all("#list button:focus span"):
+            assert page.script("return arguments[0].scrollWidth <= arguments[0].clientWidth || 'cut'", text) is True
+        assert name in page.text("#answer")
+        page.press(Keys.ARROW_DOWN)
+    assert page.text("#count") == "6 of 6 images"
+
+
+def test_what_arrives_later_does_not_scroll_the_page(page: Page, files: dict[str, Path]) -> None:
+    page.open(390, 844, is_phone=True)
+    page.choose([files["chest.png"], files["chest.dcm"]])
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    page.script("scrollTo(0, document.documentElement.scrollHeight)")
+    before = page.script("return scrollY")
+    page.press(Keys.ARROW_RIGHT)
+    page.wait(lambda: "chest.dcm" in page.text("#answer") and page.all("#residuals:not([hidden])"))
+    page.wait_for_overlay()
+    assert before > 400
+    assert page.script("return scrollY") > 400
+
+
 def test_that_uploads_are_kept_is_told(tmp_path: Path) -> None:
     with running(keep=tmp_path / "kept", log_requests=False) as address, reading_page(address) as page:
         page.open()
