@@ -18,9 +18,11 @@ from serving.problems import SafeJsonResponse, add_problem_handlers
 from serving.routes.example import example_routes
 from serving.routes.images import image_routes
 from serving.routes.pages import STATIC, docs_assets, page_routes
+from serving.routes.reader import reader_routes
 from serving.routes.status import status_routes
 from serving.service import ServedModel, Service
 from serving.settings import ServingSettings
+from serving.verdicts.verdict_table import VerdictTable
 
 TITLE: Final = "CoroNet"
 
@@ -52,6 +54,8 @@ def build_app(served: ServedModel, settings: ServingSettings) -> FastAPI:
     app.state.current = current
     for router in (image_routes(settings), example_routes(), status_routes(current), page_routes()):
         app.include_router(router)
+    if settings.verdicts is not None:
+        app.include_router(reader_routes(VerdictTable(settings.verdicts), settings))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs-static", StaticFiles(directory=docs_assets()), name="docs-static")
     add_problem_handlers(app)

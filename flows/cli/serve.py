@@ -53,6 +53,10 @@ def serve(
             help="Folder to store uploaded images in, named by their hashes. Default: nothing is stored.",
         ),
     ] = None,
+    verdicts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV to append readers' verdicts to. Default: the page offers a download."),
+    ] = None,
     batch_images: Annotated[int, typer.Option(help="Most images in a batch; memory grows with it.")] = 4,
     batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch, in milliseconds.")] = 4.0,
     queue_images: Annotated[int, typer.Option(help="Most images that wait; beyond it, status 503.")] = 64,
@@ -104,6 +108,7 @@ def serve(
             explain_queue=explain_queue,
             explain_seconds=explain_seconds,
             keep=keep,
+            verdicts=verdicts,
             hosts=(host, *(allow_host or ())),
             keys=read_keys(keys),
             log_requests=not quiet,

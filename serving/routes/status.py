@@ -53,6 +53,7 @@ class ModelDescription(BaseModel):
     default_method: MethodName
     limits: Limits
     keeps_uploads: bool = Field(description="Whether uploaded images are stored.")
+    stores_verdicts: bool = Field(description="Whether verdicts of readers are stored: POST /verdicts.")
     logs_answers: bool = Field(description="Whether hashes and scores, without pixels, are logged.")
     card: str = Field(description="The model card, Markdown; empty if there is none.")
 
@@ -106,6 +107,7 @@ def describe_model(service: Service) -> ModelDescription:
             explain_seconds=settings.explain_seconds,
         ),
         keeps_uploads=settings.keep is not None,
+        stores_verdicts=settings.verdicts is not None,
         logs_answers=served.logs_answers,
         card=served.card,
     )

@@ -38,15 +38,21 @@ export function answerOf(item, model) {
   if (answer.error) {
     return [file, element("h2", { text: "No prediction" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];
   }
-  const held = Math.round(100 * (1 - model.calibration.miscoverage));
   const parts = [file, headline(answer, model)];
   if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
-  parts.push(bars(answer, model), element("p", { class: "small", text: answer.meaning }),
-    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` }));
+  parts.push(bars(answer, model));
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
     const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);
     parts.splice(2, 0, element("p", { class: "flag", text: `Out of distribution (score ${score}, limit ${limit}): unlike the validation images. The prediction may be meaningless.` }));
   }
   return parts;
+}
+
+// What the figures mean.
+export function meaningOf({ answer }, model) {
+  if (!answer || answer.error) return [];
+  const held = Math.round(100 * (1 - model.calibration.miscoverage));
+  return [element("p", { class: "small", text: answer.meaning }),
+    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` })];
 }

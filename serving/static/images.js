@@ -3,12 +3,19 @@ import { preview, predict, residual, explain } from "./api.js";
 
 const AT_ONCE = 8;
 
+function rank({ answer, isSynthetic }) {
+  if (!answer) return 2;
+  if (answer.error) return 3;
+  return !isSynthetic && (answer.abstained || answer.out_of_distribution) ? 0 : 1;
+}
+
 export class Images extends EventTarget {
   constructor(limits) {
     super();
     this.limits = limits;
     this.items = [];
     this.current = null;
+    this.order = "added";
     this.work = Promise.resolve();
   }
 
@@ -89,8 +96,31 @@ export class Images extends EventTarget {
     this.tell("select", item);
   }
 
+  // As they were added, or those first that need a reader, then those that the model is sure of, and the unreadable last.
+  ordered() {
+    return this.order === "added" ? this.items : [...this.items].sort((one, other) => rank(one) - rank(other));
+  }
+
+  orderBy(order) {
+    this.order = order;
+    this.tell("list");
+  }
+
+  isToRead(item) {
+    return rank(item) === 0 && !item.verdict;
+  }
+
   step(by) {
-    const next = this.items[this.items.indexOf(this.current) + by];
+    const items = this.ordered();
+    const next = items[items.indexOf(this.current) + by];
+    if (next) this.select(next);
+  }
+
+  // The next one, after the current one or from the beginning, that needs a reader and has no verdict.
+  nextToRead() {
+    const items = this.ordered();
+    const place = items.indexOf(this.current) + 1;
+    const next = [...items.slice(place), ...items.slice(0, place)].find((item) => this.isToRead(item));
     if (next) this.select(next);
   }
 

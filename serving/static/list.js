@@ -12,23 +12,32 @@ function rowOf(item, images) {
   return item.row;
 }
 
-function fillRow(item, images, model) {
+function fillRow(item, images, model, names) {
   const button = item.row.firstChild;
   const { short, kind, warning } = told(item, model);
   const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
   const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
   if (warning) lines.push(element("span", { class: "told warn", text: warning }));
+  if (item.verdict) lines.push(element("span", { class: "told read", text: `✓ reader: ${names[item.verdict.label]}` }));
   button.replaceChildren(thumb, element("span", { class: "text" }, ...lines));
   button.setAttribute("aria-current", String(item === images.current));
   button.tabIndex = item === images.current ? 0 : -1;
 }
 
-export function showList(images, model) {
-  const rows = images.items.map((item) => rowOf(item, images));
-  if (rows.length !== byId("list").children.length) byId("list").replaceChildren(...rows);
-  for (const item of images.items) fillRow(item, images, model);
-  byId("clear").hidden = !rows.length;
-  byId("count").textContent = rows.length > 1 ? `${images.items.indexOf(images.current) + 1} of ${rows.length} images` : "";
+export function showList(images, model, names) {
+  const list = byId("list");
+  const items = images.ordered();
+  const rows = items.map((item) => rowOf(item, images));
+  if (rows.length !== list.children.length || rows.some((row, i) => row !== list.children[i])) {
+    const focused = list.contains(document.activeElement) && document.activeElement;
+    list.replaceChildren(...rows);
+    if (focused) focused.focus({ preventScroll: true });
+  }
+  for (const item of items) fillRow(item, images, model, names);
+  byId("clear").hidden = byId("ordering").hidden = !rows.length;
+  const left = items.filter((item) => images.isToRead(item)).length;
+  byId("count").textContent = rows.length ? `Image ${items.indexOf(images.current) + 1} of ${rows.length}, ${left} to read` : "";
+  byId("next").disabled = left === 0;
 }
 
 // Let the selected row be seen, and take the focus if another row has it. The page itself is not scrolled.

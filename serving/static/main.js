@@ -1,14 +1,16 @@
 // The reading page: files in, answers and pictures out.
-import { answerOf, told } from "./answer.js";
+import { answerOf, meaningOf, told } from "./answer.js";
 import { describeModel, example } from "./api.js";
 import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
 import { showList, showSelected } from "./list.js";
+import { Verdicts } from "./verdicts.js";
 import { Viewer } from "./viewer.js";
 
 function showAnswer(images, model) {
   const item = images.current;
   byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Predictions appear here." })]));
+  byId("meaning").replaceChildren(...(item ? meaningOf(item, model) : []));
 }
 
 // For those who hear the page: what has been answered, and what is looked at.
@@ -36,6 +38,8 @@ function takeFiles(images) {
     images.add(event.dataTransfer.files);
   });
   byId("clear").addEventListener("click", () => images.clear());
+  byId("order").addEventListener("change", ({ target }) => images.orderBy(target.value));
+  byId("next").addEventListener("click", () => images.nextToRead());
   byId("example").addEventListener("click", () => showExample(images));
 }
 
@@ -49,7 +53,7 @@ async function showExample(images) {
   }
 }
 
-function takeKeys(images, viewer) {
+function takeKeys(images, viewer, verdicts) {
   const actions = {
     ArrowLeft: () => images.step(-1),
     ArrowUp: () => images.step(-1),
@@ -60,11 +64,13 @@ function takeKeys(images, viewer) {
     r: () => viewer.nextLayer(),
     "[": () => viewer.fade(-5),
     "]": () => viewer.fade(5),
+    n: () => images.nextToRead(),
+    ...Object.fromEntries([1, 2, 3, 0].map((number) => [number, () => verdicts.choose(number)])),
   };
   addEventListener("keydown", (event) => {
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const usesArrows = event.key.startsWith("Arrow") && event.target.matches("input[type=range], select");
-    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, #key")) return;
+    const usesArrows = event.key.startsWith("Arrow") && event.target.matches("input[type=range], input[type=radio], select");
+    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=text], #key")) return;
     if (event.key.startsWith("Arrow") && !images.items.length) return;
     event.preventDefault();
     action();
@@ -73,8 +79,9 @@ function takeKeys(images, viewer) {
 
 function describe(model) {
   const kept = model.keeps_uploads;
-  byId("privacy").textContent = kept ? "This service stores the images that you send." : "Images are not stored.";
-  byId("privacy").classList.toggle("stores", kept);
+  const images = kept ? "This service stores the images that you send" : "Images are not stored";
+  byId("privacy").textContent = `${images}${model.stores_verdicts ? "; verdicts are, with file names" : ""}.`;
+  byId("privacy").classList.toggle("stores", kept || model.stores_verdicts);
   const counts = Object.values(model.calibration.validation_images).reduce((sum, n) => sum + n, 0);
   byId("model").textContent = `Model: ${model.source}, ${model.digest.slice(0, 12)}, calibrated on ${counts} images`;
 }
@@ -91,14 +98,15 @@ async function start() {
   for (const id of ["example", "example-told"]) byId(id).hidden = false;
   const images = new Images(model.limits);
   const viewer = new Viewer(images, model);
-  for (const what of ["list", "select", "answer", "preview"]) {
-    images.addEventListener(what, () => showList(images, model));
+  const verdicts = new Verdicts(images, model);
+  for (const what of ["list", "select", "answer", "preview", "verdict"]) {
+    images.addEventListener(what, () => showList(images, model, verdicts.names));
   }
   for (const what of ["list", "select"]) images.addEventListener(what, () => showSelected(images));
   for (const what of ["list", "select", "answer"]) images.addEventListener(what, () => showAnswer(images, model));
   for (const what of ["select", "answer"]) images.addEventListener(what, ({ detail: item }) => announce(item, model));
   takeFiles(images);
-  takeKeys(images, viewer);
+  takeKeys(images, viewer, verdicts);
   document.body.dataset.ready = "true";
 }
 
