@@ -25,6 +25,10 @@ def serve(
         str | None,
         typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
     ] = None,
+    challenger: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Second model to compare with, such as models:/coronet@challenger."),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any other than the loopback lets other machines connect.")
     ] = "127.0.0.1",
@@ -115,7 +119,8 @@ def serve(
         )
         if not is_loopback(host):
             print(EXPOSED.format(host=host), file=sys.stderr)
-        run_service(model, params, device.value, BindAddress(host=host, port=port, proxy=proxy), settings)
+        place = BindAddress(host=host, port=port, proxy=proxy)
+        run_service(model, params, device.value, place, settings, challenger=challenger)
 
     def require_access() -> None:
         from serving.guards.api_keys import read_keys, require_keys
@@ -126,6 +131,7 @@ def serve(
         work,
         require_access,
         lambda: require_port(host, port),
+        lambda: None if challenger is None else require_model(challenger, "challenger"),
         lambda: require_model(model),
         lambda: require_params(params),
     )

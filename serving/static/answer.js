@@ -1,16 +1,17 @@
 // What is said of an image, in words.
+import { comparison, differ } from "./comparison.js";
 import { element, percent } from "./elements.js";
 
 const SYNTHETIC = "A synthetic image: a drawing made by this program, not the X-ray of a patient. A model that has learnt from X-rays may find it unlike them.";
 
-// In a few words, and which of them are a warning.
+// In a few words, and warnings.
 export function told(item, model) {
   const { answer } = item;
   if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
-  const warning = answer.out_of_distribution ? "unlike known images" : undefined;
-  if (answer.abstained) return { short: "needs a human reader", kind: "warn", warning };
-  return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warning };
+  const warnings = [answer.out_of_distribution && "unlike known images", differ(item) && "models differ"].filter(Boolean);
+  if (answer.abstained) return { short: "needs a human reader", kind: "warn", warnings };
+  return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warnings };
 }
 
 function bars(answer, model) {
@@ -40,7 +41,7 @@ export function answerOf(item, model) {
   }
   const parts = [file, headline(answer, model)];
   if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
-  parts.push(bars(answer, model));
+  parts.push(...(model.challenger ? comparison(item, model) : [bars(answer, model)]));
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
     const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);

@@ -40,12 +40,12 @@ function form(files) {
   return body;
 }
 
-export const describeModel = async () => (await ask("/model")).json();
+export const describeModel = async (by = "model") => (await ask(`/model?by=${by}`)).json();
 
 // The answers for files, in their order; those that cannot be read have the reason.
-export async function predict(files) {
+export async function predict(files, by = "model") {
   try {
-    const { model, answers } = await (await ask("/predict", { body: form(files) })).json();
+    const { model, answers } = await (await ask(`/predict?by=${by}`, { body: form(files) })).json();
     return answers.map((answer) => ({ ...answer, model }));
   } catch (error) {
     if (error instanceof Refused) return error.problem.files ?? files.map((file) => ({ name: file.name, error: error.message }));
@@ -68,6 +68,6 @@ async function picture(path, file, signal) {
   return { blob: await response.blob(), area: told("Area").split(",").map(Number), label: told("Label"), maximum: Number(told("Maximum")), seconds: Number(told("Seconds")) };
 }
 
-export const residual = (file, of) => picture(`/residuals?format=png&of=${of}`, file);
+export const residual = (file, of, by) => picture(`/residuals?format=png&of=${of}&by=${by}`, file);
 
-export const explain = (file, method, label, signal) => picture(`/explain?format=png&method=${method}&label=${label}`, file, signal);
+export const explain = (file, method, label, by, signal) => picture(`/explain?format=png&method=${method}&label=${label}&by=${by}`, file, signal);

@@ -14,10 +14,10 @@ function rowOf(item, images) {
 
 function fillRow(item, images, model, names) {
   const button = item.row.firstChild;
-  const { short, kind, warning } = told(item, model);
+  const { short, kind, warnings = [] } = told(item, model);
   const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
   const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
-  if (warning) lines.push(element("span", { class: "told warn", text: warning }));
+  for (const text of warnings) lines.push(element("span", { class: "told warn", text }));
   if (item.verdict) lines.push(element("span", { class: "told read", text: `✓ reader: ${names[item.verdict.label]}` }));
   button.replaceChildren(thumb, element("span", { class: "text" }, ...lines));
   button.setAttribute("aria-current", String(item === images.current));

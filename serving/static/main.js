@@ -15,8 +15,8 @@ function showAnswer(images, model) {
 
 // For those who hear the page: what has been answered, and what is looked at.
 function announce(item, model) {
-  const { short, warning } = item ? told(item, model) : {};
-  byId("live").textContent = item ? [`${item.name}: ${short}`, warning].filter(Boolean).join(", ") : "";
+  const { short, warnings = [] } = item ? told(item, model) : {};
+  byId("live").textContent = item ? [`${item.name}: ${short}`, ...warnings].join(", ") : "";
 }
 
 function takeFiles(images) {
@@ -84,6 +84,13 @@ function describe(model) {
   byId("privacy").classList.toggle("stores", kept || model.stores_verdicts);
   const counts = Object.values(model.calibration.validation_images).reduce((sum, n) => sum + n, 0);
   byId("model").textContent = `Model: ${model.source}, ${model.digest.slice(0, 12)}, calibrated on ${counts} images`;
+  if (model.challenger) describeChallenger();
+}
+
+async function describeChallenger() {
+  const { source, digest } = await describeModel("challenger");
+  byId("challenger").textContent = `Challenger: ${source}, ${digest.slice(0, 12)}`;
+  byId("challenger").hidden = false;
 }
 
 async function start() {
@@ -96,7 +103,7 @@ async function start() {
   }
   describe(model);
   for (const id of ["example", "example-told"]) byId(id).hidden = false;
-  const images = new Images(model.limits);
+  const images = new Images(model.limits, Boolean(model.challenger));
   const viewer = new Viewer(images, model);
   const verdicts = new Verdicts(images, model);
   for (const what of ["list", "select", "answer", "preview", "verdict"]) {

@@ -2,7 +2,7 @@
 import { storeVerdict } from "./api.js";
 import { byId, element } from "./elements.js";
 
-const COLUMNS = ["file", "label", "reader", "note", "read_at", "sha256", "model", "predicted", "probability", "prediction_set", "out_of_distribution"];
+const COLUMNS = ["file", "label", "reader", "note", "read_at", "sha256", "model", "predicted", "probability", "prediction_set", "out_of_distribution", "challenger", "challenger_predicted"];
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/; // how a cell begins that a spreadsheet would compute
 const READER = "reader";
 export const NOT_READABLE = "not_readable";
@@ -15,7 +15,7 @@ const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')
 function cells(said, readAt) {
   const file = FORMULA.test(said.file) ? `./${said.file}` : said.file;
   return [file, said.label, safe(said.reader), safe(said.note), readAt, said.sha256, said.model, said.predicted,
-    said.probability.toFixed(4), said.prediction_set.join(" "), String(said.out_of_distribution)];
+    said.probability.toFixed(4), said.prediction_set.join(" "), String(said.out_of_distribution), said.challenger ?? "", said.challenger_predicted ?? ""];
 }
 
 const csv = (rows) => rows.map((row) => `${row.map(quoted).join(",")}\n`).join("");
@@ -76,6 +76,7 @@ export class Verdicts {
       file: answer.name, sha256: answer.sha256, label, reader: oneLine(byId("reader").value), note: oneLine(byId("note").value),
       model: answer.model, predicted: answer.predicted, probability: answer.probabilities[answer.predicted],
       prediction_set: answer.prediction_set, out_of_distribution: answer.out_of_distribution,
+      challenger: item.challenger?.model ?? null, challenger_predicted: item.challenger?.predicted ?? null,
     };
     sessionStorage.setItem(READER, said.reader);
     let readAt = new Date().toISOString().replace("Z", "+00:00");

@@ -13,6 +13,7 @@ from tasks.runtime.external_text import SHA256, spreadsheet_cell, spreadsheet_pa
 COLUMNS: Final = (
     *("file", "label", "reader", "note", "read_at", "sha256"),
     *("model", "predicted", "probability", "prediction_set", "out_of_distribution"),
+    *("challenger", "challenger_predicted"),
 )
 """Of the table. Those before `model` are what the source `image_folder` takes."""
 
@@ -34,6 +35,8 @@ class ReaderVerdict(BaseModel):
     probability: Annotated[float, Field(ge=0, le=1, description="Of the predicted class, calibrated.")]
     prediction_set: Annotated[list[ClassName], Field(max_length=3)]
     out_of_distribution: bool
+    challenger: Annotated[Digest | None, Field(description="Of the model that was compared, if one was.")] = None
+    challenger_predicted: ClassName | None = None
 
     @field_validator("file")
     @classmethod
@@ -57,6 +60,8 @@ class ReaderVerdict(BaseModel):
             f"{self.probability:.4f}",
             " ".join(self.prediction_set),
             str(self.out_of_distribution).lower(),
+            self.challenger or "",
+            self.challenger_predicted or "",
         ]
 
 

@@ -28,6 +28,8 @@ VERDICT: dict[str, Any] = {
     "probability": 0.71234,
     "prediction_set": ["pneumonia", "covid19"],
     "out_of_distribution": True,
+    "challenger": "c" * 64,
+    "challenger_predicted": "healthy",
 }
 
 
