@@ -9,7 +9,7 @@ export function told(item, model) {
   const { answer } = item;
   if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
-  const warnings = [answer.out_of_distribution && "unlike known images", differ(item) && "models differ"].filter(Boolean);
+  const warnings = [item.isSynthetic && "synthetic image", answer.out_of_distribution && "unlike known images", differ(item) && "models differ"].filter(Boolean);
   if (answer.abstained) return { short: "needs a human reader", kind: "warn", warnings };
   return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warnings };
 }

@@ -11,7 +11,7 @@ const PANES = {
 };
 
 // What a residual image shows.
-const residualTold = (of) => `Autoencoder of ${LUNGS[of]}. Bright: what it does not reconstruct, so what is unlike the ${LUNGS[of]} that it has learnt. Dark: reconstructed.`;
+const residualTold = (of) => `Autoencoder trained on ${LUNGS[of]}. Bright: not reconstructed, so unlike the ${LUNGS[of]} it was trained on. Dark: reconstructed.`;
 
 export class Viewer {
   constructor(images, model) {

@@ -54,6 +54,7 @@ def test_without_an_own_x_ray_a_synthetic_image_can_be_tried(page: Page, files: 
     page.wait_for_overlay()
     assert "A synthetic image: a drawing" in page.text("#answer")
     assert page.text("#live").startswith("synthetic example.png: ")
+    assert "synthetic image" in page.text("#list")
     assert not page.one("#example").is_displayed()
     page.choose([files["chest.png"]])
     page.press(Keys.ARROW_RIGHT)
@@ -100,7 +101,7 @@ def test_a_residual_image_says_what_it_shows_below_it_enlarged_and_to_who_cannot
     page.open()
     page.choose([files["chest.png"]])
     page.wait(lambda: page.all("#residuals:not([hidden])"))
-    told = f"Autoencoder of {lungs}. Bright: what it does not reconstruct"
+    told = f"Autoencoder trained on {lungs}. Bright: not reconstructed"
     assert page.text(f"#told-{of}").startswith(told)
     assert page.one(f"#residual-{of}").get_attribute("alt").startswith(f"Residual image of chest.png. {told}")
     assert not page.one("#caption").is_displayed()
