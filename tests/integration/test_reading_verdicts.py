@@ -64,6 +64,10 @@ def test_verdicts_by_keys_are_stored_and_downloaded_and_read_as_the_labels_of_th
     page.press("n")
     page.wait(lambda: "chest.png" in page.text("#answer"))
     assert page.all("#choices :checked") == []
+    page.press("1", Keys.ARROW_DOWN)  # among the classes, not the images
+    assert page.all("#choices [value=pneumonia]:checked")
+    assert "chest.png" in page.text("#answer")
+    page.script("document.querySelector('#choices :checked').checked = false")
     page.one("#reader").send_keys("3n")
     page.one("#note").send_keys(NOTE)
     page.press(Keys.ENTER)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from coronet_core.common.manifest import read_manifest
+from tasks.external_validation.labelled_folder import LabelledFolder
 from tasks.runtime.params.data import ImageFolderSource
 from tasks.runtime.paths import MANIFEST
 from tests.serving.served import png, running
@@ -50,10 +51,11 @@ def test_a_split_is_built_from_the_verdicts_that_a_service_has_written(build: Ca
         verdict(client, dark, "not_readable")
     source = ImageFolderSource(kind="image_folder", folder="xray", labels_csv=table.name, patient_id_pattern=None)
     report = build(sources=[source])
+    validated = LabelledFolder.of(RAW, table)
     manifest = read_manifest(MANIFEST).set_index("image_id")
-    of = {path.resolve(): manifest["label"][image_id] for image_id, path in file_of().items()}
-    expected = {path.resolve(): label for path, label in called.items() if path not in {unclear, dark}}
-    assert {path.resolve(): of[path.resolve()] for path in expected} == expected
-    assert len(of) == len(expected) == len(images) - 2
+    expected = {path: label for path, label in called.items() if path not in {unclear, dark}}
+    assert {path: manifest["label"][image_id] for image_id, path in file_of().items()} == expected
+    found = zip(validated.files, validated.listing.records, strict=True)
+    assert {RAW / file: record.label for file, record in found} == expected
     reasons = ("image on whose class its readers disagree", "image that a reader calls not readable")
     assert {reason: report["passed_over"][f"image_folder: {reason}"] for reason in reasons} == dict.fromkeys(reasons, 1)
