@@ -10,12 +10,16 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock
 
 from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
 from serving.verdicts.reader_verdict import COLUMNS, ReaderVerdict
+
+LOCK_S: Final = 10
+"""How long another service may write the table before it counts as stuck."""
 
 
 class VerdictTable:
@@ -36,7 +40,8 @@ class VerdictTable:
     def append(self, verdict: ReaderVerdict) -> str:
         """Add a row, whole or not at all, and return its time (ISO 8601, UTC). Other services may write the file, too.
 
-        Raises OSError if it cannot be written, and DataError if it is no longer a table of verdicts.
+        Raises OSError if it cannot be written or another service does not let it go, and DataError if it is no longer a
+        table of verdicts.
         """
         with self._alone():
             read_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -44,7 +49,7 @@ class VerdictTable:
         return read_at
 
     def _alone(self) -> FileLock:
-        return FileLock(self._path.with_name(f".{self._path.name}.lock"))
+        return FileLock(self._path.with_name(f".{self._path.name}.lock"), timeout=LOCK_S)
 
     def _content(self) -> bytes:
         header = _line(COLUMNS)

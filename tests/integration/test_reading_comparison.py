@@ -79,6 +79,8 @@ def test_each_has_its_own_map_on_the_same_image(page: Page, chest: Path) -> None
     assert places[0][1:] == places[1][1:]
     assert places[0][0] + places[0][2] <= places[1][0]
     assert page.one("#picture-challenger").get_attribute("alt") == "X-ray chest.png, challenger"
+    page.script("document.querySelector('#busy').hidden = false")  # the notice lies over the pictures
+    assert [page.script(where, one) for one in ("#picture", "#picture-challenger")] == places
     page.one("#stage").click()
     page.press("r")
     page.wait(lambda: page.script("return document.querySelector('#picture-challenger').naturalWidth") == 64)

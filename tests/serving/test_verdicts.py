@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from coronet_core.support.errors import DataError
 from serving.verdicts.reader_verdict import COLUMNS, ReaderVerdict
@@ -127,6 +128,16 @@ def test_services_that_share_a_table_lose_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda pair: tables[pair[0] % 4].append(pair[1]), enumerate(verdicts)))
     assert sorted(int(row["note"]) for row in rows(path)) == list(range(40))
+
+
+def test_a_table_that_another_service_does_not_let_go_is_an_error_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.verdicts.verdict_table.LOCK_S", 0.1)
+    table = VerdictTable(tmp_path / "verdicts.csv")
+    with FileLock(tmp_path / ".verdicts.csv.lock"), pytest.raises(OSError, match="lock"):
+        table.append(ReaderVerdict.model_validate(VERDICT))
+    assert rows(tmp_path / "verdicts.csv") == []
 
 
 def test_a_new_table_is_for_its_owner_and_one_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
