@@ -1,12 +1,22 @@
-"""The service in use. When it is replaced, requests that have begun end with the former one, which is then closed."""
+"""The service in use, and a challenger beside it.
+
+When a service is replaced, requests that have begun end with the former one, which is then closed.
+"""
 
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Literal, Self
 
 from serving.guards.request_log import ServiceMetrics
+from serving.problems import Problem
 from serving.service import Service
+
+By = Literal["model", "challenger"]
+"""Who answers."""
+NO_CHALLENGER: Final = "by = challenger: this service has none. Start it with --challenger SOURCE, or leave `by` out."
 
 
 class CurrentService:
@@ -54,3 +64,24 @@ class CurrentService:
 
     def _report_model(self) -> None:
         self.metrics.in_use(self.service.served.model.digest, lambda: self.service.batcher.waiting)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurrentServices:
+    """The model that is served, and the one that it is compared with, if there is one."""
+
+    model: CurrentService
+    challenger: CurrentService | None
+
+    @property
+    def all(self) -> tuple[CurrentService, ...]:
+        """Both, or the one that there is."""
+        return (self.model,) if self.challenger is None else (self.model, self.challenger)
+
+    def by(self, name: By) -> CurrentService:
+        """Return the one that is to answer. Raises Problem (422) if there is no challenger."""
+        if name == "model":
+            return self.model
+        if self.challenger is None:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, NO_CHALLENGER, reason="no_challenger")
+        return self.challenger

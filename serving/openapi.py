@@ -23,6 +23,7 @@ OF_WORK: Final = {
     429: "Too many requests from this address.",
     503: "Too much is waiting.",
 }
+OF_FILES: Final = {500: "A file of the service cannot be written."}
 SUMMARY: Final = (
     "COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device. "
     "Images are taken as files, never as addresses."
@@ -31,7 +32,8 @@ SUMMARY: Final = (
 
 def problems(*also: int, of_work: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return the descriptions of the problems of a route, as FastAPI takes them."""
-    descriptions: dict[int, str] = ALWAYS | (OF_WORK if of_work else {status: OF_WORK[status] for status in also})
+    others = {status: (OF_WORK | OF_FILES)[status] for status in also}
+    descriptions: dict[int, str] = ALWAYS | (OF_WORK if of_work else {}) | others
     content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 

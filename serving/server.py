@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
-from serving.current_service import CurrentService
+from serving.current_service import CurrentServices
 from serving.guards.connections import BACKLOG, LimitedProtocol, OpenConnections, fit_open_files
 from serving.guards.log_limit import limit_logs
 from serving.service import ServedModel
@@ -52,8 +52,9 @@ def serve(
     place: BindAddress,
     settings: ServingSettings,
     on_rows: Callable[[pa.Table], object] | None = None,
+    challenger: str | None = None,
 ) -> None:
-    """Serve the model that `source` names until the process is shut down.
+    """Serve the model that `source` names until the process is shut down, and a `challenger` beside it if one is named.
 
     `params` is the file that says how maps are made, by default `params.yaml`. Raises CoroNetError when the service
     cannot start.
@@ -69,7 +70,19 @@ def serve(
         seed=derive_seed(made.seed, "explain"),
         on_rows=on_rows,
     )
-    run(build_app(served, settings), place)
+    other = None if challenger is None else _challenger_of(served, challenger)
+    run(build_app(served, settings, other), place)
+
+
+def _challenger_of(served: ServedModel, source: str) -> ServedModel:
+    """Return the model at `source`, explained as `served` is. Raises CoroNetError if it cannot be loaded."""
+    try:
+        model = load_model(source)
+    except CoroNetError as error:
+        raise CoroNetError(f"challenger = {source}: cannot be loaded. {error}") from error
+    if model.digest == served.model.digest:
+        print(f"warning: {source} and {served.source} are the same model now.", file=sys.stderr)
+    return replace(served, model=model, source=source, card=_card(source), on_rows=None)
 
 
 def run(app: FastAPI, place: BindAddress) -> None:
@@ -104,7 +117,8 @@ def server_of(app: FastAPI, place: BindAddress) -> uvicorn.Server:
 
 
 def _open_connections(app: FastAPI, place: BindAddress) -> OpenConnections:
-    current: CurrentService = app.state.current
+    services: CurrentServices = app.state.services
+    current = services.model
     settings = current.service.settings
     most = fit_open_files(settings.connections)
     if most < settings.connections:

@@ -49,6 +49,8 @@ class ServingSettings:
     """Between two looks at which version an alias of the registry means."""
     keep: Path | None = None
     """Folder for uploaded images, called by their hashes; None keeps none."""
+    verdicts: Path | None = None
+    """CSV to which verdicts of readers are appended; None stores none."""
     hosts: tuple[str, ...] = ()
     """Names besides those of this machine's loopback by which the service may be called (header `Host`)."""
     keys: tuple[str, ...] = field(default=(), repr=False)

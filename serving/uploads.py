@@ -4,11 +4,12 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +26,8 @@ FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 MAX_NAME: Final = 255
 UNNAMED: Final = "unnamed"
+
+Form = TypeVar("Form", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -83,20 +86,38 @@ async def read_uploads(request: Request, settings: ServingSettings, max_files: i
     Raises Problem: 413 for too much, 408 for too slow, 415 for another type of body, 422 for one that is not as
     described.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind_of_body(request)
     if kind not in {FORM, JSON}:
         detail = f"Send the images as {FORM}, each in a part named files, or as {JSON}: /docs describes both."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
-    try:
-        async with asyncio.timeout(settings.upload_seconds):
-            read = _from_form if kind == FORM else _from_json
-            uploads = await read(request, settings, max_files)
-    except TimeoutError as error:
-        detail = f"The upload took longer than {settings.upload_seconds:g} s. Send fewer or smaller images at once."
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail, hangs_up=True) from error
+    read = _from_form if kind == FORM else _from_json
+    async with _in_time(settings):
+        uploads = await read(request, settings, max_files)
     if len(uploads) > max_files:
         raise _too_many(max_files)
     return uploads
+
+
+async def read_json(request: Request, settings: ServingSettings, form: type[Form]) -> Form:
+    """Read a body of JSON. Raises Problem as `read_uploads` does."""
+    if _kind_of_body(request) != JSON:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {JSON}: /docs describes it.")
+    async with _in_time(settings):
+        return await _validated(request, settings, form)
+
+
+def _kind_of_body(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def _in_time(settings: ServingSettings) -> AsyncGenerator[None, None]:
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            yield
+    except TimeoutError as error:
+        detail = f"The upload took longer than {settings.upload_seconds:g} s. Send fewer or smaller images at once."
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail, hangs_up=True) from error
 
 
 async def _bounded(request: Request, settings: ServingSettings) -> AsyncGenerator[bytes, None]:
@@ -138,16 +159,20 @@ async def _from_form(request: Request, settings: ServingSettings, max_files: int
 
 
 async def _from_json(request: Request, settings: ServingSettings, max_files: int) -> list[Upload]:
+    images = (await _validated(request, settings, EncodedImages)).images
+    if len(images) > max_files:
+        raise _too_many(max_files)
+    return [Upload(shown_name(image.name), _decoded(image, number)) for number, image in enumerate(images)]
+
+
+async def _validated(request: Request, settings: ServingSettings, form: type[Form]) -> Form:
     body = bytearray()
     async for chunk in _bounded(request, settings):
         body += chunk
     try:
-        images = EncodedImages.model_validate_json(bytes(body)).images
+        return form.model_validate_json(bytes(body))
     except ValidationError as error:
         raise invalid(error.errors(include_input=False, include_url=False)) from error
-    if len(images) > max_files:
-        raise _too_many(max_files)
-    return [Upload(shown_name(image.name), _decoded(image, number)) for number, image in enumerate(images)]
 
 
 def _decoded(image: EncodedImage, number: int) -> bytes:

@@ -25,6 +25,10 @@ def serve(
         str | None,
         typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
     ] = None,
+    challenger: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Second model to compare with, such as models:/coronet@challenger."),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any other than the loopback lets other machines connect.")
     ] = "127.0.0.1",
@@ -52,6 +56,10 @@ def serve(
             metavar="FOLDER",
             help="Folder to store uploaded images in, named by their hashes. Default: nothing is stored.",
         ),
+    ] = None,
+    verdicts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV to append readers' verdicts to. Default: the page offers a download."),
     ] = None,
     batch_images: Annotated[int, typer.Option(help="Most images in a batch; memory grows with it.")] = 4,
     batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch, in milliseconds.")] = 4.0,
@@ -104,13 +112,15 @@ def serve(
             explain_queue=explain_queue,
             explain_seconds=explain_seconds,
             keep=keep,
+            verdicts=verdicts,
             hosts=(host, *(allow_host or ())),
             keys=read_keys(keys),
             log_requests=not quiet,
         )
         if not is_loopback(host):
             print(EXPOSED.format(host=host), file=sys.stderr)
-        run_service(model, params, device.value, BindAddress(host=host, port=port, proxy=proxy), settings)
+        place = BindAddress(host=host, port=port, proxy=proxy)
+        run_service(model, params, device.value, place, settings, challenger=challenger)
 
     def require_access() -> None:
         from serving.guards.api_keys import read_keys, require_keys
@@ -121,6 +131,7 @@ def serve(
         work,
         require_access,
         lambda: require_port(host, port),
+        lambda: None if challenger is None else require_model(challenger, "challenger"),
         lambda: require_model(model),
         lambda: require_params(params),
     )

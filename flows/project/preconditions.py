@@ -106,8 +106,8 @@ def _registry_uri() -> str:
     return os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()
 
 
-def require_model(source: str | None) -> None:
-    """Require what `source` names: a package's folder, a registry, or without one the networks of the last run."""
+def require_model(source: str | None, option: str = "model") -> None:
+    """Require what `source`, the value of `option`, names: a package's folder, a registry, or else the last run's."""
     if source is None:
         from tasks.package.dvc_lock import Lock
 
@@ -118,7 +118,7 @@ def require_model(source: str | None) -> None:
     if source.startswith(REGISTRY_SCHEME):
         require_registry()
     else:
-        require_package(local_package(source))
+        require_package(local_package(source, option))
 
 
 def require_package(folder: Path) -> None:

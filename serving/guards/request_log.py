@@ -44,27 +44,28 @@ HEADERS: Final = {
 class ServiceMetrics:
     """Counters of one service. Labels are routes, classes and reasons: nothing of a client or an image."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "coronet") -> None:
+        """`prefix` begins the names of all metrics."""
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
-            "coronet_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
+            f"{prefix}_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
         )
         self.seconds = Histogram(
-            "coronet_request_seconds", "From a request to its answer.", ["route"], buckets=SECONDS, registry=registry
+            f"{prefix}_request_seconds", "From a request to its answer.", ["route"], buckets=SECONDS, registry=registry
         )
         self.connections_closed = Counter(
-            "coronet_connections_closed", "Connections that the service closed.", ["reason"], registry=registry
+            f"{prefix}_connections_closed", "Connections that the service closed.", ["reason"], registry=registry
         )
-        self.refused = Counter("coronet_refused", "Requests that were refused.", ["reason"], registry=registry)
-        self.images = Counter("coronet_images", "Images by what became of them.", ["outcome"], registry=registry)
+        self.refused = Counter(f"{prefix}_refused", "Requests that were refused.", ["reason"], registry=registry)
+        self.images = Counter(f"{prefix}_images", "Images by what became of them.", ["outcome"], registry=registry)
         self.batch_images = Histogram(
-            "coronet_batch_images", "Images that went through together.", buckets=SIZES, registry=registry
+            f"{prefix}_batch_images", "Images that went through together.", buckets=SIZES, registry=registry
         )
         self.explanation_seconds = Histogram(
-            "coronet_explanation_seconds", "A map by its method.", ["method"], buckets=SECONDS, registry=registry
+            f"{prefix}_explanation_seconds", "A map by its method.", ["method"], buckets=SECONDS, registry=registry
         )
-        self._waiting = Gauge("coronet_queue_images", "Images that wait for the networks.", registry=registry)
-        self._model = Gauge("coronet_model_info", "The model that answers.", ["digest"], registry=registry)
+        self._waiting = Gauge(f"{prefix}_queue_images", "Images that wait for the networks.", registry=registry)
+        self._model = Gauge(f"{prefix}_model_info", "The model that answers.", ["digest"], registry=registry)
 
     def in_use(self, model_digest: str, waiting: Callable[[], int]) -> None:
         """Note which model answers; `waiting` tells how many images are in its queue."""

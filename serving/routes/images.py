@@ -11,7 +11,7 @@ from starlette.responses import Response
 from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
 from serving.answers import Answers
-from serving.current_service import CurrentService
+from serving.current_service import By, CurrentServices
 from serving.dicom_answers import DICOM_CONTENT, map_capture
 from serving.explanations import DEFAULT_METHOD, Target, map_png
 from serving.openapi import problems
@@ -60,9 +60,11 @@ class ResidualTensor(BaseModel):
     values: list[list[list[float]]] = Field(description="(3, H, W), at least 0.")
 
 
-async def _in_use(request: Request) -> AsyncIterator[Service]:
-    current: CurrentService = request.app.state.current
-    async with current.use() as service:
+async def _in_use(
+    request: Request, by: Annotated[By, Query(description="Who answers, if a challenger is served.")] = "model"
+) -> AsyncIterator[Service]:
+    services: CurrentServices = request.app.state.services
+    async with services.by(by).use() as service:
         yield service
 
 

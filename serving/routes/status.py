@@ -1,14 +1,14 @@
 """Health, model and metrics of the service."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
 from serving.answers import facts_of
-from serving.current_service import CurrentService
+from serving.current_service import By, CurrentService, CurrentServices
 from serving.explanations import DEFAULT_METHOD, METHODS
 from serving.guards.request_log import MEDIA_TYPE
 from serving.openapi import problems
@@ -23,11 +23,17 @@ class State(BaseModel):
     status: str = Field(description="`ok`")
 
 
-class Readiness(State):
-    """Whether the service can answer, and with what."""
+class InUse(BaseModel):
+    """Which model answers."""
 
     model: str = Field(description="Digest of the model that answers.")
     behind: str | None = Field(description="Why it is not the one that the alias means now; null if it is.")
+
+
+class Readiness(State, InUse):
+    """Whether the service can answer, and with what."""
+
+    challenger: InUse | None = Field(description="The model that it is compared with; null without one.")
 
 
 class Limits(BaseModel):
@@ -53,12 +59,14 @@ class ModelDescription(BaseModel):
     default_method: MethodName
     limits: Limits
     keeps_uploads: bool = Field(description="Whether uploaded images are stored.")
+    challenger: str | None = Field(description="Source of the challenger, ?by=challenger; null without one.")
+    stores_verdicts: bool = Field(description="Whether verdicts of readers are stored: POST /verdicts.")
     logs_answers: bool = Field(description="Whether hashes and scores, without pixels, are logged.")
     card: str = Field(description="The model card, Markdown; empty if there is none.")
 
 
-def status_routes(current: CurrentService) -> APIRouter:
-    """Return the routes that tell of the service in use."""
+def status_routes(services: CurrentServices) -> APIRouter:
+    """Return the routes that tell of the services in use."""
     router = APIRouter(tags=["status"])
 
     @router.get("/health", responses=problems())
@@ -69,25 +77,33 @@ def status_routes(current: CurrentService) -> APIRouter:
     @router.get("/ready", responses=problems(503))
     async def ready() -> Readiness:
         """Say that the model is loaded and the queue has room."""
-        if not current.service.is_ready:
+        if not services.model.service.is_ready:
             raise too_busy("The queue of images is full")
-        return Readiness(status="ok", model=current.service.served.model.digest, behind=current.behind)
+        challenger = None if services.challenger is None else _in_use(services.challenger)
+        return Readiness(status="ok", challenger=challenger, **_in_use(services.model).model_dump())
 
     @router.get("/metrics", response_class=Response, responses=problems() | {200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Tell Prometheus."""
-        return Response(current.metrics.exposition(), media_type=MEDIA_TYPE)
+        return Response(b"".join(one.metrics.exposition() for one in services.all), media_type=MEDIA_TYPE)
 
-    @router.get("/model", responses=problems())
-    async def model() -> ModelDescription:
-        """Describe the model that answers."""
-        return describe_model(current.service)
+    @router.get("/model", responses=problems(422))
+    async def model(
+        by: Annotated[By, Query(description="Which one, if a challenger is served.")] = "model",
+    ) -> ModelDescription:
+        """Describe the model that answers, or the challenger."""
+        other = services.challenger if by == "model" else None
+        return describe_model(services.by(by).service, None if other is None else other.service.served.source)
 
     return router
 
 
-def describe_model(service: Service) -> ModelDescription:
-    """Return what `/model` tells."""
+def _in_use(current: CurrentService) -> InUse:
+    return InUse(model=current.service.served.model.digest, behind=current.behind)
+
+
+def describe_model(service: Service, challenger: str | None) -> ModelDescription:
+    """Return what `/model` tells. `challenger` is the source of the model that it is compared with."""
     served, settings = service.served, service.settings
     return ModelDescription(
         source=served.source,
@@ -106,6 +122,8 @@ def describe_model(service: Service) -> ModelDescription:
             explain_seconds=settings.explain_seconds,
         ),
         keeps_uploads=settings.keep is not None,
+        challenger=challenger,
+        stores_verdicts=settings.verdicts is not None,
         logs_answers=served.logs_answers,
         card=served.card,
     )

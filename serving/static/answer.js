@@ -1,14 +1,17 @@
 // What is said of an image, in words.
+import { comparison, differ } from "./comparison.js";
 import { element, percent } from "./elements.js";
 
-// In a few words, and which of them are a warning.
+const SYNTHETIC = "A synthetic image: a drawing made by this program, not the X-ray of a patient. A model that has learnt from X-rays may find it unlike them.";
+
+// In a few words, and warnings.
 export function told(item, model) {
   const { answer } = item;
   if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
-  const warning = answer.out_of_distribution ? "unlike known images" : undefined;
-  if (answer.abstained) return { short: "needs a human reader", kind: "warn", warning };
-  return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warning };
+  const warnings = [item.isSynthetic && "synthetic image", answer.out_of_distribution && "unlike known images", differ(item) && "models differ"].filter(Boolean);
+  if (answer.abstained) return { short: "needs a human reader", kind: "warn", warnings };
+  return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warnings };
 }
 
 function bars(answer, model) {
@@ -31,20 +34,26 @@ function headline(answer, model) {
 
 export function answerOf(item, model) {
   const { answer } = item;
-  const file = element("p", { class: "file", text: item.name });
+  const file = element("div", {}, element("p", { class: "file", text: item.name }), item.isSynthetic && element("p", { class: "flag", text: SYNTHETIC }));
   if (!answer) return [file, element("p", { class: "hint", text: "Waiting for the prediction…" })];
   if (answer.error) {
     return [file, element("h2", { text: "No prediction" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];
   }
-  const held = Math.round(100 * (1 - model.calibration.miscoverage));
   const parts = [file, headline(answer, model)];
   if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
-  parts.push(bars(answer, model), element("p", { class: "small", text: answer.meaning }),
-    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` }));
+  parts.push(...(model.challenger ? comparison(item, model) : [bars(answer, model)]));
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
     const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);
     parts.splice(2, 0, element("p", { class: "flag", text: `Out of distribution (score ${score}, limit ${limit}): unlike the validation images. The prediction may be meaningless.` }));
   }
   return parts;
+}
+
+// What the figures mean.
+export function meaningOf({ answer }, model) {
+  if (!answer || answer.error) return [];
+  const held = Math.round(100 * (1 - model.calibration.miscoverage));
+  return [element("p", { class: "small", text: answer.meaning }),
+    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` })];
 }

@@ -15,15 +15,15 @@ const pause = (seconds, signal) => new Promise((resolve, reject) => {
   signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
 });
 
-async function ask(path, { body, signal } = {}) {
+async function ask(path, { body, signal, type } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const key = currentKey();
     let response;
     try {
-      response = await fetch(path, { method: body ? "POST" : "GET", body, signal, headers: key ? { Authorization: `Bearer ${key}` } : {} });
+      response = await fetch(path, { method: body ? "POST" : "GET", body, signal, headers: { ...(type && { "Content-Type": type }), ...(key && { Authorization: `Bearer ${key}` }) } });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Refused({ detail: "The service cannot be reached. Is it running? Then choose the image again." });
+      throw new Refused({ detail: "The service cannot be reached. Is it running? Then try again." });
     }
     if (response.ok) return response;
     if (response.status === 401 && await newKey(key)) continue;
@@ -40,17 +40,25 @@ function form(files) {
   return body;
 }
 
-export const describeModel = async () => (await ask("/model")).json();
+export const describeModel = async (by = "model") => (await ask(`/model?by=${by}`)).json();
 
 // The answers for files, in their order; those that cannot be read have the reason.
-export async function predict(files) {
+export async function predict(files, by = "model") {
   try {
-    return (await (await ask("/predict", { body: form(files) })).json()).answers;
+    const { model, answers } = await (await ask(`/predict?by=${by}`, { body: form(files) })).json();
+    return answers.map((answer) => ({ ...answer, model }));
   } catch (error) {
     if (error instanceof Refused) return error.problem.files ?? files.map((file) => ({ name: file.name, error: error.message }));
     throw error;
   }
 }
+
+// A synthetic image to try the page with, as a file.
+export async function example() {
+  return new File([await (await ask("/example")).blob()], "synthetic example.png", { type: "image/png" });
+}
+
+export const storeVerdict = async (verdict) => (await ask("/verdicts", { body: JSON.stringify(verdict), type: "application/json" })).json();
 
 export const preview = async (file) => (await ask("/preview", { body: form([file]) })).blob();
 
@@ -60,6 +68,6 @@ async function picture(path, file, signal) {
   return { blob: await response.blob(), area: told("Area").split(",").map(Number), label: told("Label"), maximum: Number(told("Maximum")), seconds: Number(told("Seconds")) };
 }
 
-export const residual = (file, of) => picture(`/residuals?format=png&of=${of}`, file);
+export const residual = (file, of, by) => picture(`/residuals?format=png&of=${of}&by=${by}`, file);
 
-export const explain = (file, method, label, signal) => picture(`/explain?format=png&method=${method}&label=${label}`, file, signal);
+export const explain = (file, method, label, by, signal) => picture(`/explain?format=png&method=${method}&label=${label}&by=${by}`, file, signal);

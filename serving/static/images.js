@@ -1,19 +1,30 @@
 // The images of this visit: in the browser's memory alone, gone when the page is closed.
 import { preview, predict, residual, explain } from "./api.js";
+import { differ } from "./comparison.js";
 
 const AT_ONCE = 8;
 
+function rank(item) {
+  const { answer, isSynthetic } = item;
+  if (!answer) return 3;
+  if (answer.error) return 4;
+  if (!isSynthetic && (answer.abstained || answer.out_of_distribution)) return 0;
+  return differ(item) ? 1 : 2;
+}
+
 export class Images extends EventTarget {
-  constructor(limits) {
+  constructor(limits, hasChallenger) {
     super();
     this.limits = limits;
+    this.hasChallenger = hasChallenger;
     this.items = [];
     this.current = null;
+    this.order = "added";
     this.work = Promise.resolve();
   }
 
-  add(files) {
-    const items = [...files].map((file) => ({ file, name: file.name, maps: new Map(), urls: [] }));
+  add(files, { isSynthetic = false } = {}) {
+    const items = [...files].map((file) => ({ file, name: file.name, isSynthetic, maps: new Map(), residuals: {}, asked: {}, urls: [] }));
     this.items.push(...items);
     this.tell("list");
     if (!this.current && items.length) this.select(items[0]);
@@ -56,6 +67,16 @@ export class Images extends EventTarget {
     for (const item of wanted) {
       if (!item.answer.error && this.items.includes(item)) await this.preview(item);
     }
+    if (this.hasChallenger) await this.challenge(wanted.filter((item) => !item.answer.error && this.items.includes(item)));
+  }
+
+  async challenge(items) {
+    if (!items.length) return;
+    const answers = await predict(items.map((item) => item.file), "challenger");
+    items.forEach((item, i) => {
+      item.challenger = answers[i];
+      if (this.items.includes(item)) this.tell("answer", item);
+    });
   }
 
   async preview(item) {
@@ -66,19 +87,19 @@ export class Images extends EventTarget {
     return item.previewing;
   }
 
-  async residuals(item) {
-    item.residuing ??= Promise.all(["healthy", "pneumonia"].map(async (of) => [of, this.url(item, (await residual(item.file, of)).blob)]))
+  async residuals(item, by = "model") {
+    item.asked[by] ??= Promise.all(["healthy", "pneumonia"].map(async (of) => [of, this.url(item, (await residual(item.file, of, by)).blob)]))
       .then((made) => {
-        item.residuals = Object.fromEntries(made);
+        item.residuals[by] = Object.fromEntries(made);
         this.tell("residuals", item);
       });
-    return item.residuing;
+    return item.asked[by];
   }
 
-  async map(item, method, label, signal) {
-    const key = `${method} ${label}`;
+  async map(item, method, label, signal, by) {
+    const key = `${by} ${method} ${label}`;
     if (!item.maps.has(key)) {
-      const made = await explain(item.file, method, label, signal);
+      const made = await explain(item.file, method, label, by, signal);
       item.maps.set(key, { ...made, bitmap: await createImageBitmap(made.blob) });
     }
     return item.maps.get(key);
@@ -89,8 +110,31 @@ export class Images extends EventTarget {
     this.tell("select", item);
   }
 
+  // As they were added, or those first that need a reader, then those on which the models differ, and the unreadable last.
+  ordered() {
+    return this.order === "added" ? this.items : [...this.items].sort((one, other) => rank(one) - rank(other));
+  }
+
+  orderBy(order) {
+    this.order = order;
+    this.tell("list");
+  }
+
+  isToRead(item) {
+    return rank(item) === 0 && !item.verdict;
+  }
+
   step(by) {
-    const next = this.items[this.items.indexOf(this.current) + by];
+    const items = this.ordered();
+    const next = items[items.indexOf(this.current) + by];
+    if (next) this.select(next);
+  }
+
+  // The next one, after the current one or from the beginning, that needs a reader and has no verdict.
+  nextToRead() {
+    const items = this.ordered();
+    const place = items.indexOf(this.current) + 1;
+    const next = [...items.slice(place), ...items.slice(0, place)].find((item) => this.isToRead(item));
     if (next) this.select(next);
   }
 

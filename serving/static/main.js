@@ -1,47 +1,22 @@
 // The reading page: files in, answers and pictures out.
-import { answerOf, told } from "./answer.js";
-import { describeModel } from "./api.js";
+import { answerOf, meaningOf, told } from "./answer.js";
+import { describeModel, example } from "./api.js";
 import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
+import { showList, showSelected } from "./list.js";
+import { Verdicts } from "./verdicts.js";
 import { Viewer } from "./viewer.js";
-
-// The row of an image is made once and then changed: the focus stays where it is.
-function rowOf(item, images) {
-  if (!item.row) {
-    const button = element("button", { type: "button", title: item.name });
-    button.addEventListener("click", () => images.select(item));
-    item.row = element("li", {}, button);
-  }
-  return item.row;
-}
-
-function fillRow(item, images, model) {
-  const button = item.row.firstChild;
-  const { short, kind, warning } = told(item, model);
-  const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
-  const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
-  if (warning) lines.push(element("span", { class: "told warn", text: warning }));
-  button.replaceChildren(thumb, element("span", { class: "text" }, ...lines));
-  button.setAttribute("aria-current", String(item === images.current));
-}
-
-function showList(images, model) {
-  const rows = images.items.map((item) => rowOf(item, images));
-  if (rows.length !== byId("list").children.length) byId("list").replaceChildren(...rows);
-  for (const item of images.items) fillRow(item, images, model);
-  byId("clear").hidden = !rows.length;
-  images.current?.row.scrollIntoView({ block: "nearest", inline: "nearest" });
-}
 
 function showAnswer(images, model) {
   const item = images.current;
   byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Predictions appear here." })]));
+  byId("meaning").replaceChildren(...(item ? meaningOf(item, model) : []));
 }
 
 // For those who hear the page: what has been answered, and what is looked at.
 function announce(item, model) {
-  const { short, warning } = item ? told(item, model) : {};
-  byId("live").textContent = item ? [`${item.name}: ${short}`, warning].filter(Boolean).join(", ") : "";
+  const { short, warnings = [] } = item ? told(item, model) : {};
+  byId("live").textContent = item ? [`${item.name}: ${short}`, ...warnings].join(", ") : "";
 }
 
 function takeFiles(images) {
@@ -63,9 +38,22 @@ function takeFiles(images) {
     images.add(event.dataTransfer.files);
   });
   byId("clear").addEventListener("click", () => images.clear());
+  byId("order").addEventListener("change", ({ target }) => images.orderBy(target.value));
+  byId("next").addEventListener("click", () => images.nextToRead());
+  byId("example").addEventListener("click", () => showExample(images));
 }
 
-function takeKeys(images, viewer) {
+async function showExample(images) {
+  byId("hint").textContent = "Drawing the example…";
+  try {
+    images.add([await example()], { isSynthetic: true });
+    byId("stage").focus(); // the button is gone
+  } catch (error) {
+    byId("hint").textContent = error.message;
+  }
+}
+
+function takeKeys(images, viewer, verdicts) {
   const actions = {
     ArrowLeft: () => images.step(-1),
     ArrowUp: () => images.step(-1),
@@ -76,11 +64,13 @@ function takeKeys(images, viewer) {
     r: () => viewer.nextLayer(),
     "[": () => viewer.fade(-5),
     "]": () => viewer.fade(5),
+    n: () => images.nextToRead(),
+    ...Object.fromEntries([1, 2, 3, 0].map((number) => [number, () => verdicts.choose(number)])),
   };
   addEventListener("keydown", (event) => {
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const usesArrows = event.key.startsWith("Arrow") && event.target.matches("input[type=range], select");
-    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, #key")) return;
+    const usesArrows = event.key.startsWith("Arrow") && event.target.matches("input[type=range], input[type=radio], select");
+    if (!action || usesArrows || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=text], #key")) return;
     if (event.key.startsWith("Arrow") && !images.items.length) return;
     event.preventDefault();
     action();
@@ -89,10 +79,18 @@ function takeKeys(images, viewer) {
 
 function describe(model) {
   const kept = model.keeps_uploads;
-  byId("privacy").textContent = kept ? "This service stores the images that you send." : "Images are not stored.";
-  byId("privacy").classList.toggle("stores", kept);
+  const images = kept ? "This service stores the images that you send" : "Images are not stored";
+  byId("privacy").textContent = `${images}${model.stores_verdicts ? "; verdicts are, with file names" : ""}.`;
+  byId("privacy").classList.toggle("stores", kept || model.stores_verdicts);
   const counts = Object.values(model.calibration.validation_images).reduce((sum, n) => sum + n, 0);
   byId("model").textContent = `Model: ${model.source}, ${model.digest.slice(0, 12)}, calibrated on ${counts} images`;
+  if (model.challenger) describeChallenger();
+}
+
+async function describeChallenger() {
+  const { source, digest } = await describeModel("challenger");
+  byId("challenger").textContent = `Challenger: ${source}, ${digest.slice(0, 12)}`;
+  byId("challenger").hidden = false;
 }
 
 async function start() {
@@ -104,15 +102,18 @@ async function start() {
     return;
   }
   describe(model);
-  const images = new Images(model.limits);
+  for (const id of ["example", "example-told"]) byId(id).hidden = false;
+  const images = new Images(model.limits, Boolean(model.challenger));
   const viewer = new Viewer(images, model);
-  for (const what of ["list", "select", "answer", "preview"]) {
-    images.addEventListener(what, () => showList(images, model));
+  const verdicts = new Verdicts(images, model);
+  for (const what of ["list", "select", "answer", "preview", "verdict"]) {
+    images.addEventListener(what, () => showList(images, model, verdicts.names));
   }
+  for (const what of ["list", "select"]) images.addEventListener(what, () => showSelected(images));
   for (const what of ["list", "select", "answer"]) images.addEventListener(what, () => showAnswer(images, model));
   for (const what of ["select", "answer"]) images.addEventListener(what, ({ detail: item }) => announce(item, model));
   takeFiles(images);
-  takeKeys(images, viewer);
+  takeKeys(images, viewer, verdicts);
   document.body.dataset.ready = "true";
 }
 

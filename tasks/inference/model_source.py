@@ -62,8 +62,8 @@ def package_folder(source: str) -> Path:
     return local_package(source)
 
 
-def local_package(source: str) -> Path:
-    """Return the folder `source`. Raises DataError if it does not exist."""
+def local_package(source: str, option: str = "model") -> Path:
+    """Return the folder `source`, the value of `option`. Raises DataError if it does not exist."""
     if not Path(source).is_dir():
-        raise DataError(f"model = {source}: no such folder. Allowed: {ALLOWED}.")
+        raise DataError(f"{option} = {source}: no such folder. Allowed: {ALLOWED}.")
     return Path(source)

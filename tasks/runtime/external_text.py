@@ -4,6 +4,7 @@ r"""Text from outside (MLflow, Prefect, DVC, S3, tables, headers, file names), m
     printable         a terminal or a log
     plain, code_span  Markdown
     spreadsheet_cell  CSV
+    spreadsheet_path  the path of a file in CSV
 
 Names that become paths: `coronet_core.data.file_names`. Pages of HTML are escaped by their templates.
 """
@@ -71,3 +72,8 @@ def code_span(text: object) -> str:
 def spreadsheet_cell(text: str) -> str:
     """Return `text` as a cell that no spreadsheet computes: where it would, an apostrophe comes first."""
     return f"'{text}" if text.startswith(FORMULA_BEGINS) else text
+
+
+def spreadsheet_path(text: str) -> str:
+    """Return the path `text` as a cell that no spreadsheet computes: where it would, as `./text`, the same file."""
+    return f"./{text}" if text.startswith(FORMULA_BEGINS) else text

@@ -127,6 +127,8 @@ def check(folder: Path, arguments: str, reason: str) -> None:
         ("validate ../ward --model models:/coronet@champion", NO_REGISTRY),
         ("serve", NO_RUN),
         ("serve --model models:/coronet/3", NO_REGISTRY),
+        ("serve --challenger models:/coronet@challenger", NO_REGISTRY),
+        ("serve --challenger nowhere", "challenger = nowhere: no such folder. Allowed: the folder of a package"),
         ("serve --host 0.0.0.0", "Give API keys, by --keys FILE or CORONET_API_KEYS, or allow everybody"),
         ("serve --host 0.0.0.0 --without-keys", NO_RUN),
         ("serve --keys keys.txt", "keys = keys.txt: cannot be read"),

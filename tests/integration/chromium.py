@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -45,6 +46,14 @@ class Page:
     def press(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""
         self.driver.switch_to.active_element.send_keys(*keys)
+
+    def tab_to(self, selector: str, most: int = 30) -> None:
+        """Move the focus by the tabulator to the element, which it must reach within `most` steps."""
+        for _ in range(most):
+            ActionChains(self.driver).send_keys(Keys.TAB).perform()  # a chooser of files takes keys for a name
+            if self.script("return document.activeElement.matches(arguments[0])", selector):
+                return
+        raise AssertionError(f"the tabulator does not reach {selector}")
 
     def one(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)

@@ -41,9 +41,24 @@ def test_a_chosen_file_is_shown_with_its_answer_residuals_and_map(
     told = page.text("#answer")
     assert name in told
     assert len(page.all("#answer meter")) == 3
-    assert "Of 100 images like the 40 validation images" in told
+    assert "Of 100 images like the 40 validation images" in page.text("#meaning")
     assert "not ruled out" in told
     assert page.text("#live").startswith(f"{name}: ")
+
+
+def test_without_an_own_x_ray_a_synthetic_image_can_be_tried(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    assert "not the X-ray of a patient" in page.text("#stage")
+    page.tab_to("#example")
+    page.press(Keys.ENTER)
+    page.wait_for_overlay()
+    assert "A synthetic image: a drawing" in page.text("#answer")
+    assert page.text("#live").startswith("synthetic example.png: ")
+    assert "synthetic image" in page.text("#list")
+    assert not page.one("#example").is_displayed()
+    page.choose([files["chest.png"]])
+    page.press(Keys.ARROW_RIGHT)
+    assert "synthetic" not in page.text("#answer").lower()
 
 
 def test_a_wrong_file_is_a_row_with_its_reason_and_the_others_are_answered(page: Page, files: dict[str, Path]) -> None:
@@ -77,6 +92,22 @@ def test_the_overlay_follows_slider_switch_and_method(page: Page, files: dict[st
     page.one("#shown").click()
     page.one("#method").send_keys("Occ")
     page.wait(lambda: page.script("return document.querySelector('#overlay').toDataURL()") != first)
+
+
+@pytest.mark.parametrize(("of", "lungs"), [("healthy", "healthy lungs"), ("pneumonia", "lungs with pneumonia")])
+def test_a_residual_image_says_what_it_shows_below_it_enlarged_and_to_who_cannot_see_it(
+    page: Page, files: dict[str, Path], of: str, lungs: str
+) -> None:
+    page.open()
+    page.choose([files["chest.png"]])
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    told = f"Autoencoder trained on {lungs}. Bright: not reconstructed"
+    assert page.text(f"#told-{of}").startswith(told)
+    assert page.one(f"#residual-{of}").get_attribute("alt").startswith(f"Residual image of chest.png. {told}")
+    assert not page.one("#caption").is_displayed()
+    page.one(f"#show-{of}").click()
+    assert page.text("#caption").startswith(told)
+    assert page.one("#picture").get_attribute("alt").startswith(f"Residual image of chest.png. {told}")
 
 
 def test_everything_can_be_done_by_keys(page: Page, files: dict[str, Path]) -> None:
@@ -124,6 +155,41 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_notice_stays(page: 
     )
     assert 0 <= place[0] < place[1] <= 844
     assert page.text(".notice strong") == "Research software, not a medical device."
+
+
+def test_on_a_phone_every_file_is_reached_in_the_list_with_its_whole_name(page: Page, tmp_path: Path) -> None:
+    names = [f"{number}_{'a_long_name_' * 5}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(png(number))
+    page.open(390, 844, is_phone=True)
+    page.choose([tmp_path / name for name in names])
+    page.tab_to("#list button")
+    for name in names:
+        assert page.script("return document.activeElement.querySelector('.name').textContent") == name
+        inside, within = page.script(
+            "const boxes = [document.activeElement, document.querySelector('#list')].map((one) => one."
+            "getBoundingClientRect()); return boxes.map((box) => [box.left, box.top, box.right, box.bottom])"
+        )
+        assert within[0] <= inside[0] < inside[2] <= within[2] <= 390
+        assert within[1] <= inside[1] < inside[3] <= within[3] <= 844
+        for text in page.all("#list button:focus span"):
+            assert page.script("return arguments[0].scrollWidth <= arguments[0].clientWidth || 'cut'", text) is True
+        assert name in page.text("#answer")
+        page.press(Keys.ARROW_DOWN)
+    assert page.text("#count").startswith("Image 6 of 6")
+
+
+def test_what_arrives_later_does_not_scroll_the_page(page: Page, files: dict[str, Path]) -> None:
+    page.open(390, 844, is_phone=True)
+    page.choose([files["chest.png"], files["chest.dcm"]])
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    page.script("scrollTo(0, document.documentElement.scrollHeight)")
+    before = page.script("return scrollY")
+    page.press(Keys.ARROW_RIGHT)
+    page.wait(lambda: "chest.dcm" in page.text("#answer") and page.all("#residuals:not([hidden])"))
+    page.wait_for_overlay()
+    assert before > 400
+    assert page.script("return scrollY") > 400
 
 
 def test_that_uploads_are_kept_is_told(tmp_path: Path) -> None:

@@ -18,15 +18,16 @@ pytestmark = [
 ]
 FILES = st.one_of(st.sampled_from([png(), png(1), dicom(), study_file()]), st.binary(max_size=200))
 """As likely an X-ray as anything else: what is behind the decoder is reached as well."""
-ROUTES = ("/predict", "/report", "/explain", "/residuals", "/preview")
+ROUTES = ("/predict", "/report", "/explain", "/residuals", "/preview", "/verdicts")
 
 schemathesis.openapi.format("byte", FILES.map(lambda content: base64.b64encode(content).decode()))
 schemathesis.openapi.media_type("application/octet-stream", FILES)
 
 
 @pytest.fixture(scope="module")
-def description() -> Iterator[schemathesis.BaseSchema]:
-    with running(log_requests=False, rate="1000000/minute", explain_seconds=20) as address:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.BaseSchema]:
+    verdicts = tmp_path_factory.mktemp("verdicts") / "verdicts.csv"
+    with running(log_requests=False, rate="1000000/minute", explain_seconds=20, verdicts=verdicts) as address:
         description = schemathesis.openapi.from_url(f"{address}/openapi.json")
         # The description says "bytes", and no description can say which bytes are an X-ray.
         description.config.checks.positive_data_acceptance.expected_statuses = ["2xx", "422"]
@@ -37,7 +38,7 @@ def description() -> Iterator[schemathesis.BaseSchema]:
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [
-        *((path, "GET", GenerationMode.POSITIVE) for path in ("/health", "/ready", "/metrics", "/model")),
+        *((path, "GET", GenerationMode.POSITIVE) for path in ("/health", "/ready", "/metrics", "/model", "/example")),
         *((path, "POST", mode) for path in ROUTES for mode in GenerationMode),
     ],
 )
@@ -53,4 +54,4 @@ def test_every_request_gets_an_answer_as_described(
 
 
 def test_all_that_is_described_is_asked_for(description: schemathesis.BaseSchema) -> None:
-    assert set(description) == {"/health", "/ready", "/metrics", "/model", *ROUTES}
+    assert set(description) == {"/health", "/ready", "/metrics", "/model", "/example", *ROUTES}

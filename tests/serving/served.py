@@ -65,6 +65,13 @@ def trained_model() -> TrainedModel:
     )
 
 
+@cache
+def other_model() -> TrainedModel:
+    """Return a model that answers otherwise than `trained_model`."""
+    torch.manual_seed(7)
+    return replace(trained_model(), cin=save(build_cin().state_dict()))
+
+
 def served_model(**changes: Any) -> ServedModel:
     explain = read_params(PROJECT / "params.yaml").explain
     short = replace(explain, perturbation=replace(explain.perturbation, iterations=3))
@@ -80,9 +87,9 @@ def served_model(**changes: Any) -> ServedModel:
 
 
 @contextmanager
-def running(served: ServedModel | None = None, **settings: Any) -> Iterator[str]:
+def running(served: ServedModel | None = None, challenger: ServedModel | None = None, **settings: Any) -> Iterator[str]:
     """Run a service on this machine; gives its address."""
-    app = build_app(served or served_model(), ServingSettings(**settings))
+    app = build_app(served or served_model(), ServingSettings(**settings), challenger)
     server = server_of(app, BindAddress(host="127.0.0.1", port=0, proxy=None))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -79,6 +79,10 @@ def ready(client: httpx.Client) -> Any:
     return response.json()
 
 
+def networks_at_work() -> int:
+    return sum(one.name.startswith("networks") for one in threading.enumerate())
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [(SOURCE, True), (f"models:/{MODEL}/3", False), ("the last run", False), ("folder@champion", False)],
@@ -99,20 +103,34 @@ def test_requests_that_have_begun_end_with_the_former_model_and_new_ones_get_the
         return answer_all(service, files)
 
     monkeypatch.setattr(Service, "_answer_all", slow_if_former)
+    others = networks_at_work()
     with following() as client, ThreadPoolExecutor(1) as pool:
         assert client.get("/model").json()["digest"] == FIRST
         begun = pool.submit(httpx.post, f"{client.base_url}/predict", files=form(png()), timeout=60)
         assert is_asked.wait(WAIT_S)
         registry.move(2)
-        wait_until(lambda: ready(client) == {"status": "ok", "model": SECOND, "behind": None})
+        wait_until(lambda: ready(client) == {"status": "ok", "model": SECOND, "behind": None, "challenger": None})
         assert client.post("/predict", files=form(png())).json()["model"] == SECOND
         assert f'coronet_model_info{{digest="{SECOND}"}} 1.0' in client.get("/metrics").text
         assert FIRST not in client.get("/metrics").text
         may_go_on.set()
         assert begun.result().json()["model"] == FIRST
-        wait_until(lambda: sum(one.name.startswith("networks") for one in threading.enumerate()) == 1)  # it is closed
+        wait_until(lambda: networks_at_work() == others + 1)  # it is closed
     (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines() if "model_replaced" in line]
     assert (line["version"], line["model"]) == (2, SECOND)
+
+
+def test_a_challenger_follows_its_alias_and_the_model_stays(registry: Registry) -> None:
+    challenger = served_model(source=SOURCE)
+    with (
+        running(served_model(), challenger, alias_seconds=0.1) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        registry.move(2)
+        wait_until(lambda: ready(client)["challenger"] == {"model": SECOND, "behind": None})
+        assert ready(client)["model"] == FIRST
+        assert client.post("/predict?by=challenger", files=form(png())).json()["model"] == SECOND
+        assert client.post("/predict", files=form(png())).json()["model"] == FIRST
 
 
 def test_a_model_that_cannot_be_loaded_replaces_nothing_and_is_reported(
@@ -130,6 +148,6 @@ def test_a_model_that_cannot_be_loaded_replaces_nothing_and_is_reported(
         assert client.post("/predict", files=form(png())).json()["model"] == FIRST
         time.sleep(0.5)  # more looks, no more lines
         registry.move(2)
-        wait_until(lambda: ready(client) == {"status": "ok", "model": SECOND, "behind": None})
+        wait_until(lambda: ready(client) == {"status": "ok", "model": SECOND, "behind": None, "challenger": None})
     (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"error"' in line]
     assert f"models:/{MODEL}/{third.number}: the registry's artifacts differ" in line["error"]

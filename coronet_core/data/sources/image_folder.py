@@ -2,7 +2,8 @@
 
 Without a CSV, the class is the folder's name (`healthy/`, `pneumonia/`, `covid19/` or an alias, at any depth). With
 one, the CSV lists the images: column `file` (relative to the folder) is required; `label`, `patient_id`, `view`, `sex`,
-`age`, `source` and `licence` are read if they are there; other columns are ignored.
+`age`, `source` and `licence` are read if they are there; other columns are ignored. A CSV of readers' verdicts
+(`reader_verdicts`) may list an image several times, and knows it by its content.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from coronet_core.data.image_files import beginning_of, find_images, is_companio
 from coronet_core.data.image_record import Listing, Record, file_version
 from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources.label_tables import listed_files, read_table
+from coronet_core.data.sources.reader_verdicts import are_verdicts, settle
 from coronet_core.support.errors import DataError
 
 AUTO: Final = "auto"
@@ -66,8 +68,9 @@ def records(
     if labels_csv is None:
         rows: list[dict[str, Any]] = [{"file": file} for file in found.names]
     else:
-        rows = _without_others(_rows_of_csv(folder, labels_csv, files))
-        found.passed_over[NOT_LISTED] = len(set(found.names) - {row["file"] for row in rows})
+        rows, left_out = _rows_of_csv(folder, labels_csv, files, found.names)
+        found.passed_over.update(left_out.values())
+        found.passed_over[NOT_LISTED] = len(set(found.names) - {row["file"] for row in rows} - set(left_out))
     rows.sort(key=lambda row: str(row["file"]))
     unread: Counter[str] = Counter()
     patients = _patients(rows, patient_id_pattern)
@@ -104,12 +107,18 @@ def _found_csv(folder: Path) -> tuple[str | None, list[str]]:
     return None, [f"{folder}: no {DEFAULT_CSV}, so the folder names are the classes.{not_read}"]
 
 
-def _rows_of_csv(folder: Path, labels_csv: str, files: list[str]) -> list[dict[str, Any]]:
+def _rows_of_csv(
+    folder: Path, labels_csv: str, files: list[str], images: list[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the rows of images with a label, and why others that the CSV lists have none, by their paths."""
     path = folder / labels_csv
     remedy = "Name each image's path in the column file, or set labels_csv to null to use the folders' names."
     rows = read_table(path, ["file"], remedy=remedy)
+    if are_verdicts(rows):
+        settled = settle(path, folder, rows, images)
+        return [_with_own_names(row) for row in settled.rows], settled.left_out
     found = listed_files(path, folder, [row["file"] for row in rows], files)
-    return [_with_own_names(row) | {"file": file} for row, file in zip(rows, found, strict=True)]
+    return _without_others([_with_own_names(row) | {"file": file} for row, file in zip(rows, found, strict=True)]), {}
 
 
 def _with_own_names(row: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
 from tasks.inference.prediction_options import Format
 from tasks.package.prediction_schema import SCHEMA
-from tasks.runtime.external_text import printable, spreadsheet_cell
+from tasks.runtime.external_text import printable, spreadsheet_cell, spreadsheet_path
 
 NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
 PLAIN_WIDTH: Final = 10_000
@@ -89,7 +89,7 @@ def safe_cell(column: str, value: Any) -> Any:
         case list():
             return " ".join(value)
         case str() if column == "path":
-            return value if spreadsheet_cell(value) == value else f"./{value}"
+            return spreadsheet_path(value)
         case str():
             return spreadsheet_cell(value)
     return value

@@ -1,0 +1,1 @@
+"""Verdicts of readers: what one is, and the table that keeps them."""
