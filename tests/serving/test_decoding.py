@@ -85,14 +85,14 @@ def test_a_decoder_that_is_killed_is_one_refused_file() -> None:
 
 
 def busiest(process: psutil.Process) -> psutil.Process:
-    """The descendant that computes most within a moment: the one that decodes."""
+    """The descendant that computes, since it is looked for: the one that decodes."""
     until = time.monotonic() + 30
     before: dict[psutil.Process, float] = {}
     while time.monotonic() < until:
         now = {one: sum(one.cpu_times()[:2]) for one in process.children(recursive=True)}
         if at_work := [one for one in now if now[one] - before.get(one, now[one]) > 0.05]:
             return at_work[0]
-        before = now
+        before = now | before  # a busy machine gives it less than half a core
         time.sleep(0.1)
     pytest.fail("nothing is being decoded")
 
