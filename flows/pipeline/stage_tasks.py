@@ -142,8 +142,9 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
         with TagsContext(current_tags=set()):  # the flow run's tags are no limits of its tasks
             for stage in stages:
                 upstream = [futures[name] for name in stage.upstream]
-                tagged = tried.with_options(tags=limited.intersection(stage.tags))
-                futures[stage.name] = tagged.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+                # `task_run_name` holds from its start on; until then Prefect shows the name and three characters
+                of_stage = tried.with_options(name=stage.name, tags=limited.intersection(stage.tags))
+                futures[stage.name] = of_stage.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:
