@@ -11,7 +11,7 @@ from flows.cli.datasets import data_app
 from flows.cli.export import export
 from flows.cli.images.predict import RAY_CLUSTER, drift, explain, predict
 from flows.cli.images.validation import validate
-from flows.cli.overview import doctor, status
+from flows.cli.overview import doctor, report, status
 from flows.cli.params import params_app
 from flows.cli.registry.models import VersionName, models_app
 from flows.cli.registry.promotion import promote, rollback
@@ -255,7 +255,7 @@ def _stage_and_queue(text: str) -> tuple[str, str]:
 DATA: Final = "Data and training"
 VERSIONS: Final = "Versions"
 COMMANDS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
-    DATA: (run, status, doctor),
+    DATA: (run, status, report, doctor),
     "A trained model": (predict, explain, validate, serve, export, drift),
     VERSIONS: (promote, rollback, reproduce, publish),
     "Studies": (cross_validate, ablate, compare, tune),
