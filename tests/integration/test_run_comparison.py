@@ -1,6 +1,8 @@
-"""A second run beside the first: `coronet run` compares them on the same test images, `coronet report` again."""
+"""A second run beside the first, on a terminal: `coronet run` compares them on the same test images, `report` again."""
 
 import json
+import re
+import sys
 
 import pytest
 from mlflow import MlflowClient
@@ -9,6 +11,7 @@ from mlflow.entities import FileInfo
 from tasks.runtime.paths import DIFFERENCES, DIFFERENCES_PAGE
 from tests.integration.conftest import LIGHT, Project
 from tests.integration.hosts import runs_in
+from tests.pseudo_terminal import on_a_terminal
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -16,8 +19,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 def test_a_run_with_another_classifier_is_compared_with_the_run_before(finished_project: Project) -> None:
     project = finished_project
     project.set_params(LIGHT | {"cin": {"learning_rate": 0.01}})
-    run = project.run("flows", "run")
-    assert run.returncode == 0, run.stdout
+    command = [sys.executable, "-m", "flows", "run"]
+    shown, code = on_a_terminal(command, project.folder, project.environment | {"TERM": "xterm"})
+    assert code == 0, shown
+    assert re.search(r"train_cin +.* of .* images/s", shown)
+    assert "Task run 'train_cin' - " in shown  # its log, above the bars
     champion, former = json.loads((project.folder / DIFFERENCES).read_text())["against"]
     assert "there is none yet" in champion["reason"]
     assert former["reason"] is None
