@@ -20,9 +20,11 @@ LAST_STAGE = "evaluate"
 
 @flow(name="ablate", flow_run_name=STUDY, **AT_ITS_END)
 def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[None]:
-    """Run the ablations that apply, or `only` some, and compare them with the run, which must be up to date.
+    """Run the ablations that apply, and compare them with the run, which must be up to date.
 
-    `parallel` ablations run in parallel; by default as many as the GPUs hold, or one.
+    Args:
+        only: Names of the ablations to run, such as raw_image; by default all that apply.
+        parallel: Ablations in parallel; by default as many as the GPUs hold, or one.
     """
     params = read_params()
     try:

@@ -34,7 +34,8 @@ def promote_last_run(approval: Approval) -> str:
 def _order_promotion(version: int) -> None:
     parameters = {"version": str(version), "approval": "manual"}
     try:
-        run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False)
+        name = f"promote {version}"  # until a worker begins it: then it gives itself the same
+        run_deployment(DEPLOYMENT, parameters=parameters, flow_run_name=name, timeout=0, as_subflow=False)
     except ObjectNotFound as error:
         raise CoroNetError(
             f"the server has no deployment {DEPLOYMENT}, which asks for the approval. Type `coronet deploy`, or "

@@ -23,10 +23,13 @@ STUDY = "cross-validation"
 def cross_validate(
     folds: int = 5, unit: FoldUnit = "patients", last_stage: str = "report", parallel: int | None = None
 ) -> State[None]:
-    """Train and test on each of `folds` folds, and put them together. What is up to date is not run again.
+    """Train and test on each of the folds, and put them together. What is up to date is not run again.
 
-    `unit` is what stays whole: patients or, for comparison with published figures that split so, images alone.
-    `parallel` folds run in parallel; by default as many as the GPUs hold, or one.
+    Args:
+        folds: Each image is tested in one of them.
+        unit: What a fold keeps whole: patients or, beside published figures that split so, images alone.
+        last_stage: The stage up to which each fold is run: evaluate for the figures alone, report for its report, too.
+        parallel: Folds in parallel; by default as many as the GPUs hold, or one.
     """
     params = read_params()
     rule = {"by": "folds", "folds": folds, "unit": unit, "validation_fraction": params.data.split.validation_fraction}

@@ -44,10 +44,10 @@ def predict_batch(
     file. A run that was killed goes on behind its last shard.
 
     Args:
-        paths: What is predicted.
-        out: The folder.
+        paths: X-rays: files, folders, patterns such as scans/**/*.dcm, s3:// URLs.
+        out: The folder of Parquet files that is written.
         model: A package folder or a registered version; by default the project's last run.
-        shard_files: Files at a time.
+        shard_files: Files in a shard; what a killed run loses is one shard at most.
         ray: The address of a Ray cluster (`local`, `auto`, `ray://...`): files are read here and their bytes sent
             there, so the workers need none of the paths.
         log: A folder to log scores to for `coronet drift`; by default none.

@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.approval import (
+    CLOSING_NAME,
     Answer,
     ask,
     end_as_declined,
@@ -54,13 +55,13 @@ def promote(version: str | None = None, approval: Approval | None = None) -> Sta
         return Failed(message=str(error))
 
 
-@flow(name="close-approval", **AT_ITS_END)
+@flow(name="close-approval", flow_run_name=called(CLOSING_NAME), **AT_ITS_END)
 def close_approval(flow_run_id: UUID, hours: float) -> State[None]:
     """Write down that a question has had no answer in time, and that the version is not promoted.
 
     Args:
         flow_run_id: The run of `promote` that has asked; it orders this one.
-        hours: How long it has waited.
+        hours: Hours that it has waited for an answer.
     """
     try:
         prepare(None)

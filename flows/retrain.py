@@ -18,6 +18,7 @@ from flows.pipeline.publication import publish as publish_last_run
 from flows.pipeline.publication import require_publishable
 from flows.pipeline.raw_data_updates import bring_raw_data
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
+from flows.pipeline.run_comparison import compare_last_run
 from flows.pipeline.stage_tasks import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
@@ -25,11 +26,12 @@ from flows.project.preconditions import require_ray
 from flows.project.raw_data import require_raw_data
 from flows.project.run_lock import RETRAIN_LOCK
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
+from tasks.promotion.run_differences import keep_former_run
 from tasks.runtime.compute.slurm_settings import slurm_variables
 from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
-from tasks.runtime.paths import MODEL_CARD, REPORT, SPLIT_STAGE
+from tasks.runtime.paths import DIFFERENCES_PAGE, MODEL_CARD, REPORT, SPLIT_STAGE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
 
@@ -95,12 +97,15 @@ def _bring_up_to_date(
         deliver_leftovers()
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}"), None
     with StageRun(PIPELINE, read_params(), shown_as=name) as pipeline:
+        keep_former_run()
         run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **variables)
         pipeline.metrics(headline_figures())
         for path in (REPORT, MODEL_CARD):
             pipeline.artifact(path)
+        against = compare_last_run()
+        pipeline.artifact(DIFFERENCES_PAGE)
         pipeline.show_as(name_flow_run(stale=(), reason=reason))
-        retry_until_reachable(lambda: publish_artifacts(pipeline))
+        retry_until_reachable(lambda: publish_artifacts(pipeline, against))
     return Completed(message=headline()), pipeline.run_id
 
 

@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
 from tasks.evaluate.all_figures import logged_figures
@@ -31,7 +32,7 @@ READING_MODULE: Final = "tasks.external_validation.labelled_images"
 DIGITS: Final = 16
 
 
-@flow(name="validate", **AT_ITS_END)
+@flow(name="validate", flow_run_name=called("validation on {folder}"), **AT_ITS_END)
 def validate(
     folder: str,
     labels: str | None = None,

@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from flows.monitoring.automations import answers_new_images
 from flows.monitoring.final_states import IMAGES_FOUND
+from flows.monitoring.run_names import called
 from flows.monitoring.start_retrain import (
     announce_images,
     n_announced,
@@ -28,14 +29,14 @@ from tasks.runtime.paths import SPLIT, SPLIT_STAGE
 from tasks.runtime.tracking.provenance import dvc_hashes
 
 
-@flow(name="watch-data", **AT_ITS_END)
+@flow(name="watch-data", flow_run_name=called("look for {min_new_images} new images or more"), **AT_ITS_END)
 def watch_data(min_new_images: int = 1) -> State[None]:
     """Compare the images of the sources with those of the last split; an event starts a retrain for new ones.
 
     While a retrain is under way nothing is compared, and for images for which one was started none is again.
 
     Args:
-        min_new_images: Start a retrain for so many, counted from the last one.
+        min_new_images: Fewest new images that start a retrain, counted from the last one.
     """
     try:
         prepare(None)

@@ -9,13 +9,14 @@ from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import DRIFT_FOUND
+from flows.monitoring.run_names import called
 from flows.monitoring.start_retrain import start_retrain
 from flows.monitoring.webhook import AT_ITS_END
 from tasks.drift.drift_check import Rule, check, rows_of
 from tasks.drift.prediction_window import Span
 
 
-@flow(name="drift", **AT_ITS_END)
+@flow(name="drift", flow_run_name=called("drift in {log}, {days} days"), **AT_ITS_END)
 def watch_drift(
     log: str,
     days: int = 7,
@@ -29,9 +30,9 @@ def watch_drift(
 
     Args:
         log: The folder that predictions were logged to.
-        days: How many.
+        days: Days of predictions that are judged, counted back from now.
         model: A package folder or a registered version; by default the project's last run.
-        level: The chance of a false alarm.
+        level: Largest accepted probability of a false alarm, above 0 and below 1.
         min_psi: Smallest population stability index (PSI) that counts as drift.
         min_images: A window of fewer is not judged: the run fails and says so.
         retrain: Start the deployment retrain when there is drift; once for a model.

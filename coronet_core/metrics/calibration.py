@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.metrics.arrays import Floats
+from coronet_core.metrics.bootstrap import Statistics
 from coronet_core.support.errors import DataError
 
 BINS: Final = 15
@@ -97,13 +98,34 @@ def reliability(probabilities: Floats, truth: NDArray[np.int64]) -> list[Reliabi
     """Return the bins of the reliability diagram of `probabilities` (n, 3), empty ones included."""
     confidence = probabilities.max(axis=1)
     is_right = probabilities.argmax(axis=1) == truth
-    bin_of_image = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    bin_of_image = _bins(confidence)
     bins = []
     for number in range(BINS):
         inside = bin_of_image == number
         means = [float(values[inside].mean()) if inside.any() else None for values in (confidence, is_right)]
         bins.append(ReliabilityBin(number / BINS, (number + 1) / BINS, int(inside.sum()), means[0], means[1]))
     return bins
+
+
+def calibration_error(probabilities: Floats, truth: NDArray[np.int64]) -> Statistics:
+    """Return the function from weights (r, n) to the ECE, (r,): what the bootstrap takes.
+
+    `probabilities` (n, 3), `truth` class indices (n,). NaN for weights that are all 0.
+    """
+    confidence = probabilities.max(axis=1)
+    gap = (probabilities.argmax(axis=1) == truth) - confidence  # (n,): right or not, minus how sure
+    in_bin = np.eye(BINS)[_bins(confidence)] * gap[:, None]  # (n, bins)
+
+    def error(weights: Floats) -> dict[str, Floats]:
+        total = weights.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return {"calibration_error": np.abs(weights @ in_bin).sum(axis=1) / total}
+
+    return error
+
+
+def _bins(confidence: Floats) -> NDArray[np.int64]:
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
 def _log_probabilities(logits: Floats, temperature: float) -> Floats:

@@ -11,7 +11,7 @@ from flows.cli.datasets import data_app
 from flows.cli.export import export
 from flows.cli.images.predict import RAY_CLUSTER, drift, explain, predict
 from flows.cli.images.validation import validate
-from flows.cli.overview import doctor, status
+from flows.cli.overview import doctor, report, status
 from flows.cli.params import params_app
 from flows.cli.registry.models import VersionName, models_app
 from flows.cli.registry.promotion import promote, rollback
@@ -62,9 +62,11 @@ def run(
     queues = dict(_stage_and_queue(one) for one in remote or [])
 
     def run_flow() -> "State[Any]":
-        from flows.retrain import retrain  # later still: with nothing to do, Prefect is not needed
+        from flows.cli.run_display import run_display  # later still: with nothing to do, Prefect is not needed
+        from flows.retrain import retrain
 
-        return retrain(remote_stages=queues, ray=ray, slurm=slurm, return_state=True)
+        with run_display():
+            return retrain(remote_stages=queues, ray=ray, slurm=slurm, return_state=True)
 
     def work() -> int:
         from flows.pipeline.run import main  # late: `coronet --help` must not wait for DVC
@@ -255,7 +257,7 @@ def _stage_and_queue(text: str) -> tuple[str, str]:
 DATA: Final = "Data and training"
 VERSIONS: Final = "Versions"
 COMMANDS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
-    DATA: (run, status, doctor),
+    DATA: (run, status, report, doctor),
     "A trained model": (predict, explain, validate, serve, export, drift),
     VERSIONS: (promote, rollback, reproduce, publish),
     "Studies": (cross_validate, ablate, compare, tune),

@@ -1,4 +1,4 @@
-"""The commands `coronet data ...`: fetch what is public, build the split."""
+"""The commands `coronet data ...`: fetch what is public, draw phantoms, build the split."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -31,7 +31,7 @@ def build_labels_only(params_file: Path | None, out: Path | None) -> None:
     print(f"Written to {folder}: manifest.parquet, split.json")
 
 
-data_app = typer.Typer(help="Fetch public data sets and build the split.", no_args_is_help=True)
+data_app = typer.Typer(help="Fetch public data sets, draw phantoms, build the split.", no_args_is_help=True)
 
 
 class PublicDataset(StrEnum):
@@ -72,6 +72,23 @@ def fetch(
         from tasks.raw_data.fetch import fetch as fetch_dataset  # late: `coronet --help` must not wait for pandas
 
         fetch_dataset(name.value, root, archive, as_of)
+
+    run_command(work)
+
+
+@data_app.command()
+def phantoms(
+    folder: Annotated[Path, typer.Option("--to", help="Folder for the class folders and labels.csv.")] = Path(
+        "data/raw/xray"
+    ),
+    patients: Annotated[int, typer.Option(min=1, max=10_000, help="Patients of each class, of 1 or 2 images.")] = 30,
+) -> None:
+    """Draw phantoms as PNG files in class folders, to try things without X-rays. More patients add to those there."""
+
+    def work() -> None:
+        from tasks.raw_data.phantom_folder import draw_phantoms  # late: `coronet --help` must not wait for SciPy
+
+        print(f"{folder}: {draw_phantoms(folder, patients)} images")
 
     run_command(work)
 

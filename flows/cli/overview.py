@@ -1,10 +1,11 @@
-"""The commands that look and change nothing: `coronet status`, `coronet doctor`."""
+"""The commands that look and change nothing that a run makes: `coronet status`, `report`, `doctor`."""
 
 from typing import Annotated
 
 import typer
 
-from flows.project.preconditions import require_project, run_command
+from flows.project.preconditions import require_package, require_project, run_command
+from tasks.runtime.paths import PACKAGE
 
 
 def status(
@@ -19,6 +20,25 @@ def status(
         print_state(as_json=as_json)
 
     run_command(work, require_project, ends_abandoned_runs=False)
+
+
+def report(
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="champion, former (the run before) or a registered version; repeatable. Default: the first two.",
+        ),
+    ] = None,
+) -> None:
+    """Show the last run's figures, and how they differ from the champion's and the run before's on the same images."""
+
+    def work() -> None:
+        from flows.overview.show_report import print_report  # late: `coronet --help` must not wait for pandas
+
+        print_report(against)
+
+    run_command(work, require_project, lambda: require_package(PACKAGE), ends_abandoned_runs=False)
 
 
 def doctor(

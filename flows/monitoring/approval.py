@@ -35,6 +35,8 @@ JUDGEMENT: Final = "judgement"
 """Key of what the run was suspended with, among its inputs on the server."""
 CLOSING: Final = "close-approval/close-approval"
 """The deployment that writes down that a question has had no answer."""
+CLOSING_NAME: Final = "no answer within {hours} h"
+"""Of its runs: what it writes down."""
 CLOSED_AFTER: Final = timedelta(seconds=10)
 """The server looks every few seconds whether the time of a suspended run is over."""
 SECONDS_AN_HOUR: Final = 3600
@@ -130,6 +132,7 @@ def _order_closing(timeout_hours: float) -> FlowRun:
         closing = run_deployment(
             CLOSING,
             parameters={"flow_run_id": asking, "hours": timeout_hours},
+            flow_run_name=CLOSING_NAME.format(hours=timeout_hours),
             scheduled_time=datetime.now(UTC) + timedelta(hours=timeout_hours) + CLOSED_AFTER,
             timeout=0,
             as_subflow=False,

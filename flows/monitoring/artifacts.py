@@ -1,6 +1,7 @@
 """What flows show on Prefect's page: tables, verdict and figures of a report, and decisions on versions."""
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.common.paper import PAPER
+from tasks.promotion.run_differences import Against
 from tasks.report.alternative_text import ALT_KEY
 from tasks.report.pages import environment, number, numbers, percent, percents
 from tasks.report.wording import words
@@ -25,14 +27,17 @@ if TYPE_CHECKING:  # torch takes two seconds
 SUMMARY_KEY: Final = "report"
 METRICS_KEY: Final = "metrics"
 FIGURES_KEY: Final = "figures"
+DIFFERENCES_KEY: Final = "differences"
 MLFLOW_KEY: Final = "mlflow-run"
 DECISION_KEY: Final = "promotion"
 DECIDED_FIGURES_KEY: Final = "promotion-figures"
 ROLLBACK_KEY: Final = "rollback"
 
 
-def publish_artifacts(run: StageRun) -> None:
-    """Create the artifacts of `run` and of the report in the current folder; to be called in a flow, behind its stages.
+def publish_artifacts(run: StageRun, against: Sequence[Against]) -> None:
+    """Create the artifacts of `run`, of the report in the current folder and of its comparisons with other runs.
+
+    To be called in a flow, behind its stages.
 
     Figures go along as data URIs in Markdown: the page shows them without this machine's files and without a network.
     """
@@ -41,6 +46,7 @@ def publish_artifacts(run: StageRun) -> None:
     create_table_artifact(_rows(metrics), key=METRICS_KEY, description="Figures on the test split with intervals")
     figures = [_figure(path) for path in sorted(FIGURES.glob("*.png"))]
     create_markdown_artifact("\n\n".join(figures), key=FIGURES_KEY, description="The figures of the report")
+    create_table_artifact(_differences(against), key=DIFFERENCES_KEY, description="The same test images, other runs")
     _link_mlflow(run)
 
 
@@ -134,6 +140,25 @@ def _rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
     for key, title in (("roc_auc", "macro ROC-AUC"), ("pr_auc", "macro PR-AUC")):
         rows.append((title, number(metrics[key]["macro"]), numbers(intervals[key]["macro"])))
     return [{"figure": name, "value": value, "interval": interval} for name, value, interval in rows]
+
+
+def _differences(against: Sequence[Against]) -> list[dict[str, str]]:
+    """Return a row a figure and run, or a row that says why there is none."""
+    rows = []
+    for one in against:
+        rows += [
+            {
+                "against": one.name,
+                "figure": row.title,
+                "last run": number(row.last),
+                "the other": number(row.other),
+                "difference": f"{number(row.difference)} ({numbers(row.interval)})",
+            }
+            for row in one.figures
+        ]
+        if one.reason is not None:
+            rows.append({"against": one.name, "figure": f"not compared: {plain(one.reason)}"})
+    return rows
 
 
 def _figure(path: Path) -> str:

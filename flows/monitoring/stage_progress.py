@@ -3,7 +3,10 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 from uuid import UUID
 
 from httpx import HTTPError
@@ -16,6 +19,35 @@ from tasks.runtime.progress import MetricsEvent, ProgressEvent
 
 OnMetrics = Callable[[str, MetricsEvent], None]
 """Takes the metrics of a stage, by its name, as they come."""
+
+
+class ProgressWatcher(Protocol):
+    """Who is told of the progress of stages, beside Prefect's page."""
+
+    def show(self, stage: str, event: ProgressEvent) -> None:
+        """Take the progress of `stage`."""
+
+    def end(self, stage: str) -> None:
+        """Take note that `stage` has ended."""
+
+
+_watcher: ContextVar[ProgressWatcher | None] = ContextVar("progress_watcher", default=None)
+
+
+@contextmanager
+def watched_by(watcher: ProgressWatcher) -> Iterator[None]:
+    """Tell `watcher` of all stages that are run meanwhile."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def note_end(stage: str) -> None:
+    """Say that `stage` has ended to whom its progress is told."""
+    if (watcher := _watcher.get()) is not None:
+        watcher.end(stage)
 
 
 class ProgressArtifact:
@@ -54,11 +86,13 @@ def stage_log(stage: str, on_metrics: OnMetrics | None = None) -> Callable[[str]
 
     `on_metrics` receives the metrics among them; what it raises ends the stage.
     """
-    log, progress = get_run_logger(), StageProgress(stage)
+    log, progress, watcher = get_run_logger(), StageProgress(stage), _watcher.get()
 
     def on_line(line: str) -> None:
         if (event := ProgressEvent.from_line(line)) is not None:
             progress.show(event)
+            if watcher is not None:
+                watcher.show(stage, event)
         elif on_metrics is not None and (metrics := MetricsEvent.from_line(line)) is not None:
             on_metrics(stage, metrics)
         else:

@@ -21,7 +21,7 @@ from prefect.states import Completed, Failed
 from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
 from flows.monitoring.server_wait import retry_until_reachable
-from flows.monitoring.stage_progress import OnMetrics, stage_log
+from flows.monitoring.stage_progress import OnMetrics, note_end, stage_log
 from flows.pipeline.mlflow_sync import records_delivered
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy, may_pass
 from flows.pipeline.stages_not_run import end_those_not_run
@@ -78,6 +78,8 @@ def run_stage(stage: Stage) -> State[None]:
         was_run = not stage.is_settled and _was_run(stage.name, run_context, on_line)
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
         return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
+    finally:
+        note_end(stage.name)
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")
 
 
@@ -142,8 +144,9 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
         with TagsContext(current_tags=set()):  # the flow run's tags are no limits of its tasks
             for stage in stages:
                 upstream = [futures[name] for name in stage.upstream]
-                tagged = tried.with_options(tags=limited.intersection(stage.tags))
-                futures[stage.name] = tagged.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
+                # `task_run_name` holds from its start on; until then Prefect shows the name and three characters
+                of_stage = tried.with_options(name=stage.name, tags=limited.intersection(stage.tags))
+                futures[stage.name] = of_stage.submit(stage, wait_for=upstream)  # type: ignore[call-overload]  # no stub has both
         for future in futures.values():
             future.wait()
     except BaseException:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import ConfigDict
+
 from flows.remote.lock_entries import check_lock
 from tasks.runtime.external_text import GIT_COMMIT, RUN_ID, STAGE_NAME, matching
 
@@ -9,6 +11,8 @@ from tasks.runtime.external_text import GIT_COMMIT, RUN_ID, STAGE_NAME, matching
 @dataclass(frozen=True, kw_only=True)
 class StageOrder:
     """A stage to be run on another host, without a path of the host that sends it."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # Prefect's form shows them
 
     stage: str
     """As DVC addresses it: `train_autoencoder@healthy`."""

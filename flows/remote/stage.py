@@ -28,7 +28,11 @@ FENCE = ("```yaml\n", "```\n")
 
 @flow(name="stage", flow_run_name="{order.stage}", validate_parameters=True)
 def stage(order: StageOrder) -> State[None]:
-    """Run the ordered stage here; its outs go to the DVC remote, its entry of `dvc.lock` into an artifact."""
+    """Run the ordered stage here; its outs go to the DVC remote, its entry of `dvc.lock` into an artifact.
+
+    Args:
+        order: The stage, and what it is run on.
+    """
     host = socket.gethostname()
     try:
         order.check()

@@ -129,7 +129,10 @@ def _submit(order: StageOrder, queue: str, on_line: Callable[[str], None]) -> UU
     try:
         if not has_crash_detection():
             on_line(WITHOUT_DETECTION)
-        run = run_deployment(DEPLOYMENT, parameters={"order": asdict(order)}, work_queue_name=queue, timeout=0)
+        parameters = {"order": asdict(order)}
+        run = run_deployment(
+            DEPLOYMENT, parameters=parameters, flow_run_name=order.stage, work_queue_name=queue, timeout=0
+        )
     except ObjectNotFound as error:
         raise CoroNetError(
             f"Prefect's server has no deployment {DEPLOYMENT}. Set PREFECT_API_URL to the server that all hosts "

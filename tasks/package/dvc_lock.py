@@ -20,13 +20,13 @@ from tasks.runtime.paths import (
     CALIBRATION,
     CIN_WEIGHTS,
     DVC_LOCK,
-    PACKAGE,
     RESIDUAL_SCALE,
     RESIDUALS,
     SPLIT_STAGE,
     autoencoder_weights,
 )
 
+PACKAGE_STAGE: Final = "package"
 NEEDED: Final = (SPLIT_STAGE, "materialize_residuals", "train_cin", "calibrate")
 REMEDY: Final = "Restore it (`git checkout dvc.lock`), or delete it and run `coronet run`."
 
@@ -42,13 +42,14 @@ def _stages_of(path: Path) -> dict[str, Any]:
 
 
 class Lock:
-    """DVC's record of the last run of each stage."""
+    """DVC's record of the last run of each stage but `package`, whose entry is of the run before while it runs."""
 
     def __init__(self, folder: Path) -> None:
         """Read the lock of the project in `folder`. Raises DataError unless its stages have run up to `calibrate`."""
         path = folder / DVC_LOCK
         self._folder = folder
-        self._stages: dict[str, Any] = _stages_of(path) if path.is_file() else {}
+        stages: dict[str, Any] = _stages_of(path) if path.is_file() else {}
+        self._stages = {name: stage for name, stage in stages.items() if name != PACKAGE_STAGE}
         if missing := [stage for stage in NEEDED if stage not in self._stages]:
             raise DataError(f"{path}: the stage {missing[0]} has not run. Train the networks first (`coronet run`).")
 
@@ -74,7 +75,7 @@ class Lock:
         entries = [
             entry for stage in self._stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])
         ]
-        return {entry["path"]: entry["md5"] for entry in entries if not entry["path"].startswith(str(PACKAGE))}
+        return {entry["path"]: entry["md5"] for entry in entries}
 
     def check_models(self) -> None:
         """Raise DataError unless the networks and the calibration of this folder come from the same run."""

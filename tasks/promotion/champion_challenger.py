@@ -52,7 +52,7 @@ def comparison_with(
                 "patients, it has an unfair advantage here."
             )
         seen = known or seen
-    found = compare(ours, theirs, champion.version, seen, params)
+    found = compare(ours, theirs, f"version {champion.version}", seen, params)
     return replace(found, notes=(*found.notes, *notes))
 
 

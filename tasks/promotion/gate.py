@@ -121,10 +121,10 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
         rule="champion",
         passed=found.interval is not None and found.interval[0] >= -params.max_drop,
         reason=(
-            f"Too few patients to compare with version {comparison.champion}: the difference in {figure} is "
+            f"Too few patients to compare with {comparison.other}: the difference in {figure} is "
             f"{_points(found.difference)} percentage points and may be due to chance."
             if found.interval is None
-            else f"Against version {comparison.champion}, {figure} changes by {_with_interval(found, found.interval)} "
+            else f"Against {comparison.other}, {figure} changes by {_with_interval(found, found.interval)} "
             f"percentage points; allowed: {_points(-params.max_drop)} or more."
         ),
     )
@@ -137,8 +137,8 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
                 rule=f"champion.{label}",
                 passed=not is_worse,
                 reason=(
-                    f"Sensitivity to {DISPLAY_NAMES[label]} is {how} lower than that of version "
-                    f"{comparison.champion}: it changes by {_with_interval(found, found.interval)} percentage points."
+                    f"Sensitivity to {DISPLAY_NAMES[label]} is {how} lower than that of "
+                    f"{comparison.other}: it changes by {_with_interval(found, found.interval)} percentage points."
                 ),
             )
 

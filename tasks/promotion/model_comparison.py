@@ -1,39 +1,48 @@
-"""Paired differences between a candidate and the champion on the same test images, by bootstrap over patients."""
+"""Paired differences between two runs on the same test images, by bootstrap over patients."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coronet_core.common.classes import CLASSES
 from coronet_core.common.seeds import derive_seed
-from coronet_core.metrics.bootstrap import PairedDifference, paired_differences
+from coronet_core.metrics.bootstrap import PairedDifference, Statistics, estimate, paired_differences
+from coronet_core.metrics.calibration import calibration_error
 from coronet_core.metrics.scores import figures_of
 from coronet_core.support.errors import DataError
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.tables import ranking_scores
 from tasks.runtime.params.schema import Params
 
+CALIBRATED: Final = [f"calibrated_{label}" for label in CLASSES]
+"""Columns of recorded predictions. Those that were made again for a comparison have none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Differences between a candidate and the champion."""
+    """Differences between a candidate and another run, such as the champion's."""
 
-    champion: int
-    """Version number of the champion."""
+    other: str
+    """What the other one is called, such as `version 3`."""
+    values: Mapping[str, tuple[float, float]]
+    """The candidate's and the other's, by name of the figure."""
     differences: Mapping[str, PairedDifference]
-    """Candidate minus champion, by name of the figure; above zero the candidate is better."""
+    """Candidate minus the other, by name of the figure; above zero the candidate is better, but for its error."""
     notes: tuple[str, ...]
     """The images of the comparison, as sentences."""
 
 
 def compare(
-    candidate: SplitPredictions, champion: SplitPredictions, version: int, seen: Collection[str], params: Params
+    candidate: SplitPredictions, other: SplitPredictions, name: str, seen: Collection[str], params: Params
 ) -> Comparison:
-    """Compare predictions of the same test images; `version` is the champion's.
+    """Compare predictions of the same test images; `name` is what the other run is called.
 
-    Patients that the champion was trained on (`seen`, by their ids or those of their images) are excluded with their
-    whole group, as they would favour the champion. Raises DataError for predictions of different images, or if no
+    Patients that the other was trained on (`seen`, by their ids or those of their images) are excluded with their
+    whole group, as they would favour it. Figures are those of `figures_of` and, if both tables have calibrated
+    probabilities, `calibration_error`. Raises DataError for predictions of different images, or if no
     patient remains.
     """
     groups = candidate.groups
@@ -41,19 +50,19 @@ def compare(
     is_seen = np.isin(groups, groups[known])
     if is_seen.all():
         raise DataError(
-            f"version {version} was trained with every test patient: no comparison is possible on this split. Keep "
+            f"{name} was trained with every test patient: no comparison is possible on this split. Keep "
             "data.split and the seed from run to run, so that patients stay in their split."
         )
     notes = [f"Compared on {_count(candidate, ~is_seen)} of the test split."]
     if is_seen.any():
         notes.append(
-            f"{_count(candidate, is_seen)} are excluded from the comparison: version {version} was trained with these "
-            "patients."
+            f"{_count(candidate, is_seen)} are excluded from the comparison: {name} was trained with these patients."
         )
     ours = _taken(candidate, np.flatnonzero(~is_seen))
-    theirs = _taken(champion, _places(ours, champion, version))
-    truth = ours.truth  # for both, as a label may have been corrected since the champion's evaluation
-    first, second = (figures_of(truth, one.predicted, ranking_scores(one, params.evaluate)) for one in (ours, theirs))
+    theirs = _taken(other, _places(ours, other, name))
+    truth = ours.truth  # for both, as a label may have been corrected since the other's evaluation
+    is_calibrated = all(set(CALIBRATED) <= set(one.images.columns) for one in (ours, theirs))
+    first, second = (_figures(one, truth, params, is_calibrated=is_calibrated) for one in (ours, theirs))
     differences = paired_differences(
         first,
         second,
@@ -62,15 +71,27 @@ def compare(
         derive_seed(params.seed, "promotion"),
         params.evaluate.confidence,
     )
-    return Comparison(champion=version, differences=differences, notes=tuple(notes))
+    mine, its = (estimate(one, len(truth)) for one in (first, second))
+    values = {figure: (mine[figure], its[figure]) for figure in differences}
+    return Comparison(other=name, values=values, differences=differences, notes=tuple(notes))
 
 
-def _places(candidate: SplitPredictions, champion: SplitPredictions, version: int) -> NDArray[np.int64]:
-    """Return the positions of the candidate's images in the champion's predictions."""
-    places = {image: place for place, image in enumerate(champion.images["image_id"])}
+def _figures(
+    predictions: SplitPredictions, truth: NDArray[np.int64], params: Params, *, is_calibrated: bool
+) -> Statistics:
+    figures = figures_of(truth, predictions.predicted, ranking_scores(predictions, params.evaluate))
+    if not is_calibrated:
+        return figures
+    error = calibration_error(predictions.images[CALIBRATED].to_numpy(np.float64), truth)
+    return lambda weights: figures(weights) | error(weights)
+
+
+def _places(candidate: SplitPredictions, other: SplitPredictions, name: str) -> NDArray[np.int64]:
+    """Return the positions of the candidate's images in the other's predictions."""
+    places = {image: place for place, image in enumerate(other.images["image_id"])}
     images = candidate.images["image_id"].tolist()
     if missing := [image for image in images if image not in places]:
-        raise DataError(f"version {version} has no prediction for {missing[0]}: it was evaluated on other images.")
+        raise DataError(f"{name} has no prediction for {missing[0]}: it was evaluated on other images.")
     return np.array([places[image] for image in images], dtype=np.int64)
 
 

@@ -39,6 +39,10 @@ FIGURES: Final = Path("reports/figures")
 PACKAGE: Final = Path("models/coronet")
 """The folder of the whole trained CoroNet, as the registry takes it."""
 
+DIFFERENCES: Final = Path("reports/differences.json")
+"""How the last run differs from the champion and from the run before it. No stage makes it: it needs the registry."""
+DIFFERENCES_PAGE: Final = DIFFERENCES.with_suffix(".html")
+
 ABLATIONS_TABLE: Final = Path("reports/ablations.json")
 ABLATIONS_PAGE: Final = Path("reports/ablations.html")
 

@@ -10,6 +10,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from coronet_core.metrics.calibration import (
     COLDEST,
     HOTTEST,
+    calibration_error,
     calibration_errors,
     fit_temperature,
     is_at_the_end,
@@ -85,6 +86,16 @@ def test_errors_are_those_of_scikit_learn(images: list[tuple[int, int, int, int]
     errors = calibration_errors(logits, truth)
     assert errors.nll == pytest.approx(log_loss(truth, probabilities, labels=[0, 1, 2]), abs=1e-9)
     assert errors.brier == pytest.approx(brier_score_loss(truth, probabilities, labels=[0, 1, 2], scale_by_half=False))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), *[st.integers(-9, 9)] * 3), min_size=1, max_size=30))
+def test_weights_count_an_image_as_often_as_they_say(images: list[tuple[int, ...]]) -> None:
+    rows = np.array(images)
+    truth, counts, logits = rows[:, 0], rows[:, 1], rows[:, 2:].astype(float)
+    found = calibration_error(probabilities_of(logits), truth)(np.stack([np.ones(len(rows)), counts]))
+    once = calibration_errors(logits, truth).ece
+    repeated = calibration_errors(logits.repeat(counts, axis=0), truth.repeat(counts)).ece
+    assert found["calibration_error"] == pytest.approx([once, repeated])
 
 
 def test_bins_are_closed_above_and_show_what_is_in_them() -> None:

@@ -11,10 +11,16 @@ from PIL.PngImagePlugin import PngInfo
 
 from coronet_core.common.classes import CLASSES
 from flows.monitoring import artifacts
+from tasks.promotion.run_differences import Against, Difference
 from tasks.report.alternative_text import ALT_KEY
 from tasks.report.plots.classification import confusion
 from tasks.runtime.paths import AUDIT, FIGURES, METRICS
 from tasks.runtime.tracking.stage_run import StageRun
+
+AGAINST_FORMER = Against(
+    name="the run before",
+    figures=(Difference(title="accuracy", last=0.9, other=0.8, difference=0.1, interval=(-0.02, 0.2)),),
+)
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for function in ("create_markdown_artifact", "create_table_artifact"):
         monkeypatch.setattr(artifacts, function, lambda content, key, **_: found.update({key: content}))
     with StageRun("pipeline", {}) as run:
-        artifacts.publish_artifacts(run)
+        artifacts.publish_artifacts(run, [AGAINST_FORMER, Against(name="the champion", reason="there is none | yet.")])
     return found
 
 
@@ -58,6 +64,19 @@ def test_the_summary_holds_tables_verdict_and_warnings(created: dict[str, Any]) 
     assert "- Half of the skill is the border's." in summary
     assert "- Few images." in summary
     assert str(Path("reports/report.html").resolve()) in summary
+
+
+def test_differences_from_other_runs_are_a_table_and_so_is_why_there_are_none(created: dict[str, Any]) -> None:
+    assert created["differences"] == [
+        {
+            "against": "the run before",
+            "figure": "accuracy",
+            "last run": "0.900",
+            "the other": "0.800",
+            "difference": "0.100 (−0.020 to 0.200)",
+        },
+        {"against": "the champion", "figure": "not compared: there is none \\| yet."},
+    ]
 
 
 def test_the_table_holds_figures_with_intervals(created: dict[str, Any]) -> None:

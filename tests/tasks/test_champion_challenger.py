@@ -89,7 +89,7 @@ def kept_by_dvc(manifest: pd.DataFrame) -> str:
 
 def test_on_the_same_split_the_predictions_on_record_are_compared(run: Run) -> None:
     found = run.against(champion(run))
-    assert found.champion == CHAMPION
+    assert found.other == f"version {CHAMPION}"
     assert not any("evaluated again" in note for note in found.notes)
 
 

@@ -26,11 +26,11 @@ stages:
   package:
     cmd: python -m tasks package
     deps:
-    - {{path: reports/report.html, hash: md5, md5: cc}}
+    - {{path: models/cin.safetensors, hash: md5, md5: "00"}}
     params:
       params.yaml:
-        cin.input: image
-        evaluate.batch_size: 4
+        cin.input: residual_tensor
+        evaluate.batch_size: 64
     outs:
     - {{path: models/coronet, hash: md5, md5: dd.dir}}
 """
@@ -48,7 +48,7 @@ def test_the_params_of_all_stages_are_one_file_of_params(lock: Lock) -> None:
     assert lock.all_params() == expected
 
 
-def test_digests_are_those_of_all_that_was_read_or_written_but_the_package_itself(lock: Lock) -> None:
+def test_digests_are_those_of_all_that_was_read_or_written_but_by_the_package_of_the_run_before(lock: Lock) -> None:
     assert lock.md5s() == {"models/cin.safetensors": "aa", "tasks/report/stage.py": "bb", "reports/report.html": "cc"}
 
 

@@ -39,7 +39,7 @@ def against(overall: Interval | None, covid19: Interval | None = (-0.1, 0.1)) ->
 
     by_class = dict.fromkeys(("sensitivity.healthy", "sensitivity.pneumonia"), difference((0.0, 0.0)))
     differences = {"balanced_accuracy": difference(overall), "sensitivity.covid19": difference(covid19)} | by_class
-    return Comparison(champion=3, differences=differences, notes=("Compared on 40 images.",))
+    return Comparison(other="version 3", values={}, differences=differences, notes=("Compared on 40 images.",))
 
 
 def test_a_good_first_candidate_passes_and_every_rule_is_told() -> None:

@@ -1,0 +1,96 @@
+"""Bars of the stages that run, below the log of `coronet run` on a terminal; elsewhere the log is all there is."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+from prefect.logging.handlers import PrefectConsoleHandler
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from flows.monitoring.stage_progress import watched_by
+from tasks.runtime.external_text import printable
+from tasks.runtime.progress import ProgressEvent
+
+REFRESHES_PER_S: Final = 4
+NAME_WIDTH: Final = 28
+
+
+class RateColumn(ProgressColumn):
+    """Units a second, once they are known."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of one bar."""
+        return Text("" if task.speed is None else f"{task.speed:,.1f} {task.fields['unit']}/s")
+
+
+class StageBars:
+    """A bar for each stage that is at work; called by the threads of several stages."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def show(self, stage: str, event: ProgressEvent) -> None:
+        """Bring the bar of `stage` to `event`."""
+        unit, note = printable(event.unit), escape(printable(event.note))
+        with self._lock:
+            if stage not in self._bars:
+                name = escape(printable(stage))
+                self._bars[stage] = self._progress.add_task(name, total=event.total, unit=unit, note=note)
+            bar = self._bars[stage]
+            self._progress.update(bar, total=event.total, completed=event.done, unit=unit, note=note)
+
+    def end(self, stage: str) -> None:
+        """Take the bar of `stage` away; its end is in the log."""
+        with self._lock:
+            if (bar := self._bars.pop(stage, None)) is not None:
+                self._progress.remove_task(bar)
+
+
+@contextmanager
+def run_display() -> Iterator[None]:
+    """Show bars until the end, if the log goes to a terminal; to be called in the main thread.
+
+    The log's own console draws them, so its lines come above. Ctrl-C takes them away before what it does otherwise.
+    """
+    console = _console_of_log()
+    if console is None or console.is_dumb_terminal or not console.file.isatty():  # colours may be forced in a pipe
+        yield
+        return
+    columns = (
+        TextColumn("{task.description:" + str(NAME_WIDTH) + "}", style="none"),
+        # The log's console knows none of rich's named styles.
+        BarColumn(24, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="bright_black"),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}", style="none"),
+        RateColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="none"),
+    )
+    progress = Progress(*columns, console=console, transient=True, refresh_per_second=REFRESHES_PER_S)
+    former = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        progress.stop()
+        if callable(former):
+            former(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        with progress, watched_by(StageBars(progress)):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _console_of_log() -> Console | None:
+    """Return the console that Prefect's log is printed on: that of the root logger, to which its loggers hand on."""
+    handlers = logging.getLogger().handlers
+    return next((handler.console for handler in handlers if isinstance(handler, PrefectConsoleHandler)), None)

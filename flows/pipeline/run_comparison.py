@@ -1,0 +1,54 @@
+"""The last run beside the champion and the run before it: looked up, and written as a page."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from coronet_core.support.errors import CoroNetError, DataError
+from flows.project.preconditions import has_registry
+from flows.servers.addresses import known_mlflow
+from tasks.promotion.run_differences import Against, former_run
+from tasks.promotion.run_reports import Evidence
+from tasks.report.pages import write_page
+from tasks.runtime.files import write_json
+from tasks.runtime.params.file import read_params
+from tasks.runtime.paths import DIFFERENCES, DIFFERENCES_PAGE
+
+CHAMPION: Final = "champion"
+FORMER: Final = "former"
+TITLES: Final = {CHAMPION: "the champion", FORMER: "the run before"}
+USUAL: Final = (CHAMPION, FORMER)
+
+
+def compare_last_run(others: Sequence[str] = USUAL) -> list[Against]:
+    """Compare the last run in the current folder with each of `others`; write `reports/differences.{json,html}`.
+
+    An other is `champion`, `former` or a registered version. What cannot be compared has a reason instead of figures.
+    """
+    params = read_params()
+    found = [Against.of(TITLES.get(one, f"version {one}"), partial(_evidence, one), params) for one in others]
+    write_json(DIFFERENCES, {"confidence": params.evaluate.confidence, "against": [one.as_json() for one in found]})
+    content = {
+        "against": found,
+        "sections": {f"against-{i}": one.name.capitalize() for i, one in enumerate(found)},
+        "interval_name": f"{100 * params.evaluate.confidence:.0f}% interval",
+    }
+    write_page(DIFFERENCES_PAGE, "differences.html.j2", content)
+    return found
+
+
+def _evidence(other: str) -> Evidence:
+    if other == FORMER:
+        return former_run()
+    mlflow = known_mlflow()
+    if mlflow.is_configured and not mlflow.is_running:
+        raise CoroNetError(f"MLflow's server is not running at {mlflow.page}, and only the registry knows it.")
+    if not has_registry():
+        raise DataError("there is no registry yet: `coronet promote` registers the last run.")
+    from tasks.registry.fetching import fetch  # late: MLflow
+    from tasks.registry.versions import champion, find_version
+
+    version = champion() if other == CHAMPION else find_version(other)
+    if version is None:
+        raise DataError("there is none yet: `coronet promote` judges the last run.")
+    return Evidence.of_package(version.number, fetch(version))

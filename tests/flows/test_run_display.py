@@ -1,0 +1,87 @@
+"""Bars of `coronet run`: on a real pseudo-terminal, and nothing of them in a pipe."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.pseudo_terminal import on_a_terminal
+
+PROGRAM = """
+import logging, signal, sys, threading, time
+from contextvars import copy_context
+import flows.monitoring.stage_progress as told
+from flows.cli.run_display import run_display
+from tasks.runtime.progress import ProgressEvent
+
+def of_stage():  # as a task's thread has it
+    watcher = told._watcher.get()
+    for done in range(0, 101, 20):
+        if watcher is not None:
+            watcher.show("train_cin", ProgressEvent(done=done, total=100, unit="images", note="2 of 3 epochs [best]"))
+        log.info("epoch %s", done)
+        time.sleep(0.3)
+    told.note_end("train_cin")
+
+log = logging.getLogger("prefect.coronet")  # on the console of the log of runs
+if "interrupted" in sys.argv:
+    signal.signal(signal.SIGINT, lambda *_: print("Stopped.", file=sys.stderr, flush=True) or sys.exit(130))
+with run_display():
+    thread = threading.Thread(target=copy_context().run, args=(of_stage,), daemon=True)
+    thread.start()
+    if "interrupted" in sys.argv:
+        time.sleep(1)
+        signal.raise_signal(signal.SIGINT)
+    thread.join()
+log.info("the end")
+"""
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return os.environ | {"COLUMNS": "160", "TERM": "xterm"} | variables
+
+
+def on_terminal(*arguments: str, **variables: str) -> tuple[str, int]:
+    return on_a_terminal([sys.executable, "-c", PROGRAM, *arguments], PROJECT, environment(**variables))
+
+
+def test_a_terminal_shows_bars_with_rate_and_time_left_below_the_log() -> None:
+    written, code = on_terminal()
+    assert code == 0
+    for text in ("train_cin", "60 of 100", "images/s", "0:00:0", "2 of 3 epochs [best]", "epoch 100", "the end"):
+        assert text in written
+    assert written.rindex(SHOW_CURSOR) > written.rindex(HIDE_CURSOR)
+    assert "train_cin" not in written[written.rindex("the end") :]
+
+
+def test_without_colours_there_are_none() -> None:
+    written, _ = on_terminal(NO_COLOR="1")
+    assert "60 of 100" in written
+    assert "\x1b[36m" not in written
+
+
+def test_ctrl_c_gives_the_cursor_back_and_does_what_it_did() -> None:
+    written, code = on_terminal("interrupted")
+    assert code == 130
+    assert written.index("Stopped.") > written.rindex(SHOW_CURSOR) > written.index(HIDE_CURSOR)
+
+
+@pytest.mark.parametrize("variables", [{}, {"CI": "true"}])
+def test_a_pipe_has_the_lines_of_the_log_alone(variables: dict[str, str]) -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    finished = subprocess.run(
+        command, cwd=PROJECT, env=environment(**variables), capture_output=True, text=True, check=True
+    )
+    written = finished.stdout + finished.stderr
+    assert "epoch 100" in written
+    assert "\x1b" not in written
+    assert "60 of 100" not in written
+
+
+def test_a_terminal_that_can_only_write_lines_has_them() -> None:
+    written, _ = on_terminal(TERM="dumb")
+    assert "epoch 100" in written
+    assert "60 of 100" not in written
