@@ -33,15 +33,13 @@ from tests.conftest import PROJECT
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = pytest.mark.usefixtures("without_mlflow")
-PAPERS = {"regulariser_weight": 1.0, "skip_dropout": 0.0, "finest_stride": 1, "best_by": "validation_loss"}
-"""Where the demo's params differ from them."""
 NARROW = Architecture(adds_image=False, has_skips=False, latent_channels=2, finest_stride=4)
 Train = Callable[..., None]
 
 
 @pytest.fixture
 def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """Trains the paper's AE_H on 4 phantoms for two epochs, with changed params."""
+    """Trains AE_H on 4 phantoms for two epochs, with changed params."""
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
     params = read_params(PROJECT / "params.yaml")
@@ -51,7 +49,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     build_split.run(StageContext(name="build_split", params=params, tracking=StageRun("build_split", {})))
 
     def run(**changes: Any) -> None:
-        settings = {"epochs": 2, "batch_size": 2, "precision": "fp32", **PAPERS, **changes}
+        settings = {"epochs": 2, "batch_size": 2, "precision": "fp32", **changes}
         changed = replace(params, autoencoder=replace(params.autoencoder, **settings))
         name = "train_autoencoder@healthy"
         train_autoencoder.run(StageContext(name=name, params=changed, tracking=StageRun(name, {})), "healthy")
