@@ -21,6 +21,7 @@ from coronet_core.common.manifest import read_manifest
 from coronet_core.common.weights import read_weights
 from tasks.package.dvc_lock import model_of_last_run
 from tasks.runtime.paths import (
+    DIFFERENCES_PAGE,
     EXPLANATION_INDEX,
     FIGURES,
     MANIFEST,
@@ -185,7 +186,8 @@ def test_the_run_of_the_dag_has_its_figures_its_report_and_the_name_of_the_flow_
     assert run.data.metrics["accuracy"] == figures["accuracy"]
     assert [run.data.metrics[f"accuracy.{end}"] for end in ("low", "high")] == figures["accuracy_interval"]
     client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
-    assert {file.path for file in client.list_artifacts(run.info.run_id, "reports")} == {str(REPORT), str(MODEL_CARD)}
+    attached = {file.path for file in client.list_artifacts(run.info.run_id, "reports")}
+    assert attached == {str(REPORT), str(MODEL_CARD), str(DIFFERENCES_PAGE)}
     experiment = client.get_experiment(run.info.experiment_id)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
