@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.dicom_answers import DICOM_CONTENT, report_of
 from serving.openapi import problems
+from serving.routes.dicom_answers import DICOM_CONTENT, report_of
 from serving.routes.images import InUse, single_upload
 from serving.settings import ServingSettings
 from serving.uploads import body_description
