@@ -97,7 +97,9 @@ class Service:
 
     async def predict(self, uploads: Sequence[Upload]) -> list[FileAnswer]:
         """Return an answer for each upload. Raises Problem: 503 if a queue is full, 422 if none can be read."""
-        rows = await self.rows(uploads)
+        with self._admission.admitted(uploads):
+            files = await asyncio.gather(*(self._decoded(upload) for upload in uploads))
+        rows = await self._rows_of(files)
         answers = []
         for upload, row in zip(uploads, rows, strict=True):
             meaning = "" if row["error"] is not None else meaning_of(row, self.served.model.calibration)
@@ -106,13 +108,13 @@ class Service:
             raise unreadable("; ".join(dict.fromkeys(str(row["error"]) for row in rows)), answers)
         return answers
 
-    async def rows(self, uploads: Sequence[Upload]) -> list[dict[str, Any]]:
-        """Return a row (`prediction_schema.SCHEMA`) for each upload; one that cannot be read has an error alone.
+    async def row_of(self, upload: Upload, image: DecodedImage) -> dict[str, Any]:
+        """Return the row of an upload that `decode` has read. Raises Problem (503) if a queue is full."""
+        (row,) = await self._rows_of([DecodedFile(upload.name, image, None)])
+        return row
 
-        Raises Problem (503) if a queue is full.
-        """
-        with self._admission.admitted(uploads):
-            files = await asyncio.gather(*(self._decoded(upload) for upload in uploads))
+    async def _rows_of(self, files: Sequence[DecodedFile]) -> list[dict[str, Any]]:
+        """Return a row (`prediction_schema.SCHEMA`) for each file; one without an image has an error alone."""
         try:
             predicted = iter(await self.batcher.answer([file for file in files if file.image is not None]))
         except QueueFullError as error:

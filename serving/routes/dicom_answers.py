@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from coronet_core.support.errors import DataError
 from serving.explanations import Explanation, Target
-from serving.problems import Problem, unreadable
+from serving.problems import Problem
 from serving.service import Service
 from serving.uploads import Upload
 from tasks.inference.dicom_report.report_files import file_name
@@ -44,15 +44,15 @@ class DicomAnswer:
 async def report_of(service: Service, upload: Upload) -> DicomAnswer:
     """Return the structured report of an upload. Raises Problem: 422 if it has none, 503 if a queue is full."""
     source = await _source(service, upload)
-    row = await _row(service, upload)
+    row = await service.row_of(upload, await service.decode(upload))
     return await asyncio.to_thread(_report, source, row, service.served.model.digest)
 
 
 async def map_capture(service: Service, upload: Upload, method: MethodName, label: Target) -> DicomAnswer:
     """Return the map of an upload as a secondary capture. Raises Problem as `report_of` does, and as `explain`."""
     source = await _source(service, upload)
-    row = await _row(service, upload)
     image = await service.decode(upload)
+    row = await service.row_of(upload, image)
     made = await service.explain(image, method, label)
     seen = await service.preview(upload)
     return await asyncio.to_thread(_capture, service, source, seen, row, made, image.upright_px)
@@ -64,13 +64,6 @@ async def _source(service: Service, upload: Upload) -> "pydicom.Dataset":
     except DataError as error:
         detail = ONLY_OF_DICOM if str(error) == NOT_DICOM else str(error)
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, reason="no_report") from error
-
-
-async def _row(service: Service, upload: Upload) -> dict[str, Any]:
-    (row,) = await service.rows([upload])
-    if row["error"] is not None:
-        raise unreadable(row["error"])
-    return row
 
 
 def _report(source: "pydicom.Dataset", row: dict[str, Any], model_digest: str) -> DicomAnswer:
