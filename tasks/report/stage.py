@@ -15,7 +15,7 @@ from coronet_core.common.weights import read_metadata
 from tasks.report.cases import listed, read_cases
 from tasks.report.gallery import gallery
 from tasks.report.pages import write_page
-from tasks.report.plots.attribution_maps import METHOD_NAMES
+from tasks.report.plots.attribution_maps import MAP_NAMES
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
@@ -120,7 +120,7 @@ def run(context: StageContext) -> None:
         "audit": audit,
         "views": VIEW_NAMES,
         "explanations": explanations,
-        "methods": METHOD_NAMES,
+        "methods": MAP_NAMES,
         "warnings": [*split["warnings"], *metrics["warnings"]],
         "evaluate": context.params.evaluate,
         "explain": context.params.explain,

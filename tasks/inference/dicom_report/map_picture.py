@@ -10,18 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from coronet_core.common.classes import DISPLAY_NAMES, ClassName
 from tasks.inference.seen_area import Area
-from tasks.runtime.params.explain import MethodName
+from tasks.runtime.params.explain import METHOD_NAMES, MethodName
 
 LONGEST_PX: Final = 1024
 """Longer side of the image in the picture."""
 OPACITY: Final = 0.75
 """Of the map where its value is largest; where it is 0, the image alone is seen."""
-TITLES: Final[dict[MethodName, str]] = {
-    "perturbation": "Meaningful perturbation",
-    "occlusion": "Occlusion",
-    "integrated_gradients": "Integrated gradients",
-    "grad_cam": "Grad-CAM",
-}
 RESEARCH_ALONE: Final = "CoroNet: research software, not a medical device"
 BAND_PX: Final = 76
 LEAST_WIDTH_PX: Final = 560
@@ -46,7 +40,7 @@ class ExplainedMap:
     @property
     def title(self) -> str:
         """Method, class and probability in words."""
-        return f"{TITLES[self.method]} for {DISPLAY_NAMES[self.label]} ({self.probability:.1%})"
+        return f"{METHOD_NAMES[self.method]} for {DISPLAY_NAMES[self.label]} ({self.probability:.1%})"
 
 
 def map_picture(preview: bytes, explained: ExplainedMap) -> NDArray[np.uint8]:

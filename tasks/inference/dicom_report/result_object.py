@@ -11,6 +11,7 @@ import pydicom
 from tasks.inference.dicom_report.source_study import COPIED
 
 MAKER: Final = "CoroNet"
+MODEL_NAME: Final = f"{MAKER} chest X-ray classifier"
 NOTICE: Final = "Research software, not a medical device. Not for diagnosis, treatment or triage."
 RESEARCH: Final = "RESEARCH"
 """DICOM's own word for it: Content Qualification (0018,9004)."""
@@ -25,7 +26,7 @@ def equipment(model_digest: str) -> dict[str, Any]:
     """Return the attributes of the maker as highdicom takes them: the program, its version, the model's digest."""
     return {
         "manufacturer": MAKER,
-        "manufacturer_model_name": f"{MAKER} chest X-ray classifier",
+        "manufacturer_model_name": MODEL_NAME,
         "software_versions": version("coronet"),
         "device_serial_number": model_digest,
         "content_qualification": RESEARCH,

@@ -25,7 +25,7 @@ from tasks.runtime.params.explain import MethodName
 KIND: Final = "SC"
 SERIES_NUMBER: Final = 9802
 UPRIGHT: Final = ("L", "F")
-"""What highdicom insists on; what is written is what the source states."""
+"""Required by highdicom; replaced by what the source states."""
 BY_WORKSTATION: Final = "WSD"
 LOSSY: Final = "01"
 YES_OR_NO: Final = ("YES", "NO")

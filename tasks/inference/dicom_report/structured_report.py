@@ -28,6 +28,7 @@ from tasks.inference.dicom_report import report_codes
 from tasks.inference.dicom_report.derived_uids import derived_uid, result_uids
 from tasks.inference.dicom_report.result_object import (
     MAKER,
+    MODEL_NAME,
     NOTICE,
     add_patient_and_study,
     encoded,
@@ -87,7 +88,7 @@ def _content(source: pydicom.Dataset, row: Mapping[str, Any], model_digest: str)
         uid=derived_uid("device", model_digest),
         name=MAKER,
         manufacturer_name=MAKER,
-        model_name=f"{MAKER} chest X-ray classifier",
+        model_name=MODEL_NAME,
         serial_number=model_digest,
     )
     report = MeasurementReport(

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 
 from coronet_core.common.classes import DISPLAY_NAMES, ClassName
 from tasks.report.plots.drawing import INK, SOFT, Drawing, drawn, legend_below, picture_grid, styled
+from tasks.runtime.params.explain import METHOD_NAMES
 
-METHOD_NAMES: Final = {
-    "perturbation": "Meaningful perturbation",
-    "occlusion": "Occlusion",
-    "integrated_gradients": "Integrated gradients",
-    "grad_cam": "Grad-CAM",
-    "random": "random maps",
-    "centre": "centre map",
-}
+MAP_NAMES: Final = {**METHOD_NAMES, "random": "random maps", "centre": "centre map"}
 METHOD_COLOURS: Final = {
     "perturbation": "#0072b2",
     "occlusion": "#d98200",
@@ -82,13 +76,13 @@ def attribution_maps(
         if one.label is not None:
             row[0].set_ylabel(DISPLAY_NAMES[one.label], fontsize=8)
         row[0].set_xlabel(f"predicted: {one.prediction}", fontsize=7)
-    for axes, title in zip(grid[0], ("X-ray", *(METHOD_NAMES[name] for name in maps)), strict=True):
+    for axes, title in zip(grid[0], ("X-ray", *(MAP_NAMES[name] for name in maps)), strict=True):
         axes.set_title(title, fontsize=8, fontweight="normal")
     bar = figure.colorbar(shown, ax=[row[-1] for row in grid], fraction=0.05, aspect=30, label="salience", extend="max")
     bar.set_ticks([0, 1], labels=["least", "most"])
     return drawn(
         figure,
-        f"X-rays and their maps by {', '.join(METHOD_NAMES[name] for name in maps)}; truth and prediction with its "
+        f"X-rays and their maps by {', '.join(MAP_NAMES[name] for name in maps)}; truth and prediction with its "
         f"probability: {'; '.join(map(str, explained))}.",
         trimmed=True,
     )
@@ -113,8 +107,8 @@ def deletion_and_insertion(
         for method, both in curves.items():
             steps = np.linspace(0, 1, len(both[name]))
             line = "--" if method in CONTROLS else "-"
-            axes.plot(steps, both[name], label=METHOD_NAMES[method], color=METHOD_COLOURS[method], linestyle=line)
-        areas = ", ".join(f"{METHOD_NAMES[method]} {measures[method][f'{name}_auc']:.3f}" for method in curves)
+            axes.plot(steps, both[name], label=MAP_NAMES[method], color=METHOD_COLOURS[method], linestyle=line)
+        areas = ", ".join(f"{MAP_NAMES[method]} {measures[method][f'{name}_auc']:.3f}" for method in curves)
         described.append(f"area under {name}: {areas}")
         changed = "removed" if name == "deletion" else "restored"
         axes.set(title=name.capitalize(), xlabel=f"share of the pixels {changed}", xlim=(0, 1), ylim=(0, 1.02))

@@ -1,7 +1,7 @@
 """The schema of the section `explain` of `params.yaml`: which images are explained, how, and how that is measured."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import with_config
 
@@ -9,6 +9,13 @@ from coronet_core.common.literals import TotalVariation
 from tasks.runtime.params.ranges import STRICT, Allowed, above, between, number, whole
 
 MethodName = Literal["perturbation", "occlusion", "integrated_gradients", "grad_cam"]
+METHOD_NAMES: Final[dict[str, str]] = {
+    "perturbation": "Meaningful perturbation",
+    "occlusion": "Occlusion",
+    "integrated_gradients": "Integrated gradients",
+    "grad_cam": "Grad-CAM",
+}
+"""As pages and pictures show them."""
 BlurRadiusPx = Annotated[float, above(0, 100)]
 
 
