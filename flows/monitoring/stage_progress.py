@@ -22,7 +22,7 @@ OnMetrics = Callable[[str, MetricsEvent], None]
 
 
 class ProgressWatcher(Protocol):
-    """Who is told of the progress of stages, beside Prefect's page."""
+    """Receives the progress of stages, beside Prefect's page."""
 
     def show(self, stage: str, event: ProgressEvent) -> None:
         """Take the progress of `stage`."""
@@ -36,7 +36,7 @@ _watcher: ContextVar[ProgressWatcher | None] = ContextVar("progress_watcher", de
 
 @contextmanager
 def watched_by(watcher: ProgressWatcher) -> Iterator[None]:
-    """Tell `watcher` of all stages that are run meanwhile."""
+    """Report the progress of all stages that run meanwhile to `watcher`."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -45,7 +45,7 @@ def watched_by(watcher: ProgressWatcher) -> Iterator[None]:
 
 
 def note_end(stage: str) -> None:
-    """Say that `stage` has ended to whom its progress is told."""
+    """Report the end of `stage` to the watcher, if there is one."""
     if (watcher := _watcher.get()) is not None:
         watcher.end(stage)
 

@@ -69,7 +69,7 @@ def maps_for(
 ) -> NDArray[np.float32]:
     """Return the maps (b, H, W), at least 0, of `images` (b, H, W) for the classes `explained`.
 
-    `on_pass` hears, in words, which pass begins.
+    `on_pass` receives a text such as `pass 3 of 60` when a pass begins.
     """
     height, width = images.shape[1:]
     n_passes, done = passes(method, settings.params, height, width), itertools.count(1)

@@ -25,17 +25,17 @@ IMAGES_PER_PATIENT_MAX: Final = 2
 SIDE_PX: Final = 128
 """Of the networks; the files are `phantom.OVERSAMPLING` times as large."""
 TABLE: Final = "labels.csv"
-_SOURCE: Final = "phantom"
+SOURCE: Final = "phantom"
 COLUMNS: Final = ("file", "patient_id", "view", "sex", "age", "source", "licence")
 
 
 def draw_phantoms(folder: Path, patients: int) -> int:
     """Draw the phantoms of `patients` patients of each class into `folder`; returns the number of images there.
 
-    Files that are there are not drawn again. Raises DataError if `folder` has files that were not drawn here: nobody
-    wants phantoms among X-rays.
+    Files that are there are not drawn again. Raises DataError if `folder` has files that were not drawn here:
+    phantoms must not mix with X-rays.
     """
-    drawn = {row[0]: row for row in _rows(folder / TABLE) if _SOURCE in row}
+    drawn = {row[0]: row for row in _rows(folder / TABLE) if SOURCE in row}
     _require_own(folder, drawn.keys())
     listing = phantom.records(dict.fromkeys(CLASSES, patients), IMAGES_PER_PATIENT_MAX, SIDE_PX, SEED)
     records = {f"{record.name}.png": record for record in listing.records}
@@ -70,4 +70,6 @@ def _require_own(folder: Path, drawn: Collection[str]) -> None:
         file = str(path.relative_to(folder))
         is_table = file == TABLE and (drawn or not _rows(path))
         if path.is_file() and not path.name.startswith(".") and file not in drawn and not is_table:
-            raise DataError(f"{folder}: has files that are no phantoms, such as {file}. Give another folder by --to.")
+            raise DataError(
+                f"{folder}: has files that are no phantoms, such as {file}. Choose another folder with --to."
+            )

@@ -103,7 +103,7 @@ class AutoencoderParams:
     """`auto` is bfloat16 where the hardware computes with it, else float32."""
     best_by: Literal["validation_loss", "validation_reconstruction", "training_last_step_loss"]
     """The reconstruction is the loss without the regulariser, which compares E(X) with E(X~): in evaluation both are
-    normalised by the same running statistics, and it can exceed what training sees a hundredfold."""
+    normalised by the same running statistics, and without skips it can be a thousand times that of training."""
     patience_epochs: Patience | None
     pretrained: PretrainedAutoencoders | None = None
     """Weights to begin with; null draws them at random. Files of params from before a key was there, this or one below,
