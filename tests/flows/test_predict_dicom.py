@@ -56,7 +56,7 @@ def coronet(package: Path, tmp_path: Path) -> Run:
 def test_reports_and_maps_are_written_beside_the_predictions(coronet: Run, tmp_path: Path) -> None:
     finished = coronet("--out", "found.csv", "--dicom-out", "results", "--dicom-map", "grad_cam")
     assert finished.returncode == 0, finished.stderr
-    assert f"DICOM results: 1 reports, 1 maps by grad_cam in {tmp_path / 'results'}\n" in finished.stdout
+    assert f"DICOM reports: 1, maps by grad_cam: 1, in {tmp_path / 'results'}\n" in finished.stdout
     assert "no report: 1 not DICOM\n" in finished.stdout
     assert sorted(path.name[:3] for path in (tmp_path / "results").iterdir()) == ["SC.", "SR.", "ind"]
     assert len((tmp_path / "found.csv").read_text().splitlines()) == 3
@@ -66,7 +66,7 @@ def test_neither_output_nor_predictions_name_the_patient(coronet: Run, tmp_path:
     (tmp_path / "scans" / "Doe_Jane.dcm").rename(tmp_path / "scans" / "a.dcm")
     finished = coronet("--out", "found.csv", "--dicom-out", "results")
     shown = finished.stdout + finished.stderr + (tmp_path / "found.csv").read_text()
-    assert "1 reports" in shown
+    assert "DICOM reports: 1" in shown
     for secret in ("Doe", "MRN-12345", "ACC-77"):
         assert secret not in shown
     assert b"Doe^Jane" in next((tmp_path / "results").glob("SR.*")).read_bytes()
@@ -77,7 +77,7 @@ def test_a_dicom_file_that_cannot_have_a_report_is_a_failure(coronet: Run, tmp_p
     finished = coronet("--dicom-out", "results")
     assert finished.returncode == 3
     assert "Doe_Jane.dcm" in finished.stdout
-    assert "3 files: " in finished.stderr  # each has its prediction
+    assert "files: 3, " in finished.stderr  # each has its prediction
     assert "no prediction" not in finished.stdout
     assert "failed: 1 no report: StudyInstanceUID missing or malformed" in finished.stderr
 

@@ -79,7 +79,7 @@ def test_few_files_are_a_table_to_read_and_leave_nothing_behind(
     assert "scans/bad.png" in printed.out
     assert "no prediction: not an image" in printed.out
     assert "Research software, not a medical device." in printed.out
-    assert "3 files" in printed.err
+    assert "files: 3, " in printed.err
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -72,8 +72,8 @@ class DicomResults:
         """Say what was written and what was not."""
         from tasks.runtime.external_text import printable
 
-        maps = "" if self.maps is None else f", {written.maps} maps by {self.maps.method}"
-        lines = [f"DICOM results: {written.reports} reports{maps} in {self.folder.resolve()}"]
+        maps = "" if self.maps is None else f", maps by {self.maps.method}: {written.maps}"
+        lines = [f"DICOM reports: {written.reports}{maps}, in {self.folder.resolve()}"]
         if written.not_dicom:
             lines.append(f"no report: {written.not_dicom} not DICOM")
         lines += [f"failed: {n} {printable(reason)}" for reason, n in written.refused.items()]

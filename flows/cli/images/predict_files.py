@@ -149,8 +149,8 @@ def _print_summary(summary: dict[str, Any], place: Path | None) -> int:
     """Print a summary, on standard error if predictions go to standard output; returns the exit code."""
     errors: Counter[str] = Counter(summary["errors"])
     counts = (
-        f"{summary['files']} files: {summary['answered']} predicted, {summary['abstained']} need a human reader, "
-        f"{summary['out_of_distribution']} out of distribution"
+        f"files: {summary['files']}, predicted: {summary['answered']}, need a human reader: {summary['abstained']}, "
+        f"out of distribution: {summary['out_of_distribution']}"
     )
     lines = [counts, *_failed_and_skipped(errors, summary["passed_over"])]
     if place is not None:
@@ -172,7 +172,7 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
     with alone(out.with_name(f".{out.name}.lock"), f"the explanation into {out}"):
         rows = Overlays(networks=networks, method=method, settings=settings, folder=out).draw(files)
     errors = Counter(row["error"] for row in rows if "error" in row)
-    counts = f"{len(files)} files: {len(files) - errors.total()} maps by {method}"
+    counts = f"files: {len(files)}, maps by {method}: {len(files) - errors.total()}"
     print("\n".join([counts, *_failed_and_skipped(errors, passed_over), f"Maps: {out.resolve()}"]))
     return exit_code_for(errors.total(), len(files))
 
