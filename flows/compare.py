@@ -13,7 +13,7 @@ from coronet_core.support.errors import CoroNetError
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
-from tasks.report.comparison_page import render_comparison
+from tasks.report.study_pages import render_comparison
 from tasks.runtime.files import write_json
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params

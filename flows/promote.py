@@ -5,7 +5,8 @@ from uuid import UUID
 import torch
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.exceptions import Pause
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
@@ -25,7 +26,7 @@ from flows.project.live_params import prepare
 from flows.project.preconditions import require_up_to_date
 from tasks.promotion import promote_version as succession
 from tasks.promotion.promote_version import Judgement
-from tasks.promotion.promotion_log import this_user
+from tasks.promotion.promotion_log import DECIDED, this_user
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
 from tasks.runtime.compute.cpu import use_cpu_threads
@@ -33,6 +34,8 @@ from tasks.runtime.compute.devices import device_type
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval, PromotionParams
 from tasks.runtime.paths import PACKAGE
+
+DEPLOYMENT = "promote/promote"
 
 
 @flow(name="promote", flow_run_name=called("promote {version}", version="the last run"), **AT_ITS_END)
@@ -136,3 +139,35 @@ def _asked(judgement: Judgement, timeout_hours: float) -> Answer:
     if not answer.is_yes:
         succession.decline(judgement, answer.by, answer.comment or "no")
     return answer
+
+
+def promote_last_run(approval: Approval) -> str:
+    """Register the last run and have it judged; returns in a sentence what has come of it. To be called in a flow.
+
+    A version that has been judged before is left at that. With `manual` approval, a run of the deployment `promote`
+    judges and asks: a person's answer may take a day, and the next retrain must not wait for it.
+
+    Raises CoroNetError if it cannot be judged.
+    """
+    version = register_last_run()
+    if DECIDED in version.tags:
+        return f"version {version.number} has been judged before: {version.tags[DECIDED]}"
+    if approval == "manual":
+        _order_promotion(version.number)
+        return f"version {version.number} is judged by a run of {DEPLOYMENT}, which asks a person if it passes"
+    state = promote(str(version.number), approval, return_state=True)
+    if not state.is_completed():
+        raise CoroNetError(str(state.message))
+    return str(state.message)
+
+
+def _order_promotion(version: int) -> None:
+    parameters = {"version": str(version), "approval": "manual"}
+    try:
+        name = f"promote {version}"  # until a worker begins it: then it gives itself the same
+        run_deployment(DEPLOYMENT, parameters=parameters, flow_run_name=name, timeout=0, as_subflow=False)
+    except ObjectNotFound as error:
+        raise CoroNetError(
+            f"the server has no deployment {DEPLOYMENT}, which asks for the approval. Type `coronet deploy`, or "
+            f"`coronet promote {version}`."
+        ) from error

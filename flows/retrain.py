@@ -114,6 +114,6 @@ def _published(state: State[None], run_id: str | None) -> State[None]:
 
 
 def _with_promotion(state: State[None], approval: Approval) -> State[None]:
-    from flows.auto_promote import promote_last_run  # late: torch takes two seconds
+    from flows.promote import promote_last_run  # late: torch takes two seconds
 
     return Completed(name=state.name, message=f"{state.message}; {promote_last_run(approval)}")

@@ -15,9 +15,8 @@ from serving.guards.middleware import Guards
 from serving.guards.request_log import RequestLog, ServiceMetrics
 from serving.openapi import describe
 from serving.problems import SafeJsonResponse, add_problem_handlers
-from serving.routes.example import example_routes
 from serving.routes.images import image_routes
-from serving.routes.pages import STATIC, docs_assets, page_routes
+from serving.routes.pages import STATIC, docs_assets, example_routes, page_routes
 from serving.routes.reader import reader_routes
 from serving.routes.reports import report_routes
 from serving.routes.status import status_routes

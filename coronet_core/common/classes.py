@@ -20,5 +20,8 @@ SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
 FOR_AUTOENCODERS: Final = "autoencoders"
 """Stands where a split's name does, for images that only train the autoencoders."""
 
+SEEN_SPLITS: Final = ("train", "validation", FOR_AUTOENCODERS)
+"""Splits that determine the weights, the epoch that is kept or the calibration."""
+
 FoldUnit = Literal["patients", "images"]
 """What a fold of a cross-validation keeps whole."""

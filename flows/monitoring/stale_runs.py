@@ -14,7 +14,7 @@ from prefect.exceptions import PrefectException
 
 from flows.project.run_lock import alone
 from tasks.runtime.files import write_text
-from tasks.runtime.kept_files import set_aside
+from tasks.runtime.resume import set_aside
 
 MESSAGE = "Its process is gone. A later run resumes where it stopped."
 

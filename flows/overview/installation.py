@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from coronet_core.support.credentials import first_words, without_credentials
 from coronet_core.support.errors import CoroNetError
 from flows.overview.finding import Finding
-from flows.project.git_command import run_git
+from flows.project.git import run_git
 from flows.project.preconditions import require_git, require_project
 from flows.project.raw_data import require_raw_data
 from flows.servers.addresses import known_mlflow, known_prefect

@@ -13,9 +13,9 @@ from dvc.repo import Repo
 from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline
-from flows.project.git_branch import changed_files, commit_on, push_branch
+from flows.project.git import changed_files, commit_on, push_branch
 from flows.project.processes import dvc_process, error_from_output, stage_environment
-from tasks.registry.publication import PackageRun, name_publication, run_of_package
+from tasks.registry.version_lineage import PackageRun, name_publication, run_of_package
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.paths import DVC_LOCK, PACKAGE
 from tasks.runtime.tracking.mlflow_delivery import page_of_run, shown_tracking_uri

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from coronet_core.data.file_names import relative_path
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
-from flows.project.git_command import last_line, run_git
+from flows.project.git import last_line, run_git
 from flows.project.workspace import link_folder
 from tasks.runtime.external_text import GIT_COMMIT, matching
 from tasks.runtime.paths import STATE

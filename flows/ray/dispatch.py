@@ -1,7 +1,7 @@
 """Whether the residual tensors are computed on a Ray cluster, and when.
 
 Before DVC runs the stage `materialize_residuals`, the shards that it lacks are computed on the cluster and put where
-the stage keeps what it has finished (`kept_shards.py`). The stage then finds them all and publishes them. Its
+the stage keeps what it has finished (`residual_shards.py`). The stage then finds them all and publishes them. Its
 outs are DVC's as ever, and a run that was killed goes on by shard, with or without a cluster.
 """
 

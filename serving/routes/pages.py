@@ -1,13 +1,23 @@
-"""The reading page and the page of the API, from files that need no network."""
+"""The reading page, an image to try it with, and the page of the API, from files that need no network."""
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse
+from PIL import Image
+from starlette.responses import FileResponse, Response
+
+from coronet_core.common.classes import ClassName
+from coronet_core.data.sources import phantom
+from serving.explanations import png
+from serving.openapi import problems
 
 STATIC: Final = Path(__file__).parents[1] / "static"
+SEED: Final = 2020
+PATIENT: Final = "example"
+SIDE_PX: Final = 512
 
 
 def docs_assets() -> Path:
@@ -32,3 +42,21 @@ def page_routes() -> APIRouter:
         return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
 
     return router
+
+
+def example_routes() -> APIRouter:
+    """Return the route of the example."""
+    router = APIRouter(tags=["images"])
+
+    @router.get("/example", response_class=Response, responses=problems(422) | {200: {"content": {"image/png": {}}}})
+    def example(label: ClassName = "pneumonia") -> Response:
+        """Return a synthetic image of a class: a drawing of a chest X-ray, PNG. It shows no patient."""
+        return Response(_drawing(label), media_type="image/png")
+
+    return router
+
+
+@cache
+def _drawing(label: ClassName) -> bytes:
+    pixels, _ = phantom.draw(SEED, label, PATIENT, 0, SIDE_PX)  # (SIDE_PX, SIDE_PX)
+    return png(Image.fromarray(pixels))

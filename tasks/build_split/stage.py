@@ -29,10 +29,9 @@ from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules, notes_of, previous_splits
 from tasks.runtime.files import digest, write_report, write_rows
-from tasks.runtime.kept_files import set_aside
 from tasks.runtime.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.runtime.progress import Progress, log
-from tasks.runtime.resume import finish, restore_former, resume_folder
+from tasks.runtime.resume import finish, restore_former, resume_folder, set_aside
 from tasks.runtime.stage_context import StageContext
 
 MAX_NAMED = 3

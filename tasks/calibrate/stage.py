@@ -11,9 +11,8 @@ from coronet_core.metrics.calibration import calibration_errors, fit_temperature
 from coronet_core.metrics.conformal import conformal_quantile
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.metrics.scores import figures_of
-from tasks.calibrate.calibration_file import Calibration, ValidationFigures, write_calibration
+from tasks.calibrate.calibration_file import Calibration, ScoreReference, ValidationFigures, write_calibration
 from tasks.calibrate.cin_outputs import predict_split
-from tasks.calibrate.drift_reference import ScoreReference
 from tasks.calibrate.predictions import prediction_rows
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.networks.residual_index import ENERGY_COLUMNS

@@ -9,7 +9,7 @@ import numpy as np
 
 from coronet_core.score_drift import Shift, holm, shift_of_scores, shift_of_shares
 from coronet_core.support.errors import DataError, ParamsError
-from tasks.calibrate.drift_reference import SCORES, ScoreReference
+from tasks.calibrate.calibration_file import SCORES, ScoreReference
 from tasks.drift.prediction_window import Span, Window, read_window
 from tasks.inference.model_source import load_model
 

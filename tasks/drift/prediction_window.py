@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coronet_core.support.errors import DataError
-from tasks.calibrate.drift_reference import SCORES
+from tasks.calibrate.calibration_file import SCORES
 from tasks.inference.prediction_log import SUFFIX
 
 LOG_FILE: Final = re.compile(rf"(\d{{4}}-\d{{2}}-\d{{2}})-[0-9a-f]+{re.escape(SUFFIX)}")

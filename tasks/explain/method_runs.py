@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coronet_core.attribution.deletion import Curves, deletion_and_insertion
-from coronet_core.attribution.randomisation import (
+from coronet_core.attribution.map_measures import (
     AUTOENCODERS,
+    Curves,
     cascade,
+    deletion_and_insertion,
     randomised,
     rank_correlation,
     repeatability,
@@ -20,8 +21,8 @@ from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.seeds import derive_seed
 from tasks.explain.methods import CONTROLS, maps_of, passes
 from tasks.explain.resumable_batches import Batch, ExplanationWork
-from tasks.runtime.kept_files import Arrays
 from tasks.runtime.params.explain import ExplainParams
+from tasks.runtime.resume import Arrays
 
 
 class Maps(NamedTuple):

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from coronet_core.common.batches import as_image, batches
 from coronet_core.common.classes import CLASSES
-from tasks.runtime.kept_files import Arrays, keep_arrays, read_kept_arrays
 from tasks.runtime.progress import Progress
+from tasks.runtime.resume import Arrays, keep_arrays, read_kept_arrays
 
 
 @dataclass(frozen=True, kw_only=True)

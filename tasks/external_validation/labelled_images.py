@@ -24,8 +24,8 @@ from coronet_core.support.errors import DataError
 from tasks.build_split.pseudonym_key import pseudonym_key
 from tasks.external_validation.labelled_folder import LabelledFolder
 from tasks.external_validation.tested_model import MIN_GREY_LEVELS, OLDEST_AGE_YEARS, TestedModel
-from tasks.runtime.kept_files import set_aside
 from tasks.runtime.progress import Progress
+from tasks.runtime.resume import set_aside
 
 BLOCK_IMAGES: Final = 512
 """Images that an interruption can cost."""

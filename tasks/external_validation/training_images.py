@@ -7,11 +7,11 @@ from typing import Self
 import pandas as pd
 import pyarrow.parquet as pq
 
+from coronet_core.common.classes import SEEN_SPLITS
 from coronet_core.common.manifest import IDS, SCHEMA, notes_of, read_manifest, read_notes, rows_of
 from coronet_core.common.shards import Shards
 from tasks.external_validation.tested_model import TestedModel
 from tasks.package.recorded_files import content_of, files_of_folder
-from tasks.package.seen_images import SEEN
 from tasks.runtime.paths import IMAGES, MANIFEST, SPLIT, SPLIT_STAGE
 from tasks.runtime.tracking.provenance import dvc_hashes
 
@@ -54,7 +54,7 @@ class TrainingImages:
     @property
     def seen(self) -> pd.DataFrame:
         """The images that determined the weights, the stopping epoch or the calibration."""
-        return self.rows[self.rows["split"].isin(SEEN)]
+        return self.rows[self.rows["split"].isin(SEEN_SPLITS)]
 
     @property
     def tested(self) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.build_split.pseudonym_key import pseudonym
-from tasks.calibrate.drift_reference import SCORES
+from tasks.calibrate.calibration_file import SCORES
 
 SUFFIX: Final = ".jsonl"
 KEPT: Final = (*SCORES, "ood_score", "abstained", "out_of_distribution")

@@ -14,8 +14,8 @@ from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.common.literals import ResidualScaling
 from coronet_core.common.shards import Shards, read_array, shard_path, write_shard
 from coronet_core.common.weights import save_weights
-from tasks.materialize_residuals.kept_shards import ResidualShards
-from tasks.networks.trained_scale import SCALE_KEY
+from tasks.materialize_residuals.residual_shards import ResidualShards
+from tasks.networks.trained_tfen import SCALE_KEY
 from tasks.runtime.files import digest
 from tasks.runtime.paths import RESIDUAL_SCALE, RESIDUALS
 

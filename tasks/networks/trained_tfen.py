@@ -1,17 +1,40 @@
 """The trained TFEN, as the stages behind training take it: from its files, frozen, on a device."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import torch
 
 from coronet_core.autoencoder.architecture import architecture_of
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.autoencoder.residual_scale import ResidualScale
+from coronet_core.autoencoder.residual_scale import ResidualScale, scale_from
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.common.classes import ClassName
-from coronet_core.common.weights import load_weights, load_weights_from, read_metadata, read_metadata_from
-from tasks.networks.trained_scale import load_scale, scale_of_file
-from tasks.runtime.paths import autoencoder_weights
+from coronet_core.common.weights import (
+    load_weights,
+    load_weights_from,
+    read_metadata,
+    read_metadata_from,
+    read_weights,
+    read_weights_from,
+)
+from tasks.runtime.paths import RESIDUAL_SCALE, autoencoder_weights
+
+SCALE_KEY: Final = "residuals.scale"
+"""What the metadata of the file call the kind of the scale."""
+NO_SCALE: Final = "none"
+
+
+def load_scale() -> ResidualScale | None:
+    """Load the scale of the project in the current folder; None if it has none, as before there were scales."""
+    if not RESIDUAL_SCALE.is_file() or read_metadata(RESIDUAL_SCALE).get(SCALE_KEY) == NO_SCALE:
+        return None
+    return scale_from(read_weights(RESIDUAL_SCALE), str(RESIDUAL_SCALE))
+
+
+def scale_of_file(content: bytes, side_px: int | None = None) -> ResidualScale:
+    """Load a scale from the content of its file, for images of `side_px`. Raises WeightsError if it is none."""
+    return scale_from(read_weights_from(content, RESIDUAL_SCALE.name), RESIDUAL_SCALE.name, side_px)
 
 
 def load_tfen(device: torch.device) -> TFEN:

@@ -16,8 +16,7 @@ from coronet_core.common.literals import CinInput
 from coronet_core.common.weights import first_not_finite
 from coronet_core.support.errors import DataError, WeightsError
 from tasks.networks.trained_cin import design_in
-from tasks.networks.trained_scale import scale_of_file
-from tasks.networks.trained_tfen import untrained_autoencoder
+from tasks.networks.trained_tfen import scale_of_file, untrained_autoencoder
 from tasks.package.metadata import (
     AUTOENCODERS,
     CARD,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from coronet_core.common.classes import CLASSES, ClassName
+from coronet_core.common.classes import CLASSES, SEEN_SPLITS, ClassName
 from coronet_core.common.literals import Aspect, Reading
 from coronet_core.common.manifest import IDS
 from coronet_core.support.errors import DataError
@@ -18,7 +18,6 @@ from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.prediction_table import read_predictions
 from tasks.package.metadata import read_description
 from tasks.package.recorded_files import content_of, files_of_folder
-from tasks.package.seen_images import SEEN
 from tasks.runtime.files import json_object
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SPLIT_REPORT
 
@@ -137,6 +136,6 @@ class SeenPatients:
         """Return the seen patients of a manifest, given as the content of its file."""
         table = pq.read_table(io.BytesIO(content), columns=["image_id", "patient_id", "split"])
         notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        seen = table.filter(pc.is_in(table["split"], pa.array(SEEN)))
+        seen = table.filter(pc.is_in(table["split"], pa.array(SEEN_SPLITS)))
         ids = frozenset(seen["patient_id"].to_pylist()) | frozenset(seen["image_id"].to_pylist())
         return cls(ids=ids, named_by=notes.get(IDS))

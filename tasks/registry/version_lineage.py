@@ -1,4 +1,4 @@
-"""The lineage of a version in its tags: data, params, code, runs and figures."""
+"""The lineage of a version in its tags: data, params, code, runs, figures, and the commit of a published run."""
 
 import hashlib
 import json
@@ -6,17 +6,19 @@ import math
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from coronet_core.common.literals import PRECISION_KEY
 from coronet_core.support.errors import DataError
-from tasks.package.metadata import Lineage
-from tasks.registry.versions import Version, registry
+from tasks.package.metadata import Lineage, package_digest, read_description
+from tasks.registry.versions import Version, all_versions, registry, tag_version
 from tasks.runtime.external_text import RUN_ID, matching
 from tasks.runtime.files import json_object
 from tasks.runtime.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
-from tasks.runtime.tracking.mlflow_delivery import tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers, shown_tracking_uri, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -143,3 +145,45 @@ def report_of(version: Version, stage: str, report: Path) -> bytes:
             run_id=run_id, artifact_path=str(report), dst_path=folder, tracking_uri=tracking_uri()
         )
         return Path(found).read_bytes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageRun:
+    """The run in MLflow that made a package, and the version that the package is registered as."""
+
+    run_id: str
+    date: str
+    """When it began, in UTC: 2026-11-28."""
+    version: Version | None
+
+
+def run_of_package(package: Path, run_id: str | None = None) -> PackageRun:
+    """Return the run that made the package in the folder `package`, or that with `run_id`, which left it as it was.
+
+    Raises DataError if MLflow has none.
+    """
+    lineage = read_description(package).lineage
+    deliver_leftovers()
+    with registry() as client:
+        run = main_run(runs_of(lineage, client), client) if run_id is None else client.get_run(run_id)
+    if run is None:
+        raise DataError(
+            f"MLflow ({shown_tracking_uri()}) has no run that made {package}. Set MLFLOW_TRACKING_URI to where it was "
+            "tracked, or run the stages again (`dvc repro --force`)."
+        )
+    digest = package_digest(package)
+    return PackageRun(
+        run_id=run.info.run_id,
+        date=f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d}",
+        version=next((one for one in all_versions() if one.digest == digest), None),
+    )
+
+
+def name_publication(run: PackageRun, commit: str, branch: str) -> None:
+    """Have the run and the version name the commit and its branch."""
+    tags = {PUBLISHED_COMMIT: commit, PUBLISHED_BRANCH: branch}
+    with registry() as client:
+        for name, value in tags.items():
+            client.set_tag(run.run_id, name, value)
+    if run.version is not None:
+        tag_version(run.version, tags)

@@ -19,8 +19,7 @@ from tasks.report.plots.attribution_maps import MAP_NAMES
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
-from tasks.report.tested_images import Beside, Tested
-from tasks.report.wording import words
+from tasks.report.wording import Beside, Tested, words
 from tasks.runtime.files import publish_folder, read_json
 from tasks.runtime.paths import (
     AUDIT,

@@ -1,4 +1,4 @@
-"""HTML pages of ablations and cross-validation."""
+"""HTML pages of ablations, cross-validations and comparisons of recipes."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from tasks.report.plots.classification import confusion
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, fold_dots, forest
 
-ABLATION_MEASURES: Final = {
+MAIN_MEASURES: Final = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_roc_auc": "Macro ROC-AUC",
@@ -25,6 +25,11 @@ FOLD_MEASURES: Final = {
 }
 ABLATION_SECTIONS: Final = {"differences": "Differences", "variants": "Each variant"}
 FOLD_SECTIONS: Final = {"folds": "Fold by fold", "pooled": "All folds pooled"}
+COMPARISON_SECTIONS: Final = {
+    "differences": "Differences",
+    "candidates": "Each candidate",
+    "changes": "What was compared",
+}
 
 
 def render_ablations(summary: dict[str, Any], target: Path) -> None:
@@ -32,8 +37,8 @@ def render_ablations(summary: dict[str, Any], target: Path) -> None:
     content = {
         "study": summary,
         "sections": ABLATION_SECTIONS,
-        "measures": ABLATION_MEASURES,
-        "differences": [drawing for key in ABLATION_MEASURES if (drawing := _differences(summary, key))],
+        "measures": MAIN_MEASURES,
+        "differences": [drawing for key in MAIN_MEASURES if (drawing := _ablation_differences(summary, key))],
     }
     write_page(target, "ablations.html.j2", content)
 
@@ -55,11 +60,33 @@ def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
     write_page(target, "cross_validation.html.j2", content)
 
 
-def _differences(summary: dict[str, Any], measure: str) -> Drawing | None:
+def _ablation_differences(summary: dict[str, Any], measure: str) -> Drawing | None:
     rows = [
         ForestRow(variant["title"], found["difference"], found["interval"])
         for variant in summary["variants"].values()
         if (found := variant.get("differences", {}).get(measure))
     ]
-    name = ABLATION_MEASURES[measure]
+    name = MAIN_MEASURES[measure]
     return forest(name, rows, "CoroNet minus variant", 0, "no difference") if rows else None
+
+
+def render_comparison(table: dict[str, Any], target: Path) -> None:
+    """Write the page of a comparison; `table` is the content of `reports/comparison.json`."""
+    content = {
+        "study": table,
+        "sections": COMPARISON_SECTIONS,
+        "measures": MAIN_MEASURES,
+        "reference": table["candidates"][table["reference"]]["title"],
+        "differences": [drawing for measure in MAIN_MEASURES if (drawing := _comparison_differences(table, measure))],
+    }
+    write_page(target, "comparison.html.j2", content)
+
+
+def _comparison_differences(table: dict[str, Any], measure: str) -> Drawing | None:
+    """Draw how far each candidate is from the reference; None if the figure is undefined for all of them."""
+    rows = [
+        ForestRow(candidate["title"], found["difference"], found["interval"])
+        for candidate in table["candidates"].values()
+        if "differences" in candidate and (found := candidate["differences"][measure])["difference"] is not None
+    ]
+    return forest(MAIN_MEASURES[measure], rows, "candidate minus reference", 0, "no difference") if rows else None

@@ -13,7 +13,7 @@ from tasks.report.plots.classification import confusion, precision_recall_curves
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, forest, subgroup_accuracies
 from tasks.report.plots.residual_tensors import VIEW_NAMES
-from tasks.report.tested_images import Beside, Tested
+from tasks.report.wording import Beside, Tested
 
 SECTIONS: Final = {
     "images": "Images",

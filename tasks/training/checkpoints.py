@@ -12,7 +12,7 @@ import torch
 from coronet_core.learning.loop import EpochEnd
 from coronet_core.learning.ranks import Ranks
 from coronet_core.support.whole_files import write_sealed
-from tasks.runtime.kept_files import read_kept, set_aside
+from tasks.runtime.resume import read_kept, set_aside
 
 GENERATIONS: Final = 2
 

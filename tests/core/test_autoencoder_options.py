@@ -11,8 +11,7 @@ from torch import Tensor
 from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY, PAPER, Architecture, architecture_of, metadata_of
 from coronet_core.autoencoder.corruption import Corruption, corrupted, draw, hidden_squares
 from coronet_core.autoencoder.fpae import FPAE, N_SKIPS
-from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.autoencoder.ssim import ssim
+from coronet_core.autoencoder.objective import autoencoder_loss, ssim
 from coronet_core.support.errors import WeightsError
 
 CPU = torch.device("cpu")

@@ -91,7 +91,7 @@ def test_links_are_not_followed(events: Events) -> None:
 MOVES_BY_ITSELF = {
     "coronet_core/support/whole_files.py": 2,
     "tasks/runtime/files.py": 1,  # the old folder, out of the way
-    "tasks/runtime/kept_files.py": 1,  # a damaged file
+    "tasks/runtime/resume.py": 1,  # a damaged file
     "tasks/raw_data/fetch.py": 2,  # a clone of git's, which checks it, and out of it
 }
 """Moves of files, by module, that need no flush or make it themselves."""

@@ -11,7 +11,7 @@ from flows.project.preconditions import require_ray
 from flows.ray.cluster import SPARE_SHARDS, Cluster, Node, _reachable_api, joined_cluster
 from flows.ray.dispatch import STAGE as FANNED_OUT
 from flows.ray.dispatch import fan_out_if_due, on_ray
-from tasks.materialize_residuals.kept_shards import STAGE
+from tasks.materialize_residuals.residual_shards import STAGE
 
 TWO_NODES = Cluster(nodes=(Node(cores=4, gpus=0), Node(cores=9, gpus=1)))
 ELSEWHERE = "203.0.113.7"

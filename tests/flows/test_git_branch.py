@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import TransientError
-from flows.project.git_branch import changed_files, commit_on, push_branch
+from flows.project.git import changed_files, commit_on, push_branch
 
 FILES = (Path("dvc.lock"), Path("params.yaml"))
 BRANCH = "retrain/2026-11-28-0123abcd"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from flows.servers.server_process import free_port
-from tasks.calibrate.drift_reference import SCORES, ScoreReference
+from tasks.calibrate.calibration_file import SCORES, ScoreReference
 from tasks.inference.prediction_log import PredictionLog
 from tasks.package.package_folder import write_package
 from tasks.package.prediction_schema import SCHEMA

@@ -17,7 +17,7 @@ import pytest
 from coronet_core.common.classes import CLASSES
 from flows.cli.images.predict_files import SOME_FAILED
 from tasks.build_split.sources import list_images
-from tasks.materialize_residuals.kept_shards import STAGE
+from tasks.materialize_residuals.residual_shards import STAGE
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
 from tests.integration.conftest import Project

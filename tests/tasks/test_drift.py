@@ -18,8 +18,7 @@ from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.common.classes import CLASSES
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
-from tasks.calibrate.calibration_file import Calibration
-from tasks.calibrate.drift_reference import MAX_IMAGES, SCORES, ScoreReference
+from tasks.calibrate.calibration_file import MAX_IMAGES, SCORES, Calibration, ScoreReference
 from tasks.drift.drift_check import COLUMNS, Rule, check, compare, rows_of
 from tasks.drift.prediction_window import Span, Window
 from tasks.inference.input.image_file import FileContent

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from coronet_core.support.errors import DamagedFileError
 from coronet_core.support.whole_files import read_sealed, write_sealed
-from tasks.runtime.kept_files import keep_arrays, read_kept, read_kept_arrays
+from tasks.runtime.resume import keep_arrays, read_kept, read_kept_arrays
 from tests.tasks.damage import Damage, every_damage, spoil
 
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

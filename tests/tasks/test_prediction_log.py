@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from coronet_core.support.errors import DataError
-from tasks.calibrate.drift_reference import SCORES
+from tasks.calibrate.calibration_file import SCORES
 from tasks.drift.prediction_window import DAMAGED, OTHER_MODEL, REPEATED, Span, read_window
 from tasks.inference.prediction_log import PredictionLog
 from tasks.package.prediction_schema import SCHEMA

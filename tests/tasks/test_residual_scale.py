@@ -23,8 +23,7 @@ from tasks.export.exported_network import WholeNetwork
 from tasks.inference.predictor import Networks
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.networks.residual_index import ENERGY_COLUMNS, read_residual_index
-from tasks.networks.trained_scale import load_scale
-from tasks.networks.trained_tfen import load_tfen
+from tasks.networks.trained_tfen import load_scale, load_tfen
 from tasks.package.metadata import SCALE
 from tasks.package.package_folder import read_package, write_package
 from tasks.package.trained_model import TrainedModel

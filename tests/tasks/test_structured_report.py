@@ -10,7 +10,7 @@ import torch
 from highdicom.sr import ComprehensiveSR, srread
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
-from tasks.inference.dicom_report import derived_uids
+from tasks.inference.dicom_report import result_object
 from tasks.inference.dicom_report.source_study import source_of
 from tasks.inference.dicom_report.structured_report import report_uid, structured_report
 from tasks.inference.input.image_file import FileContent
@@ -154,7 +154,7 @@ def test_the_same_image_and_model_give_the_same_report(row: dict[str, Any], monk
     first, again = written(row), written(row)
     assert first.SOPInstanceUID == again.SOPInstanceUID == report_uid(source_of(study_file()), row["sha256"], MODEL)
     others = [written(row, "e" * 64), written(row | {"sha256": "f" * 64})]
-    monkeypatch.setattr(derived_uids, "_code", lambda: "other code")
+    monkeypatch.setattr(result_object, "_code", lambda: "other code")
     others.append(written(row))
     assert len({one.SOPInstanceUID for one in (first, *others)}) == 4
     assert all(pydicom.uid.UID(one.SOPInstanceUID).is_valid for one in (first, *others))

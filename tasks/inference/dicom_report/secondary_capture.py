@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from tasks.inference.dicom_report.derived_uids import result_uids
 from tasks.inference.dicom_report.map_picture import ExplainedMap
 from tasks.inference.dicom_report.result_object import (
     NOTICE,
@@ -19,6 +18,7 @@ from tasks.inference.dicom_report.result_object import (
     encoded,
     equipment,
     instance_number,
+    result_uids,
 )
 from tasks.runtime.params.explain import MethodName
 

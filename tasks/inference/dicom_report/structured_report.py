@@ -25,15 +25,16 @@ from pydicom.sr.codedict import codes
 
 from coronet_core.common.classes import CLASSES
 from tasks.inference.dicom_report import report_codes
-from tasks.inference.dicom_report.derived_uids import derived_uid, result_uids
 from tasks.inference.dicom_report.result_object import (
     MAKER,
     MODEL_NAME,
     NOTICE,
     add_patient_and_study,
+    derived_uid,
     encoded,
     equipment,
     instance_number,
+    result_uids,
 )
 
 KIND: Final = "SR"

@@ -23,7 +23,7 @@ from coronet_core.support.whole_files import sha256_of, write_whole
 from tasks.inference.input.image_file import CANNOT_BE_OPENED, ImageFile
 from tasks.runtime.code_digest import code_digest, files_needed_by
 from tasks.runtime.files import digest, read_json, write_json
-from tasks.runtime.kept_files import DAMAGED, set_aside
+from tasks.runtime.resume import DAMAGED, set_aside
 
 SUMMARY: Final = "_summary.json"
 PART: Final = "part-*.parquet"

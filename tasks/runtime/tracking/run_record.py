@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from coronet_core.support.whole_files import put_in_place
 from tasks.runtime.files import digest, write_json, write_text
-from tasks.runtime.kept_files import set_aside
+from tasks.runtime.resume import set_aside
 from tasks.runtime.tracking.run_owner import Owner
 from tasks.runtime.tracking.temporary_folders import RECORDS
 

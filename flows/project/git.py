@@ -1,12 +1,14 @@
-"""Files of the project as a commit on a new branch; index, checkout and current branch stay as they are."""
+"""Git in the current folder: commands, and files as a commit on a new branch that leaves checkout and index alone."""
 
+import os
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError, TransientError
-from flows.project.git_command import last_line, run_git
 
 ORIGIN: Final = "origin"
 COMMITTER: Final = {
@@ -16,6 +18,17 @@ COMMITTER: Final = {
     "GIT_COMMITTER_EMAIL": "coronet@localhost",
 }
 """Where git knows nobody, as on a worker."""
+
+
+def run_git(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run git with `arguments` and further environment `variables`; a failure is left to the caller."""
+    return subprocess.run(["git", *arguments], env=os.environ | variables, capture_output=True, text=True, check=False)
+
+
+def last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return the reason that git gives in its last line, without its full stop and without credentials."""
+    lines = without_credentials(done.stderr).strip().splitlines()
+    return lines[-1].rstrip(".") if lines else f"exit code {done.returncode}"
 
 
 def changed_files(*ignored: Path) -> list[str]:
