@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.common.weights import save_weights
 from coronet_core.support.callbacks import noop

@@ -27,7 +27,7 @@ from benchmarks.speed import plain, plain_training
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.residual_tensor import freeze
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_learner import cin_learner, inverse_frequency_weights
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import Subset, as_image, batches

@@ -149,7 +149,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
 tfen, cin = TFEN(FPAE(), FPAE()), build_cin("residual_tensor")
 for module, name in ((tfen.healthy, "autoencoder_healthy"), (tfen.pneumonia, "autoencoder_pneumonia"), (cin, "cin")):

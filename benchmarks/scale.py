@@ -37,8 +37,7 @@ from coronet_core.common.shards import Shards, write_shard
 from coronet_core.learning.loop import Schedule, fit
 from tasks.inference.input.image_file import FileContent
 from tasks.inference.predictor import predict_files
-from tasks.materialize_residuals.residual_shards import compute_shard
-from tasks.networks.trained_tfen import tfen_from
+from tasks.networks.trained_tfen import compute_shard, tfen_from
 from tasks.runtime.compute.cpu import keep_freed_memory
 from tasks.runtime.files import write_json
 from tasks.runtime.params.schema import ResidualParams

@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import Aspect
 from coronet_core.metrics.calibration import CalibrationErrors

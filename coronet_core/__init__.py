@@ -4,7 +4,7 @@ The public names, each in the module that defines it, so that importing one netw
 
 - `autoencoder.fpae.FPAE`: eq. (1) to (4) of the paper
 - `autoencoder.residual_tensor.TFEN`, `autoencoder.residual_tensor.residual_tensor`: eq. (5) to (7)
-- `classifier.cin.build_cin`, `classifier.coronet.CoroNet`: the CIN, and the whole network of Figure 1
+- `classifier.architectures.build_cin`, `classifier.coronet.CoroNet`: the CIN, and the whole network of Figure 1
 - `learning.loop.fit` with `autoencoder.fpae_learner.autoencoder_learner` or `classifier.cin_learner.cin_learner`
 - `metrics`: confusion matrices and intervals; `metrics.scores.figures_of`: all metrics of a test set
 - `attribution`, `audits`: one method or one measure a module

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.run_names import called

@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import DecodedImage, decode, preview
 from coronet_core.support.errors import DataError
 from serving.answers import FileAnswer, answer_from_row, meaning_of
@@ -23,7 +23,7 @@ from serving.problems import Problem, too_busy, unreadable
 from serving.settings import ServingSettings
 from serving.uploads import Keeper, Upload
 from tasks.inference.predictor import DecodedFile, Networks, predict_decoded
-from tasks.materialize_residuals.residual_shards import compute_shard
+from tasks.networks.trained_tfen import compute_shard
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.explain import ExplainParams, MethodName
 

@@ -11,7 +11,7 @@ from benchmarks.gpu.images import drawn
 from benchmarks.speed import plain
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze, residuals_of, stored_residuals
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.classes import CLASSES
 

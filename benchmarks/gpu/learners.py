@@ -16,7 +16,7 @@ from benchmarks.speed.steps import step_of
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_learner import cin_learner
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import Subset, as_image

@@ -21,8 +21,7 @@ from coronet_core.common.literals import Precision
 from coronet_core.common.precision import choose_precision
 from coronet_core.common.shards import write_shard
 from coronet_core.data.reading.image import decode
-from tasks.materialize_residuals.residual_shards import compute_shard
-from tasks.networks.trained_tfen import tfen_from
+from tasks.networks.trained_tfen import compute_shard, tfen_from
 
 LEARNING_RATE = 1e-4
 

@@ -10,7 +10,7 @@ from torchvision.transforms.functional import gaussian_blur
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.seeds import generator
 

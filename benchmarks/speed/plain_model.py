@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.plain import autoencoder
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from tasks.package.trained_model import TrainedModel
 
 

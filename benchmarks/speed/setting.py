@@ -12,8 +12,7 @@ from benchmarks.untrained import untrained_model
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.shards import Shards, write_shard
 from coronet_core.data.sources import phantom
-from tasks.materialize_residuals.residual_shards import compute_shard
-from tasks.networks.trained_tfen import tfen_from
+from tasks.networks.trained_tfen import compute_shard, tfen_from
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.schema import ResidualParams
 

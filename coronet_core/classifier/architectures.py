@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from coronet_core.classifier.dark_covid_net import DarkCovidNet
+from coronet_core.classifier.inputs import PLANES
 from coronet_core.common.classes import CLASSES
-from coronet_core.common.literals import CinArchitecture
+from coronet_core.common.literals import CinArchitecture, CinInput
 
 Modules = tuple[str, ...]
 """Names of submodules."""
@@ -138,6 +139,21 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
         last_features="features",
     ),
 }
+
+
+def build_cin(kind: CinInput = "residual_tensor", architecture: CinArchitecture = "resnet18") -> nn.Module:
+    """Return an untrained CIN: residual tensor (B, 3, H, W) in, logits (B, 3) out; the paper's 11,178,051 parameters.
+
+    Residuals enter as they are. ImageNet's mean and deviation describe photographs, and the paper names no
+    normalisation; the batch norm behind the first convolution takes up the scale. Another
+    `kind` of input may have four channels.
+    """
+    return build_network(ARCHITECTURES[architecture], len(PLANES[kind]))
+
+
+def build_network(architecture: Architecture, n_channels: int) -> nn.Module:
+    """Return an untrained network, (B, n_channels, H, W) in, logits (B, 3) out."""
+    return with_channels(architecture.build(), architecture, n_channels)
 
 
 def with_channels(network: nn.Module, architecture: Architecture, n_channels: int) -> nn.Module:

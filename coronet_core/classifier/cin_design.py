@@ -8,8 +8,7 @@ from typing import Final, get_args
 
 from torch import nn
 
-from coronet_core.classifier.architectures import ARCHITECTURES, Architecture
-from coronet_core.classifier.cin import build_network
+from coronet_core.classifier.architectures import ARCHITECTURES, Architecture, build_network
 from coronet_core.classifier.ensemble import Ensemble, Member
 from coronet_core.classifier.inputs import PLANES
 from coronet_core.classifier.middle_blocks import has_head_input, parts_of, with_head

@@ -23,8 +23,8 @@ from coronet_core.common.cpu_count import usable_cores
 from coronet_core.common.literals import Aspect, Reading
 from coronet_core.common.manifest import as_arrow, as_table, notes_of, rows_of
 from coronet_core.common.shards import Shards, shard_path, write_shard
-from coronet_core.data.decoding.decoding_processes import Decoders
 from coronet_core.data.image_record import Record
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.reading.image import DecodedImage, box_in_square
 from coronet_core.data.splitting.duplicates import perceptual_hash

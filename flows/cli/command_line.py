@@ -229,7 +229,7 @@ def reproduce(
     """Rerun a registered version from its commit, params and data, and check that its metrics match."""
 
     def work() -> None:
-        from flows.pipeline.reproduction import print_reproduction
+        from flows.pipeline.reproduce_version import print_reproduction
 
         print_reproduction(version, tolerance)
 

@@ -75,7 +75,7 @@ def _stop(*_: object) -> None:
     Prefect's threads cannot be interrupted, and one that waits before it tries a stage again, up to LONGEST_DELAY_S,
     would be waited for.
     """
-    from flows.remote.submission import end_remote_work
+    from flows.remote.remote_run import end_remote_work
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
     logging.disable()  # of stages that it takes for failed, to be tried again

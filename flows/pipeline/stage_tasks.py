@@ -28,7 +28,7 @@ from flows.pipeline.stages_not_run import end_those_not_run
 from flows.project.graph import Stage
 from flows.project.processes import StageProcesses, stage_environment
 from flows.ray.dispatch import fan_out_if_due
-from flows.remote.submission import RemotePlace, end_remote_work, run_remotely
+from flows.remote.remote_run import RemotePlace, end_remote_work, run_remotely
 from tasks.runtime.progress import AS_LINES, METRICS_VARIABLE, PROGRESS_VARIABLE
 from tasks.runtime.tracking.stage_run import DELIVERED_VARIABLE, PARENT_VARIABLE, StageRun
 

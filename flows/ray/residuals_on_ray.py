@@ -10,8 +10,8 @@ from prefect.cache_policies import NO_CACHE
 
 from coronet_core.common.classes import ClassName
 from flows.ray.shard_runner import shard_runner
-from tasks.materialize_residuals.residual_shards import ResidualShard, ResidualShards, compute_shard
-from tasks.networks.trained_tfen import tfen_from
+from tasks.materialize_residuals.residual_shards import ResidualShards
+from tasks.networks.trained_tfen import ResidualShard, compute_shard, tfen_from
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.compute.devices import device_type
 from tasks.runtime.params.file import read_params

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
-from coronet_core.data.decoding.decoding_cost import pixels_to_decode
+from coronet_core.data.isolated_decoding.decoding_cost import pixels_to_decode
 from serving.problems import Problem, too_busy
 from serving.uploads import Upload
 

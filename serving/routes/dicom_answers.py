@@ -12,7 +12,7 @@ from serving.explanations import Explanation, Target
 from serving.problems import Problem
 from serving.service import Service
 from serving.uploads import Upload
-from tasks.inference.dicom_report.report_files import file_name
+from tasks.inference.dicom_report.report_file_names import file_name
 from tasks.inference.dicom_report.source_study import NOT_DICOM, source_of
 from tasks.inference.seen_area import seen_area
 from tasks.runtime.params.explain import MethodName

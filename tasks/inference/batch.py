@@ -9,7 +9,7 @@ from typing import Final, Literal, Self
 import pyarrow as pa
 import torch
 
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import find_files, read_files
 from tasks.inference.model_source import load_model

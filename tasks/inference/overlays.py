@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coronet_core.common.shards import read_array, write_array
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import Decode
 from coronet_core.support.errors import DamagedFileError, DataError
 from coronet_core.support.whole_files import write_whole

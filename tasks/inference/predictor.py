@@ -22,10 +22,9 @@ from coronet_core.metrics.arrays import Floats
 from coronet_core.support.errors import DataError
 from tasks.calibrate.predictions import prediction_rows
 from tasks.inference.input.image_file import FileContent
-from tasks.materialize_residuals.residual_shards import compute_shard
 from tasks.networks.residual_index import ENERGY_COLUMNS
 from tasks.networks.trained_cin import cin_from, design_in
-from tasks.networks.trained_tfen import tfen_from
+from tasks.networks.trained_tfen import compute_shard, tfen_from
 from tasks.package.prediction_schema import SCHEMA, in_unicode, with_reasons
 from tasks.package.trained_model import TrainedModel
 

@@ -1,41 +1,20 @@
-"""Shards of residual tensors: computed apart from each other, and the finished ones in the resume folder."""
+"""The shards of residual tensors: those that are finished are kept in the resume folder of `materialize_residuals`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from coronet_core.autoencoder.residual_tensor import TFEN, stored_residuals
 from coronet_core.common.shards import Shards, shard_path, write_shard
 from coronet_core.support.whole_files import sha256_of
+from tasks.networks.trained_tfen import ResidualShard
 from tasks.runtime.files import digest
 from tasks.runtime.params.schema import ResidualParams
 from tasks.runtime.paths import IMAGES, MANIFEST, RESIDUALS, autoencoder_weights
 from tasks.runtime.resume import keep_arrays, read_kept_arrays, resume_folder, set_aside
 
 STAGE: Final = "materialize_residuals"
-
-
-@dataclass(frozen=True)
-class ResidualShard:
-    """Residual tensors of some images, as they are stored."""
-
-    residuals: NDArray[np.float16]
-    """(n, 3, H, W), eq. (5)-(7)."""
-    energies: NDArray[np.float64]
-    """Mean of each channel over the image, (n, 3), of the residuals as stored."""
-
-
-def compute_shard(tfen: TFEN, images: NDArray[np.uint8], params: ResidualParams, device: torch.device) -> ResidualShard:
-    """Compute the residual tensors of `images` (n, H, W) with `tfen`, which is on `device`.
-
-    The last bits depend on `params.batch_size`, on the device and on torch's number of threads.
-    """
-    residuals = stored_residuals(tfen, images, params.batch_size, params.precision, device)
-    return ResidualShard(residuals, residuals.mean(axis=(2, 3), dtype=np.float64))
 
 
 class ResidualShards:

@@ -4,10 +4,10 @@ import pandas as pd
 
 from coronet_core.common.manifest import read_manifest
 from coronet_core.support.tables import write_frame
-from tasks.materialize_residuals.residual_shards import ResidualShards, compute_shard
+from tasks.materialize_residuals.residual_shards import ResidualShards
 from tasks.materialize_residuals.scaled_residuals import measured_scale, scale_digest, scaled_shards, write_scale
 from tasks.networks.residual_index import ENERGY_COLUMNS
-from tasks.networks.trained_tfen import load_autoencoders
+from tasks.networks.trained_tfen import compute_shard, load_autoencoders
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.paths import MANIFEST, RESIDUAL_INDEX, RESIDUALS
 from tasks.runtime.progress import Progress, log

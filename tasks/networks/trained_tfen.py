@@ -1,14 +1,17 @@
-"""The trained TFEN, as the stages behind training take it: from its files, frozen, on a device."""
+"""The trained TFEN, as the stages behind training take it: from its files, frozen, on a device; and its residuals."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from coronet_core.autoencoder.architecture import architecture_of
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_scale import ResidualScale, scale_from
-from coronet_core.autoencoder.residual_tensor import TFEN, freeze
+from coronet_core.autoencoder.residual_tensor import TFEN, freeze, stored_residuals
 from coronet_core.common.classes import ClassName
 from coronet_core.common.weights import (
     load_weights,
@@ -18,6 +21,7 @@ from coronet_core.common.weights import (
     read_weights,
     read_weights_from,
 )
+from tasks.runtime.params.schema import ResidualParams
 from tasks.runtime.paths import RESIDUAL_SCALE, autoencoder_weights
 
 SCALE_KEY: Final = "residuals.scale"
@@ -81,3 +85,22 @@ def _frozen(healthy: FPAE, pneumonia: FPAE, scale: ResidualScale | None, device:
     tfen = TFEN(healthy, pneumonia, scale)
     freeze(tfen, device)
     return tfen
+
+
+@dataclass(frozen=True)
+class ResidualShard:
+    """Residual tensors of some images, as they are stored."""
+
+    residuals: NDArray[np.float16]
+    """(n, 3, H, W), eq. (5)-(7)."""
+    energies: NDArray[np.float64]
+    """Mean of each channel over the image, (n, 3), of the residuals as stored."""
+
+
+def compute_shard(tfen: TFEN, images: NDArray[np.uint8], params: ResidualParams, device: torch.device) -> ResidualShard:
+    """Compute the residual tensors of `images` (n, H, W) with `tfen`, which is on `device`.
+
+    The last bits depend on `params.batch_size`, on the device and on torch's number of threads.
+    """
+    residuals = stored_residuals(tfen, images, params.batch_size, params.precision, device)
+    return ResidualShard(residuals, residuals.mean(axis=(2, 3), dtype=np.float64))

@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.augmentation import Augmentation
-from coronet_core.classifier.cin import build_cin, imagenet_backbone, load_backbone
 from coronet_core.classifier.cin_learner import inverse_frequency_weights
 from coronet_core.classifier.fine_tuning import TrainedLayers, estimate_batch_norm, trained_layers
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.classifier.logistic_regression import start_head
 from coronet_core.classifier.middle_blocks import parts_of, with_head
+from coronet_core.classifier.pretrained_backbone import imagenet_backbone, load_backbone
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput
 from coronet_core.common.precision import choose_precision

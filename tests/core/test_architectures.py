@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 import torch
 
-from coronet_core.classifier.architectures import ARCHITECTURES
-from coronet_core.classifier.cin import build_cin, load_backbone
+from coronet_core.classifier.architectures import ARCHITECTURES, build_cin
 from coronet_core.classifier.dark_covid_net import DarkCovidNet
+from coronet_core.classifier.pretrained_backbone import load_backbone
 from coronet_core.common.literals import CinArchitecture
 
 SIDE_PX = 96

@@ -10,9 +10,10 @@ from torchvision.models import ResNet18_Weights
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN, residual_tensor, residuals_of, stored_residuals
-from coronet_core.classifier.cin import build_cin, imagenet_backbone, load_backbone
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.classifier.inputs import CinInputs, cin_input
+from coronet_core.classifier.pretrained_backbone import imagenet_backbone, load_backbone
 from coronet_core.common.batches import Subset
 from coronet_core.common.literals import CinInput
 from coronet_core.common.shards import Shards, write_shard

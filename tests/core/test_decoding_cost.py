@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from coronet_core.data.decoding.decoding_cost import pixels_to_decode
+from coronet_core.data.isolated_decoding.decoding_cost import pixels_to_decode
 from coronet_core.data.reading.radiograph import MAX_PIXELS
 from tests.core.test_dicom import compressed, dicom
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from coronet_core.common.literals import Aspect
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError
@@ -105,7 +105,7 @@ def test_where_less_is_allowed_anyway_files_are_decoded_within_that() -> None:
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
-        "from coronet_core.data.decoding.decoding_processes import Decoders\n"
+        "from coronet_core.data.isolated_decoding.decoding_processes import Decoders\n"
         "with Decoders(1) as decoders:\n"
         "    print(decoders.run(len, b'four'))\n"
         "    decoders.run(bytearray, 3 * 2**30)\n"
@@ -120,7 +120,7 @@ def test_a_picture_that_is_too_large_is_refused_without_a_warning() -> None:
         "import io\n"
         "from PIL import Image\n"
         "from coronet_core.common.literals import Aspect\n"
-        "from coronet_core.data.decoding.decoding_processes import Decoders\n"
+        "from coronet_core.data.isolated_decoding.decoding_processes import Decoders\n"
         "large = io.BytesIO()\n"
         "Image.new('1', (12_000, 12_000)).save(large, 'PNG')\n"
         "with Decoders(1) as decoders:\n"

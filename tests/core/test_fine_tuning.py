@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from coronet_core.classifier.architectures import ARCHITECTURES
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import ARCHITECTURES, build_cin
 from coronet_core.classifier.cin_learner import cin_learner, cross_entropy
 from coronet_core.classifier.fine_tuning import estimate_batch_norm, trained_layers, warm_up, warm_up_and_cosine
 from coronet_core.classifier.inputs import CinInputs

@@ -8,8 +8,7 @@ from typing import get_args
 import pytest
 import torch
 
-from coronet_core.classifier.architectures import ARCHITECTURES
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import ARCHITECTURES, build_cin
 from coronet_core.classifier.cin_design import CinDesign, design_from
 from coronet_core.classifier.fine_tuning import trained_layers
 from coronet_core.classifier.middle_blocks import HeadOnMiddleBlocks, Trunk, parts_of, with_head

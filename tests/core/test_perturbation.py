@@ -9,7 +9,7 @@ from torch import Tensor
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps, shifted, total_variation
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.coronet import CoroNet
 
 SETTINGS = Perturbation(

@@ -8,7 +8,7 @@ import torch
 from coronet_core.attribution.map_measures import AUTOENCODERS, cascade, randomised
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.coronet import CoroNet
 
 

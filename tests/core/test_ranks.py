@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_learner import cross_entropy
 from coronet_core.common.seeds import generator
 from coronet_core.learning.data_parallel import GlobalBatchNorm2d, data_parallel, use_global_batch_norm

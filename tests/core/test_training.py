@@ -13,7 +13,7 @@ from torch.nn import functional
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_learner import cin_learner, flipped, inverse_frequency_weights, random_mask
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import Subset, as_image

@@ -16,8 +16,8 @@ from flows.remote import dvc_transfer as transfer
 from flows.remote import stage as remote_stage
 from flows.remote.checkout import CHECKOUTS, open_checkout
 from flows.remote.lock_entries import StageInputs, inputs_of, locked_project, merge_entry, read_entries
+from flows.remote.remote_run import _commit
 from flows.remote.request import StageOrder
-from flows.remote.submission import _commit
 from tests.integration.conftest import Project, make_project
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@localhost")

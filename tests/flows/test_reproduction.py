@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 
 from coronet_core.support.errors import CoroNetError, DataError
-from flows.pipeline.reproduction import _open
+from flows.pipeline.reproduce_version import _open
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, STATE
 from tests.integration.conftest import make_project

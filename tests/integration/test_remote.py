@@ -40,7 +40,7 @@ print("ENDED", pipeline(return_state=True).type.value)
 ONE_STAGE = f"""
 from coronet_core.support.errors import CoroNetError
 from flows.remote.monitor import Timeouts
-from flows.remote.submission import RemotePlace, run_remotely
+from flows.remote.remote_run import RemotePlace, run_remotely
 timeouts = Timeouts(unserved_s=2, give_up_s=60)
 def say(line):
     print(line, flush=True)

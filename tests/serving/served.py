@@ -19,7 +19,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from safetensors.torch import save
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.literals import Aspect
 from coronet_core.data.sources import phantom
 from coronet_core.metrics.calibration import CalibrationErrors

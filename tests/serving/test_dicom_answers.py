@@ -11,7 +11,7 @@ import pytest
 from highdicom.sr import srread
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
-from tasks.inference.dicom_report.report_files import OURS
+from tasks.inference.dicom_report.report_file_names import OURS
 from tests.core.dicom_studies import IDENTIFYING, STUDY, study_file
 from tests.core.test_dicom import PIXELS
 from tests.serving.served import dicom, form, png, problem, running

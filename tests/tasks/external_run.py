@@ -14,7 +14,7 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import PRECISION_KEY
 from coronet_core.common.weights import save_weights

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.literals import PRECISION_KEY
 from coronet_core.common.weights import save_weights
 from tasks.audit import stage as audit

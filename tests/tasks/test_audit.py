@@ -16,7 +16,7 @@ from coronet_core.audits.ood_detection import Detection
 from coronet_core.audits.probes import PROBES
 from coronet_core.audits.skill import Sample, ViewFigures, view_figures
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_rows, write_manifest
 from coronet_core.common.weights import save_weights

@@ -35,7 +35,11 @@ def with_deps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WithDeps:
 def test_it_is_the_stages_own_as_dvc_states_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     found = names(code_of_stage("train_cin"))
-    assert {"coronet_core/classifier/cin.py", "coronet_core/learning/loop.py", "tasks/train_cin/stage.py"} <= found
+    assert {
+        "coronet_core/classifier/pretrained_backbone.py",
+        "coronet_core/learning/loop.py",
+        "tasks/train_cin/stage.py",
+    } <= found
     assert not [name for name in found if name.startswith(("tasks/promotion", "tasks/runtime", "data"))]
     assert names(code_of_stage("train_autoencoder@healthy")) == names(code_of_stage("train_autoencoder@pneumonia"))
 
@@ -60,7 +64,7 @@ def test_a_folder_is_all_that_is_in_it_but_what_python_leaves_there(
 @pytest.mark.parametrize("dep", ["data/split", "tasks/train_${item}.py"], ids=["no code", "code that is not there"])
 def test_where_it_is_not_known_it_is_all_code(with_deps: WithDeps, dep: str) -> None:
     found = with_deps(dep)
-    assert {"coronet_core/classifier/cin.py", "tasks/promotion/gate.py"} <= found
+    assert {"coronet_core/classifier/pretrained_backbone.py", "tasks/promotion/gate.py"} <= found
     Path("dvc.yaml").unlink()
     assert names(code_of_stage("train@healthy")) == found
 
@@ -84,7 +88,7 @@ def test_another_file_gives_another_digest() -> None:
 def test_a_prediction_depends_on_the_code_that_answers() -> None:
     found = names(files_needed_by(PREDICTOR_MODULE))
     assert {
-        "coronet_core/classifier/cin.py",
+        "coronet_core/classifier/architectures.py",
         "coronet_core/data/reading/dicom.py",
         "tasks/inference/__init__.py",
     } <= found

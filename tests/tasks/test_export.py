@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 
 from benchmarks.untrained import untrained_model
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import CinInput

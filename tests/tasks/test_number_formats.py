@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.literals import PRECISION_KEY, Precision
 from coronet_core.common.weights import read_metadata, save_weights
 from coronet_core.learning.loop import EpochEnd

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from tasks.build_split import stage as build_split
 from tasks.build_split.sources import list_images
 from tasks.calibrate import stage as calibrate

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_scale import ResidualScale
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.literals import ResidualScaling
 from coronet_core.common.shards import Shards
 from coronet_core.common.weights import read_metadata, save_weights

@@ -14,7 +14,7 @@ import torch
 
 from coronet_core.attribution.map_measures import AUTOENCODERS
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.shards import Shards
 from coronet_core.common.weights import save_weights

@@ -3,7 +3,7 @@
 from safetensors.torch import save
 
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin import build_cin
+from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.literals import Aspect
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.out_of_distribution import EnergyReference

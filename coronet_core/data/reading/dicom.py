@@ -21,7 +21,7 @@ from coronet_core.common.literals import Reading
 from coronet_core.data import fields
 from coronet_core.data.reading.colour import deep_grey, refuse_colour
 from coronet_core.data.reading.dicom_header import remarks, repair, value_of, words
-from coronet_core.data.reading.dicom_pixels import has_decoded_bits, monochrome
+from coronet_core.data.reading.dicom_monochrome import has_decoded_bits, monochrome
 from coronet_core.data.reading.grey import stretched
 from coronet_core.data.reading.polarity import air_dark, is_negative
 from coronet_core.data.reading.radiograph import MAX_PIXELS, Note, Radiograph, dicom_faults, eight_bit

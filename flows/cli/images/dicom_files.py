@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
 from coronet_core.support.errors import ParamsError
-from tasks.inference.dicom_report.report_files import require_report_folder
+from tasks.inference.dicom_report.report_file_names import require_report_folder
 from tasks.inference.prediction_options import Method
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.inference.dicom_report.report_folder import MapMaker, Written
+    from tasks.inference.dicom_report.report_writer import MapMaker, Written
     from tasks.inference.input.image_file import ImageFile
 
 
@@ -44,7 +44,7 @@ class DicomOrder:
 
         from tasks.inference.attribution import MapSettings
         from tasks.inference.batch import inference_device
-        from tasks.inference.dicom_report.report_folder import MapMaker
+        from tasks.inference.dicom_report.report_writer import MapMaker
         from tasks.inference.model_source import load_model
 
         model = load_model(source)
@@ -63,7 +63,7 @@ class DicomResults:
     def write(self, files: Sequence["ImageFile"], tables: Iterable["pa.Table"], model_digest: str) -> "Written":
         """Write the results of the predictions in `tables`."""
         from flows.project.run_lock import alone
-        from tasks.inference.dicom_report.report_folder import ReportFolder  # late: highdicom takes a second
+        from tasks.inference.dicom_report.report_writer import ReportFolder  # late: highdicom takes a second
 
         with alone(self.folder.with_name(f".{self.folder.name}.lock"), f"the DICOM results in {self.folder}"):
             return ReportFolder(folder=self.folder, model_digest=model_digest, maps=self.maps).write(files, tables)

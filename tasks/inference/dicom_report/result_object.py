@@ -20,7 +20,7 @@ NAMESPACE: Final = uuid.UUID("6f0a3cf4-6a0d-5f0c-9f86-3d8f6f5f2a51")
 """Of the name-based UUIDs (RFC 9562, version 5) that UIDs are made of."""
 ROOT: Final = "2.25."
 """DICOM's root for UIDs that are UUIDs (PS3.5, B.2): no registration is needed."""
-RESULTS_MODULE: Final = "tasks.inference.dicom_report.report_folder"
+RESULTS_MODULE: Final = "tasks.inference.dicom_report.report_writer"
 """What is in a result depends on the code of this module and of all that it imports."""
 MAKER: Final = "CoroNet"
 MODEL_NAME: Final = f"{MAKER} chest X-ray classifier"

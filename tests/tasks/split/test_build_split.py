@@ -14,8 +14,8 @@ from coronet_core.common.classes import CLASSES, FoldUnit
 from coronet_core.common.literals import Aspect, Leaks, Reading
 from coronet_core.common.manifest import read_manifest, read_rows
 from coronet_core.common.shards import Shards
-from coronet_core.data.decoding.decoding_processes import Decoders
 from coronet_core.data.image_record import Record
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import decode
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError

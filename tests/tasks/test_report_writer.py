@@ -16,8 +16,8 @@ from highdicom.sr import srread
 
 from coronet_core.support.errors import DataError
 from tasks.inference.attribution import MapSettings
-from tasks.inference.dicom_report.report_files import require_report_folder
-from tasks.inference.dicom_report.report_folder import MapMaker, ReportFolder, Written
+from tasks.inference.dicom_report.report_file_names import require_report_folder
+from tasks.inference.dicom_report.report_writer import MapMaker, ReportFolder, Written
 from tasks.inference.input.storage import find_files, read_files
 from tasks.inference.predictor import predict_files
 from tasks.package.trained_model import TrainedModel

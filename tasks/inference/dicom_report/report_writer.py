@@ -17,7 +17,7 @@ import pyarrow as pa
 import pydicom
 import torch
 
-from coronet_core.data.decoding.decoding_processes import Decoders
+from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import preview
 from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
@@ -25,7 +25,7 @@ from tasks.inference.attribution import MapSettings, maps_for
 from tasks.inference.dicom_report import secondary_capture as sc
 from tasks.inference.dicom_report import structured_report as sr
 from tasks.inference.dicom_report.map_picture import LONGEST_PX, ExplainedMap, map_picture
-from tasks.inference.dicom_report.report_files import INDEX, file_name
+from tasks.inference.dicom_report.report_file_names import INDEX, file_name
 from tasks.inference.dicom_report.result_object import is_whole
 from tasks.inference.dicom_report.source_study import NOT_DICOM, source_of
 from tasks.inference.input.image_file import ImageFile

@@ -1,4 +1,4 @@
-"""The COVID-19 identification network (CIN), paper sec. 2.2: a ResNet-18 that reads residual tensors."""
+"""Pretrained backbones of the CIN: torchvision's ImageNet weights, or those of a file that a user names."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,8 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from coronet_core.classifier.architectures import ARCHITECTURES, Architecture, with_channels
-from coronet_core.classifier.inputs import PLANES
-from coronet_core.common.literals import CinArchitecture, CinInput
+from coronet_core.classifier.architectures import ARCHITECTURES, Architecture
+from coronet_core.common.literals import CinArchitecture
 from coronet_core.support.errors import WeightsError
 from coronet_core.support.whole_files import sha256_of
 
@@ -21,21 +20,6 @@ NOT_OF_A_BACKBONE: Final = ("AuxLogits.", "op_threshs")
 """Keys of a second head of Inception-v3, and of thresholds that torchxrayvision's files hold."""
 FORMER_DENSENET_KEY: Final = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 """Torchvision's first files of DenseNets say norm.1 where its networks say norm1."""
-
-
-def build_cin(kind: CinInput = "residual_tensor", architecture: CinArchitecture = "resnet18") -> nn.Module:
-    """Return an untrained CIN: residual tensor (B, 3, H, W) in, logits (B, 3) out; the paper's 11,178,051 parameters.
-
-    Residuals enter as they are. ImageNet's mean and deviation describe photographs, and the paper names no
-    normalisation; the batch norm behind the first convolution takes up the scale. Another
-    `kind` of input may have four channels.
-    """
-    return build_network(ARCHITECTURES[architecture], len(PLANES[kind]))
-
-
-def build_network(architecture: Architecture, n_channels: int) -> nn.Module:
-    """Return an untrained network, (B, n_channels, H, W) in, logits (B, 3) out."""
-    return with_channels(architecture.build(), architecture, n_channels)
 
 
 def imagenet_backbone(architecture: CinArchitecture = "resnet18") -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from typing import Final, Self, TypeVar
 
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.common.literals import Aspect, Reading
-from coronet_core.data.decoding.limited_process import Ended, LimitedProcess
+from coronet_core.data.isolated_decoding.limited_process import Ended, LimitedProcess
 from coronet_core.data.reading.image import DecodedImage, decode
 from coronet_core.support.errors import DataError
 
