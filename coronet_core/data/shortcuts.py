@@ -102,7 +102,7 @@ def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str
         for name, by_class in shortcuts.items()
     }
     return [
-        f"By {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can use "
+        f"From {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can use "
         "it without looking at the lungs."
         for name, labels in predicted.items()
         if labels

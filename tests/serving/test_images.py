@@ -72,7 +72,7 @@ def test_a_bad_file_is_told_and_the_others_are_answered(client: httpx.Client) ->
 def test_if_no_file_can_be_read_the_request_fails_with_every_reason(client: httpx.Client) -> None:
     response = client.post("/predict", files=form(b"", encoded(Image.new("L", (64, 64)))))
     assert response.status_code == 422
-    assert [one["error"] for one in response.json()["files"]] == ["empty file", "zero variance (one grey all over)"]
+    assert [one["error"] for one in response.json()["files"]] == ["empty file", "zero variance (a single grey level)"]
 
 
 @pytest.mark.parametrize("method", METHODS)
