@@ -38,9 +38,9 @@ def compare(
     Args:
         candidates: The YAML file that names them.
         folds: Each image is tested in one of them.
-        seeds: Trainings of each candidate's classifier in each fold.
-        unit: What a fold keeps whole: patients or, beside published figures that split so, images alone.
-        parallel: Trainings in parallel; by default as many as the GPUs hold, or one.
+        seeds: Training seeds per candidate and fold.
+        unit: What each fold keeps together: patients or, beside published figures that split so, images alone.
+        parallel: Trainings in parallel; by default as many as fit on the GPUs, or one.
     """
     try:
         params, comparison = read_params(), read_comparison(candidates)

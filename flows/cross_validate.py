@@ -29,7 +29,7 @@ def cross_validate(
         folds: Each image is tested in one of them.
         unit: What a fold keeps whole: patients or, beside published figures that split so, images alone.
         last_stage: The stage up to which each fold is run: evaluate for the figures alone, report for its report, too.
-        parallel: Folds in parallel; by default as many as the GPUs hold, or one.
+        parallel: Folds in parallel; by default as many as fit on the GPUs, or one.
     """
     params = read_params()
     rule = {"by": "folds", "folds": folds, "unit": unit, "validation_fraction": params.data.split.validation_fraction}
