@@ -33,10 +33,10 @@ def compare(
     unit: FoldUnit = "patients",
     parallel: Annotated[int, Field(ge=1)] | None = None,
 ) -> State[None]:
-    """Train and test every candidate on the same folds with the same seeds. What is up to date is not run again.
+    """Train and test every candidate on the same folds with the same seeds. Stages that are up to date do not rerun.
 
     Args:
-        candidates: The YAML file that names them.
+        candidates: The YAML file that names the candidates and what each changes in params.yaml.
         folds: Each image is tested in one of them.
         seeds: Training seeds per candidate and fold.
         unit: What each fold keeps together: patients or, beside published figures that split so, images alone.

@@ -47,7 +47,7 @@ def promote(version: str | None = None, approval: Approval | None = None) -> Sta
 
     Args:
         version: A registered version: "3", "challenger", "models:/coronet/3". Without one, the last run is registered.
-        approval: Whether a person is asked once the rules are met; by default promotion.approval.
+        approval: Whether to ask a person once the rules are met; by default promotion.approval.
     """
     try:
         prepare(None)

@@ -60,7 +60,7 @@ def predict(
     dicom_out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a DICOM structured report of each DICOM file, which names the patient as the file does. "
+            help="Folder for DICOM structured reports, one per DICOM file; they name the patient as the file does. "
             "Default: none."
         ),
     ] = None,
