@@ -85,7 +85,7 @@ def phantoms(
         int, typer.Option(min=1, max=10_000, help="Patients of each class, with 1 or 2 images each.")
     ] = 30,
 ) -> None:
-    """Draw phantoms as PNG files in class folders, to try things without X-rays. More patients add to those there."""
+    """Draw phantoms as PNG files in class folders, to try things without X-rays. Existing ones are kept."""
 
     def work() -> None:
         from tasks.raw_data.phantom_folder import draw_phantoms  # late: `coronet --help` must not wait for SciPy
