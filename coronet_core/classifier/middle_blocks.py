@@ -4,6 +4,8 @@ The last block of a network trained on photographs knows objects; the blocks bef
 and opacities are made of.
 """
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,21 +21,50 @@ HEAD: Final = "head"
 LAST_MAP: Final = "last_map"
 
 
+class Trunk(nn.Module):
+    """The layers of a network up to a block, each reading what the one before it gives; named as in the network.
+
+    torchvision's own `create_feature_extractor` traces the network, and while it does, no other thread of the process
+    can run any: a service that loads a model would fail its requests.
+    """
+
+    def __init__(self, network: nn.Module, blocks: Sequence[str]) -> None:
+        """`blocks` are the submodules whose maps are given, in their order: children of one parent."""
+        super().__init__()
+        self._folder, _, last = blocks[-1].rpartition(".")
+        self._read = [name.rpartition(".")[2] for name in blocks]
+        children = dict(network.get_submodule(self._folder).named_children())
+        names = list(children)
+        layers = {name: children[name] for name in names[: names.index(last) + 1]}
+        if self._folder:
+            self.add_module(self._folder, nn.Sequential(OrderedDict(layers)))
+        else:
+            for name, layer in layers.items():
+                self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps (B, F, h, w) of the blocks for the input (B, C, H, W)."""
+        maps = []
+        for name, layer in self.get_submodule(self._folder).named_children():
+            x = layer(x)
+            if name in self._read:
+                maps.append(x)
+        return maps
+
+
 class HeadOnMiddleBlocks(nn.Module):
     """The layers of a network but its last block, and a linear head on the two blocks before."""
 
     def __init__(self, network: nn.Module, blocks: dict[str, int]) -> None:
         """`blocks` are the submodules of `network` whose maps are read, with the channels of each; the last is last."""
         super().__init__()
-        from torchvision.models.feature_extraction import create_feature_extractor  # late: not every stage has a CIN
-
-        self.backbone = create_feature_extractor(network, list(blocks), suppress_diff_warning=True)
+        self.backbone = Trunk(network, list(blocks))
         self.last_map = nn.Identity()  # where Grad-CAM reads it
         self.head = nn.Linear(sum(blocks.values()), len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 3) for the input (B, C, H, W)."""
-        first, second = self.backbone(x).values()  # (B, F, h, w) each
+        first, second = self.backbone(x)  # (B, F, h, w) each
         maps = [first, self.last_map(second)]
         logits: Tensor = self.head(torch.cat([one.mean((2, 3)) for one in maps], dim=1))
         return logits

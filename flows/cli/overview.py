@@ -31,12 +31,15 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Show the last run's figures, and how they differ from the champion's and the run before's on the same images."""
+    """Show the last run's figures, and how they differ from the champion's and the run before's on the same images.
 
-    def work() -> None:
+    Exit code 1: a run that --against names cannot be compared.
+    """
+
+    def work() -> int:
         from flows.overview.show_report import print_report  # late: `coronet --help` must not wait for pandas
 
-        print_report(against)
+        return print_report(against)
 
     run_command(work, require_project, lambda: require_package(PACKAGE), ends_abandoned_runs=False)
 

@@ -11,12 +11,17 @@ from tasks.runtime.paths import AUDIT, DIFFERENCES_PAGE, METRICS, REPORT
 WIDTH = 26
 
 
-def print_report(others: Sequence[str] | None) -> None:
-    """Print the figures of the last run, and how it differs from `others`, as `compare_last_run` takes them."""
+def print_report(others: Sequence[str] | None) -> int:
+    """Print the figures of the last run, and how it differs from `others`, as `compare_last_run` takes them.
+
+    Returns 1 if it cannot be compared with one of `others`, else 0. Without `others` it is shown beside what there is.
+    """
     print_tables(METRICS, AUDIT)
-    print_differences(compare_last_run(others or USUAL))
+    against = compare_last_run(others or USUAL)
+    print_differences(against)
     print(f"Report: {REPORT.resolve()}")
     print(f"Differences: {DIFFERENCES_PAGE.resolve()}")
+    return int(bool(others) and any(one.reason for one in against))
 
 
 def print_differences(against: Iterable[Against]) -> None:

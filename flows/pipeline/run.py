@@ -1,5 +1,6 @@
 """What `coronet run` does: check, run what is stale, show the figures."""
 
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def _stop(*_: object) -> None:
     from flows.remote.submission import end_remote_work
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
+    logging.disable()  # of stages that it takes for failed, to be tried again
     end_remote_work()
     Descendants().end()
     print("Stopped. The same command resumes where it stopped.", file=sys.stderr, flush=True)

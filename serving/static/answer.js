@@ -5,10 +5,11 @@ import { element, percent } from "./elements.js";
 const SYNTHETIC = "A synthetic image: a drawing made by this program, not the X-ray of a patient. A model trained on X-rays may find it out of distribution.";
 
 // In a few words, and warnings.
-export function told(item, model) {
+export function told(item, model, isHidden) {
   const { answer } = item;
   if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
+  if (isHidden) return { short: "answer hidden" };
   const warnings = [item.isSynthetic && "synthetic image", answer.out_of_distribution && "out of distribution", differ(item) && "models differ"].filter(Boolean);
   if (answer.abstained) return { short: "needs a human reader", kind: "warn", warnings };
   return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warnings };
@@ -32,13 +33,14 @@ function headline(answer, model) {
   return element("h2", { class: answer.out_of_distribution ? "person" : "", text: model.classes[answer.predicted] });
 }
 
-export function answerOf(item, model) {
+export function answerOf(item, model, isHidden) {
   const { answer } = item;
   const file = element("div", {}, element("p", { class: "file", text: item.name }), item.isSynthetic && element("p", { class: "flag", text: SYNTHETIC }));
   if (!answer) return [file, element("p", { class: "hint", text: "Waiting for the prediction…" })];
   if (answer.error) {
     return [file, element("h2", { text: "No prediction" }), element("p", { class: "flag bad", text: `This file cannot be read: ${answer.error}` })];
   }
+  if (isHidden) return [file, element("p", { class: "hint", text: "The answer is hidden until your verdict is saved." })];
   const parts = [file, headline(answer, model)];
   if (answer.abstained) parts.push(element("p", { text: `The model ${answer.abstained_because.replace(/^no class/, "finds that no class")}.` }));
   parts.push(...(model.challenger ? comparison(item, model) : [bars(answer, model)]));
@@ -51,8 +53,8 @@ export function answerOf(item, model) {
 }
 
 // What the figures mean.
-export function meaningOf({ answer }, model) {
-  if (!answer || answer.error) return [];
+export function meaningOf({ answer }, model, isHidden) {
+  if (!answer || answer.error || isHidden) return [];
   const held = Math.round(100 * (1 - model.calibration.miscoverage));
   return [element("p", { class: "small", text: answer.meaning }),
     element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` })];

@@ -70,4 +70,14 @@ async function picture(path, file, signal) {
 
 export const residual = (file, of, by) => picture(`/residuals?format=png&of=${of}&by=${by}`, file);
 
+async function dicom(path, file) {
+  const response = await ask(path, { body: form([file]) });
+  const [, name] = response.headers.get("Content-Disposition").match(/filename="(.+)"/);
+  return { blob: await response.blob(), name };
+}
+
+export const dicomReport = (file) => dicom("/report", file);
+
+export const dicomMap = (file, method, label) => dicom(`/explain?format=dicom&method=${method}&label=${label}`, file);
+
 export const explain = (file, method, label, by, signal) => picture(`/explain?format=png&method=${method}&label=${label}&by=${by}`, file, signal);

@@ -11,4 +11,11 @@ export function element(tag, { text, ...attributes } = {}, ...children) {
   return made;
 }
 
+// Give the reader a file to keep.
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
 export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : share < 1 && share >= 0.995 ? "> 99 %" : `${Math.round(100 * share)} %`);

@@ -4,10 +4,11 @@ import { differ } from "./comparison.js";
 
 const AT_ONCE = 8;
 
-function rank(item) {
+function rank(item, isBlinded) {
   const { answer, isSynthetic } = item;
   if (!answer) return 3;
   if (answer.error) return 4;
+  if (isBlinded) return isSynthetic ? 2 : 0; // an order by answers would give them away
   if (!isSynthetic && (answer.abstained || answer.out_of_distribution)) return 0;
   return differ(item) ? 1 : 2;
 }
@@ -20,6 +21,7 @@ export class Images extends EventTarget {
     this.items = [];
     this.current = null;
     this.order = "added";
+    this.isBlinded = false;
     this.work = Promise.resolve();
   }
 
@@ -112,7 +114,7 @@ export class Images extends EventTarget {
 
   // As they were added, or those first that need a reader, then those on which the models differ, and the unreadable last.
   ordered() {
-    return this.order === "added" ? this.items : [...this.items].sort((one, other) => rank(one) - rank(other));
+    return this.order === "added" ? this.items : [...this.items].sort((one, other) => rank(one, this.isBlinded) - rank(other, this.isBlinded));
   }
 
   orderBy(order) {
@@ -121,7 +123,17 @@ export class Images extends EventTarget {
   }
 
   isToRead(item) {
-    return rank(item) === 0 && !item.verdict;
+    return rank(item, this.isBlinded) === 0 && !item.verdict;
+  }
+
+  // Whether the answer is kept from a reader who has not given a verdict yet.
+  hides(item) {
+    return Boolean(this.isBlinded && item?.answer && !item.answer.error && !item.isSynthetic && !item.verdict && !item.wasShown);
+  }
+
+  blind(isBlinded) {
+    this.isBlinded = isBlinded;
+    this.tell("list");
   }
 
   step(by) {

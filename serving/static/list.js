@@ -14,7 +14,7 @@ function rowOf(item, images) {
 
 function fillRow(item, images, model, names) {
   const button = item.row.firstChild;
-  const { short, kind, warnings = [] } = told(item, model);
+  const { short, kind, warnings = [] } = told(item, model, images.hides(item));
   const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
   const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
   for (const text of warnings) lines.push(element("span", { class: "told warn", text }));
@@ -33,7 +33,10 @@ export function showList(images, model, names) {
     list.replaceChildren(...rows);
     if (focused) focused.focus({ preventScroll: true });
   }
-  for (const item of items) fillRow(item, images, model, names);
+  for (const item of items) {
+    fillRow(item, images, model, names);
+    if (item.answer && !images.hides(item)) item.wasShown = true;
+  }
   byId("clear").hidden = byId("ordering").hidden = !rows.length;
   const left = items.filter((item) => images.isToRead(item)).length;
   byId("count").textContent = rows.length ? `Image ${items.indexOf(images.current) + 1} of ${rows.length}, ${left} to read` : "";

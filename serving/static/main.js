@@ -1,21 +1,24 @@
 // The reading page: files in, answers and pictures out.
 import { answerOf, meaningOf, told } from "./answer.js";
 import { describeModel, example } from "./api.js";
+import { DicomAnswers } from "./dicom.js";
 import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
 import { showList, showSelected } from "./list.js";
 import { Verdicts } from "./verdicts.js";
 import { Viewer } from "./viewer.js";
 
+const BLINDED = "blinded";
+
 function showAnswer(images, model) {
   const item = images.current;
-  byId("answer").replaceChildren(...(item ? answerOf(item, model) : [element("p", { class: "hint", text: "Predictions appear here." })]));
-  byId("meaning").replaceChildren(...(item ? meaningOf(item, model) : []));
+  byId("answer").replaceChildren(...(item ? answerOf(item, model, images.hides(item)) : [element("p", { class: "hint", text: "Predictions appear here." })]));
+  byId("meaning").replaceChildren(...(item ? meaningOf(item, model, images.hides(item)) : []));
 }
 
 // For those who hear the page: what has been answered, and what is looked at.
-function announce(item, model) {
-  const { short, warnings = [] } = item ? told(item, model) : {};
+function announce(item, model, images) {
+  const { short, warnings = [] } = item ? told(item, model, images.hides(item)) : {};
   byId("live").textContent = item ? [`${item.name}: ${short}`, ...warnings].join(", ") : "";
 }
 
@@ -51,6 +54,16 @@ async function showExample(images) {
   } catch (error) {
     byId("hint").textContent = error.message;
   }
+}
+
+function takeBlinding(images) {
+  const box = byId("blinded");
+  box.checked = sessionStorage.getItem(BLINDED) === "true";
+  images.blind(box.checked);
+  box.addEventListener("change", () => {
+    sessionStorage.setItem(BLINDED, String(box.checked));
+    images.blind(box.checked);
+  });
 }
 
 function takeKeys(images, viewer, verdicts) {
@@ -106,12 +119,14 @@ async function start() {
   const images = new Images(model.limits, Boolean(model.challenger));
   const viewer = new Viewer(images, model);
   const verdicts = new Verdicts(images, model);
+  new DicomAnswers(images);
   for (const what of ["list", "select", "answer", "preview", "verdict"]) {
     images.addEventListener(what, () => showList(images, model, verdicts.names));
   }
   for (const what of ["list", "select"]) images.addEventListener(what, () => showSelected(images));
-  for (const what of ["list", "select", "answer"]) images.addEventListener(what, () => showAnswer(images, model));
-  for (const what of ["select", "answer"]) images.addEventListener(what, ({ detail: item }) => announce(item, model));
+  for (const what of ["list", "select", "answer", "verdict"]) images.addEventListener(what, () => showAnswer(images, model));
+  for (const what of ["select", "answer", "verdict"]) images.addEventListener(what, ({ detail: item }) => announce(item, model, images));
+  takeBlinding(images);
   takeFiles(images);
   takeKeys(images, viewer, verdicts);
   document.body.dataset.ready = "true";

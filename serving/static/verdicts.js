@@ -1,8 +1,8 @@
 // What a reader says of an image: stored by a service that keeps a table, and to download in any case.
 import { storeVerdict } from "./api.js";
-import { byId, element } from "./elements.js";
+import { byId, element, save } from "./elements.js";
 
-const COLUMNS = ["file", "label", "reader", "note", "read_at", "sha256", "model", "predicted", "probability", "prediction_set", "out_of_distribution", "challenger", "challenger_predicted"];
+const COLUMNS = ["file", "label", "reader", "note", "read_at", "sha256", "model", "predicted", "probability", "prediction_set", "out_of_distribution", "blinded", "challenger", "challenger_predicted"];
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/; // how a cell begins that a spreadsheet would compute
 const READER = "reader";
 export const NOT_READABLE = "not_readable";
@@ -15,7 +15,7 @@ const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')
 function cells(said, readAt) {
   const file = FORMULA.test(said.file) ? `./${said.file}` : said.file;
   return [file, said.label, safe(said.reader), safe(said.note), readAt, said.sha256, said.model, said.predicted,
-    said.probability.toFixed(4), said.prediction_set.join(" "), String(said.out_of_distribution), said.challenger ?? "", said.challenger_predicted ?? ""];
+    said.probability.toFixed(4), said.prediction_set.join(" "), String(said.out_of_distribution), String(said.blinded), said.challenger ?? "", said.challenger_predicted ?? ""];
 }
 
 const csv = (rows) => rows.map((row) => `${row.map(quoted).join(",")}\n`).join("");
@@ -72,10 +72,11 @@ export class Verdicts {
     const label = this.choices().find((choice) => choice.checked)?.value;
     if (!label) return this.say("Choose a class, or not readable.", "bad");
     const { answer } = item;
+    const isBlinded = this.images.hides(item);
     const said = {
       file: answer.name, sha256: answer.sha256, label, reader: oneLine(byId("reader").value), note: oneLine(byId("note").value),
       model: answer.model, predicted: answer.predicted, probability: answer.probabilities[answer.predicted],
-      prediction_set: answer.prediction_set, out_of_distribution: answer.out_of_distribution,
+      prediction_set: answer.prediction_set, out_of_distribution: answer.out_of_distribution, blinded: isBlinded,
       challenger: item.challenger?.model ?? null, challenger_predicted: item.challenger?.predicted ?? null,
     };
     sessionStorage.setItem(READER, said.reader);
@@ -112,11 +113,8 @@ export class Verdicts {
   }
 
   download() {
-    const url = URL.createObjectURL(new Blob([csv([COLUMNS, ...this.rows])], { type: "text/csv" }));
     const day = new Date().toISOString().slice(0, 16).replace(/[-:]/g, "");
-    const link = element("a", { href: url, download: `verdicts-${day}.csv` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    save(new Blob([csv([COLUMNS, ...this.rows])], { type: "text/csv" }), `verdicts-${day}.csv`);
     this.unsaved = false;
   }
 }

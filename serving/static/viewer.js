@@ -29,7 +29,8 @@ export class Viewer {
     for (const id of ["shown", "method", "label"]) byId(id).addEventListener("change", () => this.overlay());
     for (const of of Object.keys(LUNGS)) byId(`show-${of}`).addEventListener("click", () => this.showLayer(this.layer === of ? null : of));
     images.addEventListener("select", () => this.show());
-    for (const what of ["answer", "preview", "residuals"]) {
+    images.addEventListener("list", () => this.show());
+    for (const what of ["answer", "preview", "residuals", "verdict"]) {
       images.addEventListener(what, (event) => event.detail === images.current && this.show());
     }
     for (const { picture, frame } of Object.values(PANES)) {
@@ -46,14 +47,15 @@ export class Viewer {
     const answered = item?.answer && !item.answer.error;
     if (item !== this.shown) this.layer = null;
     this.shown = item;
-    if (answered) {
-      this.images.preview(item).catch((error) => this.say(item, error.message));
+    const isHidden = this.images.hides(item);
+    if (answered) this.images.preview(item).catch((error) => this.say(item, error.message));
+    if (answered && !isHidden) {
       this.images.residuals(item).catch((error) => this.say(item, error.message));
     }
     byId("hint").hidden = Boolean(item?.preview);
     for (const id of ["example", "example-told"]) byId(id).hidden = Boolean(item);
     byId("hint").textContent = !item ? "No image yet." : item.answer?.error ? "Nothing to show: this file cannot be read." : "Reading…";
-    const residuals = item?.residuals.model;
+    const residuals = !isHidden && item?.residuals.model;
     byId("residuals").hidden = !residuals;
     if (residuals) for (const of of Object.keys(LUNGS)) this.showResidual(item, of);
     this.showLayer(this.layer);
@@ -96,7 +98,7 @@ export class Viewer {
   async overlay() {
     const item = this.images.current;
     const [method, label] = [byId("method").value, byId("label").value];
-    const wanted = item?.preview && byId("shown").checked ? [item, method, label] : [];
+    const wanted = item?.preview && byId("shown").checked && !this.images.hides(item) ? [item, method, label] : [];
     if (wanted.length && this.wanted?.every((one, i) => one === wanted[i])) return this.place();
     this.asking?.abort();
     this.maps = {};

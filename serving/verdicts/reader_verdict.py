@@ -1,4 +1,4 @@
-"""A reader's verdict on one image, with the answer of the model that the reader saw."""
+"""A reader's verdict on one image, with the answer of the model, which the reader may have seen before."""
 
 from typing import Annotated, Final
 
@@ -12,7 +12,7 @@ from tasks.runtime.external_text import SHA256, spreadsheet_cell, spreadsheet_pa
 
 COLUMNS: Final = (
     *("file", "label", "reader", "note", "read_at", "sha256"),
-    *("model", "predicted", "probability", "prediction_set", "out_of_distribution"),
+    *("model", "predicted", "probability", "prediction_set", "out_of_distribution", "blinded"),
     *("challenger", "challenger_predicted"),
 )
 """Of the table. Those before `model` are what the source `image_folder` takes."""
@@ -21,7 +21,7 @@ Digest = Annotated[str, Field(pattern=SHA256)]
 
 
 class ReaderVerdict(BaseModel):
-    """What a reader says of an image, and what the model said before."""
+    """What a reader says of an image, and what the model said of it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,6 +35,7 @@ class ReaderVerdict(BaseModel):
     probability: Annotated[float, Field(ge=0, le=1, description="Of the predicted class, calibrated.")]
     prediction_set: Annotated[list[ClassName], Field(max_length=3)]
     out_of_distribution: bool
+    blinded: Annotated[bool, Field(description="Whether the reader decided before seeing the model's answer.")] = False
     challenger: Annotated[Digest | None, Field(description="Of the model that was compared, if one was.")] = None
     challenger_predicted: ClassName | None = None
 
@@ -60,6 +61,7 @@ class ReaderVerdict(BaseModel):
             f"{self.probability:.4f}",
             " ".join(self.prediction_set),
             str(self.out_of_distribution).lower(),
+            str(self.blinded).lower(),
             self.challenger or "",
             self.challenger_predicted or "",
         ]

@@ -1,6 +1,8 @@
 """A head on the middle blocks: it reads their maps, its parts are named, and it is built again from its design."""
 
 import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import pytest
@@ -10,7 +12,7 @@ from coronet_core.classifier.architectures import ARCHITECTURES
 from coronet_core.classifier.cin import build_cin
 from coronet_core.classifier.cin_design import CinDesign, design_from
 from coronet_core.classifier.fine_tuning import trained_layers
-from coronet_core.classifier.middle_blocks import HeadOnMiddleBlocks, parts_of, with_head
+from coronet_core.classifier.middle_blocks import HeadOnMiddleBlocks, Trunk, parts_of, with_head
 from coronet_core.common.literals import CinArchitecture
 from coronet_core.support.errors import WeightsError
 
@@ -29,6 +31,42 @@ def test_it_reads_the_means_of_the_maps_of_two_blocks() -> None:
         model = HeadOnMiddleBlocks(network, ARCHITECTURES["resnet18"].middle_blocks).eval()
         expected = model.head(torch.cat([one.mean((2, 3)) for one in maps], dim=1))
         torch.testing.assert_close(model(x), expected)
+
+
+@every_architecture
+def test_its_maps_are_those_of_the_whole_network(name: CinArchitecture) -> None:
+    network = build_cin("residual_tensor", name).eval()
+    blocks = ARCHITECTURES[name].middle_blocks
+    expected: list[torch.Tensor] = []
+    for block in blocks:
+        network.get_submodule(block).register_forward_hook(lambda _module, _given, made: expected.append(made))
+    with torch.no_grad():
+        x = torch.rand(1, 3, SIDE_PX, SIDE_PX)
+        network(x)
+        whole = list(expected)
+        found = Trunk(network, list(blocks))(x)
+    assert [one.shape[1] for one in found] == list(blocks.values())
+    assert all(torch.equal(one, other) for one, other in zip(found, whole, strict=True))
+
+
+def test_a_network_runs_in_one_thread_while_another_is_built() -> None:
+    network, x = build_cin().eval(), torch.rand(1, 3, 32, 32)
+    is_over = threading.Event()
+
+    def run() -> int:
+        passes = 0
+        with torch.no_grad():
+            while not is_over.is_set():
+                network(x)
+                passes += 1
+        return passes
+
+    with ThreadPoolExecutor(1) as other:
+        work = other.submit(run)
+        for _ in range(5):
+            with_head(build_cin(), "resnet18", "middle_blocks")
+        is_over.set()
+        assert work.result() > 0
 
 
 @every_architecture

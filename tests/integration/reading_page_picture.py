@@ -1,10 +1,13 @@
-"""The picture of the reading page in README, with the last run: `python -m tests.integration.reading_page_picture`.
+"""The picture of the reading page, with the last run: `python -m tests.integration.reading_page_picture [FILE ...]`.
 
-Phantoms alone are shown. Needs Chromium.
+It shows the files, or else a phantom of each class. README's has X-rays that their publisher lets everybody show.
+Needs Chromium.
 """
 
 import io
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,32 +21,37 @@ from tests.integration.chromium import WAIT_S, reading_page
 from tests.serving.served import running, served_model
 
 PICTURE: Final = Path("docs/reading_page.png")
-SIZE_PX: Final = (1200, 740)
-COLOURS: Final = 128
+SIZE_PX: Final = (1200, 1000)
+COLOURS: Final = 256
 SIDE_PX: Final = 192
 PATIENT: Final = "picture"
 
 
-def main() -> None:
-    """Show a phantom of each class and an unreadable file; write the picture of the second."""
+def main(files: Sequence[str]) -> None:
+    """Show the files, or phantoms, and an unreadable file; write the picture of the second."""
     served = served_model(model=load_model(None), source="the last run", explain=read_params().explain)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{label}.png" for label in CLASSES]
-        for path in paths:
-            Image.fromarray(phantom.draw(2020, path.stem, PATIENT, 0, SIDE_PX)[0]).save(path)  # type: ignore[arg-type]
+        paths = [Path(file).absolute() for file in files] or _phantoms(Path(folder))
         notes = Path(folder) / "notes.png"
         notes.write_bytes(b"no image")
         with running(served, log_requests=False, explain_seconds=WAIT_S) as address, reading_page(address) as page:
             page.open(*SIZE_PX)
             page.choose([*paths, notes])
             page.all("#list button")[1].click()
-            page.one("#method").send_keys("Mean")
+            page.one("#method").send_keys("Grad")
             page.wait_for_overlay()
             page.wait(lambda: page.all("#residuals:not([hidden])") and page.all("#busy[hidden]"))
             page.script("document.activeElement.blur()")
             shown = Image.open(io.BytesIO(page.driver.get_screenshot_as_png())).convert("RGB")
-    shown.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(PICTURE, optimize=True)
+    shown.quantize(COLOURS, Image.Quantize.MEDIANCUT).save(PICTURE, optimize=True)
+
+
+def _phantoms(folder: Path) -> list[Path]:
+    paths = [folder / f"{label}.png" for label in CLASSES]
+    for path in paths:
+        Image.fromarray(phantom.draw(2020, path.stem, PATIENT, 0, SIDE_PX)[0]).save(path)  # type: ignore[arg-type]
+    return paths
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

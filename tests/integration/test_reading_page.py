@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom
 import pytest
 
+from tests.core.dicom_studies import STUDY, study_file
 from tests.integration.chromium import Keys, Page, reading_page
 from tests.serving.served import dicom, png, running
 
@@ -59,6 +61,33 @@ def test_without_an_own_x_ray_a_synthetic_image_can_be_tried(page: Page, files: 
     page.choose([files["chest.png"]])
     page.press(Keys.ARROW_RIGHT)
     assert "synthetic" not in page.text("#answer").lower()
+
+
+def test_the_answer_to_a_dicom_file_is_saved_as_dicom_of_its_study(
+    page: Page, files: dict[str, Path], tmp_path: Path
+) -> None:
+    of_a_study = tmp_path / "study.dcm"
+    of_a_study.write_bytes(study_file())
+    folder = tmp_path / "saved"
+    page.open()
+    page.choose([files["chest.png"], of_a_study, files["chest.dcm"]])
+    page.wait_for_overlay()
+    assert not page.one("#dicom").is_displayed()
+    page.press(Keys.ARROW_RIGHT)
+    page.wait(lambda: page.one("#dicom").is_displayed())
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    for number, button in enumerate(("#save-report", "#save-map"), start=1):
+        page.one(button).click()
+        page.wait(lambda number=number: len(list(folder.glob("*.dcm"))) == number)
+        page.wait(lambda: "Saved as" in page.text("#dicom-told"))
+    made = [pydicom.dcmread(path) for path in folder.glob("*.dcm")]
+    assert {one.Modality for one in made} == {"SR", "OT"}
+    assert {one.StudyInstanceUID for one in made} == {STUDY["StudyInstanceUID"]}
+    page.press(Keys.ARROW_RIGHT)
+    page.wait(lambda: page.text("#dicom-told") == "" and page.one("#dicom").is_displayed())
+    page.one("#save-report").click()  # of a file without a study
+    page.wait(lambda: "StudyInstanceUID" in page.text("#dicom-told"))
+    assert page.complaints()  # the browser notes the refused request
 
 
 def test_a_wrong_file_is_a_row_with_its_reason_and_the_others_are_answered(page: Page, files: dict[str, Path]) -> None:

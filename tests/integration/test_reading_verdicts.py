@@ -129,6 +129,32 @@ def test_images_that_need_a_reader_come_first_if_asked_for_and_stay_where_they_a
     page.wait(lambda: expected[1] in page.text("#answer"))
 
 
+def test_a_blinded_reader_sees_the_answer_once_the_verdict_is_saved(page: Page, files: list[Path], table: Path) -> None:
+    page.open()
+    page.one("#blinded").click()
+    page.choose(files[2:])
+    assert [row.text for row in page.all("#list .told")] == ["answer hidden"] * 2
+    assert "hidden until your verdict is saved" in page.text("#answer")
+    assert page.text("#live").endswith(".png: answer hidden")
+    assert page.text("#count").endswith("2 to read")
+    page.wait(lambda: page.all("#picture:not([hidden])"))
+    for what in ("#answer meter", "#residuals:not([hidden])", "#overlay:not([hidden])", "#meaning p"):
+        assert page.all(what) == [], what
+    page.press("2", Keys.ENTER)
+    page.wait(lambda: len(page.all("#answer meter")) == 3)
+    page.wait_for_overlay()
+    assert page.text("#count").endswith("1 to read")
+    page.one("#blinded").click()  # and so the second answer is shown
+    page.press("n")
+    page.wait(lambda: "side.png" in page.text("#answer") and len(page.all("#answer meter")) == 3)
+    page.one("#blinded").click()
+    assert len(page.all("#answer meter")) == 3, "what was seen cannot be hidden any more"
+    page.press("1", Keys.ENTER)
+    page.wait(lambda: "Stored" in page.text("#verdict-told"))
+    assert [(row["file"], row["blinded"]) for row in rows(table)[-2:]] == [("chest.png", "true"), ("side.png", "false")]
+    page.one("#blinded").click()
+
+
 def test_what_cannot_be_seen_or_is_synthetic_has_no_verdict(page: Page, files: list[Path]) -> None:
     page.open()
     page.one("#example").click()

@@ -29,6 +29,7 @@ VERDICT: dict[str, Any] = {
     "probability": 0.71234,
     "prediction_set": ["pneumonia", "covid19"],
     "out_of_distribution": True,
+    "blinded": True,
     "challenger": "c" * 64,
     "challenger_predicted": "healthy",
 }
@@ -63,6 +64,7 @@ def test_a_verdict_is_a_row_with_its_time_and_what_the_model_said(reading: httpx
         "probability": "0.7123",
         "prediction_set": "pneumonia covid19",
         "out_of_distribution": "true",
+        "blinded": "true",
     }
 
 

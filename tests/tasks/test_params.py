@@ -107,6 +107,10 @@ def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_rad
         ({"cin__epochs": "ten"}, 'cin.epochs = "ten": allowed: a whole number from 0 to 10000'),
         ({"cin__epochs": 2.5}, "cin.epochs = 2.5: allowed: a whole number from 0 to 10000"),
         ({"cin__learning_rate": ...}, "cin.learning_rate: missing. Add it; params/base.yaml shows every key."),
+        (
+            {"data__sources": [{"kind": "image_folder"}]},
+            "data.sources.0.folder: missing. Add it; the presets for X-rays show every key.",
+        ),
         ({"cin__learning_rte": 1}, "cin.learning_rte = 1: unknown key. Did you mean learning_rate?"),
         (
             {

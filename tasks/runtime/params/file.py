@@ -69,7 +69,8 @@ def _described(detail: ErrorDetails, place: Sequence[str]) -> str:
     key = ".".join(place) or "the file"
     match detail["type"]:
         case "missing":
-            return f"{key}: missing. Add it; params/base.yaml shows every key."
+            example = "the presets for X-rays show" if "sources" in place else "params/base.yaml shows"
+            return f"{key}: missing. Add it; {example} every key."
         case "unexpected_keyword_argument":
             name = str(detail["loc"][-1])
             close = difflib.get_close_matches(name, (_known_keys() | {EXTENDS}) - {name}, n=1)
