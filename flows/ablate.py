@@ -24,7 +24,7 @@ def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[
 
     Args:
         only: Names of the ablations to run, such as raw_image; by default all that apply.
-        parallel: Ablations in parallel; by default as many as the GPUs hold, or one.
+        parallel: Ablations in parallel; by default as many as fit on the GPUs, or one.
     """
     params = read_params()
     try:

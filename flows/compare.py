@@ -33,14 +33,14 @@ def compare(
     unit: FoldUnit = "patients",
     parallel: Annotated[int, Field(ge=1)] | None = None,
 ) -> State[None]:
-    """Train and test every candidate on the same folds with the same seeds. What is up to date is not run again.
+    """Train and test every candidate on the same folds with the same seeds. Stages that are up to date do not rerun.
 
     Args:
-        candidates: The YAML file that names them.
+        candidates: The YAML file that names the candidates and what each changes in params.yaml.
         folds: Each image is tested in one of them.
-        seeds: Trainings of each candidate's classifier in each fold.
-        unit: What a fold keeps whole: patients or, beside published figures that split so, images alone.
-        parallel: Trainings in parallel; by default as many as the GPUs hold, or one.
+        seeds: Training seeds per candidate and fold.
+        unit: What each fold keeps together: patients or, beside published figures that split so, images alone.
+        parallel: Trainings in parallel; by default as many as fit on the GPUs, or one.
     """
     try:
         params, comparison = read_params(), read_comparison(candidates)

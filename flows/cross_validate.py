@@ -23,13 +23,13 @@ STUDY = "cross-validation"
 def cross_validate(
     folds: int = 5, unit: FoldUnit = "patients", last_stage: str = "report", parallel: int | None = None
 ) -> State[None]:
-    """Train and test on each of the folds, and put them together. What is up to date is not run again.
+    """Train and test on each fold, and pool the results. Stages that are up to date do not rerun.
 
     Args:
         folds: Each image is tested in one of them.
-        unit: What a fold keeps whole: patients or, beside published figures that split so, images alone.
-        last_stage: The stage up to which each fold is run: evaluate for the figures alone, report for its report, too.
-        parallel: Folds in parallel; by default as many as the GPUs hold, or one.
+        unit: What each fold keeps together: patients or, beside published figures that split so, images alone.
+        last_stage: Last stage of each fold: evaluate for the figures only, report for a report of each fold.
+        parallel: Folds in parallel; by default as many as fit on the GPUs, or one.
     """
     params = read_params()
     rule = {"by": "folds", "folds": folds, "unit": unit, "validation_fraction": params.data.split.validation_fraction}

@@ -40,14 +40,14 @@ def predict_batch(
 ) -> State[None]:
     """Predict the files that `paths` name: files, folders, patterns, s3:// URLs.
 
-    `out` becomes a folder of Parquet files, one for each `shard_files` files: readers take it as one table, a row a
-    file. A run that was killed goes on behind its last shard.
+    `out` becomes a folder of Parquet files, one for each `shard_files` files: readers take it as one table, one row
+    per file. A killed run resumes after its last shard.
 
     Args:
         paths: X-rays: files, folders, patterns such as scans/**/*.dcm, s3:// URLs.
-        out: The folder of Parquet files that is written.
+        out: The folder to write Parquet files to.
         model: A package folder or a registered version; by default the project's last run.
-        shard_files: Files in a shard; what a killed run loses is one shard at most.
+        shard_files: Files per shard; a killed run loses one shard at most.
         ray: The address of a Ray cluster (`local`, `auto`, `ray://...`): files are read here and their bytes sent
             there, so the workers need none of the paths.
         log: A folder to log scores to for `coronet drift`; by default none.

@@ -47,7 +47,7 @@ def promote(version: str | None = None, approval: Approval | None = None) -> Sta
 
     Args:
         version: A registered version: "3", "challenger", "models:/coronet/3". Without one, the last run is registered.
-        approval: Whether a person is asked once the rules are met; by default promotion.approval.
+        approval: Whether to ask a person once the rules are met; by default promotion.approval.
     """
     try:
         prepare(None)
@@ -83,7 +83,7 @@ def _judge_and_promote(version: Version, approval: Approval | None) -> State[Non
     """Judge `version`, have a person asked if that is wanted, and promote it; within a flow."""
     former = champion()
     if former is not None and former.number == version.number:
-        return Completed(name=UP_TO_DATE, message=f"version {version.number} is the champion already")
+        return Completed(name=UP_TO_DATE, message=f"version {version.number} is already the champion")
     params = read_params()
     use_cpu_threads(share=1)
     judgement = succession.judge(version, params, torch.device(device_type(params)))
@@ -154,7 +154,7 @@ def promote_last_run(approval: Approval) -> str:
         return f"version {version.number} has been judged before: {version.tags[DECIDED]}"
     if approval == "manual":
         _order_promotion(version.number)
-        return f"version {version.number} is judged by a run of {DEPLOYMENT}, which asks a person if it passes"
+        return f"version {version.number} is judged by a run of {DEPLOYMENT}, which asks for approval if it passes"
     state = promote(str(version.number), approval, return_state=True)
     if not state.is_completed():
         raise CoroNetError(str(state.message))

@@ -54,14 +54,14 @@ def retrain(
     """Bring all stages up to date. The whole is one MLflow run, and each stage that runs is nested under it.
 
     Args:
-        params_file: A parameter file that becomes the live params.yaml first, such as params/paper.yaml.
+        params_file: A parameter file to write to params.yaml first, such as params/paper.yaml.
         remote_stages: By stage, the work queue of the pool `coronet` whose worker runs it on another host.
         ray: The address of a Ray cluster that computes the residual tensors: `local`, `auto` or `ray://...`.
-        slurm: A YAML file of stages that run as SLURM jobs, and what each asks the cluster for.
+        slurm: A YAML file with the stages to run as SLURM jobs, and the resources of each job.
         policy: How often and how long stages are tried.
-        promotion: Register the result and have it judged; `auto` promotes it if it passes, `manual` asks a person.
+        promotion: Register and judge the result; `auto` promotes it if it passes, `manual` asks a person first.
         reason: Why, in a few words; the run's name begins with it.
-        update_data: Bring new raw images first, from where `dvc update` and `dvc pull` get them.
+        update_data: Fetch new raw images first, by `dvc update` and `dvc pull`.
         publish: Push the result to DVC's remote, and commit it on a branch of its own, `retrain/<date>-<run>`.
     """
     try:

@@ -16,7 +16,7 @@ from tasks.promotion.restore_champion import roll_back
 
 @flow(name="rollback", flow_run_name=called("rollback: {reason}"), **AT_ITS_END)
 def rollback(reason: str) -> State[None]:
-    """Restore the champion before this one.
+    """Restore the previous champion.
 
     Args:
         reason: What is wrong with the champion; written to the promotion log and to the version's tags.

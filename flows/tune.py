@@ -37,16 +37,16 @@ def tune(
     *,
     prune: bool = True,
 ) -> State[None]:
-    """Search params by a figure of the validation split; write the winner as a preset, and a page.
+    """Search params for the best validation figure; write the winner as a preset, and a page.
 
     Args:
-        space: The YAML file whose section `space` says what is searched.
-        objective: The figure that chooses.
-        trials: Trials of the study in all, those of earlier runs of the same search included.
-        timeout_minutes: Begin no trial after this time.
-        parallel: Trials in parallel; by default as many as the GPUs hold, or one.
+        space: The YAML file whose section `space` lists the params to search and their values.
+        objective: The validation figure to optimise.
+        trials: Total number of trials, including earlier runs of the same study.
+        timeout_minutes: Start no further trial after this time.
+        parallel: Trials in parallel; by default as many as fit on the GPUs, or one.
         name: Of the study and of its preset; default: `tuned-` and the name of the file `space`.
-        prune: End trials early whose figure is worse than the median of the others at the same epoch.
+        prune: Stop trials that do worse than the median trial at the same epoch.
     """
     try:
         study = _search(space, objective, trials, timeout_minutes, parallel, name or f"tuned-{space.stem}", prune=prune)

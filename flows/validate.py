@@ -40,7 +40,7 @@ def validate(
     out: str | None = None,
     patient_id_pattern: str | None = None,
 ) -> State[None]:
-    """Evaluate a model on labelled images that it was not made with, and compare with its own test split.
+    """Evaluate a model on labelled images from elsewhere, and compare with its own test split.
 
     Args:
         folder: Class folders of DICOM, PNG or JPEG files, or a folder with a table of labels.

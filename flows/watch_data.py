@@ -33,10 +33,10 @@ from tasks.runtime.tracking.provenance import dvc_hashes
 def watch_data(min_new_images: int = 1) -> State[None]:
     """Compare the images of the sources with those of the last split; an event starts a retrain for new ones.
 
-    While a retrain is under way nothing is compared, and for images for which one was started none is again.
+    While a retrain is under way nothing is compared. No retrain is started twice for the same images.
 
     Args:
-        min_new_images: Fewest new images that start a retrain, counted from the last one.
+        min_new_images: Minimum number of new images that start a retrain, counted from the last one.
     """
     try:
         prepare(None)
@@ -66,7 +66,7 @@ def _compare(min_new_images: int) -> State[None]:
         return Completed(message=f"{reason}{before}: no retrain (min_new_images is {min_new_images})")
     if not answers_new_images():
         raise CoroNetError(
-            f"{reason}, and no automation on this server that starts a retrain for them, or it is switched off: type "
+            f"{reason}, but the automation that starts a retrain is missing on this server or switched off: type "
             "`coronet deploy`, or switch it on."
         )
     announce_images(n_new, reason)

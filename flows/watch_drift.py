@@ -30,12 +30,12 @@ def watch_drift(
 
     Args:
         log: The folder that predictions were logged to.
-        days: Days of predictions that are judged, counted back from now.
+        days: Days of predictions to check, counted back from now.
         model: A package folder or a registered version; by default the project's last run.
         level: Largest accepted probability of a false alarm, above 0 and below 1.
         min_psi: Smallest population stability index (PSI) that counts as drift.
-        min_images: A window of fewer is not judged: the run fails and says so.
-        retrain: Start the deployment retrain when there is drift; once for a model.
+        min_images: Minimum number of images in the window; with fewer the run fails and says so.
+        retrain: If there is drift, start the deployment retrain, once per model.
     """
     try:
         rule = Rule(level=level, min_psi=min_psi, min_images=min_images)

@@ -11,7 +11,7 @@ from serving.service import Service
 from tasks.inference.model_source import REGISTRY_SCHEME, load_model
 from tasks.registry.versions import find_version
 
-BEHIND: Final = "{source} cannot be looked up or loaded: the former model answers. The service's log says why."
+BEHIND: Final = "{source} cannot be looked up or loaded: the previous model stays in use. The service's log says why."
 
 
 def is_alias(source: str) -> bool:

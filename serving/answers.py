@@ -23,13 +23,13 @@ def meaning_of(row: dict[str, Any], calibration: Calibration) -> str:
     images = sum(calibration.images.values())
     gap = 100 * calibration.after.ece
     meaning = (
-        f"Of 100 images like the {images} validation images that get such a value, {share} are "
-        f"{DISPLAY_NAMES[label]}; on those images the values were {gap:.0f} in 100 off on average."
+        f"Of 100 images with such a value, {share} are {DISPLAY_NAMES[label]}, if they are like the {images} "
+        f"validation images; on those, the values were {gap:.0f} in 100 off on average."
     )
     if images < FEW_IMAGES:
-        meaning += " They are few: the value itself is uncertain."
+        meaning += " These are few images: the value itself is uncertain."
     if row["out_of_distribution"]:
-        meaning += " This image is unlike them, so the value need not hold for it."
+        meaning += " This image is unlike them, so the value may not hold for it."
     return meaning
 
 
@@ -52,12 +52,12 @@ class FileAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(description="File name as sent by the client. Only ever shown.")
+    name: str = Field(description="File name as sent by the client; only shown.")
     error: str | None = Field(default=None, description="Why there is no prediction; null if there is one.")
     sha256: str | None = Field(default=None, description="SHA-256 of the file's bytes.")
     width_px: int | None = Field(default=None, description="Of the image as stored.")
     height_px: int | None = None
-    predicted: ClassName | None = Field(default=None, description="The most probable class, abstained from or not.")
+    predicted: ClassName | None = Field(default=None, description="The most probable class, also if abstaining.")
     probabilities: dict[ClassName, float] | None = Field(default=None, description="Calibrated; they sum to 1.")
     uncalibrated: dict[ClassName, float] | None = Field(default=None, description="As the network gives them.")
     prediction_set: list[ClassName] | None = Field(default=None, description="Classes that cannot be ruled out.")
@@ -65,13 +65,13 @@ class FileAnswer(BaseModel):
     abstained_because: str | None = None
     disagreement: float | None = Field(
         default=None,
-        description="By how much the model's networks differ, in nats from 0 to 1.1; null for one network.",
+        description="Disagreement of the model's networks, in nats from 0 to 1.1; null for one network.",
     )
     ood_score: float | None = Field(
         default=None,
-        description="How unlike the validation images, by the autoencoders' residuals; 0 is the middle.",
+        description="How unlike the validation images it is, by the autoencoders' residuals; 0 is their centre.",
     )
-    out_of_distribution: bool | None = Field(default=None, description="Further out than the calibration allows.")
+    out_of_distribution: bool | None = Field(default=None, description="The score is above the calibrated threshold.")
     meaning: str | None = Field(default=None, description="What the largest probability means, in a sentence.")
 
 

@@ -10,23 +10,23 @@ from serving.problems import MEDIA_TYPE, ProblemDetails
 
 REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final = {
-    401: "Without an API key that the service knows.",
-    403: "A page of another site asked.",
-    421: "Asked by a name that the service does not go by.",
+    401: "No valid API key.",
+    403: "The request comes from a page of another site.",
+    421: "The service does not accept this host name.",
 }
 OF_WORK: Final = {
-    400: "Not HTTP as it should be.",
+    400: "Malformed HTTP.",
     408: "The upload took too long.",
     413: "Too large, or too many files.",
     415: "Neither a form nor JSON.",
-    422: "Not as described here, or no image that can be read.",
+    422: "Not as described here, or no readable image.",
     429: "Too many requests from this address.",
-    503: "Too much is waiting.",
+    503: "A queue is full.",
 }
 OF_FILES: Final = {500: "A file of the service cannot be written."}
 SUMMARY: Final = (
     "COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device. "
-    "Images are taken as files, never as addresses."
+    "Send images as files; URLs are not fetched."
 )
 
 

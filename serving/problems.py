@@ -78,7 +78,7 @@ def too_busy(what: str) -> Problem:
 
 def unreadable(reason: str, files: list[FileAnswer] | None = None) -> Problem:
     """Return the problem of images of which none can be read, with the decoder's `reason`."""
-    detail = f"No image that can be read: {reason}. Send X-rays as PNG, JPEG, TIFF or DICOM."
+    detail = f"No readable image: {reason}. Send X-rays as PNG, JPEG, TIFF or DICOM."
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, files=files, reason="unreadable")
 
 
@@ -123,7 +123,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 def invalid(errors: Any) -> Problem:
     """Return the problem of parameters or a body that break the API's description. Quotes no value of theirs."""
     faults = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in errors)
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{faults}. Correct it; /docs describes what is taken.")
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{faults}. Correct the request; /docs describes it.")
 
 
 def _what_to_do(status: HTTPStatus) -> str:
@@ -131,6 +131,6 @@ def _what_to_do(status: HTTPStatus) -> str:
         case HTTPStatus.NOT_FOUND:
             return "There is nothing at this address. /docs lists what there is."
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            return "This address does not take this method. Use one of those in the header Allow."
+            return "This address does not support this method. Use one in the header Allow."
         case _:
-            return f"{status.description or status.phrase}. /docs describes what is taken."
+            return f"{status.description or status.phrase}. /docs describes valid requests."

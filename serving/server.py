@@ -142,7 +142,7 @@ class _Server(uvicorn.Server):
         if self.started:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             port = self.servers[0].sockets[0].getsockname()[1]
-            print(f"The reading page: http://{host}:{port}  The API: /docs  Ctrl-C ends it.", flush=True)
+            print(f"The reading page: http://{host}:{port}  The API: /docs  Ctrl-C stops it.", flush=True)
 
 
 def _device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:

@@ -49,7 +49,7 @@ class EncodedImage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[str, Field(max_length=MAX_NAME, description="Only ever shown.")] = UNNAMED
+    name: Annotated[str, Field(max_length=MAX_NAME, description="Only shown.")] = UNNAMED
     content: Annotated[
         str, Field(min_length=1, description="The file's bytes in base64.", json_schema_extra={"format": "byte"})
     ]

@@ -62,8 +62,8 @@ def architecture_of(metadata: Mapping[str, str], name: str) -> Architecture:
         return Architecture(**_known(json.loads(metadata[ARCHITECTURE_KEY])))
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{name}: {ARCHITECTURE_KEY} in its metadata describes no autoencoder ({error}). Restore the file, or "
-            "train again."
+            f"{name}: {ARCHITECTURE_KEY} in its metadata does not describe an autoencoder ({error}). Restore the "
+            "file, or train again."
         ) from error
 
 

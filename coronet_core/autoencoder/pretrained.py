@@ -23,8 +23,8 @@ def load_pretrained(autoencoder: FPAE, path: Path) -> None:
     found = architecture_of(read_metadata(path) if path.suffix == ".safetensors" else {}, str(path))
     if found != autoencoder.architecture:
         raise WeightsError(
-            f"{path}: weights of another architecture ({found}) than the params of the autoencoder have "
-            f"({autoencoder.architecture}). Make them alike, or name other weights."
+            f"{path}: its weights have the architecture {found}, but the params of the autoencoder have "
+            f"{autoencoder.architecture}. Change the params, or name other weights."
         )
     fill_with(autoencoder, state, str(path))
 

@@ -78,7 +78,7 @@ def scale_from(state: Mapping[str, Tensor], name: str, side_px: int | None = Non
     Raises WeightsError if it is none. Without `side_px`, images of any side will do.
     """
     if state.keys() != {"offset", "unit"}:
-        raise WeightsError(f"{name}: not a scale of residuals: its tensors must be offset and unit. {REMEDY}")
+        raise WeightsError(f"{name}: not a residual scale: its tensors must be offset and unit. {REMEDY}")
     for key, value in state.items():
         sides = {1, value.shape[-1] if side_px is None and value.ndim == DIMENSIONS else side_px}
         is_square = value.ndim == DIMENSIONS and value.shape[1] == value.shape[2]
@@ -88,7 +88,7 @@ def scale_from(state: Mapping[str, Tensor], name: str, side_px: int | None = Non
                 f"[3, 1, 1] or the images' [3, H, W]. {REMEDY}"
             )
         if not value.isfinite().all() or (key == "unit" and not (value > 0).all()):
-            raise WeightsError(f"{name}: {key} has values that are no {key} of residuals. {REMEDY}")
+            raise WeightsError(f"{name}: {key} has values that cannot scale residuals. {REMEDY}")
     return ResidualScale(state["offset"], state["unit"])
 
 

@@ -160,7 +160,7 @@ def with_channels(network: nn.Module, architecture: Architecture, n_channels: in
     """Give `network` a new first convolution for inputs of `n_channels`, unless it has that many."""
     first = network.get_submodule(architecture.first_layer)
     if not isinstance(first, nn.Conv2d):
-        raise TypeError(f"{architecture.first_layer} is no convolution")
+        raise TypeError(f"{architecture.first_layer} is not a convolution")
     if first.in_channels == n_channels:
         return network
     new = nn.Conv2d(

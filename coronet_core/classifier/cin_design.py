@@ -127,6 +127,6 @@ def require_networks(design: CinDesign, keys: Iterable[str], origin: str) -> Non
     n_held = len(members) or 1
     if n_held != len(design.inputs):
         raise WeightsError(
-            f"{origin}: names {len(design.inputs)} networks in its metadata and holds {n_held}. Restore it, or train "
+            f"{origin}: its metadata names {len(design.inputs)} networks, but it holds {n_held}. Restore it, or train "
             "again (`coronet run`)."
         )

@@ -30,7 +30,7 @@ def imagenet_backbone(architecture: CinArchitecture = "resnet18") -> dict[str, T
     from torchvision.models import get_model_weights
 
     if architecture == "dark_covid_net":
-        raise WeightsError("cin.pretrained: imagenet: there are no such weights of dark_covid_net. Set it to none.")
+        raise WeightsError("cin.pretrained: imagenet: dark_covid_net has no ImageNet weights. Set it to none.")
     weights = get_model_weights(architecture)["IMAGENET1K_V1"]
     _delete_damaged(Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name))
     try:

@@ -143,4 +143,4 @@ def fill_with(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
         module.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise WeightsError(f"{name}: weights of another network than {type(module).__name__} ({reason}).") from error
+        raise WeightsError(f"{name}: its weights do not fit {type(module).__name__} ({reason}).") from error

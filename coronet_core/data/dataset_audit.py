@@ -104,8 +104,8 @@ def _warnings(report: Counts, n_images: int) -> list[str]:
     sentences = patient_warnings(report["patient_ids"], n_images)
     if n := report["patients_in_two_splits"]:
         sentences.append(
-            f"{n} patients are in more than one split: figures on this test split are too optimistic. This regime is "
-            "for comparison with published figures only."
+            f"{n} patients are in more than one split: figures on this test split are too optimistic. Use this split "
+            "only to compare with published figures."
         )
     duplicates = report["duplicates"]
     if n := duplicates["kept"]:

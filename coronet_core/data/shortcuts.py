@@ -96,14 +96,14 @@ def predicted(
 
 def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str]:
     """Return a sentence for each shortcut that predicts a class."""
-    words = {"source": "its source", "view": "its view", "border": "the image border", "file_size": "the file's size"}
+    words = {"source": "source", "view": "projection", "border": "image border", "file_size": "file size"}
     predicted = {
         name: [label for label in CLASSES if by_class is not None and by_class[label] >= TELLING_AUC]
         for name, by_class in shortcuts.items()
     }
     return [
-        f"By {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can use "
-        "it without looking at the lungs."
+        f"From the {words[name]} alone, {_listed(shortcuts[name] or {}, labels)} can be recognised: a network can "
+        "use it without looking at the lungs."
         for name, labels in predicted.items()
         if labels
     ]

@@ -44,18 +44,18 @@ app = typer.Typer(
 
 def run(
     params: Annotated[
-        Path | None, typer.Option(help="Parameter file that becomes params.yaml first, such as params/paper.yaml.")
+        Path | None, typer.Option(help="Parameter file to write to params.yaml first, such as params/paper.yaml.")
     ] = None,
     remote: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE=QUEUE", help="Run this stage on a worker of another host; repeatable."),
+        typer.Option(metavar="STAGE=QUEUE", help="Run this stage on another host's worker; repeatable."),
     ] = None,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help=f"Compute residual tensors on a Ray cluster: {RAY_CLUSTER}")
     ] = None,
     slurm: Annotated[
         Path | None,
-        typer.Option(help="YAML file that names the stages to run as SLURM jobs, and what each job asks for."),
+        typer.Option(help="YAML file with the stages to run as SLURM jobs, and the resources of each job."),
     ] = None,
 ) -> None:
     """Run all outdated stages, in parallel where the DAG allows it, and print the metrics."""
@@ -110,7 +110,7 @@ def ablate(
         typer.Option(metavar="NAME", help="Ablation to run, such as raw_image; repeatable. Default: all."),
     ] = None,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Ablations in parallel. Default: as many as the GPUs hold, or one.")
+        int | None, typer.Option(min=1, help="Ablations in parallel. Default: as many as fit on the GPUs, or one.")
     ] = None,
 ) -> None:
     """Retrain without each part of the method, and a ResNet-18 on raw images; compare on the same split."""
@@ -128,15 +128,15 @@ def compare(
         Path, typer.Option(help="YAML file that names the candidates and what each changes in params.yaml.")
     ] = Path("params/comparison/residual.yaml"),
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Trainings of each classifier in each fold.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Training seeds per classifier and fold.")] = 3,
     unit: Annotated[
         FoldUnit,
         typer.Option(
-            help="What a fold keeps whole. images: only to compare with published results that split by image."
+            help="What each fold keeps together. images: only to compare with published results that split by image."
         ),
     ] = "patients",
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Trainings in parallel. Default: as many as the GPUs hold, or one.")
+        int | None, typer.Option(min=1, help="Trainings in parallel. Default: as many as fit on the GPUs, or one.")
     ] = None,
 ) -> None:
     """Compare recipes on the same folds with the same seeds: CoroNet, raw images, other networks."""
@@ -152,11 +152,11 @@ def compare(
 def cross_validate(
     folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds.")] = 5,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Folds in parallel. Default: as many as the GPUs hold, or one.")
+        int | None, typer.Option(min=1, help="Folds in parallel. Default: as many as fit on the GPUs, or one.")
     ] = None,
     until: Annotated[
         str,
-        typer.Option(help="Last stage of each fold: evaluate for the figures alone, report for a report of each fold."),
+        typer.Option(help="Last stage of each fold: evaluate for the figures only, report for a report of each fold."),
     ] = "report",
     *,
     by_image: Annotated[
@@ -179,23 +179,23 @@ def cross_validate(
 
 def tune(
     space: Annotated[
-        Path, typer.Option(help="YAML file whose section `space` names the params to search, and their values.")
+        Path, typer.Option(help="YAML file whose section `space` lists the params to search and their values.")
     ] = Path("params/search/cin.yaml"),
     objective: Annotated[
         str,
         typer.Option(
-            help="Figure of the validation split: validation_loss, validation_accuracy, validation_nll or "
+            help="Validation figure to optimise: validation_loss, validation_accuracy, validation_nll or "
             "validation_brier."
         ),
     ] = "validation_loss",
     trials: Annotated[
-        int, typer.Option(min=1, help="Trials in all, those of earlier runs of the study included.")
+        int, typer.Option(min=1, help="Total number of trials, including earlier runs of the study.")
     ] = 20,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Minutes after which no further trial begins. Default: no limit.")
+        float | None, typer.Option(min=0, help="Minutes after which no further trial starts. Default: no limit.")
     ] = None,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Trials in parallel. Default: as many as the GPUs hold, or one.")
+        int | None, typer.Option(min=1, help="Trials in parallel. Default: as many as fit on the GPUs, or one.")
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the study and of its preset, params/NAME.yaml. Default: tuned-SPACE.")
@@ -208,10 +208,10 @@ def tune(
     ] = None,
     *,
     prune: Annotated[
-        bool, typer.Option(help="End trials early that do worse than the median trial at the same epoch.")
+        bool, typer.Option(help="Stop trials that do worse than the median trial at the same epoch.")
     ] = True,
 ) -> None:
-    """Search params by a validation figure with Optuna; write the best as a preset."""
+    """Search params with Optuna for the best validation figure; write the best as a preset."""
 
     def work() -> None:
         from flows.cli.studies import tune as search

@@ -62,7 +62,7 @@ def fetch(
     as_of: Annotated[
         str | None,
         typer.Option(
-            help="Day whose state is wanted, such as 2020-03-29 (covid-chestxray alone). Default: the newest."
+            help="Fetch the state of this day, such as 2020-03-29 (covid-chestxray only). Default: the newest."
         ),
     ] = None,
 ) -> None:
@@ -81,9 +81,11 @@ def phantoms(
     folder: Annotated[Path, typer.Option("--to", help="Folder for the class folders and labels.csv.")] = Path(
         "data/raw/xray"
     ),
-    patients: Annotated[int, typer.Option(min=1, max=10_000, help="Patients of each class, of 1 or 2 images.")] = 30,
+    patients: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Patients of each class, with 1 or 2 images each.")
+    ] = 30,
 ) -> None:
-    """Draw phantoms as PNG files in class folders, to try things without X-rays. More patients add to those there."""
+    """Draw phantoms as PNG files in class folders, to try things without X-rays. Existing ones are kept."""
 
     def work() -> None:
         from tasks.raw_data.phantom_folder import draw_phantoms  # late: `coronet --help` must not wait for SciPy
@@ -97,7 +99,7 @@ def phantoms(
 def build(
     params: Annotated[
         Path | None,
-        typer.Option(help="Parameter file that becomes params.yaml first; with --labels-only it is only read."),
+        typer.Option(help="Parameter file to write to params.yaml first; with --labels-only it is only read."),
     ] = None,
     *,
     labels_only: Annotated[
@@ -109,7 +111,7 @@ def build(
 ) -> None:
     """Build the split (the stage build_split), or preview it from label files with --labels-only."""
     if out is not None and not labels_only:
-        raise typer.BadParameter("--out goes with --labels-only; the stage writes to data/split")
+        raise typer.BadParameter("--out needs --labels-only; the stage writes to data/split")
 
     def work() -> None:
 

@@ -46,11 +46,11 @@ def report(
 
 def doctor(
     *,
-    remote: Annotated[bool, typer.Option("--remote", help="Try to read DVC's remote, too; may take minutes.")] = False,
+    remote: Annotated[bool, typer.Option("--remote", help="Also try to read DVC's remote; may take minutes.")] = False,
 ) -> None:
-    """Check what a run needs (disk, memory, processor, GPU, git, DVC, servers) and say how to mend what is wrong.
+    """Check what a run needs (disk, memory, processor, GPU, git, DVC, servers) and say how to fix what is wrong.
 
-    Exit code 0: all that is needed is there; 1: something is missing.
+    Exit code 0: nothing is missing; 1: something is.
     """
 
     def work() -> int:

@@ -30,7 +30,7 @@ def serve(
         typer.Option(metavar="SOURCE", help="Second model to compare with, such as models:/coronet@challenger."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Any other than the loopback lets other machines connect.")
+        str, typer.Option(help="Address to listen on. Any but the loopback lets other machines connect.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     params: Annotated[
@@ -61,27 +61,27 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="CSV to append readers' verdicts to. Default: the page offers a download."),
     ] = None,
-    batch_images: Annotated[int, typer.Option(help="Most images in a batch; memory grows with it.")] = 4,
-    batch_wait_ms: Annotated[float, typer.Option(help="Longest wait to fill a batch, in milliseconds.")] = 4.0,
-    queue_images: Annotated[int, typer.Option(help="Most images that wait; beyond it, status 503.")] = 64,
-    requests_at_once: Annotated[int, typer.Option(help="Most requests with images at a time; beyond it, 503.")] = 32,
-    upload_mib: Annotated[float, typer.Option(help="Largest request, in MiB; beyond it, status 413.")] = 64.0,
+    batch_images: Annotated[int, typer.Option(help="Maximum images in a batch; memory grows with it.")] = 4,
+    batch_wait_ms: Annotated[float, typer.Option(help="Maximum wait to fill a batch, in milliseconds.")] = 4.0,
+    queue_images: Annotated[int, typer.Option(help="Maximum images that wait; beyond it, status 503.")] = 64,
+    requests_at_once: Annotated[int, typer.Option(help="Maximum requests with images at a time; beyond it, 503.")] = 32,
+    upload_mib: Annotated[float, typer.Option(help="Maximum size of a request, in MiB; beyond it, status 413.")] = 64.0,
     decode_megapixels: Annotated[
-        float, typer.Option(help="Most megapixels that are decoded or wait for it; beyond it, status 503.")
+        float, typer.Option(help="Maximum megapixels being decoded or waiting; beyond it, status 503.")
     ] = 320.0,
     decode_seconds: Annotated[
         float,
-        typer.Option(help="Most computing time to decode one image, in seconds; beyond it, the image is refused."),
+        typer.Option(help="Maximum CPU time to decode one image, in seconds; beyond it, the image is refused."),
     ] = 20.0,
-    files: Annotated[int, typer.Option(help="Most files per request; beyond it, status 413.")] = 16,
+    files: Annotated[int, typer.Option(help="Maximum files per request; beyond it, status 413.")] = 16,
     rate: Annotated[
-        str, typer.Option(help="Most requests with images per client; beyond it, status 429.")
+        str, typer.Option(help="Maximum requests with images per client; beyond it, status 429.")
     ] = "600/minute",
-    connections: Annotated[int, typer.Option(help="Most open connections.")] = 1000,
-    connections_per_client: Annotated[int, typer.Option(help="Most open connections per client.")] = 128,
-    explain_queue: Annotated[int, typer.Option(help="Most explanations that wait; beyond it, status 503.")] = 4,
+    connections: Annotated[int, typer.Option(help="Maximum open connections.")] = 1000,
+    connections_per_client: Annotated[int, typer.Option(help="Maximum open connections per client.")] = 128,
+    explain_queue: Annotated[int, typer.Option(help="Maximum explanations that wait; beyond it, status 503.")] = 4,
     explain_seconds: Annotated[
-        float, typer.Option(help="Longest time for one explanation, in seconds; beyond it, 503.")
+        float, typer.Option(help="Maximum time for one explanation, in seconds; beyond it, 503.")
     ] = 30.0,
     *,
     without_keys: Annotated[

@@ -42,7 +42,7 @@ def ablate(only: list[str], parallel: int | None) -> None:
     bring_up_to_date(lambda: retrain(return_state=True))
     run_to_end(lambda: flow(only, parallel, return_state=True))
     found = read_json(ABLATIONS_TABLE, "Run `coronet ablate` again.")
-    table = Table("", "accuracy", "CoroNet less this", title="Ablations (%), with intervals", title_justify="left")
+    table = Table("", "accuracy", "CoroNet minus this", title="Ablations (%), with intervals", title_justify="left")
     for variant in found["variants"].values():
         difference = variant.get("differences", {}).get("accuracy")
         accuracy = f"{percent(variant['accuracy'])} {interval(variant['accuracy_interval'])}"
@@ -64,7 +64,9 @@ def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: 
     run_to_end(lambda: flow(candidates, folds, seeds, unit, parallel, return_state=True))
     found = read_json(comparison_table_file(unit), "Run `coronet compare` again.")
     title = f"{folds} folds of {unit}, {seeds} seeds, {found['images']} images (%)"
-    table = Table("", "accuracy", "SD", "less the reference", "ROC-AUC", "chosen by", title=title, title_justify="left")
+    table = Table(
+        "", "accuracy", "SD", "minus the reference", "ROC-AUC", "chosen by", title=title, title_justify="left"
+    )
     for name, candidate in found["candidates"].items():
         mean, difference = candidate["mean"], candidate.get("differences", {}).get("accuracy")
         mark = " *" if name == found["chosen"] else ""
@@ -90,7 +92,7 @@ def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: 
 def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | None) -> None:
     """Bring all folds up to date and print their summary. Raises CoroNetError when a stage fails."""
     if "evaluate" not in {stage.name for stage in leading_to(last_stage, read_graph())}:
-        raise CoroNetError(f"--until {last_stage}: the folds must be evaluated. Give evaluate or a stage behind it.")
+        raise CoroNetError(f"--until {last_stage}: the folds must be evaluated. Give evaluate or a later stage.")
     from flows.cross_validate import cross_validate as flow  # late: Prefect
 
     run_to_end(lambda: flow(folds, unit, last_stage, parallel, return_state=True))

@@ -74,7 +74,7 @@ def ask_on_page(judgement: Judgement, timeout_hours: float) -> Answer:
     ordered here for that time, writes down why.
     """
     if runtime.deployment.id is None:
-        return _no("nobody can be asked by a run without a deployment: start the deployment promote")
+        return _no("only a run of a deployment can ask for approval: start the deployment promote")
     kept = cast("dict[str, Any] | None", read_flow_run_input(JUDGEMENT))  # typed for async too
     if kept is None:
         kept = {
@@ -153,7 +153,7 @@ def _delete_closing(flow_run_id: UUID) -> None:
 def ask_on_terminal(judgement: Judgement, timeout_hours: float) -> Answer:
     """Ask on the terminal. Without one, the answer is no."""
     if not sys.stdin.isatty():
-        return _no("there is no terminal to ask on; `--yes` answers before")
+        return _no("there is no terminal to ask on; `--yes` approves without asking")
     print(as_markdown(judgement))
     print(f"Make version {judgement.version.number} the champion? [y/N] ", end="", flush=True)
     try:

@@ -108,16 +108,16 @@ def publish_decision(judgement: "Judgement") -> None:
     figures = judgement.decision.figures.items()
     rows = [{"figure": name, "value": "–" if value is None else f"{value:.4f}"} for name, value in figures]
     create_table_artifact(
-        rows, key=DECIDED_FIGURES_KEY, description=f"What was judged of version {judgement.version.number}"
+        rows, key=DECIDED_FIGURES_KEY, description=f"What the gate judged of version {judgement.version.number}"
     )
 
 
 def publish_rollback(found: "Rollback", reason: str) -> None:
     """Create the artifact of a rollback; to be called in a flow."""
     text = (
-        f"### Version {found.restored.number} is the champion again\n\nVersion {found.removed.number} was taken back: "
+        f"### Version {found.restored.number} is the champion again\n\nVersion {found.removed.number} was rolled back: "
     )
-    create_markdown_artifact(text + plain(reason), key=ROLLBACK_KEY, description="Why a champion was taken back")
+    create_markdown_artifact(text + plain(reason), key=ROLLBACK_KEY, description="Why a champion was rolled back")
 
 
 def _summary(metrics: dict[str, Any], audit: dict[str, Any]) -> str:

@@ -103,17 +103,17 @@ def _automations() -> list[Automation]:
         name=SILENT,
         description=f"No heartbeat for {SILENCE.total_seconds():.0f} s: killed with its worker, or its host is away.",
         trigger=_trigger({HEARTBEAT}, {HEARTBEAT, SUSPENDED} | ENDS, SILENCE),
-        actions=[_crash("No sign of life from its process.")],
+        actions=[_crash("No heartbeat from its process.")],
     )
     not_begun = Automation(
         name="CoroNet: a run that does not begin has crashed",
-        description=f"Not begun {LONGEST_START.total_seconds() / 60:.0f} minutes after a worker took it.",
+        description=f"Not started {LONGEST_START.total_seconds() / 60:.0f} minutes after a worker took it.",
         trigger=_trigger({"prefect.flow-run.Pending"}, {"prefect.flow-run.Running"} | ENDS, LONGEST_START),
-        actions=[_crash("Taken by a worker, and not begun.")],
+        actions=[_crash("Taken by a worker, but not started.")],
     )
     hung = Automation(
         name="CoroNet: a run that does not end is cancelled",
-        description=f"Still running after {LONGEST_RUN.total_seconds() / 3600:.0f} hours. Change it for longer runs.",
+        description=f"Still running after {LONGEST_RUN.total_seconds() / 3600:.0f} hours. Raise this for longer runs.",
         trigger=_trigger({"prefect.flow-run.Running"}, {SUSPENDED} | ENDS, LONGEST_RUN),
         actions=[CancelFlowRun()],
     )
@@ -145,7 +145,7 @@ def _retrain() -> list[Automation]:
     )
     arrived = Automation(
         name=IMAGES,
-        description=f"For the event {IMAGES_ARRIVED}, which the flow watch-data sends, and whoever else likes to.",
+        description=f"For the event {IMAGES_ARRIVED}, which the flow watch-data sends; other programs may, too.",
         trigger=EventTrigger(
             expect={IMAGES_ARRIVED},
             match=ResourceSpecification({"prefect.resource.id": SOURCES}),

@@ -52,11 +52,11 @@ def check_git() -> Finding:
         require_git()
     except CoroNetError as error:
         remedy = f"{error} Without it, runs are tracked without a commit."
-        return Finding(what="git", found="no clone with a commit here", level="warning", remedy=remedy)
+        return Finding(what="git", found="no git clone with a commit here", level="warning", remedy=remedy)
     found = f"commit {short_commit()}"
     unset = [key for key in ("user.name", "user.email") if not run_git("config", key).stdout.strip()]
     if unset:
-        remedy = f"Set who commits: `git config {unset[0]} ...`."
+        remedy = f"Set your name for commits: `git config {unset[0]} ...`."
         return Finding(what="git", found=f"{found}, no {' and no '.join(unset)}", level="warning", remedy=remedy)
     return Finding(what="git", found=f"{found}, user {run_git('config', 'user.name').stdout.strip()}")
 

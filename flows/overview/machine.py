@@ -75,7 +75,7 @@ def check_number_format(params: Params | None) -> Finding:
     found = f"CPU ({capability}): {FORMAT_NAMES[here]}, by precision: auto"
     held = [f"{name}={os.environ[name]}" for name in HELD_BACK_BY if name in os.environ]
     if here == "fp32" and held:
-        remedy = f"Unset {' and '.join(held)}: it may hold the processor back."
+        remedy = f"Unset {' and '.join(held)}: it may slow the processor down."
     elif capability == SLOW:
         remedy = "The processor has no AVX2: training takes several times as long. Use another machine."
     elif here == "fp32" and params is not None and (keys := _forced_to_bf16(params)):

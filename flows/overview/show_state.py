@@ -66,9 +66,9 @@ def _outdated(stages: Stages) -> Iterable[str]:
     else:
         yield f"outdated: {', '.join(stages.outdated)} (`coronet run` runs them)"
     if stages.waiting:
-        yield f"behind these, perhaps too: {', '.join(stages.waiting)}"
+        yield f"later stages, perhaps outdated too: {', '.join(stages.waiting)}"
     for path in stages.absent_data:
-        yield f"{path} is not here; what was made of it counts as up to date"
+        yield f"{path} is missing; what was made from it counts as up to date"
 
 
 def _champion(champion: Champion | None) -> str:

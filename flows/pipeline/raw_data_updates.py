@@ -49,8 +49,8 @@ def bring_raw_data(data: DataParams, on_line: Callable[[str], None]) -> None:
     for one in waiting:
         if one.own_files:
             raise DataError(
-                f"{one.dvc_file}: {one.own_files[0]} came here by another way, and bringing what is new would delete "
-                "it. Move files of your own to another folder, or `dvc add` them where DVC tracks them."
+                f"{one.dvc_file}: {one.own_files[0]} is not from DVC, and fetching new images would delete it. Move "
+                "your own files to another folder, or `dvc add` them where DVC tracks them."
             )
     update([one.dvc_file for one in waiting if one.is_import], Path(), on_line)
     pull([one.dvc_file for one in waiting if not one.is_import], Path(), on_line, is_forced=False)
@@ -93,7 +93,7 @@ def _waiting(repo: Repo, stage: Any, folders: Sequence[Path]) -> Waiting:
         images = find_images(there, beginning).names
     except Exception as error:  # whatever the client library of a store raises
         reason = without_credentials(" ".join(str(error).split()) or type(error).__name__)
-        raise TransientError(f"{stage.relpath}: what it could bring cannot be listed: {reason}") from error
+        raise TransientError(f"{stage.relpath}: new files cannot be listed: {reason}") from error
     missing = [name for name in images if not (here / name).exists()]
     own = [path.relative_to(here).as_posix() for path in here.rglob("*") if path.is_file()] if here.is_dir() else []
     return Waiting(

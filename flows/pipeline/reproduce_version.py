@@ -89,7 +89,7 @@ def print_reproduction(name: str, tolerance: float) -> None:
     version, made = reproduce(name, tolerance)
     print(f"{made.same_files} files are the same byte by byte: raw data, outs and code as far as {LAST_STAGE}")
     for path in made.differing_files:
-        print(f"another file: {printable(path)}")
+        print(f"different file: {printable(path)}")
     for one in made.differing_figures[:MAX_SHOWN]:
         print(printable(f"differs: {one.name} = {one.found}, was {one.expected}"))
     allowed = "exactly" if tolerance == 0 else f"within {tolerance:g}"

@@ -52,7 +52,7 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
         _require_key()
     else:
         for path in absent_raw_data():
-            print(f"{path} is not here: the split made of it counts as up to date. `dvc pull` brings what DVC has.")
+            print(f"{path} is missing: the split made from it counts as up to date. `dvc pull` fetches what DVC has.")
     if stale:
         run_to_end(run_flow)
     else:

@@ -191,7 +191,7 @@ def _summary(runs: dict[str, TaskRun]) -> list[str]:
     lines = []
     for name, run in runs.items():
         if run.start_time is None or run.end_time is None or run.state_name == NOT_RUN:
-            lines.append(f"{name:28} not run: {run.state.message if run.state else 'its end is not known'}")
+            lines.append(f"{name:28} not run: {run.state.message if run.state else 'how it ended is unknown'}")
         else:
             begin, end = ((moment - first).total_seconds() for moment in (run.start_time, run.end_time))
             lines.append(f"{name:28} {run.state_name:10} from {begin:6.1f} s to {end:6.1f} s")

@@ -79,9 +79,9 @@ def stale_stages(names: Iterable[str], folder: Path = Path()) -> list[str]:
             changes = {address.rpartition(":")[2]: found for address, found in repo.status().items()}
             not_judged = lacking_raw_data_alone(repo, changes)
     except LockError as error:
-        raise CoroNetError("DVC is at work in another process. Wait for it, then try again.") from error
+        raise CoroNetError("DVC is running in another process. Wait for it, then try again.") from error
     except DvcException as error:
-        raise CoroNetError(f"DVC cannot tell what is stale: {error}.") from error
+        raise CoroNetError(f"DVC cannot tell what is outdated: {error}.") from error
     return [name for name in names if name in changes.keys() - not_judged]
 
 

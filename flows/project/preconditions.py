@@ -53,7 +53,7 @@ def require_project(params_file: Path | None = None) -> None:
     if not PROJECT_FILE.is_file():
         raise CoroNetError(f"{Path.cwd()}: no {PROJECT_FILE} here. Change to the folder of the project.")
     if not os.access(Path.cwd(), os.W_OK):
-        raise CoroNetError(f"{Path.cwd()}: may not be written. Change its permissions, or work in a clone of your own.")
+        raise CoroNetError(f"{Path.cwd()}: not writable. Change its permissions, or work in a clone of your own.")
     require_params(params_file)
 
 

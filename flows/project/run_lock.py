@@ -25,7 +25,7 @@ def alone(lock: Path, name: str) -> Iterator[None]:
         with FileLock(lock, timeout=0):
             yield
     except Timeout as error:
-        raise CoroNetError(f"{name} runs already in another process. Wait for it, then try again.") from error
+        raise CoroNetError(f"{name} is already running in another process. Wait for it, then try again.") from error
 
 
 def is_held(lock: Path) -> bool:

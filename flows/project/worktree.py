@@ -39,7 +39,7 @@ def _have_commit(commit: str, place: str) -> None:
     if _has(commit):
         return
     if run_git("remote", "get-url", "origin").returncode != 0:
-        raise CoroNetError(f"{place} has neither commit {commit[:12]} nor a git remote `origin` to ask.")
+        raise CoroNetError(f"{place} has neither commit {commit[:12]} nor a git remote `origin` to fetch it from.")
     fetched = run_git("fetch", "--quiet", "origin")
     if fetched.returncode != 0:
         raise TransientError(f"git fetch origin, on {place}: {last_line(fetched)}")

@@ -54,7 +54,7 @@ def _held(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        on_line("this host runs the stage for another flow run: waiting for it")
+        on_line("this host is running the stage for another flow run: waiting for it")
         lock.acquire()
     try:
         yield

@@ -29,7 +29,7 @@ def check_remote(folder: Path = Path()) -> None:
             repo.cloud.get_remote()
     except NoRemoteError as error:
         raise CoroNetError(
-            "no DVC remote: stages on other hosts send what they make through one. "
+            "no DVC remote: stages on other hosts send their results through one. "
             "Name it on every host with `dvc remote add --default NAME URL`."
         ) from error
     except DvcException as error:

@@ -75,7 +75,7 @@ def stage_of(repo: Repo, name: str) -> Any:
     """
     found = next((stage for stage in repo.index.stages if getattr(stage, "name", None) == name), None)
     if found is None:
-        raise DataError(f"{name}: no such stage in dvc.yaml. Order one of this commit's.")
+        raise DataError(f"{name}: no such stage in dvc.yaml. Request a stage of this commit.")
     return found
 
 
@@ -124,7 +124,7 @@ def check_lock(text: str) -> dict[str, Any]:
         for kind, one in entries:
             _check_entry(kind, one)
     except (YAMLError, TypeError, KeyError, ValueError, AttributeError) as error:
-        raise DataError(f"dvc.lock of another host: not one ({type(error).__name__}). Run the stage again.") from error
+        raise DataError(f"dvc.lock of another host: invalid ({type(error).__name__}). Run the stage again.") from error
     return stages
 
 

@@ -31,8 +31,8 @@ DEPLOYMENT: Final = "stage/stage"
 CODE: Final = ("coronet_core", "tasks", "dvc.yaml", ".dvcignore")
 """What decides what a stage makes, besides params and data. It is sent as a commit."""
 WITHOUT_DETECTION: Final = (
-    "warning: this Prefect server does not notice when the worker's host is lost, and the stage would be waited for "
-    "for ever. Type `coronet deploy`, which gives it the automation, or switch the automation on."
+    "warning: this Prefect server does not detect a lost host, so the run could wait for its stage for ever. Type "
+    "`coronet deploy`, which creates the automation, or switch the automation on."
 )
 
 _ordered: set[UUID] = set()
@@ -113,7 +113,7 @@ def _commit() -> str:
         commit = _git("rev-parse", "HEAD").strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise CoroNetError(
-            "stages on other hosts get the code by git: this folder is no clone with a commit."
+            "stages on other hosts get the code by git: this folder is not a clone with a commit."
         ) from error
     if changed:
         files = ", ".join(line[3:] for line in changed)
@@ -139,9 +139,9 @@ def _submit(order: StageOrder, queue: str, on_line: Callable[[str], None]) -> UU
             "share, and type `coronet deploy`."
         ) from error
     except PrefectHTTPStatusError as error:
-        raise CoroNetError(f"Prefect's server refuses the order: {error}") from error
+        raise CoroNetError(f"Prefect's server refuses the request: {error}") from error
     except (httpx.HTTPError, PrefectException) as error:
-        raise TransientError(f"Prefect's server takes no order ({type(error).__name__}: {error})") from error
+        raise TransientError(f"Prefect's server accepts no request ({type(error).__name__}: {error})") from error
     return UUID(str(run.id))  # type: ignore[union-attr]  # run_deployment is typed for both worlds, async and not
 
 
@@ -172,7 +172,7 @@ def _entry(flow_run_id: UUID) -> str:
         with get_client(sync_client=True) as client:
             found = client.read_artifacts(artifact_filter=wanted)
     except httpx.HTTPError as error:
-        raise TransientError(f"Prefect's server does not hand out the entry of dvc.lock ({error})") from error
+        raise TransientError(f"Prefect's server does not return the entry of dvc.lock ({error})") from error
     if not found:
         raise CoroNetError(f"flow run {flow_run_id} has left no artifact {ENTRY_KEY}: is its worker's code older?")
     return entry_in(str(found[0].data))
@@ -186,4 +186,4 @@ def _is_stale(stage: str) -> bool:
 def _cancel(flow_run_id: UUID) -> None:
     """Ask Prefect to cancel a flow run; a server that is away cannot be asked."""
     with contextlib.suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
-        client.set_flow_run_state(flow_run_id, Cancelling(message="cancelled with the run that ordered it"))
+        client.set_flow_run_state(flow_run_id, Cancelling(message="cancelled with the run that requested it"))

@@ -28,10 +28,10 @@ FENCE = ("```yaml\n", "```\n")
 
 @flow(name="stage", flow_run_name="{order.stage}", validate_parameters=True)
 def stage(order: StageOrder) -> State[None]:
-    """Run the ordered stage here; its outs go to the DVC remote, its entry of `dvc.lock` into an artifact.
+    """Run the requested stage here; its outs go to the DVC remote, its entry of `dvc.lock` into an artifact.
 
     Args:
-        order: The stage, and what it is run on.
+        order: The request: the stage, and what it runs on.
     """
     host = socket.gethostname()
     try:

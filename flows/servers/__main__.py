@@ -25,7 +25,7 @@ def main() -> None:
         except CoroNetError as error:
             parser.exit(1, f"error: {error}\n")
     server = make(options.port or default_port)
-    print(f"{server.title}: {server.page} (Ctrl-C ends it)", flush=True)
+    print(f"{server.title}: {server.page} (Ctrl-C stops it)", flush=True)
     os.execve(sys.executable, [sys.executable, "-m", *server.command], server.environment)  # noqa: S606  # a fixed command
 
 

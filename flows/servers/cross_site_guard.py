@@ -53,7 +53,7 @@ def allowed_hosts() -> list[str]:
     named = [name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip()]
     for name in named:
         if HOST_NAME.fullmatch(name) is None:
-            raise ParamsError(f"{HOSTS_VARIABLE}: {name}: allowed: names of hosts, without scheme and port, by commas.")
+            raise ParamsError(f"{HOSTS_VARIABLE}: {name}: allowed: host names without scheme or port, by commas.")
     return [*LOOPBACK, *named]
 
 

@@ -115,7 +115,7 @@ def _wait_until_healthy(process: "subprocess.Popen[str]", server: Server, log: P
             raise CoroNetError(f"{server.title} ended with code {process.returncode}: {_last_line(log)} (see {log})")
         if waited_s > timeout_s:
             raise CoroNetError(
-                f"{server.title} lives but did not answer at {server.health} within {timeout_s:.0f} s: see {log}. "
+                f"{server.title} is running but did not answer at {server.health} within {timeout_s:.0f} s: see {log}. "
                 f"Allow it more time with {TIMEOUT_VARIABLE}."
             )
         if waited_s > next_report_s:

@@ -93,7 +93,7 @@ def up(prefect_port: int, mlflow_port: int, worker_port: int) -> None:
             print(f"starting {server.title}: {server.page}", file=sys.stderr, flush=True)
             if is_healthy(server.health):
                 raise CoroNetError(
-                    f"{server.page} is taken: another server answers there. End it, or give another port."
+                    f"{server.page} is taken: another server answers there. Stop it, or give another port."
                 )
             servers[name] = stack.enter_context(child_server(name, server))
 
@@ -137,5 +137,5 @@ def _stop_signal() -> Event:
 def _say_where() -> None:
     print(f"Prefect's page  {without_credentials(str(PREFECT_API_URL.value())).removesuffix('/api')}")
     print(f"MLflow's page   {shown_tracking_uri()}")
-    print(f"A worker serves the pool {POOL} in {Path.cwd()}; logs in {SERVER_LOGS}. Ctrl-C ends all of it.")
+    print(f"A worker serves the pool {POOL} in {Path.cwd()}; logs in {SERVER_LOGS}. Ctrl-C stops all of it.")
     sys.stdout.flush()

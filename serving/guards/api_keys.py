@@ -65,6 +65,6 @@ def require_keys(host: str, keys: Sequence[str], *, is_open_to_all: bool) -> Non
     """Require keys if other machines can connect. Raises ParamsError."""
     if not is_loopback(host) and not keys and not is_open_to_all:
         raise ParamsError(
-            f"host = {host}: other machines could use the service. Give API keys, by --keys FILE or {VARIABLE}, or "
-            "allow everybody by --without-keys."
+            f"host = {host}: other machines could use the service. Give API keys with --keys FILE or {VARIABLE}, or "
+            "allow everybody with --without-keys."
         )

@@ -8,7 +8,7 @@ from typing import Final
 
 LINES: Final = 20
 SECONDS: Final = 60.0
-LAST: Final = f"further lines like this are left out for up to {SECONDS:g} s"
+LAST: Final = f"further lines like this are suppressed for up to {SECONDS:g} s"
 KIND_LENGTH: Final = 60
 """How much of a message's beginning tells its kind."""
 

@@ -66,7 +66,7 @@ class Guards:
     def _stranger(self, headers: Headers) -> Problem | None:
         host = headers.get("host", "").lower()
         if _name(host) not in self._hosts:
-            detail = "The service does not go by this name. Start it with --allow-host NAME to let it."
+            detail = "The service does not accept this host name. Start it with --allow-host NAME to allow it."
             return Problem(HTTPStatus.MISDIRECTED_REQUEST, detail, reason="unknown_host")
         is_foreign = any(origin.lower().partition("://")[2] != host for origin in headers.getlist("origin"))
         if is_foreign or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
@@ -87,9 +87,9 @@ class Guards:
     def _overload(self, client: str) -> Problem | None:
         """Refuse what is too much in all, or of one client, who might hold all of it by uploads that never end."""
         if self._in_work.total() >= self._at_once:
-            return too_busy("Too many requests are in work")
+            return too_busy("Too many requests are in progress")
         if self._in_work[client] >= math.ceil(self._at_once / 2):
-            return too_busy("Too many requests from this address are in work")
+            return too_busy("Too many requests from this address are in progress")
         return None
 
     async def _too_often(self, client: str) -> Problem | None:

@@ -51,21 +51,23 @@ class ServiceMetrics:
             f"{prefix}_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
         )
         self.seconds = Histogram(
-            f"{prefix}_request_seconds", "From a request to its answer.", ["route"], buckets=SECONDS, registry=registry
+            f"{prefix}_request_seconds", "Time to answer a request.", ["route"], buckets=SECONDS, registry=registry
         )
         self.connections_closed = Counter(
             f"{prefix}_connections_closed", "Connections that the service closed.", ["reason"], registry=registry
         )
         self.refused = Counter(f"{prefix}_refused", "Requests that were refused.", ["reason"], registry=registry)
-        self.images = Counter(f"{prefix}_images", "Images by what became of them.", ["outcome"], registry=registry)
-        self.batch_images = Histogram(
-            f"{prefix}_batch_images", "Images that went through together.", buckets=SIZES, registry=registry
-        )
+        self.images = Counter(f"{prefix}_images", "Images by outcome.", ["outcome"], registry=registry)
+        self.batch_images = Histogram(f"{prefix}_batch_images", "Images per batch.", buckets=SIZES, registry=registry)
         self.explanation_seconds = Histogram(
-            f"{prefix}_explanation_seconds", "A map by its method.", ["method"], buckets=SECONDS, registry=registry
+            f"{prefix}_explanation_seconds",
+            "Time for a map.",
+            ["method"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self._waiting = Gauge(f"{prefix}_queue_images", "Images that wait for the networks.", registry=registry)
-        self._model = Gauge(f"{prefix}_model_info", "The model that answers.", ["digest"], registry=registry)
+        self._model = Gauge(f"{prefix}_model_info", "The model in use.", ["digest"], registry=registry)
 
     def in_use(self, model_digest: str, waiting: Callable[[], int]) -> None:
         """Note which model answers; `waiting` tells how many images are in its queue."""

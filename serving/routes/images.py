@@ -52,7 +52,7 @@ class AttributionMap(BaseModel):
 
 
 class ResidualTensor(BaseModel):
-    """What the autoencoders do not explain: |X - F_H|, |X - F_P| and |2X - F_H - F_P|, eq. (5) to (7) of the paper."""
+    """What the autoencoders fail to reconstruct: |X - F_H|, |X - F_P| and |2X - F_H - F_P|, eq. (5) to (7)."""
 
     model: str = Field(description="Digest of the model.")
     area: AreaOnImage
@@ -61,7 +61,7 @@ class ResidualTensor(BaseModel):
 
 
 async def _in_use(
-    request: Request, by: Annotated[By, Query(description="Who answers, if a challenger is served.")] = "model"
+    request: Request, by: Annotated[By, Query(description="Which model answers, if a challenger is served.")] = "model"
 ) -> AsyncIterator[Service]:
     services: CurrentServices = request.app.state.services
     async with services.by(by).use() as service:
@@ -82,7 +82,7 @@ def image_routes(settings: ServingSettings) -> APIRouter:
 
     @router.post("/predict", responses=problems(of_work=True), openapi_extra=several)
     async def predict(request: Request, service: InUse) -> Answers:
-        """Answer one or several images; one that cannot be read has the reason, unless none can."""
+        """Predict one or several images. An unreadable one gets a reason instead; if all are unreadable, status 422."""
         uploads = await read_uploads(request, settings, settings.files)
         request.state.images = len(uploads)
         return Answers(model=service.served.model.digest, answers=await service.predict(uploads))
@@ -95,7 +95,7 @@ def image_routes(settings: ServingSettings) -> APIRouter:
         label: Target = "predicted",
         form: MapForm = "json",
     ) -> Response:
-        """Say where on an image the evidence for a class lies."""
+        """Return the attribution map of an image: where the evidence for a class lies."""
         upload = await single(request)
         if form == "dicom":
             return (await map_capture(service, upload, method, label)).response()
@@ -127,7 +127,7 @@ def image_routes(settings: ServingSettings) -> APIRouter:
     async def residuals(
         request: Request, service: InUse, of: Literal["healthy", "pneumonia"] = "healthy", form: Form = "json"
     ) -> Response:
-        """Say what both autoencoders do not explain of an image; as a picture, what one of them does not."""
+        """Return what both autoencoders fail to reconstruct, as numbers, or one of them, as a picture."""
         image = await service.decode(await single(request))
         values = await service.residuals(image)  # (3, H, W)
         white = max(float(np.percentile(values[:2].astype(np.float32), BRIGHT_PERCENTILE)), LEAST_WHITE)

@@ -35,7 +35,7 @@ def reader_routes(table: VerdictTable, settings: ServingSettings) -> APIRouter:
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )
     async def store(request: Request) -> Stored:
-        """Store what a reader says of an image. Earlier verdicts are kept; the last one of a reader counts."""
+        """Store a reader's verdict on an image. Earlier verdicts are kept; the last one of a reader counts."""
         verdict = await read_json(request, settings, ReaderVerdict)
         try:
             return Stored(read_at=await asyncio.to_thread(table.append, verdict))

@@ -27,7 +27,7 @@ class InUse(BaseModel):
     """Which model answers."""
 
     model: str = Field(description="Digest of the model that answers.")
-    behind: str | None = Field(description="Why it is not the one that the alias means now; null if it is.")
+    behind: str | None = Field(description="Why it is not the version that the alias now names; null if it is.")
 
 
 class Readiness(State, InUse):
@@ -84,7 +84,7 @@ def status_routes(services: CurrentServices) -> APIRouter:
 
     @router.get("/metrics", response_class=Response, responses=problems() | {200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
-        """Tell Prometheus."""
+        """Return the metrics in Prometheus' text format."""
         return Response(b"".join(one.metrics.exposition() for one in services.all), media_type=MEDIA_TYPE)
 
     @router.get("/model", responses=problems(422))

@@ -2,7 +2,7 @@
 import { comparison, differ } from "./comparison.js";
 import { element, percent } from "./elements.js";
 
-const SYNTHETIC = "A synthetic image: a drawing made by this program, not the X-ray of a patient. A model that has learnt from X-rays may find it unlike them.";
+const SYNTHETIC = "A synthetic image: a drawing made by this program, not the X-ray of a patient. A model trained on X-rays may find it out of distribution.";
 
 // In a few words, and warnings.
 export function told(item, model, isHidden) {
@@ -10,7 +10,7 @@ export function told(item, model, isHidden) {
   if (!answer) return { short: "waiting…" };
   if (answer.error) return { short: answer.error, kind: "bad" };
   if (isHidden) return { short: "answer hidden" };
-  const warnings = [item.isSynthetic && "synthetic image", answer.out_of_distribution && "unlike known images", differ(item) && "models differ"].filter(Boolean);
+  const warnings = [item.isSynthetic && "synthetic image", answer.out_of_distribution && "out of distribution", differ(item) && "models differ"].filter(Boolean);
   if (answer.abstained) return { short: "needs a human reader", kind: "warn", warnings };
   return { short: `${percent(answer.probabilities[answer.predicted])} ${model.classes[answer.predicted]}`, warnings };
 }
@@ -46,7 +46,7 @@ export function answerOf(item, model, isHidden) {
   parts.push(...(model.challenger ? comparison(item, model) : [bars(answer, model)]));
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
-    const score = answer.ood_score === null ? "beyond measure" : answer.ood_score.toFixed(1);
+    const score = answer.ood_score === null ? "too large to show" : answer.ood_score.toFixed(1);
     parts.splice(2, 0, element("p", { class: "flag", text: `Out of distribution (score ${score}, limit ${limit}): unlike the validation images. The prediction may be meaningless.` }));
   }
   return parts;

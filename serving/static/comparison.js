@@ -24,7 +24,7 @@ function differences(one, other, names) {
   const say = (what, first, second) => first !== second && found.push(`${what} (${first}; challenger: ${second})`);
   say("the prediction", names[one.predicted], names[other.predicted]);
   say("what is not ruled out", listed(one.prediction_set, names), listed(other.prediction_set, names));
-  say("whether the image is unlike known ones", one.out_of_distribution ? "yes" : "no", other.out_of_distribution ? "yes" : "no");
+  say("whether the image is out of distribution", one.out_of_distribution ? "yes" : "no", other.out_of_distribution ? "yes" : "no");
   return found;
 }
 
@@ -50,6 +50,6 @@ export function comparison({ answer, challenger }, model) {
       ...Object.entries(names).map(([label, name]) => row(name, ...both.map(([one, whose]) => cell(one, label, name, whose)))),
       row("Prediction", ...text((one) => names[one.predicted])),
       row("Reader", ...text((one) => (one.abstained ? "needed" : "not needed"))),
-      row("Unlike known images", ...text((one) => (one.out_of_distribution ? "yes" : "no")))));
+      row("Out of distribution", ...text((one) => (one.out_of_distribution ? "yes" : "no")))));
   return [table, challenger ? summary(answer, challenger, names) : element("p", { class: "small", text: "Waiting for the challenger…" })];
 }

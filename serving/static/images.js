@@ -43,7 +43,7 @@ export class Images extends EventTarget {
     for (const item of items) {
       if (item.file.size > most) {
         const limit = Math.round(this.limits.upload_bytes / 2 ** 20);
-        item.answer = { name: item.name, error: `larger than the ${limit} MiB that the service takes` };
+        item.answer = { name: item.name, error: `larger than the ${limit} MiB that the service accepts` };
         this.tell("answer", item);
         continue;
       }

@@ -15,7 +15,7 @@ export async function newKey(refused) {
 
 function ask(refused) {
   const dialog = byId("key-dialog");
-  byId("key-hint").textContent = refused ? "The service does not know this key." : "The service asks for an API key.";
+  byId("key-hint").textContent = refused ? "The service does not accept this key." : "The service asks for an API key.";
   byId("key").value = "";
   dialog.returnValue = "";
   dialog.showModal();

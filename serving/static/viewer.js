@@ -135,7 +135,7 @@ export class Viewer {
     const { maximum, label } = this.maps[by];
     const name = this.model.classes[label];
     const whose = by === "challenger" ? "challenger: " : "";
-    return whose + (maximum > 0 ? `evidence for ${name}` : `no evidence for ${name} found`);
+    return whose + (maximum > 0 ? `evidence for ${name}` : `no evidence found for ${name}`);
   }
 
   say(item, text, kind = "bad") {

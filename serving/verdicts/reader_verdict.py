@@ -26,7 +26,7 @@ class ReaderVerdict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     file: Annotated[str, Field(min_length=1, max_length=255, description="The image's file name.")]
-    sha256: Annotated[Digest, Field(description="Of the file's bytes, as the prediction has it.")]
+    sha256: Annotated[Digest, Field(description="Of the file's bytes, as in the prediction.")]
     label: Annotated[Verdict, Field(description="A class, or not_readable.")]
     reader: Annotated[str, Field(max_length=80, description="Initials or a name; may be empty.")] = ""
     note: Annotated[str, Field(max_length=1000)] = ""

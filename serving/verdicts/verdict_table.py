@@ -56,7 +56,7 @@ class VerdictTable:
         content = self._path.read_bytes() if self._path.exists() else header
         if not content.startswith(header.rstrip(b"\n")):
             raise DataError(
-                f"verdicts = {self._path}: not a table of verdicts as this version writes it: its first line is not "
+                f"verdicts = {self._path}: not a table of verdicts of this version: its first line is not "
                 f"{','.join(COLUMNS)}. Give another file, or move this one away."
             )
         return content if content.endswith(b"\n") else content + b"\n"

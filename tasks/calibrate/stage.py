@@ -108,8 +108,8 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
         )
     if is_at_the_end(temperature):
         sentences.append(
-            f"The temperature is at {temperature:.2f}, the end of its range: the {n} validation images are classified "
-            "all correctly or no better than chance, so the CIN's confidence cannot be calibrated on them."
+            f"The temperature is at {temperature:.2f}, the end of its range: the {n} validation images are either all "
+            "classified correctly or no better than chance, so the CIN's confidence cannot be calibrated on them."
         )
     if math.isinf(quantile):
         needed = math.ceil(1 / params.miscoverage - 1)

@@ -27,7 +27,7 @@ MAX_NAMED = 10
 def operating_points(
     test: SplitPredictions, calibration: Calibration, params: EvaluateParams, seed: int
 ) -> dict[str, Any]:
-    """Return the sensitivity to COVID-19 at chosen specificities, and the figures at the validation split's threshold.
+    """Return the sensitivity for COVID-19 at chosen specificities, and the figures at the validation split's threshold.
 
     At a specificity, the threshold is chosen on the test ROC: the best possible. The validation threshold is as in use.
     """

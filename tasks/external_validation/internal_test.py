@@ -47,7 +47,7 @@ NOT_FOUND: Final = (
     "DVC's cache or remote, nor in MLflow."
 )
 NO_PREDICTIONS: Final = (
-    "Differences have no intervals: of the model's own test split the figures are here, the predictions are not."
+    "Differences have no intervals: the figures of the model's own test split are available, its predictions are not."
 )
 
 

@@ -21,7 +21,7 @@ NOT_CHECKED: Final = (
     "project, nor in DVC's cache or remote, nor in MLflow."
 )
 NO_PIXELS: Final = (
-    "Near duplicates of training images are not looked for: their manifest is here, their pixels are not. Only "
+    "Near duplicates of training images are not searched for: their manifest is available, their pixels are not. Only "
     "identical images are found."
 )
 OTHER_KEY: Final = (

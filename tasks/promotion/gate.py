@@ -8,7 +8,7 @@ refusal lists every rule that is not met:
     leaks             no patient is in more than one split, if required
     shortcuts         the shortcut audit is passed, if required
     champion          the interval of the paired difference does not reach below -`max_drop`
-    champion.<class>  the sensitivity to no class is significantly lower than the champion's
+    champion.<class>  the sensitivity for no class is significantly lower than the champion's
 
 The last two need a champion. Uncertainty counts against the candidate: if there are too few patients for an interval,
 the champion stays.
@@ -74,7 +74,7 @@ def _on_its_own(candidate: Candidate, params: PromotionParams) -> Iterator[Rulin
         if found.share is None or found.low is None:
             measured = f"No test image of {DISPLAY_NAMES[label]}: its sensitivity is unknown"
         else:
-            measured = f"Sensitivity to {DISPLAY_NAMES[label]} is {found.share:.1%}, lower limit {found.low:.1%}"
+            measured = f"Sensitivity for {DISPLAY_NAMES[label]} is {found.share:.1%}, lower limit {found.low:.1%}"
         yield Ruling(
             rule=f"sensitivity.{label}",
             passed=floor == 0 or (found.low is not None and found.low >= floor),
@@ -137,7 +137,7 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
                 rule=f"champion.{label}",
                 passed=not is_worse,
                 reason=(
-                    f"Sensitivity to {DISPLAY_NAMES[label]} is {how} lower than that of "
+                    f"Sensitivity for {DISPLAY_NAMES[label]} is {how} lower than that of "
                     f"{comparison.other}: it changes by {_with_interval(found, found.interval)} percentage points."
                 ),
             )

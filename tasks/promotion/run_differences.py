@@ -86,7 +86,7 @@ def keep_former_run() -> None:
 def former_run() -> Evidence:
     """Return the run before the last one in the current folder. Raises DataError if none was noted."""
     if not (FORMER / DESCRIPTION).is_file():
-        raise DataError("no earlier run is known in this folder: `coronet run` notes the last one when it begins.")
+        raise DataError("no earlier run is known in this folder: `coronet run` records the last one when it starts.")
     return Evidence.of_package(UNNUMBERED, FORMER)
 
 

@@ -24,7 +24,7 @@ from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS, SPLIT, SP
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """Sensitivity to one class on the test split."""
+    """Sensitivity for one class on the test split."""
 
     share: float | None
     """None without images of the class."""

@@ -50,12 +50,12 @@ ABLATIONS: Final[dict[str, Ablation]] = {
     "without_added_image": Ablation(
         title="autoencoders without the image before the sigmoid", changes={"autoencoder.adds_image": False}
     ),
-    "without_skips": Ablation(title="autoencoders without skips", changes={"autoencoder.skip_dropout": 1.0}),
+    "without_skips": Ablation(title="autoencoders without skip connections", changes={"autoencoder.skip_dropout": 1.0}),
     "skips_that_drop_out": Ablation(
-        title="autoencoders with skips that drop out", changes={"autoencoder.skip_dropout": 0.5}
+        title="autoencoders with dropout of skip connections", changes={"autoencoder.skip_dropout": 0.5}
     ),
     "bottleneck_alone": Ablation(
-        title="autoencoders whose decoder sees 2 channels at 1/8 of the resolution alone",
+        title="autoencoders whose decoder sees only 2 channels at 1/8 of the resolution",
         changes={
             "autoencoder.adds_image": False,
             "autoencoder.skip_dropout": 1.0,
@@ -71,7 +71,7 @@ ABLATIONS: Final[dict[str, Ablation]] = {
     "z_map": Ablation(
         title="residuals divided by those of healthy validation images", changes={"residuals.scale": "z_map"}
     ),
-    "ssim": Ablation(title="autoencoders trained with SSIM too", changes={"autoencoder.ssim_weight": 0.1}),
+    "ssim": Ablation(title="autoencoders trained with SSIM, too", changes={"autoencoder.ssim_weight": 0.1}),
 }
 
 

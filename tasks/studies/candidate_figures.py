@@ -62,7 +62,7 @@ class Tested:
         return self.images["patient_group"].to_numpy(dtype=object)
 
     def sensitivity(self) -> dict[str, float]:
-        """Return the sensitivity to each class, the mean of the seeds; NaN for a class without images."""
+        """Return the sensitivity for each class, the mean of the seeds; NaN for a class without images."""
         weights = np.ones((1, len(self.images)))
         confusions = [weighted_confusions(self.repeats.truth, one, weights)[0] for one in self.repeats.predicted]
         return dict(zip(CLASSES, np.mean([recalls(one) for one in confusions], axis=0).tolist(), strict=True))
@@ -70,7 +70,7 @@ class Tested:
 
 def different_images(folders: Sequence[Path]) -> DataError:
     """Return the error that the folds in `folders` are tested on other images than those they are compared with."""
-    return DataError(f"{folders[0]}: its test images are others than before. Delete {folders[0].parent} and try again.")
+    return DataError(f"{folders[0]}: its test images have changed. Delete {folders[0].parent} and try again.")
 
 
 @dataclass(frozen=True, kw_only=True)

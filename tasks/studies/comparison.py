@@ -82,7 +82,7 @@ def _chosen(candidates: Mapping[str, Any], figure: Figure) -> str | None:
 def _choice(table: Mapping[str, Any]) -> str:
     figure: Figure = table["chosen_by"]
     if table["chosen"] is None:
-        return f"The validation folds choose no candidate: {NAMES[figure]} is undefined there. Take more images."
+        return f"The validation folds choose no candidate: {NAMES[figure]} is undefined there. Add images."
     chosen = table["candidates"][table["chosen"]]
     accuracy, area = (chosen["mean"][name] for name in ("accuracy", "macro_roc_auc"))
     on_test = f"accuracy {100 * accuracy:.1f}%" + ("" if area is None else f", macro ROC-AUC {area:.3f}")

@@ -137,7 +137,7 @@ def _faults(comparison: Comparison) -> Iterator[str]:
     live = merged(read_files(PARAMS_FILE))
     for name, candidate in candidates.items():
         if not re.fullmatch(NAME, name):
-            yield f"candidates.{name}: its name names a folder. Allowed: a small letter, then also digits and _."
+            yield f"candidates.{name}: it names a folder. Allowed: a lower-case letter, then also digits and _."
         faults = [f"{key}: {fault}" for key in candidate.changes if (fault := _refusal(key))]
         faults = faults or list(dict.fromkeys(line for _, line in _validated(candidate.changes, live)[1]))
         yield from (f"candidates.{name}: {fault}" for fault in faults)

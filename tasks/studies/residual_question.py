@@ -17,15 +17,15 @@ ADDED: Final[dict[Verdict, str]] = {
     "better": "The residual adds to the raw image.",
     "worse": "The residual, added to the raw image, makes it worse.",
     "mixed": "The residual, added to the raw image, improves one figure and worsens another.",
-    "open": "The residual adds nothing to the raw image that can be told from chance.",
-    "unknown": "Whether the residual adds to the raw image cannot be said: too few patients.",
+    "open": "The residual adds nothing to the raw image beyond chance.",
+    "unknown": "Too few patients to say whether the residual adds to the raw image.",
 }
 ALONE: Final[dict[Verdict, str]] = {
     "better": "The residual alone is better than the raw image.",
     "worse": "The residual alone is worse than the raw image.",
     "mixed": "The residual alone is better than the raw image by one figure and worse by another.",
     "open": "The residual alone is not better than the raw image.",
-    "unknown": "Whether the residual alone is better than the raw image cannot be said: too few patients.",
+    "unknown": "Too few patients to say whether the residual alone is better than the raw image.",
 }
 
 

@@ -31,7 +31,7 @@ def preset_path(name: str) -> Path:
         raise ParamsError(f"name = {name}: allowed: letters, digits, - and _. Give another with --name.")
     path = PRESETS / f"{name}.yaml"
     if path.is_file() and not path.read_text(encoding="utf-8").startswith(MARK):
-        raise ParamsError(f"{path}: is there, and not of `coronet tune`. Give another name with --name.")
+        raise ParamsError(f"{path}: exists, but not from `coronet tune`. Give another name with --name.")
     return path
 
 
@@ -56,7 +56,7 @@ def write_winner(path: Path, study: optuna.Study, space: SearchSpace, space_file
         f"trial {winner.number}: {figure.name} {winner.value:.5f}, to {figure.direction}",
         *baseline[:1],
         f"commit {commit}, {ended}",
-        "The figure has chosen the trial, so it is too good. Figures on the test split come from",
+        "The figure chose the trial, so it is too optimistic. Figures on the test split come from",
         f"`coronet run --params {path}`.",
     ]
     write_preset(path, values, provenance)

@@ -96,7 +96,7 @@ def test_a_file_outside_the_folder_is_an_error(tmp_path: Path, name: str) -> Non
 def test_rules_that_nothing_follows_are_an_error(tmp_path: Path) -> None:
     row = {"finding": "SARS", "view": "AP", "modality": "X-ray", "filename": "a.png"}
     with pytest.raises(
-        DataError, match=r"none of its 1 rows has one of the modalities X-ray, of the views PA and.*Correct these rules"
+        DataError, match=r"none of its 1 rows matches the modalities X-ray, the views PA and.*Correct these rules"
     ):
         listing(tmp_path, MARCH, row)
 

@@ -95,7 +95,7 @@ def test_weights_hold_as_many_networks_as_their_design_names() -> None:
     keys = CinDesign(members=2).build().state_dict().keys()
     require_networks(CinDesign(members=2), keys, "file")
     require_networks(CinDesign(), CinDesign().build().state_dict().keys(), "file")
-    with pytest.raises(WeightsError, match="file: names 64 networks in its metadata and holds 2"):
+    with pytest.raises(WeightsError, match="file: its metadata names 64 networks, but it holds 2"):
         require_networks(CinDesign(members=64), keys, "file")
-    with pytest.raises(WeightsError, match="file: names 1 networks in its metadata and holds 2"):
+    with pytest.raises(WeightsError, match="file: its metadata names 1 networks, but it holds 2"):
         require_networks(CinDesign(), keys, "file")

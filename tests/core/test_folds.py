@@ -35,5 +35,5 @@ def test_folds_are_about_equal() -> None:
 
 
 def test_too_few_patients_of_a_class_are_named() -> None:
-    with pytest.raises(DataError, match=r"class healthy: 10 patients cannot be in 11 folds.*Take 10 folds or fewer"):
+    with pytest.raises(DataError, match=r"class healthy: 10 patients cannot be in 11 folds.*Use 10 folds or fewer"):
         assign_folds(PATIENTS, LABELS, 11, seed=0)

@@ -22,7 +22,7 @@ def test_a_patient_of_an_unlikely_share_of_the_images_is_named() -> None:
     found = doubtful_patients(manifest(["TEST", *patients]))
     assert found["unlikely"] == [{"patient_id": "TEST", "images": 11}]
     (warning,) = patient_warnings(found, 71)
-    assert warning.startswith("Patient TEST holds 11 of 71 images (15%): probably not a person")
+    assert warning.startswith("Patient TEST has 11 of 71 images (15%): probably not a person")
     assert doubtful_ids(found) == ["TEST"]
 
 
@@ -43,7 +43,7 @@ def test_ids_that_differ_in_leading_zeros_alone_are_named() -> None:
     found = doubtful_patients(manifest(["a", "b", "b", "c"], {"a": "7", "b": "7", "c": "8"}))
     assert found["leading_zeros"] == [["a", "b"]]
     (warning,) = patient_warnings(found, 4)
-    assert "differ in leading zeros or capitals alone count as different patients: a and b." in warning
+    assert "differ only in leading zeros or capital letters count as different patients: a and b." in warning
     assert doubtful_ids(found) == ["a", "b"]
 
 
@@ -51,5 +51,5 @@ def test_images_without_an_id_are_counted() -> None:
     found = doubtful_patients(pd.concat([manifest("ab", origin="placeholder"), manifest("c", origin="none")]))
     assert found["from"] == {"placeholder": 2, "none": 1}
     first, second = patient_warnings(found, 3)
-    assert first.startswith("2 of 3 images have zeros or a word such as ANONYMOUS")
+    assert first.startswith("2 of 3 images have a placeholder such as 0 or ANONYMOUS")
     assert second.startswith("1 of 3 images have no patient id")

@@ -41,14 +41,14 @@ def test_the_authors_names_are_those_of_their_release(shared: Path) -> None:
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
     save_weights(FPAE("pyramid", NARROW), path, metadata_of(NARROW))
-    with pytest.raises(WeightsError, match=r"one\.safetensors: weights of another architecture .*latent_channels=2"):
+    with pytest.raises(WeightsError, match=r"one\.safetensors: its weights have the architecture .*latent_channels=2"):
         load_pretrained(FPAE(), path)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.pth"
     torch.save(torch.nn.Linear(2, 1).state_dict(), path)
-    with pytest.raises(WeightsError, match=r"one\.pth: weights of another network than FPAE"):
+    with pytest.raises(WeightsError, match=r"one\.pth: its weights do not fit FPAE"):
         load_pretrained(FPAE(), path)
 
 

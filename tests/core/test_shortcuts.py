@@ -42,7 +42,7 @@ def test_a_source_of_its_own_tells_the_class(images: pd.DataFrame) -> None:
     assert found["pneumonia"] == 1.0
     assert found["healthy"] < 0.8
     (sentence,) = shortcut_warnings({"source": found, "view": None})
-    assert sentence.startswith("By its source alone, non-COVID Pneumonia (ROC-AUC 1.00) can be recognised: a network")
+    assert sentence.startswith("From the source alone, non-COVID Pneumonia (ROC-AUC 1.00) can be recognised: a network")
 
 
 def test_all_classes_that_a_shortcut_tells_are_in_one_sentence() -> None:

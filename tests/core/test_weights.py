@@ -70,7 +70,7 @@ def test_a_program_is_refused_without_torchs_advice(path: Path) -> None:
 
 def test_weights_of_another_network_are_refused(path: Path) -> None:
     save_weights(nn.Linear(2, 1), path)
-    with pytest.raises(WeightsError, match="weights of another network than Conv2d"):
+    with pytest.raises(WeightsError, match="its weights do not fit Conv2d"):
         load_weights(nn.Conv2d(1, 1, 3), path)
 
 

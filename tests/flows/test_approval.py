@@ -66,7 +66,7 @@ def test_ctrl_c_is_a_no_whatever_it_does_otherwise() -> None:
 
 def test_without_a_terminal_nobody_can_be_asked() -> None:
     answer = ask_on_terminal(JUDGEMENT, 1)
-    assert (answer.is_yes, answer.comment) == (False, "there is no terminal to ask on; `--yes` answers before")
+    assert (answer.is_yes, answer.comment) == (False, "there is no terminal to ask on; `--yes` approves without asking")
 
 
 def test_an_answer_can_be_given_before() -> None:

@@ -87,7 +87,7 @@ def test_the_table_holds_figures_with_intervals(created: dict[str, Any]) -> None
 
 
 def test_figures_need_no_file_and_no_network(created: dict[str, Any]) -> None:
-    assert created["figures"].startswith("### confusion\n\n![Confusion matrix. Of each true class")
+    assert created["figures"].startswith("### confusion\n\n![Confusion matrix: images of each true class")
     assert "](data:image/png;base64,iVBOR" in created["figures"]
 
 

@@ -63,7 +63,7 @@ def test_elsewhere_it_says_what_is_missing_and_ends_with_1(tmp_path: Path) -> No
     assert "missing  project" in finished.stdout
     assert "no dvc.yaml here. Change to the folder of the project." in finished.stdout
     assert "missing  DVC remote" in finished.stdout
-    assert "Unset ATEN_CPU_CAPABILITY=default: it may hold the processor back." in finished.stdout
+    assert "Unset ATEN_CPU_CAPABILITY=default: it may slow the processor down." in finished.stdout
     assert finished.stderr == ""
 
 
@@ -107,7 +107,7 @@ def test_git_knows_who_commits_and_is_installed(monkeypatch: pytest.MonkeyPatch)
     subprocess.run(["git", "config", "--unset", "user.email"], check=True)
     assert (check_git().level, check_git().found.endswith(", no user.email")) == ("warning", True)
     shutil.rmtree(".git")
-    assert (check_git().level, check_git().found) == ("warning", "no clone with a commit here")
+    assert (check_git().level, check_git().found) == ("warning", "no git clone with a commit here")
     monkeypatch.setenv("PATH", "")
     assert (check_git().level, check_git().remedy) == ("missing", "Install git.")
 

@@ -80,5 +80,5 @@ def test_a_proxys_name_is_answered_where_it_is_allowed(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("names", ["*", "*.example.org", "https://coronet.example.org", "coronet.example.org:443"])
 def test_what_is_no_host_name_is_refused(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
     monkeypatch.setenv(HOSTS_VARIABLE, names)
-    with pytest.raises(ParamsError, match="allowed: names of hosts"):
+    with pytest.raises(ParamsError, match="allowed: host names"):
         allowed_hosts()

@@ -129,7 +129,7 @@ def check(folder: Path, arguments: str, reason: str) -> None:
         ("serve --model models:/coronet/3", NO_REGISTRY),
         ("serve --challenger models:/coronet@challenger", NO_REGISTRY),
         ("serve --challenger nowhere", "challenger = nowhere: no such folder. Allowed: the folder of a package"),
-        ("serve --host 0.0.0.0", "Give API keys, by --keys FILE or CORONET_API_KEYS, or allow everybody"),
+        ("serve --host 0.0.0.0", "Give API keys with --keys FILE or CORONET_API_KEYS, or allow everybody"),
         ("serve --host 0.0.0.0 --without-keys", NO_RUN),
         ("serve --keys keys.txt", "keys = keys.txt: cannot be read"),
         ("export --out model.onnx", NO_RUN),

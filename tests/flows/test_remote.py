@@ -82,7 +82,7 @@ def test_params_that_are_not_committed_are_no_fault(project: Project) -> None:
 def test_a_folder_without_git_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(CoroNetError, match="no clone with a commit"):
+    with pytest.raises(CoroNetError, match="is not a clone with a commit"):
         _commit()
 
 

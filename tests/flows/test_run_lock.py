@@ -27,7 +27,10 @@ def test_a_second_one_is_refused_and_a_killed_one_frees_it(tmp_path: Path) -> No
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(CoroNetError, match="the work runs already in another process"), alone(lock, "the work"):
+        with (
+            pytest.raises(CoroNetError, match="the work is already running in another"),
+            alone(lock, "the work"),
+        ):
             pytest.fail("two at once")
         holder.kill()
         holder.wait()

@@ -60,7 +60,7 @@ def test_a_server_that_lives_and_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setenv(TIMEOUT_VARIABLE, "0.5")
     with (
-        pytest.raises(CoroNetError, match=f"lives but did not answer.*{TIMEOUT_VARIABLE}"),
+        pytest.raises(CoroNetError, match=f"is running but did not answer.*{TIMEOUT_VARIABLE}"),
         child_server("n", server(SERVE, "60")),
     ):
         pass

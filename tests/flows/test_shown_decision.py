@@ -9,7 +9,7 @@ from tasks.promotion.promote_version import Judgement
 from tasks.registry.versions import Version
 
 VERSION = Version(number=3, digest="d", aliases=(), tags={}, run_id=None, created=datetime.now(UTC))
-GOOD = Ruling(rule="sensitivity.covid19", passed=True, reason="Sensitivity to COVID-19 is 90.0%.")
+GOOD = Ruling(rule="sensitivity.covid19", passed=True, reason="Sensitivity for COVID-19 is 90.0%.")
 BAD = Ruling(rule="shortcuts", passed=False, reason="The audit is not passed: a | b <script>.")
 
 
@@ -30,7 +30,7 @@ def test_a_refusal_shows_every_rule_and_which_is_not_met() -> None:
         "",
         "**Rules met**",
         "",
-        "- Sensitivity to COVID-19 is 90.0%.",
+        "- Sensitivity for COVID-19 is 90.0%.",
         "",
         "**Notes**",
         "",

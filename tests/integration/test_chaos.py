@@ -184,7 +184,7 @@ def test_a_run_whose_host_is_gone_is_marked_as_crashed_and_the_next_one_goes_on(
     site.worker.kill()
     flow.kill()
     assert site.end_of(run_id) == "CRASHED"
-    assert "No sign of life" in site.request("GET", f"flow_runs/{run_id}")["state"]["message"]
+    assert "No heartbeat" in site.request("GET", f"flow_runs/{run_id}")["state"]["message"]
     site.worker.start()
     assert site.end_of(site.start_run()) == "COMPLETED", site.told()
     assert site.weights() == undisturbed

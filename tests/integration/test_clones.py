@@ -191,7 +191,7 @@ def test_later_stages_run_without_the_raw_images(
     said(host, "dvc", "pull", *stages)
     assert not (host.folder / "data/raw/xray").exists()
     assert "All stages are up to date: nothing to do." in (output := said(host, "flows", "run"))
-    assert "data/raw/xray is not here" in output
+    assert "data/raw/xray is missing" in output
     assert "didn't change" in said(host, "dvc", "repro", "--downstream", "materialize_residuals")
     host.set_params({"cin": {"epochs": 1}})
     assert "train_cin" in said(host, "flows", "run")

@@ -150,7 +150,7 @@ def test_a_read_only_project_of_an_ordinary_user(finished: Project, homes: Path)
     folders = [path for path in (project.folder, *project.folder.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o555)
-    for command, reason in ((("flows", "run"), "may not be written"), (("tasks", "train_cin"), "Permission denied")):
+    for command, reason in ((("flows", "run"), "not writable"), (("tasks", "train_cin"), "Permission denied")):
         refused = project.run(*command)
         assert refused.returncode == 1, refused.stdout
         assert "Traceback" not in refused.stdout

@@ -163,7 +163,7 @@ def test_prefect_has_the_decision_as_artifacts(team: Team) -> None:
 
 @pytest.mark.usefixtures("better")
 def test_the_champion_is_not_promoted_again(team: Team) -> None:
-    assert "version 2 is the champion already" in team.run("promote")
+    assert "version 2 is already the champion" in team.run("promote")
 
 
 @pytest.mark.usefixtures("better")
@@ -191,7 +191,7 @@ def test_a_rollback_brings_the_former_champion_back_and_says_why(team: Team) -> 
 @pytest.mark.usefixtures("better")
 def test_nobody_to_ask_means_not_promoted(team: Team) -> None:
     told = team.run("promote", "2", "--approval", "manual", code=1)
-    assert "version 2 is not promoted: there is no terminal to ask on; `--yes` answers before" in told
+    assert "version 2 is not promoted: there is no terminal to ask on; `--yes` approves without asking" in told
     assert team.champion == 1
 
 

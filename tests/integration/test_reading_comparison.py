@@ -57,7 +57,7 @@ def test_both_answers_stand_side_by_side_with_where_they_differ(page: Page, ches
             assert cell.startswith(f"{round(100 * answer['probabilities'][label])} %")
             assert ("not ruled out" in cell) == (label in answer["prediction_set"])
     assert shown[3] == ["Prediction", *(NAMES[answer["predicted"]] for answer in both)]
-    assert shown[5] == ["Unlike known images", *("yes" if answer["out_of_distribution"] else "no" for answer in both)]
+    assert shown[5] == ["Out of distribution", *("yes" if answer["out_of_distribution"] else "no" for answer in both)]
     first, second = (NAMES[answer["predicted"]] for answer in both)
     told = page.text("#answer")
     assert (f"the prediction ({first}; challenger: {second})" in told) == (first != second)

@@ -43,7 +43,7 @@ def test_a_chosen_file_is_shown_with_its_answer_residuals_and_map(
     told = page.text("#answer")
     assert name in told
     assert len(page.all("#answer meter")) == 3
-    assert "Of 100 images like the 40 validation images" in page.text("#meaning")
+    assert "like the 40 validation images" in page.text("#meaning")
     assert "not ruled out" in told
     assert page.text("#live").startswith(f"{name}: ")
 
@@ -231,7 +231,7 @@ def test_a_service_with_keys_asks_for_one_until_it_is_right(files: dict[str, Pat
     key = "ok-mr-key-of-ward-3"  # its letters are shortcuts elsewhere on the page
     with running(keys=(key,), log_requests=False) as address, reading_page(address) as page:
         page.driver.get(address)
-        for typed, hint in (("wrong", "asks for an API key"), (key, "does not know this key")):
+        for typed, hint in (("wrong", "asks for an API key"), (key, "does not accept this key")):
             page.wait(lambda hint=hint: page.all("#key-dialog[open]") and hint in page.text("#key-hint"))
             page.press(typed, Keys.ENTER)
         page.wait(lambda: page.all("body[data-ready]"))

@@ -107,7 +107,7 @@ def test_images_that_need_a_reader_come_first_if_asked_for_and_stay_where_they_a
 
     needs = page.script(
         "return [...document.querySelectorAll('#list li')].map("
-        "(row) => /needs a human|unlike known/.test(row.innerText))"
+        "(row) => /needs a human|out of distribution/.test(row.innerText))"
     )
     in_order = [path.name for path in files]
     expected = [

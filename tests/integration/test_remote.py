@@ -182,7 +182,7 @@ def test_a_server_that_would_not_notice_a_lost_host_is_said(first: Host) -> None
     first.finish(f"{switch}(name=SILENT).disable()")
     said = first.finish(order)
     first.finish(f"{switch}(name=SILENT).enable()")
-    assert "warning: this Prefect server does not notice when the worker's host is lost" in said
+    assert "warning: this Prefect server does not detect a lost host" in said
 
 
 @pytest.mark.usefixtures("split")
@@ -225,7 +225,7 @@ def test_a_host_that_is_lost_is_noticed_and_the_next_order_resumes(first: Host, 
             for process in processes_of(second):
                 process.kill()
         output, _ = ordered.communicate()
-    assert "ENDED No sign of life from its process." in output
+    assert "ENDED No heartbeat from its process." in output
     with worker_on(second, QUEUE):
         said = first.finish(ONE_STAGE.replace("QUEUE", QUEUE))
     assert re.search(r"resuming after epoch \d+ of 60", said), said
@@ -280,4 +280,4 @@ print("ENDED", state.name, state.message)
 
 def test_a_run_whose_host_is_lost_before_it_begins_has_crashed(first: Host) -> None:
     """The last one, for it leaves runs ten seconds to begin in."""
-    assert "ENDED Crashed Taken by a worker, and not begun." in first.finish(NOT_BEGUN)
+    assert "ENDED Crashed Taken by a worker, but not started." in first.finish(NOT_BEGUN)

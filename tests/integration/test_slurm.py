@@ -150,7 +150,7 @@ def test_a_killed_job_fails_as_a_killed_stage_does_and_the_next_one_resumes(
         ),
         (
             "train_autoencoder: {time: 5, partition: nowhere}",
-            "SLURM takes no job .*invalid partition specified: nowhere",
+            "SLURM rejects the job .*invalid partition specified: nowhere",
         ),
     ],
 )

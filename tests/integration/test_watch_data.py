@@ -142,4 +142,4 @@ def test_an_automation_that_is_switched_off_is_said(host: Host) -> None:
     draw(host.folder / "data/raw/ward", "covid19", 9)
     name, message = looked(1)
     assert name == "Failed"
-    assert str(message).startswith("4 new images, and no automation on this server that starts a retrain")
+    assert str(message).startswith("4 new images, but the automation that starts a retrain is missing")

@@ -68,14 +68,14 @@ def test_a_full_queue_is_told_by_answer_and_readiness(monkeypatch: pytest.Monkey
 def test_more_requests_at_once_than_allowed_are_refused() -> None:
     with running(requests_at_once=1) as address, slow_upload(address):
         time.sleep(0.3)
-        assert "in work" in problem(httpx.post(f"{address}/predict", files=form(png())), 503)
+        assert "in progress" in problem(httpx.post(f"{address}/predict", files=form(png())), 503)
 
 
 def test_uploads_that_never_end_leave_half_of_the_room_to_other_clients() -> None:
     with running(requests_at_once=4) as address, slow_upload(address), slow_upload(address):
         time.sleep(0.3)
         same = httpx.post(f"{address}/predict", files=form(png()))
-        assert "from this address are in work" in problem(same, 503)
+        assert "from this address are in progress" in problem(same, 503)
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"), timeout=60) as other:
             assert other.post(f"{address}/predict", files=form(png())).status_code == 200
 

@@ -18,11 +18,11 @@ from tests.tasks.test_params import changed
         ({"cin__epochs": 0, "cin__head_start": ...}, "cin.epochs = 0: allowed: 1 or more, as cin.head_start is random"),
         (
             {"cin__head_start": "logistic_regression", "cin__best_by": "training_accuracy"},
-            "cin.best_by = training_accuracy: allowed: one of validation, as the start of training has no other",
+            "cin.best_by = training_accuracy: allowed: a validation figure, as the start of training has no other",
         ),
         (
             {"cin__architecture": "dark_covid_net", "cin__pretrained": "imagenet"},
-            "cin.pretrained = imagenet: allowed: none, as there are no such weights of dark_covid_net",
+            "cin.pretrained = imagenet: allowed: none, as dark_covid_net has no ImageNet weights",
         ),
         (
             {"cin__architecture": "dark_covid_net", "cin__pretrained": "none", "cin__head_input": "middle_blocks"},

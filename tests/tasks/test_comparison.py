@@ -122,7 +122,7 @@ def test_a_candidate_that_is_better_is_said_to_be(table: Make) -> None:
 @pytest.mark.parametrize(
     ("both", "answer"),
     [
-        (1.0, "The residual adds nothing to the raw image that can be told from chance."),
+        (1.0, "The residual adds nothing to the raw image beyond chance."),
         (3.0, "The residual adds to the raw image."),
         (0.1, "The residual, added to the raw image, makes it worse."),
     ],
@@ -147,9 +147,7 @@ def test_other_test_images_are_refused(comparison: Comparison, tmp_path: Path) -
     edges = dict.fromkeys(comparison.candidates, 1.0)
     folders = write_all(tmp_path / "trainings", edges, edges)
     write_training(folders["both"][2][1], 1.0, 1.0, fold=7, stream=5)
-    with pytest.raises(
-        DataError, match=r"both/0-2: its test images are others than before\. Delete .*both and try again"
-    ):
+    with pytest.raises(DataError, match=r"both/0-2: its test images have changed\. Delete .*both and try again"):
         comparison_table(folders, comparison, params_of(comparison), "patients")
 
 

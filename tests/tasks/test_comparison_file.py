@@ -102,7 +102,7 @@ def test_what_is_wrong_with_a_candidate_is_said(tmp_path: Path, changes: str, fa
         (f"{TWO}refrence: image\n", "refrence: "),
         (
             TWO.replace("  image:", "  ../image:"),
-            "candidates.../image: its name names a folder. Allowed: a small letter",
+            "candidates.../image: it names a folder. Allowed: a lower-case letter",
         ),
         (TWO.replace("title: CoroNet", "title: ''"), "candidates.residual.title: allowed: a text"),
         (TWO.replace("title: CoroNet, ", ""), "candidates.residual.title: "),

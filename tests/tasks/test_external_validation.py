@@ -365,8 +365,8 @@ def test_a_page_with_nothing_to_compare_with_says_so(by_unknown: Validation, tmp
     page = (tmp_path / "out" / "validation.html").read_text()
     assert "<script" not in page
     assert unescape(page).count(NOT_CHECKED) == 1
-    assert "Whether the model was made with some of these images is not known." in page
-    assert "Not possible: nothing is recorded here of the model's own test split." in unescape(page)
+    assert "It is unknown whether the model was made with some of these images." in page
+    assert "Not possible: the figures of the model's own test split are not available here." in unescape(page)
     assert "internal test</th>" not in page
 
 

@@ -63,7 +63,7 @@ def test_a_good_first_candidate_passes_and_every_rule_is_told() -> None:
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=0.8, low=0.65)}},  # type: ignore[operator]
             "sensitivity.covid19",
-            "Sensitivity to COVID-19 is 80.0%, lower limit 65.0%; required: 70.0% or more.",
+            "Sensitivity for COVID-19 is 80.0%, lower limit 65.0%; required: 70.0% or more.",
         ),
         (
             {"sensitivity": GOOD.sensitivity | {"covid19": Sensitivity(share=None, low=None)}},  # type: ignore[operator]
@@ -158,7 +158,7 @@ def test_no_class_may_be_told_surely_worse_whatever_the_overall_figure() -> None
     decision = decide(GOOD, against((0.05, 0.2), covid19=(-0.3, -0.1)), PARAMS)
     (reason,) = decision.reasons
     assert reason == (
-        "Sensitivity to COVID-19 is significantly lower than that of version 3: it changes by -20.0 (-30.0 to -10.0) "
+        "Sensitivity for COVID-19 is significantly lower than that of version 3: it changes by -20.0 (-30.0 to -10.0) "
         "percentage points."
     )
 

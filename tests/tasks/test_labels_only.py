@@ -56,7 +56,7 @@ def test_the_papers_preset_is_table_1(
     assert report["leaks"]["by_class"] == {"healthy": 306, "pneumonia": 321, "covid19": 0}
     assert report["patients_in_two_splits"] == len(report["leaks"]["patient_ids"]) == 687
     assert any("687 patients are in more than one split" in sentence for sentence in report["warnings"])
-    assert any("By its source alone, COVID-19 (ROC-AUC 1.00) can be" in sentence for sentence in report["warnings"])
+    assert any("From the source alone, COVID-19 (ROC-AUC 1.00) can be" in sentence for sentence in report["warnings"])
 
 
 @pytest.mark.slow

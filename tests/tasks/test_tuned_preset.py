@@ -84,7 +84,7 @@ def test_a_preset_extends_neither_itself_nor_one_that_extends_it() -> None:
 
 
 def test_a_preset_of_somebody_is_not_overwritten() -> None:
-    with pytest.raises(ParamsError, match=r"params/paper.yaml: is there, and not of `coronet tune`. Give another"):
+    with pytest.raises(ParamsError, match=r"params/paper.yaml: exists, but not from `coronet tune`. Give another"):
         preset_path("paper")
     for name in ("../paper", "my study", ""):
         with pytest.raises(

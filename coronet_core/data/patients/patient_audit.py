@@ -38,7 +38,7 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
     """Return sentences on what `doubtful_patients` has found among `n_images`."""
     sentences = []
     reasons = {
-        "placeholder": "have zeros or a word such as ANONYMOUS where their patient's id should be, which is not an id",
+        "placeholder": "have a placeholder such as 0 or ANONYMOUS instead of a patient id",
         "none": "have no patient id",
     }
     for origin, reason in reasons.items():
@@ -48,7 +48,7 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
                 f"be in two splits. {GIVE_IDS}"
             )
     sentences += [
-        f"Patient {one['patient_id']} holds {one['images']} of {n_images} images "
+        f"Patient {one['patient_id']} has {one['images']} of {n_images} images "
         f"({100 * one['images'] / n_images:.0f}%): probably not a person but a placeholder for missing ids. All of "
         f"these images are in one split. {GIVE_IDS}"
         for one in found["unlikely"]
@@ -57,8 +57,8 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
         named = "; ".join(" and ".join(ids) for ids in alike[:MAX_NAMED])
         more = f"; and {len(alike) - MAX_NAMED} more" if len(alike) > MAX_NAMED else ""
         sentences.append(
-            f"Ids that differ in leading zeros or capitals alone count as different patients: {named}{more}. If they "
-            "belong to one person, write them the same way."
+            f"Ids that differ only in leading zeros or capital letters count as different patients: {named}{more}. If "
+            "they belong to one person, write them the same way."
         )
     return sentences
 

@@ -101,7 +101,7 @@ def _read(content: bytes, needed_px: int, reading: Reading) -> Radiograph:
     radiograph = read_dicom(content, reading) if is_dicom(content) else read_raster(content, needed_px, reading)
     contrast = np.asarray(radiograph.grey.resize(PROBE, Image.Resampling.BOX)).std() / radiograph.contrast_gain
     if contrast < MIN_CONTRAST:
-        raise DataError("zero variance (one grey all over)")
+        raise DataError("zero variance (a single grey level)")
     if reading > 1 and (reason := mask_reason(radiograph.grey)) is not None:
         raise DataError(reason)
     return radiograph

@@ -52,9 +52,8 @@ def records(
             listing.records.append(_record(file, row, patient, findings[finding], listing.unread))
     if not listing.records:
         raise DataError(
-            f"{path}: none of its {len(rows)} rows has one of the modalities {', '.join(modalities)}, of the "
-            f"views {', '.join(views)} and of the findings {', '.join(findings)}. Correct these rules in "
-            "params.yaml."
+            f"{path}: none of its {len(rows)} rows matches the modalities {', '.join(modalities)}, the views "
+            f"{', '.join(views)} and the findings {', '.join(findings)}. Correct these rules in params.yaml."
         )
     return listing
 

@@ -34,7 +34,7 @@ OTHER_NAMES: Final = {
 """Of columns: a patient's id that is overlooked would put the patient into two splits."""
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"})
 NAME_IT: Final = "name it in the source's class_aliases in params.yaml"
-NOT_LISTED: Final = "image that the labels CSV does not list"
+NOT_LISTED: Final = "not listed in the labels CSV"
 
 
 def records(

@@ -20,8 +20,8 @@ NOT_READABLE: Final[NotReadable] = "not_readable"
 Verdict = ClassName | NotReadable
 MARKS: Final = ("sha256", "label", "reader", "read_at")
 """Columns that make a table of labels one of verdicts."""
-LEFT_OUT_NOT_READABLE: Final = "image that a reader calls not readable"
-LEFT_OUT_DISAGREEMENT: Final = "image on whose class its readers disagree"
+LEFT_OUT_NOT_READABLE: Final = "called not readable by a reader"
+LEFT_OUT_DISAGREEMENT: Final = "readers disagree on its class"
 MAX_NAMED: Final = 3
 
 

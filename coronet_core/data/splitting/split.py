@@ -119,7 +119,7 @@ def assign_folds(wholes: Sequence[str], labels: Sequence[ClassName], n_folds: in
         n = len(np.unique(sorted_wholes[sorted_labels == label]))
         if n < n_folds:
             raise DataError(
-                f"class {label}: {n} patients cannot be in {n_folds} folds without one patient in two of them. Take "
+                f"class {label}: {n} patients cannot be in {n_folds} folds without one patient in two of them. Use "
                 f"{max(n, 2)} folds or fewer, or add {label} patients."
             )
     folds = np.zeros(len(labels), dtype=np.int64)

@@ -60,7 +60,7 @@ def predict(
     dicom_out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a DICOM structured report of each DICOM file, which names the patient as the file does. "
+            help="Folder for DICOM structured reports, one per DICOM file; they name the patient as the file does. "
             "Default: none."
         ),
     ] = None,
@@ -74,7 +74,7 @@ def predict(
     """Classify X-ray files with a trained model. Unreadable files are reported; the rest are processed.
 
     Exit code 0: every file has a prediction; 3: some files failed; 1: all failed, or an error stopped the command. With
-    --dicom-out, a DICOM file that cannot have a report has failed; other files have none.
+    --dicom-out, a DICOM file without a report counts as failed; other files get none.
     """
 
     def require_format() -> None:
@@ -141,12 +141,10 @@ def drift(
     log: Annotated[Path, typer.Option(help="Folder with logged predictions.")],
     since: Annotated[
         str | None,
-        typer.Option(
-            metavar="DAY", help="First day or time (UTC), such as 2026-01-31. Default: the first that is logged."
-        ),
+        typer.Option(metavar="DAY", help="First day or time (UTC), such as 2026-01-31. Default: the first logged."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Last day or time (UTC). Default: the last that is logged.")
+        str | None, typer.Option(metavar="DAY", help="Last day or time (UTC). Default: the last logged.")
     ] = None,
     model: Model = None,
     level: Annotated[
@@ -155,7 +153,7 @@ def drift(
     min_psi: Annotated[
         float, typer.Option(help="Smallest population stability index (PSI) that counts as drift.")
     ] = 0.1,
-    min_images: Annotated[int, typer.Option(help="Fewest images that are judged.")] = 50,
+    min_images: Annotated[int, typer.Option(help="Minimum number of images for a check.")] = 50,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     retrain: Annotated[

@@ -21,10 +21,10 @@ def validate(
     ] = None,
     patient_id_pattern: Annotated[
         str | None,
-        typer.Option(metavar="REGEX", help="Its first group is the patient in a file's name or path."),
+        typer.Option(metavar="REGEX", help="Pattern whose first group is the patient id in a file's name or path."),
     ] = None,
 ) -> None:
-    """Evaluate a model on labelled images that it was not made with. Images of its training patients are left out.
+    """Evaluate a model on labelled images from elsewhere. Images of its training patients are left out.
 
     Exit code 0: all images were readable; 3: some were not; 1: an error stopped the command.
     """

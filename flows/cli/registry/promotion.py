@@ -25,7 +25,7 @@ def promote(
     ] = None,
     approval: Annotated[
         Literal["auto", "manual"] | None,
-        typer.Option(help="If the rules are met: auto promotes, manual asks a person. Default: that of params.yaml."),
+        typer.Option(help="If the rules are met: auto promotes, manual asks first. Default: as in params.yaml."),
     ] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without prompting.")] = False,

@@ -74,8 +74,8 @@ def source_of(content: bytes) -> pydicom.Dataset:
             setattr(source, keyword, value)
         elif value and keyword in WHO:
             raise DataError(
-                f"no report: {keyword} is no text of the character set that the file states, or too long, so it cannot "
-                "be copied exactly. Correct the file's header at its origin."
+                f"no report: {keyword} is too long or not valid in the file's character set, so it cannot be copied "
+                "exactly. Correct the file's header at its origin."
             )
     return source
 
@@ -91,7 +91,7 @@ def _set_identifiers(source: pydicom.Dataset, values: dict[str, str]) -> None:
         setattr(source, keyword, UID(values[keyword]))
     kind = source.SOPClassUID.keyword
     if IMAGE_CLASS not in kind or any(word in kind for word in RETIRED):
-        raise DataError("no report: its SOP class is no class of images in DICOM. Export it as one, such as CR or DX.")
+        raise DataError("no report: its SOP class is not one of images in DICOM. Export it as one, such as CR or DX.")
 
 
 def _text(value: Any) -> str:

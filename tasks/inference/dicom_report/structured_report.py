@@ -151,7 +151,7 @@ def _remarks(row: Mapping[str, Any]) -> list[str]:
     if row["abstained"]:
         remarks.append(f"Needs a human reader: {row['abstained_because']}.")
     if row["out_of_distribution"]:
-        remarks.append("Unlike the validation images: the probabilities need not hold for it.")
+        remarks.append("Unlike the validation images: the probabilities may not hold for it.")
     return remarks
 
 

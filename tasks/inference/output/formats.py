@@ -122,6 +122,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
     if row["abstained"]:
         notes.append(f"needs a human reader: {row['abstained_because']}")
     if row["out_of_distribution"]:
-        notes.append("unlike the validation images")
+        notes.append("out of distribution")
     shares = (f"{row[f'calibrated_{label}']:.1%}" for label in DISPLAY_NAMES)
     return [path, DISPLAY_NAMES[row["predicted"]], *shares, "; ".join(notes)]

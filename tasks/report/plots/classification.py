@@ -69,7 +69,7 @@ def confusion(matrix: NDArray[np.int64]) -> Drawing:
         + ", ".join(f"{count} as {DISPLAY_NAMES[predicted]}" for predicted, count in zip(CLASSES, counts, strict=True))
         for label, counts in zip(CLASSES, matrix.tolist(), strict=True)
     )
-    return drawn(figure, f"Confusion matrix. Of each true class, images by prediction. {rows}.")
+    return drawn(figure, f"Confusion matrix: images of each true class by prediction. {rows}.")
 
 
 @styled

@@ -115,7 +115,7 @@ def _submit(executor: submitit.SlurmExecutor, task: StageJob) -> submitit.Job[in
     except FailedJobError as error:
         kind = TransientError if NO_CONTROLLER in str(error) else CoroNetError
         raise kind(
-            f"SLURM takes no job ({' '.join(str(error).split())}). Check {os.environ[SLURM_VARIABLE]}."
+            f"SLURM rejects the job ({' '.join(str(error).split())}). Check {os.environ[SLURM_VARIABLE]}."
         ) from error
 
 
@@ -215,9 +215,7 @@ def _require_accounts() -> None:
             "no `sacct` on the path: this host cannot follow SLURM jobs. Unset CORONET_SLURM."
         ) from error
     except subprocess.CalledProcessError as error:
-        raise CoroNetError(
-            f"SLURM keeps no accounts of jobs, which are needed (sacct: {error.stderr.strip()})."
-        ) from error
+        raise CoroNetError(f"SLURM has no job accounting, which is needed (sacct: {error.stderr.strip()}).") from error
 
 
 @contextmanager

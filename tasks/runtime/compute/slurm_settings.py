@@ -53,7 +53,7 @@ def settings_of_stage(stage: str) -> JobSettings | None:
         )
     settings = {**entries.get(SHARED, {}), **own}
     if "time" not in settings:
-        raise ParamsError(f"{path}: {stage}: has no time. Give the minutes of a job, for all stages in `{SHARED}`.")
+        raise ParamsError(f"{path}: {stage}: has no time. Give a job's minutes, for all stages under `{SHARED}`.")
     return settings
 
 

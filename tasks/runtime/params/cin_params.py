@@ -133,9 +133,9 @@ def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:
     if cin["epochs"] == 0 and cin["head_start"] == "random":
         yield "cin.epochs = 0: allowed: 1 or more, as cin.head_start is random"
     if cin["head_start"] != "random" and cin["best_by"] == "training_accuracy":
-        yield "cin.best_by = training_accuracy: allowed: one of validation, as the start of training has no other"
+        yield "cin.best_by = training_accuracy: allowed: a validation figure, as the start of training has no other"
     if cin["architecture"] == "dark_covid_net" and cin["pretrained"] == "imagenet":
-        yield "cin.pretrained = imagenet: allowed: none, as there are no such weights of dark_covid_net"
+        yield "cin.pretrained = imagenet: allowed: none, as dark_covid_net has no ImageNet weights"
     if cin["architecture"] == "inception_v3" and image_size_px < SMALLEST_INCEPTION_PX:
         size = f"data.image_size_px = {image_size_px}"
         yield f"{size}: allowed: {SMALLEST_INCEPTION_PX} or more, as cin.architecture is inception_v3"

@@ -165,7 +165,7 @@ class EvaluateParams:
     bootstrap_replicates: Annotated[int, whole(100, 100_000)]
     """Draws of the test split's patients from which intervals are taken."""
     specificities: list[Annotated[float, between(0, 1)]]
-    """At which the sensitivity to COVID-19 is given."""
+    """At which the sensitivity for COVID-19 is given."""
     small_group_images: Annotated[int, whole(1, 100_000)]
     """Groups by source, view, sex or age with fewer images are marked as too small to judge."""
 

@@ -55,9 +55,9 @@ def test_of_a_reader_the_last_verdict_counts_wherever_it_stands_in_the_table(fol
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        ("covid19", "image on whose class its readers disagree"),
-        ("not_readable", "image that a reader calls not readable"),
-        ("Not readable", "image that a reader calls not readable"),
+        ("covid19", "readers disagree on its class"),
+        ("not_readable", "called not readable by a reader"),
+        ("Not readable", "called not readable by a reader"),
     ],
 )
 def test_an_image_that_readers_do_not_agree_on_is_left_out_and_counted(folder: Path, second: str, reason: str) -> None:

@@ -282,4 +282,4 @@ def test_real_public_sets_share_images_and_give_their_labels_away(build: Callabl
     assert report["duplicates"]["across_sources"] == pytest.approx(75, abs=3)
     assert report["patients_in_two_splits"] == 0
     assert report["shortcuts"]["source"]["pneumonia"] > 0.95
-    assert any(text.startswith("By its source alone, non-COVID Pneumonia") for text in report["warnings"])
+    assert any(text.startswith("From the source alone, non-COVID Pneumonia") for text in report["warnings"])

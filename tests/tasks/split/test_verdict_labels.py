@@ -57,5 +57,5 @@ def test_a_split_is_built_from_the_verdicts_that_a_service_has_written(build: Ca
     assert {path: manifest["label"][image_id] for image_id, path in file_of().items()} == expected
     found = zip(validated.files, validated.listing.records, strict=True)
     assert {RAW / file: record.label for file, record in found} == expected
-    reasons = ("image on whose class its readers disagree", "image that a reader calls not readable")
+    reasons = ("readers disagree on its class", "called not readable by a reader")
     assert {reason: report["passed_over"][f"image_folder: {reason}"] for reason in reasons} == dict.fromkeys(reasons, 1)
