@@ -13,6 +13,7 @@ from flows.project.git import run_git
 from flows.project.preconditions import require_git, require_project
 from flows.project.raw_data import require_raw_data
 from flows.servers.addresses import known_mlflow, known_prefect
+from tasks.runtime.params.file import read_params
 from tasks.runtime.tracking.mlflow_delivery import shown_tracking_uri
 from tasks.runtime.tracking.provenance import library_versions, short_commit
 
@@ -41,7 +42,8 @@ def check_raw_data() -> Finding:
         require_raw_data()
     except CoroNetError as error:
         return Finding(what="raw images", found="none", level="warning", remedy=str(error))
-    return Finding(what="raw images", found="their folder is here")
+    are_drawn = all(source.kind == "phantom" for source in read_params().data.sources)
+    return Finding(what="raw images", found="none needed: phantoms are drawn" if are_drawn else "their folder is here")
 
 
 def check_git() -> Finding:

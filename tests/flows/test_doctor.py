@@ -47,6 +47,7 @@ def test_a_clone_lacks_nothing_that_is_needed(capsys: pytest.CaptureFixture[str]
     assert {"project", "disk", "memory", "threads", "number format", "GPU", "git", "MLflow"} < set(levels)
     assert "missing" not in levels.values()
     assert (levels["project"], levels["git"], levels["DVC remote"]) == ("ok", "ok", "warning")
+    assert any(line.startswith("ok") and line.endswith("none needed: phantoms are drawn") for line in lines)
     assert any("`dvc remote add --default NAME URL`" in line for line in lines)
 
 
