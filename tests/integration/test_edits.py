@@ -15,7 +15,7 @@ from tests.integration.conftest import Project
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-ELSEWHERE, NEEDED = "tasks/promotion/gate.py", "coronet_core/classifier/pretrained_backbone.py"
+ELSEWHERE, NEEDED = "tasks/promotion/gate.py", "coronet_core/classifier/architectures.py"
 
 
 @pytest.fixture
