@@ -1,11 +1,10 @@
-"""Measures of a map: what deleting what it calls salient does, where it lies, how much it depends on the weights."""
+"""Measures of a map: does the network need what it calls salient, and does that lie in a radiologist's boxes?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from coronet_core.attribution.blur import blur
 from coronet_core.common.seeds import generator
@@ -13,8 +12,6 @@ from coronet_core.common.seeds import generator
 TIES_SEED = 0
 Boxes = Sequence[Sequence[float]]
 """Left, top, right and bottom of each box, as fractions of the image's sides."""
-Network = TypeVar("Network", bound=nn.Module)
-AUTOENCODERS = ("tfen.healthy", "tfen.pneumonia")
 
 
 def salience_order(salience: Tensor) -> Tensor:
@@ -47,7 +44,8 @@ def deletion_and_insertion(
 ) -> Curves:
     """Return the curves of maps `salience` (B, 1, H, W) of `image`, (B, 1, H, W) in [0, 1], for `target` (B,).
 
-    All images take a step at once. With the image's blur at radius `null_blur_radius_px` for pixels that are gone.
+    Deletion and insertion are of Petsiuk et al. 2018. All images take a step at once. With the image's blur at radius
+    `null_blur_radius_px` for pixels that are gone.
     """
     null = blur(image, null_blur_radius_px)
     order = salience_order(salience)
@@ -81,7 +79,7 @@ def box_mask(boxes: Boxes, height: int, width: int, tolerance_px: float = 0) -> 
 def points_into(salience: Tensor, region: Tensor) -> Tensor:
     """Return whether the most salient pixel of each map (B, 1, H, W) lies in its `region`, (B, 1, H, W): (B,) bool.
 
-    Of several that are most salient, one is taken at random.
+    It is a hit of the pointing game (Zhang et al. 2016). Of several that are most salient, one is taken at random.
     """
     return region.flatten(1).gather(1, salience_order(salience)[:, :1])[:, 0]
 
@@ -99,50 +97,3 @@ def mass_within(salience: Tensor, region: Tensor) -> Tensor:
     `salience` (B, 1, H, W) is at least 0; `region` is bool, (H, W) for all maps or (B, 1, H, W) for each.
     """
     return (salience * region).sum((1, 2, 3)) / salience.sum((1, 2, 3))
-
-
-def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Return Spearman's correlation (B,) of maps (B, 1, H, W) with maps (B, 1, H, W); NaN where one of two is flat."""
-    ranks = [_ranks(maps.flatten(1)) for maps in (first, second)]
-    centred = [rank - rank.mean(dim=1, keepdim=True) for rank in ranks]
-    deviations = [rank.square().sum(dim=1).sqrt() for rank in centred]
-    return (centred[0] * centred[1]).sum(dim=1) / (deviations[0] * deviations[1])
-
-
-def repeatability(runs: Tensor) -> Tensor:
-    """Return the mean correlation (B,) of all pairs of runs; `runs` is (R, B, 1, H, W), R seeds, at least 2."""
-    pairs = torch.combinations(torch.arange(len(runs))).tolist()
-    return torch.stack([rank_correlation(runs[i], runs[j]) for i, j in pairs]).mean(dim=0)
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Return the rank of each value in its row, float64 (B, n); equal values share the mean of their ranks."""
-    ascending = values.sort(dim=1).values
-    below = torch.searchsorted(ascending, values)
-    up_to = torch.searchsorted(ascending, values, right=True)
-    return (below + up_to).double() / 2
-
-
-def cascade(model: Network, levels: Mapping[str, Sequence[str]], seed: int) -> Iterator[tuple[str, Network]]:
-    """Yield copies of `model`, by the level reached: the first level random, then the first two, and so on.
-
-    `levels` are the submodules of each level, from the output to the input.
-    """
-    reached: list[str] = []
-    for level, parts in levels.items():
-        reached.extend(parts)
-        yield level, randomised(model, reached, seed)
-
-
-@torch.no_grad()
-def randomised(model: Network, parts: Sequence[str], seed: int) -> Network:
-    """Return a copy of `model` whose submodules `parts` have shuffled weights. `model` itself is left alone.
-
-    A tensor's shuffle depends on the seed and its name alone, whatever else is shuffled.
-    """
-    copy = deepcopy(model)
-    for part in parts:
-        for name, weight in copy.get_submodule(part).named_parameters():
-            order = torch.randperm(weight.numel(), generator=generator(seed, part, name)).to(weight.device)
-            weight.copy_(weight.flatten()[order].view(weight.shape))
-    return copy

@@ -17,6 +17,11 @@ C2: Final = 0.03**2
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean SSIM (B,) of images `x` and `y`, each (B, 1, H, W) in [0, 1], H and W at least 11; in [-1, 1].
 
+    Structural similarity by Wang, Bovik, Sheikh and Simoncelli, IEEE Trans. Image Process. 13(4), 2004. With means m,
+    variances v and the covariance c of x and y under a Gaussian window (11 x 11, deviation 1.5) wholly in the image:
+
+        SSIM = (2 m_x m_y + C1) (2 c + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
+
     It is computed in float32 at least, under autocast too: variances are differences of close numbers.
     """
     with torch.autocast(x.device.type, enabled=False):

@@ -144,9 +144,9 @@ ARCHITECTURES: Final[dict[CinArchitecture, Architecture]] = {
 def build_cin(kind: CinInput = "residual_tensor", architecture: CinArchitecture = "resnet18") -> nn.Module:
     """Return an untrained CIN: residual tensor (B, 3, H, W) in, logits (B, 3) out; the paper's 11,178,051 parameters.
 
-    Residuals enter as they are. ImageNet's mean and deviation describe photographs, and the paper names no
-    normalisation; the batch norm behind the first convolution takes up the scale. Another
-    `kind` of input may have four channels.
+    Paper sec. 2.2. Residuals enter as they are: ImageNet's mean and deviation describe photographs, and the paper names
+    no normalisation; the batch norm behind the first convolution takes up the scale. Another `kind` of input may have
+    four channels.
     """
     return build_network(ARCHITECTURES[architecture], len(PLANES[kind]))
 

@@ -78,7 +78,7 @@ def _stop(*_: object) -> None:
     from flows.remote.remote_run import end_remote_work
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
-    logging.disable()  # of stages that it takes for failed, to be tried again
+    logging.disable()  # Prefect would log that it retries the stages which end here
     end_remote_work()
     Descendants().end()
     print("Stopped. The same command resumes where it stopped.", file=sys.stderr, flush=True)

@@ -107,16 +107,19 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def subgroups(test: SplitPredictions, params: EvaluateParams) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return figures by grouping and group: `{"view": {"AP": {...}}}`. Missing values form a group."""
+    """Return figures by grouping and group: `{"view": {"AP": {...}}}`. Missing values form a group.
+
+    An overall average can hide a group with bad figures.
+    """
     scores = ranking_scores(test, params)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for grouping, groups in groupings(test.images).items():
         members = {name: (groups == name).to_numpy() for name in sorted(groups.unique())}
-        found[grouping] = {name: _figures(test, scores, inside, params) for name, inside in members.items()}
+        found[grouping] = {name: _group_figures(test, scores, inside, params) for name, inside in members.items()}
     return found
 
 
-def _figures(
+def _group_figures(
     test: SplitPredictions, scores: NDArray[np.float64], inside: NDArray[np.bool_], params: EvaluateParams
 ) -> dict[str, Any]:
     truth, predicted = test.truth[inside], test.predicted[inside]

@@ -1,4 +1,7 @@
-"""The shards of residual tensors: those that are finished are kept in the resume folder of `materialize_residuals`."""
+"""The shards of residual tensors: those that are finished are kept in the resume folder of `materialize_residuals`.
+
+The stage resumes from it, and its outputs are the same whichever run computed a shard.
+"""
 
 from pathlib import Path
 from typing import Final, Self

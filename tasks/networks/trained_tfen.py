@@ -100,7 +100,8 @@ class ResidualShard:
 def compute_shard(tfen: TFEN, images: NDArray[np.uint8], params: ResidualParams, device: torch.device) -> ResidualShard:
     """Compute the residual tensors of `images` (n, H, W) with `tfen`, which is on `device`.
 
-    The last bits depend on `params.batch_size`, on the device and on torch's number of threads.
+    A shard is made of its images and both autoencoders alone, so it may be computed on another host. The last bits
+    depend on `params.batch_size`, on the device and on torch's number of threads.
     """
     residuals = stored_residuals(tfen, images, params.batch_size, params.precision, device)
     return ResidualShard(residuals, residuals.mean(axis=(2, 3), dtype=np.float64))

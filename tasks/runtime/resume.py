@@ -1,4 +1,8 @@
-"""What a killed stage leaves for its next run, outside its outs. Damaged files are ignored."""
+"""What a killed stage leaves for the next run of it: finished epochs and shards, outside DVC's outs.
+
+DVC deletes a stage's outs before it runs the stage, so what is to survive a kill lies in `.coronet/resume/<stage>`.
+It counts only for the same work: other params, inputs or code of the stage empty it. Damaged files are set aside.
+"""
 
 import io
 import shutil

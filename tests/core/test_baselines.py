@@ -3,7 +3,7 @@
 import torch
 
 from coronet_core.attribution.baselines import centre_map, random_maps
-from coronet_core.attribution.map_measures import rank_correlation
+from coronet_core.attribution.randomisation import rank_correlation
 
 
 def test_a_random_map_depends_on_seed_and_name_alone() -> None:

@@ -28,14 +28,11 @@ class Nowhere:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Nowhere())
-import coronet_core.attribution.map_measures
 import coronet_core.attribution.baselines
 import coronet_core.attribution.map_measures
 import coronet_core.attribution.occlusion
 import coronet_core.attribution.perturbation
-import coronet_core.attribution.map_measures
-import coronet_core.attribution.map_measures
-import coronet_core.attribution.map_measures
+import coronet_core.attribution.randomisation
 import coronet_core.audits.ood_detection
 import coronet_core.audits.probes
 import coronet_core.audits.verdict

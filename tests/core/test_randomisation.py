@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from coronet_core.attribution.map_measures import AUTOENCODERS, cascade, randomised
+from coronet_core.attribution.randomisation import AUTOENCODERS, cascade, randomised
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.architectures import build_cin

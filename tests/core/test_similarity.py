@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from coronet_core.attribution.map_measures import rank_correlation, repeatability
+from coronet_core.attribution.randomisation import rank_correlation, repeatability
 
 
 def test_correlations_are_scipys_with_ties_too() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from coronet_core.attribution.map_measures import AUTOENCODERS
+from coronet_core.attribution.randomisation import AUTOENCODERS
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_design import CinDesign

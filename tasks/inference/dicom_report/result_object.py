@@ -44,8 +44,9 @@ class ResultUIDs:
 
 
 def result_uids(kind: str, study: str, sha256: str, model_digest: str, *settings: object) -> ResultUIDs:
-    """Return the UIDs of a result of `kind`.
+    """Return the UIDs of a result of `kind`: the same image, model and code give the same.
 
+    A repeated prediction is then the same object to an archive, which keeps one of them, and not a second report.
     `study` is the study's UID, `sha256` that of the image's file; `settings` are what else decides the content.
     """
     made_by = (kind, model_digest, *settings, _code())
