@@ -62,6 +62,7 @@ def test_reports_and_maps_are_written_beside_the_predictions(coronet: Run, tmp_p
     assert len((tmp_path / "found.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_neither_output_nor_predictions_name_the_patient(coronet: Run, tmp_path: Path) -> None:
     (tmp_path / "scans" / "Doe_Jane.dcm").rename(tmp_path / "scans" / "a.dcm")
     finished = coronet("--out", "found.csv", "--dicom-out", "results")
@@ -72,6 +73,7 @@ def test_neither_output_nor_predictions_name_the_patient(coronet: Run, tmp_path:
     assert b"Doe^Jane" in next((tmp_path / "results").glob("SR.*")).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_dicom_file_that_cannot_have_a_report_is_a_failure(coronet: Run, tmp_path: Path) -> None:
     (tmp_path / "scans" / "homeless.dcm").write_bytes(study_file(StudyInstanceUID=None))
     finished = coronet("--dicom-out", "results")

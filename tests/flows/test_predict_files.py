@@ -157,6 +157,7 @@ def test_few_files_need_neither_prefect_nor_mlflow_nor_boto3(order: Order, tmp_p
     assert finished.stderr.splitlines()[-1] == "3"
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(order: Order, tmp_path: Path) -> None:
     assert order("scans").paths
     program = (

@@ -189,7 +189,7 @@ def test_nothing_is_stored_otherwise(client: httpx.Client, tmp_path: Path, monke
 
     monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", refuse)
     monkeypatch.chdir(tmp_path)
-    large = png(width_px=2400, height_px=2400)
+    large = png(width_px=1600, height_px=1600)
     assert len(large) > 2**20  # what a form's parser keeps in memory by itself
     assert client.post("/predict", files=form(large)).status_code == 200
     assert not client.get("/model").json()["keeps_uploads"]

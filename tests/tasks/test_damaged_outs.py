@@ -60,7 +60,7 @@ READERS: Final[dict[Path, ModuleType]] = {
 """Each out with a checksum, and a stage that reads it."""
 TABLES: Final = (CIN_HISTORY, roc_plot("healthy"))
 """Tables for DVC's plots, which have no checksum."""
-SEEDS: Final = range(3)
+SEEDS: Final = (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)))
 
 
 @pytest.fixture(scope="module")

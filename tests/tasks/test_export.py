@@ -88,8 +88,8 @@ def run_onnx(path: str, image: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     ("kind", "pixels"),
     [
         ("residual_tensor", Pixels.UINT8),
-        ("image", Pixels.FLOAT32),
-        ("residual_tensor_and_image", Pixels.FLOAT32),
+        pytest.param("image", Pixels.FLOAT32, marks=pytest.mark.slow),
+        pytest.param("residual_tensor_and_image", Pixels.FLOAT32, marks=pytest.mark.slow),
     ],
 )
 def test_onnxruntime_gives_the_probabilities_of_predict_for_any_number_of_images(
@@ -106,6 +106,7 @@ def test_onnxruntime_gives_the_probabilities_of_predict_for_any_number_of_images
         np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_head_on_middle_blocks_and_averaged_flips_are_exported(given: Any) -> None:
     design = CinDesign(head_input="middle_blocks", average_flips=True)
     model = given(replace(model_of("residual_tensor"), cin=save(state_of(design.build()), design.to_metadata())))
@@ -122,6 +123,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_a_torch_program_loaded_without_our_classes_answers_as_the_network(given: Any) -> None:
     model = given(model_of("residual_tensor"))
     exporting.export(None, order("whole.pt2", pixels=Pixels.UINT8, target=Target.TORCH))

@@ -118,6 +118,7 @@ def test_a_judgement_on_a_champion_that_is_gone_promotes_nothing(versions: list[
     assert find_version("3").tags["promotion"] == "overtaken"
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_promote_at_once_one_wins(versions: list[Version]) -> None:
     processes = [
         subprocess.Popen(

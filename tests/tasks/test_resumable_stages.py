@@ -237,6 +237,7 @@ def test_maps_that_are_finished_and_whole_are_kept_and_do_not_depend_on_the_batc
     assert pd.read_parquet(EXPLANATION_INDEX)["image_id"].tolist() == list("abc")
 
 
+@pytest.mark.slow
 def test_every_method_loses_its_maps_to_random_weights_level_by_level(context: StageContext) -> None:
     PREDICTIONS.parent.mkdir(exist_ok=True)
     columns = {

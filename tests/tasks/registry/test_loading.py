@@ -57,6 +57,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 def test_the_model_is_loaded_where_only_its_requirements_are_and_uses_them_all(
     registered: Registered, tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_killed_run_whose_server_is_away_holds_nothing_up_and_is_ended_later(
     assert run_of(killed).info.status == "KILLED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait_s", [0.0, 5.0], ids=["a file", "a server, which takes something in time"])
 def test_mlflow_that_is_slow_but_answers_is_waited_for(monkeypatch: pytest.MonkeyPatch, wait_s: float) -> None:
     killed = killed_run()
