@@ -12,7 +12,8 @@ from serving.alias_watch import AliasWatch, is_alias
 from serving.current_service import CurrentService, CurrentServices
 from serving.guards.gone_clients import DropGone
 from serving.guards.middleware import Guards
-from serving.guards.request_log import RequestLog, ServiceMetrics
+from serving.guards.request_log import RequestLog
+from serving.guards.service_metrics import ServiceMetrics
 from serving.openapi import describe
 from serving.problems import SafeJsonResponse, add_problem_handlers
 from serving.routes.images import image_routes

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal, Self
 
-from serving.guards.request_log import ServiceMetrics
+from serving.guards.service_metrics import ServiceMetrics
 from serving.problems import Problem
 from serving.service import Service
 

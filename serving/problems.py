@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from serving.answers import FileAnswer
+from serving.response_models import FileAnswer
 
 ESCAPES: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 MEDIA_TYPE: Final = "application/problem+json"

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.data.reading.image import DecodedImage, decode, preview
 from coronet_core.support.errors import DataError
-from serving.answers import FileAnswer, answer_from_row, meaning_of
 from serving.batcher import Batcher, QueueFullError
 from serving.explanations import PREVIEW_PX, Explainer, Explanation, Target, TookTooLongError
 from serving.guards.admission import Admission
-from serving.guards.request_log import ServiceMetrics
+from serving.guards.service_metrics import ServiceMetrics
 from serving.problems import Problem, too_busy, unreadable
+from serving.response_models import FileAnswer, answer_from_row
 from serving.settings import ServingSettings
 from serving.uploads import Keeper, Upload
+from tasks.inference.output.probability_meaning import meaning_of
 from tasks.inference.predictor import DecodedFile, Networks, predict_decoded
 from tasks.networks.trained_tfen import compute_shard
 from tasks.package.trained_model import TrainedModel

@@ -1,83 +1,29 @@
-"""Around every request: its id, its line in the log, its Prometheus metrics, the headers that keep browsers careful."""
+"""Around every request: its id, its line in the log, its metrics and headers."""
 
 import json
 import re
 import secrets
 import time
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.guards.log_limit import LAST, LINES, LineLimit
+from serving.guards.security_headers import add_security_headers
+from serving.guards.service_metrics import ServiceMetrics
 from serving.problems import Problem, problem_response
 
-MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
-SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 ID_HEADER: Final = "X-Request-ID"
 CLIENT_CLOSED_REQUEST: Final = 499
 """Status, in log and metrics alone, of a request whose client hung up before it was complete (nginx's number)."""
 ID_TAKEN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS: Final = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-
-
-class ServiceMetrics:
-    """Counters of one service. Labels are routes, classes and reasons: nothing of a client or an image."""
-
-    def __init__(self, prefix: str = "coronet") -> None:
-        """`prefix` begins the names of all metrics."""
-        self._registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            f"{prefix}_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
-        )
-        self.seconds = Histogram(
-            f"{prefix}_request_seconds", "Time to answer a request.", ["route"], buckets=SECONDS, registry=registry
-        )
-        self.connections_closed = Counter(
-            f"{prefix}_connections_closed", "Connections that the service closed.", ["reason"], registry=registry
-        )
-        self.refused = Counter(f"{prefix}_refused", "Requests that were refused.", ["reason"], registry=registry)
-        self.images = Counter(f"{prefix}_images", "Images by outcome.", ["outcome"], registry=registry)
-        self.batch_images = Histogram(f"{prefix}_batch_images", "Images per batch.", buckets=SIZES, registry=registry)
-        self.explanation_seconds = Histogram(
-            f"{prefix}_explanation_seconds",
-            "Time for a map.",
-            ["method"],
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._waiting = Gauge(f"{prefix}_queue_images", "Images that wait for the networks.", registry=registry)
-        self._model = Gauge(f"{prefix}_model_info", "The model in use.", ["digest"], registry=registry)
-
-    def in_use(self, model_digest: str, waiting: Callable[[], int]) -> None:
-        """Note which model answers; `waiting` tells how many images are in its queue."""
-        self._model.clear()
-        self._model.labels(model_digest).set(1)
-        self._waiting.set_function(waiting)
-
-    def exposition(self) -> bytes:
-        """Return all of it in Prometheus' text format."""
-        return generate_latest(self._registry)
 
 
 class RequestLog:
@@ -105,7 +51,9 @@ class RequestLog:
             nonlocal status, has_begun
             if message["type"] == "http.response.start":
                 status, has_begun = message["status"], True
-                _add_headers(MutableHeaders(scope=message), state["request_id"])
+                headers = MutableHeaders(scope=message)
+                headers[ID_HEADER] = state["request_id"]
+                add_security_headers(headers)
             await send(message)
 
         error: str | None = None
@@ -153,9 +101,3 @@ def print_line(**fields: Any) -> None:
     """Print one line of the log."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     print(json.dumps({"time": now, **fields}), flush=True)
-
-
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
-    headers[ID_HEADER] = request_id
-    headers.update(HEADERS)
-    headers.setdefault("Cache-Control", "no-store")

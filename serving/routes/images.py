@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
-from serving.answers import Answers
 from serving.current_service import By, CurrentServices
 from serving.explanations import DEFAULT_METHOD, Target, map_png
 from serving.openapi import problems
 from serving.problems import SafeJsonResponse
+from serving.response_models import Answers
 from serving.routes.dicom_answers import DICOM_CONTENT, map_capture
 from serving.service import Service
 from serving.settings import ServingSettings

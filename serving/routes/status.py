@@ -7,12 +7,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
-from serving.answers import facts_of
 from serving.current_service import By, CurrentService, CurrentServices
 from serving.explanations import DEFAULT_METHOD, METHODS
-from serving.guards.request_log import MEDIA_TYPE
+from serving.guards.service_metrics import MEDIA_TYPE
 from serving.openapi import problems
 from serving.problems import too_busy
+from serving.response_models import facts_of
 from serving.service import Service
 from tasks.runtime.params.explain import MethodName
 

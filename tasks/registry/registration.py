@@ -10,8 +10,9 @@ from filelock import FileLock
 from coronet_core.support.errors import TransientError
 from tasks.package.metadata import CARD, DESCRIPTION, Description, package_digest, read_description
 from tasks.package.package_folder import read_package
-from tasks.registry.model_files import copy_code, input_example, requirements, served_file, signature
 from tasks.registry.model_name import MODEL, PACKAGE_ARTIFACT, READ_PATHS
+from tasks.registry.model_requirements import copy_code, requirements, served_file
+from tasks.registry.model_signature import input_example, signature
 from tasks.registry.version_lineage import (
     METRIC_TAG,
     RUN_TAG,

@@ -21,7 +21,7 @@ from coronet_core.data.sources import phantom
 from flows.servers.server_process import free_port
 from tasks.package.package_folder import write_package
 from tasks.package.prediction_schema import PREDICTION_FIELDS
-from tasks.registry.model_files import requirements
+from tasks.registry.model_requirements import requirements
 from tasks.registry.registration import register
 from tests.conftest import PROJECT
 from tests.core.test_dicom import compressed, dicom

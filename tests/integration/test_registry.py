@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 from flows.servers.server_process import QUIET, free_port
-from tasks.registry.model_files import input_example
+from tasks.registry.model_signature import input_example
 from tasks.runtime.paths import CIN_WEIGHTS, METRICS, SPLIT
 from tests.integration.conftest import LIGHT, make_project
 from tests.integration.hosts import Host, served

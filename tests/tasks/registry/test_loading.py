@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from tasks.package.prediction_schema import PREDICTION_FIELDS
-from tasks.registry.model_files import input_example, requirements
+from tasks.registry.model_requirements import requirements
+from tasks.registry.model_signature import input_example
 from tests.tasks.registry.conftest import Registered, stored_package
 from tests.tasks.trained_model import CARD
 

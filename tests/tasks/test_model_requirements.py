@@ -8,7 +8,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tasks.registry.model_files import LIBRARIES, ROOTS, copy_code, modules, requirements, served_file
+from tasks.registry.model_requirements import LIBRARIES, ROOTS, copy_code, modules, requirements, served_file
 
 
 def test_every_library_that_the_code_imports_is_pinned() -> None:
@@ -28,7 +28,7 @@ def test_versions_are_those_in_force() -> None:
 
 
 def test_a_build_of_torch_is_pinned_by_its_version_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.registry.model_files.version", lambda _: "2.15.0+cpu")
+    monkeypatch.setattr("tasks.registry.model_requirements.version", lambda _: "2.15.0+cpu")
     assert "torch==2.15.0" in requirements()
 
 

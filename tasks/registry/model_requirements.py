@@ -1,23 +1,13 @@
-"""Parts of the registered model: code, libraries, and the signature of its input and output."""
+"""What a registered model needs to run elsewhere: its code, and its libraries with their versions."""
 
-import base64
-import io
 import shutil
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import pyarrow as pa
-from PIL import Image
-
-from coronet_core.data.sources.phantom import draw
 from coronet_core.support.errors import CoroNetError
-from tasks.package.prediction_schema import PREDICTION_FIELDS
 from tasks.runtime.code_digest import modules_needed_by
-
-if TYPE_CHECKING:
-    from mlflow.models import ModelSignature
 
 ROOTS: Final = ("coronet_core", "tasks")
 SERVED: Final = "tasks.inference.pyfunc_model"
@@ -36,7 +26,6 @@ LIBRARIES: Final = (
     "torchvision",
 )
 """The libraries that the model's code imports."""
-EXAMPLE_SIDE_PX: Final = 96
 
 
 def served_file() -> Path:
@@ -71,25 +60,3 @@ def _folder_of(root: str) -> Path:
     if found is None or found.origin is None:
         raise CoroNetError(f"the package {root} is not installed. Install the project again (`make`).")
     return Path(found.origin).parent
-
-
-def signature() -> "ModelSignature":
-    """Return the model's signature: an image in any form, and a prediction row; unreadable images have an `error`."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import AnyType
-
-    any_image = ColSpec(AnyType())  # type: ignore[no-untyped-call]
-    names = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean", pa.int32(): "integer"}
-    outputs = [ColSpec(names[field.type], field.name, required=False) for field in PREDICTION_FIELDS]
-    found = ModelSignature(Schema([any_image]), Schema([*outputs]))
-    found._is_signature_from_type_hint = True  # noqa: SLF001  # or MLflow refuses images outside a data frame
-    return found
-
-
-def input_example() -> list[str]:
-    """Return a phantom as base64 text of a PNG file."""
-    pixels, _ = draw(0, "healthy", "example", 0, EXAMPLE_SIDE_PX)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return [base64.b64encode(buffer.getvalue()).decode()]
