@@ -11,7 +11,7 @@ from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.params.schema import Params
 from tasks.studies.candidate_figures import Replicates, Tested, Workspaces, different_images, validation_figures
 from tasks.studies.comparison_file import Comparison, Figure
-from tasks.studies.conclusions import judged
+from tasks.studies.conclusions import capitalised, judged
 from tasks.studies.cross_validation import leaks
 from tasks.studies.residual_question import residual_answers
 
@@ -97,7 +97,7 @@ def _conclusions(table: Mapping[str, Any]) -> list[str]:
     candidates = table["candidates"]
     reference = candidates[table["reference"]]["title"]
     return [
-        f"{one['title']}, compared with {reference}: {judged('it', one['differences'])}"
+        f"{capitalised(one['title'])}, compared with {reference}: {judged('it', one['differences'])}"
         for one in candidates.values()
         if "differences" in one
     ]

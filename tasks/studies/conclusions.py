@@ -20,7 +20,7 @@ def judged(subject: str, differences: Mapping[str, Difference]) -> str:
     ]
     if found["macro_roc_auc"]["difference"] is not None:
         area = _judged(
-            subject[0].upper() + subject[1:],
+            capitalised(subject),
             found["macro_roc_auc"],
             "{:.3f} of macro ROC-AUC",
             "{:+.3f} to {:+.3f}",
@@ -28,6 +28,11 @@ def judged(subject: str, differences: Mapping[str, Difference]) -> str:
         )
         sentences.append(area)
     return " ".join(sentences)
+
+
+def capitalised(text: str) -> str:
+    """Return `text` as a sentence begins; `str.capitalize` would lower the rest of it."""
+    return text[:1].upper() + text[1:]
 
 
 def verdict(differences: Mapping[str, Difference]) -> Verdict:

@@ -8,7 +8,7 @@ from coronet_core.common.literals import CinInput
 from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.params.schema import Params
 from tasks.studies.candidate_figures import Replicates
-from tasks.studies.conclusions import Verdict, judged, verdict
+from tasks.studies.conclusions import Verdict, capitalised, judged, verdict
 
 IMAGE: Final[CinInput] = "image"
 TOGETHER: Final[CinInput] = "residual_tensor_and_image"
@@ -68,7 +68,8 @@ def residual_answers(
     for pair in residual_pairs(params):
         differences = replicates.differences(pair.candidate, pair.image)
         sentences = ADDED if params[pair.candidate].cin.input == TOGETHER else ALONE
-        details = f"{titles[pair.candidate]}, compared with {titles[pair.image]}: {judged('it', differences)}"
+        candidate, image = capitalised(titles[pair.candidate]), titles[pair.image]
+        details = f"{candidate}, compared with {image}: {judged('it', differences)}"
         answer = {"answer": sentences[verdict(differences)], "details": details}
         found.append(pair._asdict() | {"differences": differences} | answer)
     return found

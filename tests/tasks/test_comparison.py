@@ -112,7 +112,7 @@ def test_a_candidate_that_is_better_is_said_to_be(table: Make) -> None:
     found = table(residual=0.5, image=2.5, both=2.5)
     low, _ = found["candidates"]["image"]["differences"]["accuracy"]["interval"]
     assert low > 0
-    assert found["conclusions"][0].startswith("the <image>, compared with CoroNet: it is better by ")
+    assert found["conclusions"][0].startswith("The <image>, compared with CoroNet: it is better by ")
     assert "differences" not in found["candidates"]["residual"]
     alone = found["residual"][1]
     assert alone["answer"] == "The residual alone is worse than the raw image."
@@ -132,7 +132,7 @@ def test_what_the_residual_adds_to_the_image_is_said_first(table: Make, both: fl
     assert found["residual"][0]["candidate"] == "both"
     assert found["residual"][0]["image"] == "image"
     assert found["residual"][0]["answer"] == answer
-    assert found["residual"][0]["details"].startswith("residual and image, compared with the <image>: it is ")
+    assert found["residual"][0]["details"].startswith("Residual and image, compared with the <image>: it is ")
 
 
 def test_the_validation_folds_choose_whatever_the_test_folds_say(table: Make) -> None:
@@ -157,7 +157,7 @@ def test_the_page(table: Make, tmp_path: Path) -> None:
     page = whole((tmp_path / "page.html").read_text())
     assert page.count("<img") == 3
     assert "the &lt;image&gt;" in page
-    assert f"<li><strong>{found['residual'][0]['answer']}</strong> residual and image, compared with the" in page
+    assert f"<li><strong>{found['residual'][0]['answer']}</strong> Residual and image, compared with the" in page
     assert "published: Ozturk et al. 2020; 1125 images, split by images, so not comparable with these" in page
     assert "<td>87.02</td>" in page
     assert "in 2 folds of patients with 3 seeds" in page

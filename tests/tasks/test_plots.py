@@ -1,12 +1,14 @@
 """The report's figures: each says its numbers in words, also where something is missing."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from coronet_core.common.classes import CLASSES
 from tasks.report.plots.attribution_maps import Explained, attribution_maps, deletion_and_insertion
@@ -111,6 +113,15 @@ def test_deletion_and_insertion_tell_the_areas_by_method() -> None:
 )
 def test_a_forest_tells_each_row(row: ForestRow, told: str) -> None:
     assert told in forest("Accuracy", [row], "accuracy", 0.0, "nothing").alt
+
+
+def test_long_names_make_the_figure_higher() -> None:
+    short, long = (
+        Image.open(BytesIO(forest("Accuracy", [ForestRow(name, 0.5, None)] * 9, "accuracy", 0.0, "nothing").png))
+        for name in ("image", "the same on the residual tensor, by as many networks, and once more")
+    )
+    assert long.width == short.width
+    assert long.height > short.height
 
 
 def test_folds_are_told_by_mean_and_span_of_those_that_are_known() -> None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from textwrap import fill
+from typing import Any, Final
 
 from matplotlib.ticker import MaxNLocator
 
 from tasks.report.plots.drawing import ACCENT, INK, SOFT, Drawing, drawn, panel, styled
 from tasks.report.wording import words
 
-INCHES_PER_ROW = 0.27
-INCHES_AROUND = 0.9
+INCHES_PER_ROW: Final = 0.27
+INCHES_PER_LINE: Final = 0.17
+INCHES_AROUND: Final = 0.9
+NAME_CHARACTERS: Final = 34
+"""Longer names are wrapped: they take the room of the figure, and then leave it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ class ForestRow:
 @styled
 def forest(title: str, rows: Sequence[ForestRow], axis: str, reference: float, reference_name: str) -> Drawing:
     """Draw `rows` from top to bottom with a vertical line at `reference`."""
-    figure, axes = panel(4.8, INCHES_AROUND + INCHES_PER_ROW * len(rows))
+    names = [fill(row.name, NAME_CHARACTERS) for row in rows]
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    figure, axes = panel(4.8, INCHES_AROUND + max(INCHES_PER_ROW, INCHES_PER_LINE * lines) * len(rows))
     axes.axvline(reference, color=SOFT, linewidth=0.9, linestyle=":")
     for place, row in enumerate(rows):
         colour = SOFT if row.is_faint else ACCENT
@@ -41,7 +47,7 @@ def forest(title: str, rows: Sequence[ForestRow], axis: str, reference: float, r
             axes.plot(row.interval, [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
         if row.value is not None:
             axes.plot([row.value], [place], color=colour, marker="o", markersize=5, fillstyle=_fill(row))
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_yticks(range(len(rows)), names)
     axes.set(title=title, xlabel=axis, ylim=(len(rows) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
