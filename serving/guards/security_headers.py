@@ -20,6 +20,6 @@ HEADERS: Final = {
 
 
 def add_security_headers(headers: MutableHeaders) -> None:
-    """Add to the `headers` of a response."""
+    """Set them in the `headers` of a response. A `Cache-Control` that is there is kept."""
     headers.update(HEADERS)
     headers.setdefault("Cache-Control", "no-store")

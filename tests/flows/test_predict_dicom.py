@@ -62,7 +62,6 @@ def test_reports_and_maps_are_written_beside_the_predictions(coronet: Run, tmp_p
     assert len((tmp_path / "found.csv").read_text().splitlines()) == 3
 
 
-@pytest.mark.slow
 def test_neither_output_nor_predictions_name_the_patient(coronet: Run, tmp_path: Path) -> None:
     (tmp_path / "scans" / "Doe_Jane.dcm").rename(tmp_path / "scans" / "a.dcm")
     finished = coronet("--out", "found.csv", "--dicom-out", "results")

@@ -115,13 +115,17 @@ def test_a_forest_tells_each_row(row: ForestRow, told: str) -> None:
     assert told in forest("Accuracy", [row], "accuracy", 0.0, "nothing").alt
 
 
-def test_long_names_make_the_figure_higher() -> None:
+def test_long_names_make_the_figure_higher_and_are_not_cut_off() -> None:
     short, long = (
         Image.open(BytesIO(forest("Accuracy", [ForestRow(name, 0.5, None)] * 9, "accuracy", 0.0, "nothing").png))
-        for name in ("image", "the same on the residual tensor, by as many networks, and once more")
+        for name in (
+            "image",
+            "the same on the residual tensor, by as many networks, with three members of each and averaged flips",
+        )
     )
     assert long.width == short.width
     assert long.height > short.height
+    assert np.asarray(long.convert("L"))[:, :4].min() == 255  # nothing reaches the left edge
 
 
 def test_folds_are_told_by_mean_and_span_of_those_that_are_known() -> None:

@@ -14,7 +14,7 @@ INCHES_PER_ROW: Final = 0.27
 INCHES_PER_LINE: Final = 0.17
 INCHES_AROUND: Final = 0.9
 NAME_CHARACTERS: Final = 34
-"""Longer names are wrapped: they take the room of the figure, and then leave it."""
+"""Longer names are wrapped, so that the plot keeps its room and no name is cut off."""
 
 
 @dataclass(frozen=True)
