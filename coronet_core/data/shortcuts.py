@@ -69,7 +69,10 @@ def recognisability(seen: NDArray[np.float64], images: pd.DataFrame, seed: int) 
     probability = np.zeros((len(labels), len(CLASSES)))
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     for train, test in folds.split(seen, labels, patients):
-        probability[test] = predicted(seen[train], labels[train], seen[test], seed)
+        if seen.shape[1] == 1:
+            probability[test] = looked_up(seen[train, 0], labels[train], seen[test, 0])
+        else:
+            probability[test] = predicted(seen[train], labels[train], seen[test], seed)
     return {label: float(roc_auc_score(labels == label, probability[:, i])) for i, label in enumerate(CLASSES)}
 
 
@@ -84,7 +87,7 @@ def predicted(
         n_estimators=50,
         max_depth=8,
         min_samples_leaf=5,
-        class_weight="balanced_subsample",
+        class_weight="balanced",
         random_state=seed,
         n_jobs=1,  # several threads would reset each other's filters of warnings, until each tree warns
     )
@@ -92,6 +95,21 @@ def predicted(
     probability = np.zeros((len(seen_later), len(CLASSES)))
     probability[:, [CLASSES.index(label) for label in model.classes_]] = model.predict_proba(seen_later)
     return probability
+
+
+def looked_up(known: NDArray[Any], labels: NDArray[Any], asked: NDArray[Any]) -> NDArray[np.float64]:
+    """Return class probabilities (m, 3) for the values `asked` (m,): the class frequencies of each value.
+
+    The frequencies are those among the values `known` (n,) of images with `labels` (n,), with classes weighted to the
+    same size; for an unknown value the classes are equally probable.
+    """
+    of_class = [known[labels == label] for label in CLASSES]
+    prior = np.array([len(values) > 0 for values in of_class], dtype=np.float64)
+    table = {}
+    for value in {*known}:
+        shares = np.array([(values == value).mean() if len(values) else 0.0 for values in of_class])
+        table[value] = shares / shares.sum()
+    return np.array([table.get(value, prior / prior.sum()) for value in asked])
 
 
 def shortcut_warnings(shortcuts: dict[str, dict[str, float] | None]) -> list[str]:

@@ -20,13 +20,14 @@ from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_rows, write_manifest
 from coronet_core.common.weights import save_weights
+from coronet_core.data.shortcuts import looked_up
 from coronet_core.metrics.calibration import CalibrationErrors
 from coronet_core.metrics.intervals import Proportion
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.support.errors import DataError
 from tasks.audit import stage as audit
 from tasks.audit.audited_images import AuditImages
-from tasks.audit.shortcut_classifiers import by_column, looked_up
+from tasks.audit.shortcut_classifiers import by_column
 from tasks.build_split import stage as build_split
 from tasks.calibrate.calibration_file import Calibration, write_calibration
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
