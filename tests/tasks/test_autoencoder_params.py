@@ -16,13 +16,12 @@ from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.common.batches import as_image
 from coronet_core.common.weights import read_metadata, read_weights, save_weights
 from coronet_core.support.errors import WeightsError
-from tasks.build_split import stage as build_split
 from tasks.networks.trained_tfen import load_tfen, tfen_from
 from tasks.package.package_folder import read_package, write_package
 from tasks.report.plots.learning_curves import training_curves
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
 from tasks.runtime.params.file import read_params
-from tasks.runtime.params.schema import PretrainedAutoencoders
+from tasks.runtime.params.schema import Params, PretrainedAutoencoders
 from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import autoencoder_history, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
@@ -38,15 +37,14 @@ Train = Callable[..., None]
 
 
 @pytest.fixture
-def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]) -> Train:
     """Trains AE_H on 4 phantoms for two epochs, with changed params."""
     monkeypatch.chdir(tmp_path)
-    Path("data/raw").mkdir(parents=True)
     params = read_params(PROJECT / "params.yaml")
     patients = PhantomPatients(healthy=6, pneumonia=6, covid19=6)
     source = PhantomSource(kind="phantom", patients=patients, images_per_patient_max=1)
     params = replace(params, device="cpu", data=replace(params.data, sources=[source]))
-    build_split.run(StageContext(name="build_split", params=params, tracking=StageRun("build_split", {})))
+    place_split(params)
 
     def run(**changes: Any) -> None:
         settings = {"epochs": 2, "batch_size": 2, "precision": "fp32", **changes}
@@ -98,7 +96,12 @@ def test_another_architecture_is_trained_and_built_again_from_its_file(train: Tr
 
 @pytest.mark.parametrize(
     "changes",
-    [{"noise": 0.1}, {"hidden_fraction": 0.5, "hidden_patch_px": 8}, {"skip_dropout": 0.5}, {"ssim_weight": 1.0}],
+    [
+        {"noise": 0.1},
+        pytest.param({"hidden_fraction": 0.5, "hidden_patch_px": 8}, marks=pytest.mark.slow),
+        pytest.param({"skip_dropout": 0.5}, marks=pytest.mark.slow),
+        pytest.param({"ssim_weight": 1.0}, marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_each_way_of_training_gives_other_weights_and_the_same_again(train: Train, changes: dict[str, float]) -> None:

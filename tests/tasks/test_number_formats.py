@@ -1,6 +1,7 @@
 """The number format of a training: chosen once, kept with the checkpoint and the weights, reported everywhere."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.literals import PRECISION_KEY, Precision
 from coronet_core.common.weights import read_metadata, save_weights
 from coronet_core.learning.loop import EpochEnd
-from tasks.build_split import stage as build_split
+from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_WEIGHTS, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
@@ -30,15 +31,14 @@ class Stopped(BaseException):
 
 
 @pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]) -> StageContext:
     """A project with a split of some phantoms, and a short training."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
-    Path("data/raw").mkdir(parents=True)
     params = small_params()
     params = replace(params, autoencoder=replace(params.autoencoder, epochs=EPOCHS, precision="auto"))
     context = StageContext(name="train_autoencoder@healthy", params=params, tracking=StageRun("train", {}))
-    build_split.run(context)
+    place_split(params)
     return context
 
 

@@ -18,12 +18,12 @@ from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_design import CinDesign
 from coronet_core.common.shards import Shards
 from coronet_core.common.weights import save_weights
-from tasks.build_split import stage as build_split
 from tasks.explain import method_runs as runs
 from tasks.explain import stage as explain
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
 from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
@@ -50,10 +50,9 @@ class Stopped(BaseException):
 
 
 @pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]) -> StageContext:
     """A project with a split of 12 phantoms and untrained networks."""
     monkeypatch.chdir(tmp_path)
-    Path("data/raw").mkdir(parents=True)
     params = read_params(PROJECT / "params.yaml")
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=4, pneumonia=4, covid19=4), images_per_patient_max=1
@@ -71,7 +70,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
         ),
     )
     context = StageContext(name="stage", params=params, tracking=StageRun("stage", {}))
-    build_split.run(context)
+    place_split(params)
     for label in ("healthy", "pneumonia"):
         save_weights(FPAE(), autoencoder_weights(label))
     save_weights(build_cin(), CIN_WEIGHTS)
@@ -205,6 +204,7 @@ def test_other_weights_make_all_residuals_anew(context: StageContext, monkeypatc
     assert stop_and_run_again(materialize_residuals, "compute_shard", context, monkeypatch, 2, other_weights) == 3
 
 
+@pytest.mark.slow
 def test_maps_that_are_finished_and_whole_are_kept_and_do_not_depend_on_the_batch(
     context: StageContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,6 @@ from coronet_core.classifier.ensemble import Ensemble
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.weights import read_metadata, save_weights
 from coronet_core.support.errors import DataError
-from tasks.build_split import stage as build_split
 from tasks.calibrate.cin_outputs import predict_split
 from tasks.explain.methods import grad_cam_maps
 from tasks.materialize_residuals import stage as materialize_residuals
@@ -22,6 +21,7 @@ from tasks.networks.residual_index import read_residual_index
 from tasks.networks.trained_cin import load_cin, load_coronet, read_design
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
 from tasks.runtime.params.file import read_params
+from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
@@ -35,17 +35,18 @@ pytestmark = pytest.mark.usefixtures("without_mlflow")
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StageContext]:
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]
+) -> Callable[..., StageContext]:
     """A project with a split of 24 phantoms and their residual tensors; the function takes params of the CIN."""
     monkeypatch.chdir(tmp_path)
-    Path("data/raw").mkdir(parents=True)
     params = read_params(PROJECT / "params.yaml")
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=8, pneumonia=8, covid19=8), images_per_patient_max=1
     )
     params = replace(params, data=replace(params.data, sources=[source]))
     context = StageContext(name="train_cin", params=params, tracking=StageRun("train_cin", {}))
-    build_split.run(context)
+    place_split(params)
     for label in ("healthy", "pneumonia"):
         save_weights(FPAE(), autoencoder_weights(label))
     materialize_residuals.run(context)
@@ -80,6 +81,7 @@ def test_one_network_is_written_as_before(project: Callable[..., StageContext]) 
     assert set(read_metadata(CIN_WEIGHTS)) == {"training.precision", "cin.design"}
 
 
+@pytest.mark.slow
 def test_a_stopped_member_goes_on_where_it_was(
     project: Callable[..., StageContext], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
