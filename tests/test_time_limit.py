@@ -26,6 +26,7 @@ def test_fast():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds_left", "done"), [(3600, ["FAST", "COSTLY", "SLOW"]), (-1, ["FAST"])])
 def test_slow_tests_are_not_begun_when_their_time_is_up(tmp_path: Path, seconds_left: int, done: list[str]) -> None:
     (tmp_path / "test_some.py").write_text(TESTS)

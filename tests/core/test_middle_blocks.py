@@ -17,7 +17,9 @@ from coronet_core.support.errors import WeightsError
 
 SIDE_PX = 96
 HAVE_BLOCKS = [name for name in get_args(CinArchitecture) if ARCHITECTURES[name].middle_blocks]
-every_architecture = pytest.mark.parametrize("name", HAVE_BLOCKS)
+every_architecture = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "resnet18" else pytest.mark.slow) for name in HAVE_BLOCKS]
+)
 
 
 def test_it_reads_the_means_of_the_maps_of_two_blocks() -> None:

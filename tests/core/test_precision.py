@@ -32,10 +32,10 @@ def test_bfloat16_is_found_where_the_kernel_lists_it() -> None:
     "limits",
     [
         {"ATEN_CPU_CAPABILITY": "avx2"},
-        {"ATEN_CPU_CAPABILITY": "default"},
+        pytest.param({"ATEN_CPU_CAPABILITY": "default"}, marks=pytest.mark.slow),
         {"ONEDNN_MAX_CPU_ISA": "AVX2"},
-        {"ONEDNN_MAX_CPU_ISA": "avx512_core"},
-        {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"},
+        pytest.param({"ONEDNN_MAX_CPU_ISA": "avx512_core"}, marks=pytest.mark.slow),
+        pytest.param({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}, marks=pytest.mark.slow),
     ],
     ids=lambda limits: "=".join(*limits.items()),
 )
@@ -43,6 +43,7 @@ def test_a_newer_processor_can_behave_like_an_older_one(limits: dict[str, str]) 
     assert not has_bfloat16_with(**limits)
 
 
+@pytest.mark.slow
 def test_a_limit_that_leaves_bfloat16_changes_nothing() -> None:
     assert has_bfloat16_with(ONEDNN_MAX_CPU_ISA="AVX512_CORE_BF16") == has_bfloat16_with()
 

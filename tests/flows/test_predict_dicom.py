@@ -83,6 +83,7 @@ def test_a_dicom_file_that_cannot_have_a_report_is_a_failure(coronet: Run, tmp_p
     assert "failed: 1 no report: StudyInstanceUID missing or malformed" in finished.stderr
 
 
+@pytest.mark.slow
 def test_without_the_option_nothing_of_it_is_loaded(coronet: Run) -> None:
     assert coronet().stderr.splitlines()[-1] == "imported: torch"
 

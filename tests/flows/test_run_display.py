@@ -69,7 +69,7 @@ def test_ctrl_c_gives_the_cursor_back_and_does_what_it_did() -> None:
     assert written.index("Stopped.") > written.rindex(SHOW_CURSOR) > written.index(HIDE_CURSOR)
 
 
-@pytest.mark.parametrize("variables", [{}, {"CI": "true"}])
+@pytest.mark.parametrize("variables", [{}, pytest.param({"CI": "true"}, marks=pytest.mark.slow)])
 def test_a_pipe_has_the_lines_of_the_log_alone(variables: dict[str, str]) -> None:
     command = [sys.executable, "-c", PROGRAM]
     finished = subprocess.run(
@@ -81,6 +81,7 @@ def test_a_pipe_has_the_lines_of_the_log_alone(variables: dict[str, str]) -> Non
     assert "60 of 100" not in written
 
 
+@pytest.mark.slow
 def test_a_terminal_that_can_only_write_lines_has_them() -> None:
     written, _ = on_terminal(TERM="dumb")
     assert "epoch 100" in written

@@ -23,7 +23,13 @@ DAMAGES: Final[dict[str, Damage]] = {
     "other first bytes": lambda content: _other_bytes(content, 0),
     "zeros": lambda content: bytes(len(content)),
 }
-every_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+every_damage = pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(damage, id=name, marks=[] if name in {"half", "other bytes in the middle"} else pytest.mark.slow)
+        for name, damage in DAMAGES.items()
+    ],
+)
 
 
 def spoil(path: Path, damage: Damage) -> None:

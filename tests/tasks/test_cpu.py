@@ -50,9 +50,11 @@ def output(program: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_memory_that_a_pass_has_freed_is_there_for_the_next_one() -> None:
     assert int(output(FAULTS, "keep")) < 100 < int(output(FAULTS))
 
 
+@pytest.mark.slow
 def test_threads_share_one_arena() -> None:
     assert output(ARENAS, "keep").count("<heap nr=") == 1 < output(ARENAS).count("<heap nr=")

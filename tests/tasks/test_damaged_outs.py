@@ -104,7 +104,7 @@ def assert_one_line(shown: str, damaged: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("damage", [flipped, truncated])
+@pytest.mark.parametrize("damage", [flipped, pytest.param(truncated, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("damaged", READERS, ids=str)
 def test_a_flipped_bit_and_a_lost_end_are_one_line(
     finished: StageContext,
@@ -123,7 +123,7 @@ def test_a_deleted_file_is_one_line(finished: StageContext, damaged: Path, capsy
     assert_one_line(capsys.readouterr().err, damaged, "")
 
 
-@pytest.mark.parametrize("damaged", TABLES, ids=str)
+@pytest.mark.parametrize("damaged", [TABLES[0], pytest.param(TABLES[1], marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize(
     "damage",
     [lambda _: b"", lambda content: b"\xff" + content, lambda content: content.replace(b",", b"x,", 1)],

@@ -183,7 +183,11 @@ def test_int8_is_scaled_by_validation_images_and_measured_on_test_images() -> No
         (order("x.pt2", Number.INT8, target=Target.TORCH), "int8 is supported for ONNX only"),
         (order("x.pt2"), "must end in .onnx"),
         (order("folder.onnx"), "a folder"),
-        (order("x.onnx", Number.INT8), "needs validation images of 64 px to set its ranges"),
+        pytest.param(
+            order("x.onnx", Number.INT8),
+            "needs validation images of 64 px to set its ranges",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_with_the_reason(given: Any, wrong: ExportOrder, message: str) -> None:
@@ -200,6 +204,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         exporting.export(None, order("x.onnx"))
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_answer_as_the_network_is_not_left_behind(given: Any) -> None:
     model = given(model_of("residual_tensor"))
     broken = {key: -value if key == "bn1.running_var" else value for key, value in load(model.cin).items()}

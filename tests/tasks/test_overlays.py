@@ -52,7 +52,9 @@ def drawn(networks: Networks, scans: Path, out: Path, method: MethodName = "grad
     return Overlays(networks=networks, method=method, settings=settings, folder=out).draw(files)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(method, marks=[] if method == "grad_cam" else pytest.mark.slow) for method in METHODS]
+)
 def test_every_readable_file_has_a_map_of_its_image_s_size_and_an_overlay(
     networks: Networks, scans: Path, tmp_path: Path, method: MethodName
 ) -> None:
@@ -100,7 +102,9 @@ def test_what_is_drawn_is_not_drawn_again(networks: Networks, scans: Path, tmp_p
     assert drawn(networks, scans, tmp_path / "out") == first  # with nothing left to draw
 
 
-@pytest.mark.parametrize("damage", ["nothing left", "half", "other bytes in the middle"])
+@pytest.mark.parametrize(
+    "damage", [pytest.param("nothing left", marks=pytest.mark.slow), "half", "other bytes in the middle"]
+)
 @pytest.mark.parametrize("kind", ["overlay", "map"])
 def test_what_is_damaged_is_drawn_again(
     networks: Networks, scans: Path, tmp_path: Path, kind: str, damage: str

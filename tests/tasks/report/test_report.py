@@ -113,6 +113,7 @@ def test_images_that_were_chosen_for_their_boxes_are_not_called_random(page: str
     assert "chosen at random, and up to 1 further images that have boxes and were classified correctly;" in page
 
 
+@pytest.mark.usefixtures("drawn_before")
 def test_a_failed_audit_is_told_at_the_top(changed: Changed) -> None:
     changed.reports[AUDIT]["verdict"] |= {"passed": False, "findings": ["80% of the skill comes from the border."]}
     page, card = changed.page_and_card()
@@ -141,6 +142,7 @@ def test_a_look_up_of_the_source_stands_beside_the_network(changed: Changed) -> 
     assert "by the source's name alone 81.25 (70.0–90.0)." in card
 
 
+@pytest.mark.usefixtures("drawn_before")
 def test_images_that_may_be_no_xray_are_named(changed: Changed) -> None:
     strange = {"image_id": "phantom/0042", "label": "covid19", "predicted": "healthy", "score": 41.26}
     changed.reports[METRICS]["out_of_distribution"]["furthest"] = [strange]
@@ -150,6 +152,7 @@ def test_images_that_may_be_no_xray_are_named(changed: Changed) -> None:
     assert "The most distant images" not in changed.page_and_card()[0]
 
 
+@pytest.mark.usefixtures("drawn_before")
 def test_warnings_of_data_and_figures_are_told_at_the_top(changed: Changed) -> None:
     changed.reports[SPLIT_REPORT]["warnings"] = ["Some labels must be wrong."]
     changed.reports[METRICS]["warnings"] = ["No test image of COVID-19."]
@@ -158,6 +161,7 @@ def test_warnings_of_data_and_figures_are_told_at_the_top(changed: Changed) -> N
     assert all(f"- {text}" in card for text in ("Some labels must be wrong.", "No test image of"))
 
 
+@pytest.mark.usefixtures("drawn_before")
 def test_what_was_noted_of_files_is_counted(changed: Changed) -> None:
     changed.reports[SPLIT_REPORT]["reading_notes"] = {"lateral view": 3}
     assert '<th scope="row">noted: lateral view</th><td>3</td>' in changed.page_and_card()[0]

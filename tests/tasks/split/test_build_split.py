@@ -190,7 +190,9 @@ class Stopped(BaseException):
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize("file", ["decoded/shard-00001.npy", "blocks/00001-*.rows"])
+@pytest.mark.parametrize(
+    "file", ["decoded/shard-00001.npy", pytest.param("blocks/00001-*.rows", marks=pytest.mark.slow)]
+)
 def test_a_build_that_was_stopped_goes_on_past_a_damaged_block(
     build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
@@ -230,7 +232,7 @@ def test_a_published_test_part_without_a_class_is_an_error(build: Callable[..., 
         build(split=published)
 
 
-@pytest.mark.parametrize("unit", ["patients", "images"])
+@pytest.mark.parametrize("unit", ["patients", pytest.param("images", marks=pytest.mark.slow)])
 def test_folds_test_every_image_once(build: Callable[..., Any], unit: FoldUnit) -> None:
     for label in CLASSES:
         for number in range(8):

@@ -79,7 +79,9 @@ def test_new_images_train_the_autoencoders_and_change_nothing_else(build: Build)
     assert len(images_of("validation", "healthy", cpu)) == n["validation"]["healthy"]
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize(
+    "split", [*(pytest.param(split, marks=pytest.mark.slow) for split in ("train", "validation")), "test"]
+)
 @pytest.mark.parametrize("is_near", [False, True], ids=["same bytes", "another contrast"])
 def test_an_image_that_the_other_sources_have_is_left_out(build: Build, split: str, *, is_near: bool) -> None:
     build(sources=[MAIN])
@@ -98,7 +100,12 @@ def test_an_image_that_the_other_sources_have_is_left_out(build: Build, split: s
 
 
 @pytest.mark.parametrize(
-    ("split", "fate"), [("train", "autoencoders"), ("validation", HELD_OUT_PATIENT), ("test", HELD_OUT_PATIENT)]
+    ("split", "fate"),
+    [
+        ("train", "autoencoders"),
+        pytest.param("validation", HELD_OUT_PATIENT, marks=pytest.mark.slow),
+        ("test", HELD_OUT_PATIENT),
+    ],
 )
 def test_patients_of_validation_and_test_are_kept_apart(build: Build, split: str, fate: str) -> None:
     build(sources=[MAIN])
