@@ -28,10 +28,10 @@ from flows.project.run_lock import RETRAIN_LOCK
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
 from tasks.promotion.run_differences import keep_former_run
 from tasks.runtime.compute.slurm_settings import slurm_variables
-from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Approval
 from tasks.runtime.paths import DIFFERENCES_PAGE, MODEL_CARD, REPORT, SPLIT_STAGE
+from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
 

@@ -45,7 +45,7 @@ def diff(
 
 def _print_rows(rows: list[tuple[str, ...]]) -> None:
     """Print columns, aligned as far as their cells are not too long."""
-    from tasks.runtime.external_text import printable
+    from tasks.runtime.safe_text.terminal import printable
 
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [min(MAX_WIDTH, max(map(len, column))) for column in zip(*cells, strict=True)]

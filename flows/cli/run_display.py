@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from flows.monitoring.stage_progress import watched_by
-from tasks.runtime.external_text import printable
 from tasks.runtime.progress import ProgressEvent
+from tasks.runtime.safe_text.terminal import printable
 
 REFRESHES_PER_S: Final = 4
 NAME_WIDTH: Final = 28

@@ -12,7 +12,6 @@ from coronet_core.support.errors import CoroNetError
 from flows.pipeline.run import bring_up_to_date, run_to_end
 from flows.project.graph import leading_to, read_graph
 from flows.project.summary import interval, percent
-from tasks.runtime.external_text import printable
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import (
@@ -24,6 +23,7 @@ from tasks.runtime.paths import (
     cross_validation_summary,
     search_page,
 )
+from tasks.runtime.safe_text.terminal import printable
 from tasks.studies.ablation import applicable
 from tasks.studies.comparison_file import read_comparison
 from tasks.studies.cross_validation import SUMMARISED

@@ -14,9 +14,9 @@ from tasks.promotion.run_differences import Against
 from tasks.report.alternative_text import ALT_KEY
 from tasks.report.pages import environment, number, numbers, percent, percents
 from tasks.report.wording import words
-from tasks.runtime.external_text import plain
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import AUDIT, FIGURES, METRICS, REPORT
+from tasks.runtime.safe_text.markdown import plain
 from tasks.runtime.tracking.mlflow_delivery import page_of_run, shown_tracking_uri
 from tasks.runtime.tracking.stage_run import StageRun
 

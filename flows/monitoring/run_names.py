@@ -12,10 +12,10 @@ from prefect.context import FlowRunContext
 
 from coronet_core.support.errors import CoroNetError, ParamsError
 from flows.monitoring.server_wait import retry_until_reachable
-from tasks.runtime.external_text import printable
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
+from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.provenance import DIGITS, dvc_hashes, short_commit
 
 OWN: Final = "own params"

@@ -14,8 +14,9 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
-from tasks.runtime.external_text import plain, printable
 from tasks.runtime.progress import MetricsEvent, ProgressEvent
+from tasks.runtime.safe_text.markdown import plain
+from tasks.runtime.safe_text.terminal import printable
 
 OnMetrics = Callable[[str, MetricsEvent], None]
 """Takes the metrics of a stage, by its name, as they come."""

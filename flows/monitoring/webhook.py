@@ -8,7 +8,7 @@ from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_run_logger
 
-from tasks.runtime.external_text import plain
+from tasks.runtime.safe_text.markdown import plain
 
 WEBHOOK_VARIABLE: Final = "CORONET_WEBHOOK_URL"
 """Environment variable with the address that receives a summary when a flow run has ended. It may hold a secret."""

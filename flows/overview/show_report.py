@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from flows.pipeline.run_comparison import USUAL, compare_last_run
 from flows.project.summary import print_tables
 from tasks.promotion.run_differences import Against, Difference
-from tasks.runtime.external_text import printable
 from tasks.runtime.paths import AUDIT, DIFFERENCES_PAGE, METRICS, REPORT
+from tasks.runtime.safe_text.terminal import printable
 
 WIDTH = 26
 

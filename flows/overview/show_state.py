@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flows.overview.project_state import Champion, ProjectState, Stages
 from flows.project.summary import percent
 from flows.servers.addresses import KnownServer
-from tasks.runtime.external_text import printable
+from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.provenance import program_version
 
 if TYPE_CHECKING:

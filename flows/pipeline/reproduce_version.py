@@ -27,12 +27,13 @@ from tasks.package.metadata import Lineage, read_description
 from tasks.registry.fetching import fetch
 from tasks.registry.version_lineage import metrics_of
 from tasks.registry.versions import Version, find_version
-from tasks.runtime.external_text import DVC_MD5, matching, printable
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
 from tasks.runtime.resource_limits import oom_kills
+from tasks.runtime.safe_text.identifiers import DVC_MD5, matching
+from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri
 from tasks.runtime.tracking.stage_run import PARENT_VARIABLE, StageRun
 from tasks.runtime.tracking.temporary_folders import RECORDS

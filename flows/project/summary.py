@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
-from tasks.runtime.external_text import printable
 from tasks.runtime.files import read_json
+from tasks.runtime.safe_text.terminal import printable
 
 OVERALL = {"accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1_score": "F1-score"}
 

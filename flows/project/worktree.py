@@ -15,8 +15,8 @@ from coronet_core.data.file_names import relative_path
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from flows.project.git import last_line, run_git
 from flows.project.workspace import link_folder
-from tasks.runtime.external_text import GIT_COMMIT, matching
 from tasks.runtime.paths import STATE
+from tasks.runtime.safe_text.identifiers import GIT_COMMIT, matching
 
 CLONE_LOCK: Final = STATE / "clone.lock"
 """Held while git is at work: it refuses two fetches at once."""

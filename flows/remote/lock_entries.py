@@ -18,8 +18,8 @@ from ruamel.yaml.error import YAMLError
 from coronet_core.data.file_names import relative_path
 from coronet_core.support.errors import CoroNetError, DataError
 from coronet_core.support.whole_files import write_whole
-from tasks.runtime.external_text import DVC_MD5, matching
 from tasks.runtime.paths import DVC_LOCK
+from tasks.runtime.safe_text.identifiers import DVC_MD5, matching
 
 SCHEMA = "2.0"
 KINDS = ("deps", "outs")

@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from coronet_core.support.errors import CoroNetError
-from tasks.runtime.external_text import printable
+from tasks.runtime.safe_text.terminal import printable
 
 INFO = 20
 LOGGERS = ("prefect.flow_runs", "prefect.task_runs")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import ConfigDict
 
 from flows.remote.lock_entries import check_lock
-from tasks.runtime.external_text import GIT_COMMIT, RUN_ID, STAGE_NAME, matching
+from tasks.runtime.safe_text.identifiers import GIT_COMMIT, RUN_ID, STAGE_NAME, matching
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,16 @@
 """Middleware: hosts, rates and concurrency are checked before a request's body is read."""
 
 import math
-import time
 from collections import Counter
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from limits import RateLimitItem
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.guards.api_keys import is_accepted
+from serving.guards.rate_limit import RateLimit
 from serving.problems import Problem, problem_response, too_busy
 from serving.settings import ServingSettings, parse_rate
 
@@ -36,8 +33,7 @@ class Guards:
         self._app = app
         self._hosts = {name.lower() for name in (*LOOPBACK, *settings.hosts)}
         self._keys = settings.keys
-        self._rate: RateLimitItem = parse_rate(settings.rate)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rate_limit = RateLimit(parse_rate(settings.rate))
         self._at_once = settings.requests_at_once
         self._in_work: Counter[str] = Counter()  # requests by client
 
@@ -51,7 +47,7 @@ class Guards:
         problem = self._stranger(headers) or self._without_key(headers, scope["path"])
         client = (scope.get("client") or ("unknown",))[0]
         if problem is None and is_work:
-            problem = self._overload(client) or await self._too_often(client)
+            problem = self._overload(client) or await self._rate_limit.count(client)
         if problem is not None:
             scope["state"]["refused_because"] = problem.reason
             await problem_response(problem, scope["state"]["request_id"])(scope, receive, send)
@@ -91,14 +87,6 @@ class Guards:
         if self._in_work[client] >= math.ceil(self._at_once / 2):
             return too_busy("Too many requests from this address are in progress")
         return None
-
-    async def _too_often(self, client: str) -> Problem | None:
-        if await self._limiter.hit(self._rate, client):
-            return None
-        window = await self._limiter.get_window_stats(self._rate, client)
-        wait_s = max(math.ceil(window.reset_time - time.time()), 1)
-        detail = f"More than {self._rate} from this address. Try again after the seconds in Retry-After."
-        return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after_s=wait_s, reason="rate")
 
 
 def _name(host: str) -> str:

@@ -8,7 +8,8 @@ from coronet_core.common.classes import ClassName
 from coronet_core.data.file_names import relative_path
 from coronet_core.data.sources.reader_verdicts import Verdict
 from coronet_core.support.errors import DataError
-from tasks.runtime.external_text import SHA256, spreadsheet_cell, spreadsheet_path
+from tasks.runtime.safe_text.identifiers import SHA256
+from tasks.runtime.safe_text.spreadsheet import spreadsheet_cell, spreadsheet_path
 
 COLUMNS: Final = (
     *("file", "label", "reader", "note", "read_at", "sha256"),

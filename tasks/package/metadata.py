@@ -12,9 +12,9 @@ from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.common.literals import Aspect, CinInput, Precision, Reading
 from coronet_core.support.errors import DataError
 from tasks.calibrate.calibration_file import Calibration
-from tasks.runtime.external_text import DVC_MD5, GIT_COMMIT, SHA256
 from tasks.runtime.params.ranges import STRICT, BatchSize, SidePx
 from tasks.runtime.params.schema import ResidualParams
+from tasks.runtime.safe_text.identifiers import DVC_MD5, GIT_COMMIT, SHA256
 
 FORMAT_VERSION: Final = 1
 """Version of the folder's layout and of the metadata. Other versions are refused."""

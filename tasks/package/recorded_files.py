@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.runtime.external_text import DVC_MD5, matching
 from tasks.runtime.progress import log
+from tasks.runtime.safe_text.identifiers import DVC_MD5, matching
 
 OF_A_FOLDER: Final = ".dir"
 """Suffix of a folder's digest, under which the cache has the list of the folder's files."""

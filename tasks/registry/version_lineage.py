@@ -15,9 +15,9 @@ from coronet_core.common.literals import PRECISION_KEY
 from coronet_core.support.errors import DataError
 from tasks.package.metadata import Lineage, package_digest, read_description
 from tasks.registry.versions import Version, all_versions, registry, tag_version
-from tasks.runtime.external_text import RUN_ID, matching
 from tasks.runtime.files import json_object
 from tasks.runtime.paths import CIN_WEIGHTS, METRICS, REPORT, SPLIT, SPLIT_STAGE, autoencoder_weights
+from tasks.runtime.safe_text.identifiers import RUN_ID, matching
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers, shown_tracking_uri, tracking_uri
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from tasks.registry.model_name import MODEL
-from tasks.runtime.external_text import SHA256, matching, printable
+from tasks.runtime.safe_text.identifiers import SHA256, matching
+from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.mlflow_delivery import MAX_TAG_LENGTH, mlflow_client, tracking_uri
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from tasks.report.wording import words
-from tasks.runtime.external_text import code_span, plain
 from tasks.runtime.files import write_text
+from tasks.runtime.safe_text.markdown import code_span, plain
 
 MINUS: Final = "−"
 DASH: Final = "–"

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from coronet_core.support.credentials import hide_in_logs, without_credentials
 from coronet_core.support.errors import CoroNetError, TransientError
 from coronet_core.support.whole_files import disk_is_full
-from tasks.runtime.external_text import printable
 from tasks.runtime.resource_limits import file_too_large, first_line, out_of_memory, what_to_lower
+from tasks.runtime.safe_text.terminal import printable
 
 ERROR_PREFIX: Final = "error: "
 TRANSIENT_EXIT: Final = os.EX_TEMPFAIL

@@ -17,7 +17,7 @@ from coronet_core.support.checksums import (
     write_checksum,
 )
 from coronet_core.support.whole_files import flush, put_in_place, write_whole
-from tasks.runtime.external_text import spreadsheet_cell
+from tasks.runtime.safe_text.spreadsheet import spreadsheet_cell
 
 if TYPE_CHECKING:
     import pandas as pd

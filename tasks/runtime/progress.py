@@ -12,7 +12,7 @@ from typing import Final, Self
 from tqdm import tqdm
 
 from coronet_core.support.credentials import without_credentials
-from tasks.runtime.external_text import printable
+from tasks.runtime.safe_text.terminal import printable
 
 PROGRESS_VARIABLE: Final = "CORONET_PROGRESS"
 """Environment variable by which a flow asks its stages for progress lines."""

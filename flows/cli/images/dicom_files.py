@@ -70,7 +70,7 @@ class DicomResults:
 
     def print_summary(self, written: "Written", file: TextIO) -> None:
         """Say what was written and what was not."""
-        from tasks.runtime.external_text import printable
+        from tasks.runtime.safe_text.terminal import printable
 
         maps = "" if self.maps is None else f", maps by {self.maps.method}: {written.maps}"
         lines = [f"DICOM reports: {written.reports}{maps}, in {self.folder.resolve()}"]

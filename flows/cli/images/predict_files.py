@@ -25,11 +25,11 @@ from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.prediction_options import Format
 from tasks.inference.predictor import Networks
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.external_text import printable
 from tasks.runtime.files import digest
 from tasks.runtime.params.explain import MethodName
 from tasks.runtime.paths import STATE
 from tasks.runtime.resume import discard
+from tasks.runtime.safe_text.terminal import printable
 
 SOME_FAILED: Final = 3
 """Exit code: some files failed, and the others have a prediction."""

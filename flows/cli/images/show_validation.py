@@ -11,9 +11,9 @@ from flows.cli.images.predict_files import exit_code_for
 from flows.pipeline.run import run_to_end
 from tasks.external_validation.result_folder import LEFT_OUT, PAGE, SUMMARY, require_result_folder
 from tasks.inference.input.storage import counts_in_words
-from tasks.runtime.external_text import printable
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import validation_folder
+from tasks.runtime.safe_text.terminal import printable
 
 DASH: Final = "–"
 

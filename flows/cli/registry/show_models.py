@@ -26,9 +26,9 @@ from tasks.registry.version_lineage import (
     listed_figures,
 )
 from tasks.registry.versions import Version, all_versions, find_version
-from tasks.runtime.external_text import printable
 from tasks.runtime.files import publish_folder
 from tasks.runtime.paths import PACKAGE, REPORT, SPLIT
+from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.mlflow_delivery import page_of_run
 
 DIGITS: Final = 8

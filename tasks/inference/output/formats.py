@@ -20,7 +20,8 @@ from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
 from tasks.inference.prediction_options import Format
 from tasks.package.prediction_schema import SCHEMA
-from tasks.runtime.external_text import printable, spreadsheet_cell, spreadsheet_path
+from tasks.runtime.safe_text.spreadsheet import spreadsheet_cell, spreadsheet_path
+from tasks.runtime.safe_text.terminal import printable
 
 NOTICE: Final = "Probabilities are calibrated on validation images. Research software, not a medical device."
 PLAIN_WIDTH: Final = 10_000

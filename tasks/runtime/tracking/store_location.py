@@ -13,8 +13,8 @@ from typing import Final
 
 from coronet_core.support.errors import TransientError
 from coronet_core.support.whole_files import write_whole
-from tasks.runtime.external_text import printable
 from tasks.runtime.paths import STATE
+from tasks.runtime.safe_text.terminal import printable
 
 STORE: Final = Path("mlflow.db")
 FORMER: Final = Path("mlflow.db.before-move")

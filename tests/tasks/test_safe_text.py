@@ -9,19 +9,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from coronet_core.support.errors import DataError
-from tasks.runtime.external_text import (
-    DVC_MD5,
-    GIT_COMMIT,
-    RUN_ID,
-    SHA256,
-    STAGE_NAME,
-    code_span,
-    matching,
-    plain,
-    printable,
-    spreadsheet_cell,
-)
 from tasks.runtime.files import write_rows
+from tasks.runtime.safe_text.identifiers import DVC_MD5, GIT_COMMIT, RUN_ID, SHA256, STAGE_NAME, matching
+from tasks.runtime.safe_text.markdown import code_span, plain
+from tasks.runtime.safe_text.spreadsheet import spreadsheet_cell
+from tasks.runtime.safe_text.terminal import printable
 from tests.conftest import PROJECT
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").enable("strikethrough")
