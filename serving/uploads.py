@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from coronet_core.data.image_files import BEGINNING_BYTES, kind_of
+from coronet_core.data.file_kinds import BEGINNING_BYTES, kind_of
 from coronet_core.support.errors import DataError
 from coronet_core.support.whole_files import write_whole
 from serving.problems import Problem, invalid

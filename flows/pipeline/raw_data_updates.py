@@ -8,7 +8,8 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from coronet_core.data.image_files import BEGINNING_BYTES, beginning_of, find_images, is_companion
+from coronet_core.data.file_kinds import BEGINNING_BYTES, beginning_of
+from coronet_core.data.image_files import find_images, is_companion
 from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
 from flows.remote.dvc_transfer import pull, update

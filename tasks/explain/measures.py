@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # Student's quantiles; scipy.stats, which has them too, takes half a second to load
 from torch import Tensor
 
-from coronet_core.attribution.map_measures import Curves, area, box_mask, frame, mass_within, points_into
+from coronet_core.attribution.deletion_and_insertion import Curves, area
+from coronet_core.attribution.salience_in_regions import box_mask, frame, mass_within, points_into
 from coronet_core.metrics.intervals import wilson_interval
 from tasks.explain.image_choice import can_point
 from tasks.explain.methods import CONTROLS

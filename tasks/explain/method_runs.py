@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coronet_core.attribution.map_measures import Curves, deletion_and_insertion
+from coronet_core.attribution.deletion_and_insertion import Curves, deletion_and_insertion
 from coronet_core.attribution.randomisation import AUTOENCODERS, cascade, randomised, rank_correlation, repeatability
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.common.seeds import derive_seed

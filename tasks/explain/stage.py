@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from coronet_core.attribution.map_measures import Curves
+from coronet_core.attribution.deletion_and_insertion import Curves
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards, write_array

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from coronet_core.data.file_kinds import has_image_suffix
 from coronet_core.data.file_names import relative_path
-from coronet_core.data.image_files import has_image_suffix, is_companion
+from coronet_core.data.image_files import is_companion
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from coronet_core.attribution.map_measures import frame, mass_within
+from coronet_core.attribution.salience_in_regions import frame, mass_within
 
 
 def test_the_frame_by_hand() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coronet_core.attribution.baselines import centre_map, random_maps
-from coronet_core.attribution.map_measures import area, deletion_and_insertion
+from coronet_core.attribution.deletion_and_insertion import area, deletion_and_insertion
 from tests.core.linear_models import Linear, patch
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from coronet_core.attribution.baselines import centre_map, random_maps
 from coronet_core.attribution.blur import blur
-from coronet_core.attribution.map_measures import area, box_mask, deletion_and_insertion, points_into
+from coronet_core.attribution.deletion_and_insertion import area, deletion_and_insertion
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
 from coronet_core.attribution.randomisation import randomised, rank_correlation
+from coronet_core.attribution.salience_in_regions import box_mask, points_into
 from coronet_core.autoencoder.fpae import Autoencoding
 from coronet_core.autoencoder.residual_tensor import TFEN, freeze
 from coronet_core.classifier.coronet import CoroNet

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coronet_core.data.image_files import find_images, is_companion, kind_of, without_masks
+from coronet_core.data.file_kinds import kind_of
+from coronet_core.data.image_files import find_images, is_companion
+from coronet_core.data.segmentation_masks import without_masks
 
 DICOM = bytes(128) + b"DICM"
 UID = "1.2.826.0.1.3680043.8.498.56242119308373017703540158726961484181"

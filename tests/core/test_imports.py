@@ -29,7 +29,8 @@ class Nowhere:
 
 sys.meta_path.insert(0, Nowhere())
 import coronet_core.attribution.baselines
-import coronet_core.attribution.map_measures
+import coronet_core.attribution.deletion_and_insertion
+import coronet_core.attribution.salience_in_regions
 import coronet_core.attribution.occlusion
 import coronet_core.attribution.perturbation
 import coronet_core.attribution.randomisation

@@ -2,7 +2,7 @@
 
 import torch
 
-from coronet_core.attribution.map_measures import salience_order
+from coronet_core.attribution.pixel_ranking import salience_order
 
 
 def test_pixels_come_from_the_most_to_the_least_salient() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from coronet_core.attribution.map_measures import box_mask, points_into
+from coronet_core.attribution.salience_in_regions import box_mask, points_into
 
 
 def test_a_box_holds_the_pixels_whose_middle_is_in_it() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from coronet_core.attribution.map_measures import Curves
+from coronet_core.attribution.deletion_and_insertion import Curves
 from coronet_core.metrics import wilson_interval
 from tasks.explain.measures import mean_with_interval, repeated_and_random, table_by_method
 from tasks.runtime.params.explain import MeasureParams

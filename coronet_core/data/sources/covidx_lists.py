@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import get_args
 
 from coronet_core.common.classes import ClassName
+from coronet_core.data.file_kinds import has_image_suffix
 from coronet_core.data.file_names import relative_path
-from coronet_core.data.image_files import has_image_suffix
 from coronet_core.data.image_record import Listing, PublishedPart, Record, file_version
 from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources import covid_chestxray, rsna

@@ -17,9 +17,11 @@ from typing import Any, Final
 from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.data import fields
 from coronet_core.data.class_names import ALIASES, class_of, is_denial, suggestion
-from coronet_core.data.image_files import beginning_of, find_images, is_companion, without_masks
+from coronet_core.data.file_kinds import beginning_of
+from coronet_core.data.image_files import find_images, is_companion
 from coronet_core.data.image_record import Listing, Record, file_version
 from coronet_core.data.patients import patient_ids
+from coronet_core.data.segmentation_masks import without_masks
 from coronet_core.data.sources.label_tables import listed_files, read_table
 from coronet_core.data.sources.reader_verdicts import are_verdicts, settle
 from coronet_core.support.errors import DataError

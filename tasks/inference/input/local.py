@@ -7,7 +7,8 @@ import stat
 from collections import Counter
 from pathlib import Path
 
-from coronet_core.data.image_files import COMPANION, beginning_of, find_images, is_companion
+from coronet_core.data.file_kinds import beginning_of
+from coronet_core.data.image_files import COMPANION, find_images, is_companion
 from coronet_core.data.image_record import file_version
 from coronet_core.support.errors import DataError
 from tasks.inference.input.image_file import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile, within_limit

@@ -25,7 +25,8 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as S3ConnectionError
 
-from coronet_core.data.image_files import BEGINNING_BYTES, find_images
+from coronet_core.data.file_kinds import BEGINNING_BYTES
+from coronet_core.data.image_files import find_images
 from coronet_core.support.errors import DataError, TransientError
 from tasks.inference.input.image_file import CANNOT_BE_OPENED, MAX_FILE_BYTES, FileContent, ImageFile, within_limit
 
