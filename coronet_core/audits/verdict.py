@@ -23,6 +23,7 @@ from coronet_core.audits.skill import ViewFigures, retained
 
 FEWEST_CLASSES: Final = 2
 """Fewest classes that can be audited."""
+ONE_SOURCE: Final = "All images come from one source, so the source cannot give the class away."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +58,16 @@ class _Rule:
     at_least: float = -inf
 
 
-def judge(network: Mapping[View, ViewFigures], source: ViewFigures | None, n_classes: int, limits: Limits) -> Verdict:
-    """Return the verdict on a `network` from its figures on each view of a test split with `n_classes` classes.
+def judge(
+    network: Mapping[View, ViewFigures],
+    source: ViewFigures | None,
+    n_classes: int,
+    limits: Limits,
+    without_source: str = ONE_SOURCE,
+) -> Verdict:
+    """Return the verdict on a `network` from its figures on each view of test images of `n_classes` classes.
 
-    `source` holds the figures of a classifier that knows the source alone, None if there is one source.
+    `source` holds the figures of a classifier that knows the source alone; where it is None, `without_source` says why.
     """
     whole = network["as_is"]
     findings, not_checked = _without_skill(whole, n_classes), []
@@ -85,7 +92,7 @@ def judge(network: Mapping[View, ViewFigures], source: ViewFigures | None, n_cla
         ),
     ]
     if source is None:
-        not_checked.append("All images have one source: it cannot predict the class.")
+        not_checked.append(without_source)
     else:
         what = "comes from the source's name alone, without any image"
         rules.append(_Rule("Source-only", what, source, at_most=limits.max_source_skill))

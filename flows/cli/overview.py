@@ -12,7 +12,7 @@ def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Show outdated stages, the champion, schedules, and which servers run. Starts nothing."""
+    """Show outdated stages, the champion, schedules, workers, and which servers run. Starts nothing."""
 
     def work() -> None:
         from flows.overview.show_state import print_state  # late: `coronet --help` must not wait for DVC

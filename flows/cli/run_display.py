@@ -1,13 +1,14 @@
-"""Bars of the stages that run, below the log of `coronet run` on a terminal; elsewhere the log is all there is."""
+"""Bars of the stages that run, below the log of a run or a study on a terminal; elsewhere there is the log alone."""
 
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
+from prefect.client.schemas.objects import State
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 from rich.markup import escape
@@ -53,6 +54,16 @@ class StageBars:
         with self._lock:
             if (bar := self._bars.pop(stage, None)) is not None:
                 self._progress.remove_task(bar)
+
+
+def displayed(run_flow: Callable[[], State[Any]]) -> Callable[[], State[Any]]:
+    """Return `run_flow` with bars of its stages."""
+
+    def run() -> State[Any]:
+        with run_display():
+            return run_flow()
+
+    return run
 
 
 @contextmanager

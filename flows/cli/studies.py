@@ -37,10 +37,11 @@ def ablate(only: list[str], parallel: int | None) -> None:
     """Bring the run and its ablations up to date and print the table. Raises CoroNetError when a stage fails."""
     applicable(read_params(), only)  # a wrong name must not wait for the run
     from flows.ablate import ablate as flow  # late: Prefect
+    from flows.cli.run_display import displayed
     from flows.retrain import retrain
 
-    bring_up_to_date(lambda: retrain(return_state=True))
-    run_to_end(lambda: flow(only, parallel, return_state=True))
+    bring_up_to_date(displayed(lambda: retrain(return_state=True)))
+    run_to_end(displayed(lambda: flow(only, parallel, return_state=True)))
     found = read_json(ABLATIONS_TABLE, "Run `coronet ablate` again.")
     table = Table("", "accuracy", "CoroNet minus this", title="Ablations (%), with intervals", title_justify="left")
     for variant in found["variants"].values():
@@ -59,9 +60,10 @@ def ablate(only: list[str], parallel: int | None) -> None:
 def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: int | None) -> None:
     """Bring all trainings up to date and print their table. Raises CoroNetError for faulty candidates, or a failure."""
     read_comparison(candidates)  # faults must not wait for Prefect
+    from flows.cli.run_display import displayed
     from flows.compare import compare as flow  # late: Prefect
 
-    run_to_end(lambda: flow(candidates, folds, seeds, unit, parallel, return_state=True))
+    run_to_end(displayed(lambda: flow(candidates, folds, seeds, unit, parallel, return_state=True)))
     found = read_json(comparison_table_file(unit), "Run `coronet compare` again.")
     title = f"{folds} folds of {unit}, {seeds} seeds, {found['images']} images (%)"
     table = Table(
@@ -93,9 +95,10 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
     """Bring all folds up to date and print their summary. Raises CoroNetError when a stage fails."""
     if "evaluate" not in {stage.name for stage in leading_to(last_stage, read_graph())}:
         raise CoroNetError(f"--until {last_stage}: the folds must be evaluated. Give evaluate or a later stage.")
+    from flows.cli.run_display import displayed
     from flows.cross_validate import cross_validate as flow  # late: Prefect
 
-    run_to_end(lambda: flow(folds, unit, last_stage, parallel, return_state=True))
+    run_to_end(displayed(lambda: flow(folds, unit, last_stage, parallel, return_state=True)))
     found = read_json(cross_validation_summary(unit), "Run `coronet cross-validate` again.")
     title = f"{folds}-fold cross-validation by {unit} (%), {found['images']} images"
     table = Table("", "mean", "SD", "lowest", "highest", title=title, title_justify="left")
@@ -126,9 +129,14 @@ def tune(
     """Run the trials that are left and print the best. Raises CoroNetError if no trial has a figure."""
     if storage is not None:
         os.environ[STORAGE_VARIABLE] = storage  # no parameter of the flow: Prefect's server would be sent its password
+    from flows.cli.run_display import displayed
     from flows.tune import tune as flow  # late: Prefect
 
-    run_to_end(lambda: flow(space, objective, trials, timeout_minutes, parallel, name, prune=prune, return_state=True))
+    run_to_end(
+        displayed(
+            lambda: flow(space, objective, trials, timeout_minutes, parallel, name, prune=prune, return_state=True)
+        )
+    )
     study = load_study(name)
     table = Table("trial", objective, "params", title=f"Best trials of {name}", title_justify="left")
     for trial in best_trials(study)[:SHOWN_TRIALS]:

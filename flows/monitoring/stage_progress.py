@@ -45,6 +45,31 @@ def watched_by(watcher: ProgressWatcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
+class NamedWatcher:
+    """Passes progress on under the name of the work that the stages belong to, such as a fold."""
+
+    def __init__(self, watcher: ProgressWatcher, work: str) -> None:
+        self._watcher, self._work = watcher, work
+
+    def show(self, stage: str, event: ProgressEvent) -> None:
+        """Pass the progress of `stage` on."""
+        self._watcher.show(f"{self._work}: {stage}", event)
+
+    def end(self, stage: str) -> None:
+        """Pass on that `stage` has ended."""
+        self._watcher.end(f"{self._work}: {stage}")
+
+
+@contextmanager
+def watched_as(work: str) -> Iterator[None]:
+    """Report the stages that run meanwhile under the name of `work`: those of several folds may run at once."""
+    if (watcher := _watcher.get()) is None:
+        yield
+        return
+    with watched_by(NamedWatcher(watcher, work)):
+        yield
+
+
 def note_end(stage: str) -> None:
     """Report the end of `stage` to the watcher, if there is one."""
     if (watcher := _watcher.get()) is not None:

@@ -1,11 +1,12 @@
-"""The state of the project: outdated stages, the champion, schedules, servers.
+"""The state of the project: outdated stages, the champion, schedules, workers, servers.
 
 Only looked at: no server is started, none is waited for long, and what cannot be told has a reason in its place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +14,11 @@ from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import CoroNetError
 from flows.project.preconditions import has_registry
 from flows.project.run_lock import RETRAIN_LOCK, is_held
-from flows.servers.addresses import KnownServer, known_mlflow, known_prefect
+from flows.servers.addresses import KnownServer, known_mlflow, known_prefect, known_service
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
     from flows.monitoring.schedules import ScheduledDeployment
 
 TIMEOUT_S: Final = 5.0
@@ -45,6 +48,15 @@ class Champion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PoolWorker:
+    """A worker of the project's pool, as Prefect's server knows it."""
+
+    name: str
+    is_online: bool
+    last_heartbeat: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProjectState:
     """The state of the project in the current folder."""
 
@@ -53,8 +65,12 @@ class ProjectState:
     stages: Stages | None
     champion: Champion | None
     scheduled: "list[ScheduledDeployment] | None"
+    workers: list[PoolWorker] | None
+    """Those that are online first, and of each kind the last one seen."""
     prefect: KnownServer
     mlflow: KnownServer
+    service: KnownServer
+    """`coronet serve`."""
     reasons: dict[str, str]
     """By the name of a part that could not be told, why."""
 
@@ -78,8 +94,10 @@ class ProjectState:
             stages=told("stages", look_at_stages),
             champion=told("champion", lambda: find_champion(mlflow)),
             scheduled=told("scheduled", lambda: find_scheduled(prefect)),
+            workers=told("workers", lambda: find_workers(prefect)),
             prefect=prefect,
             mlflow=mlflow,
+            service=known_service(),
             reasons=reasons,
         )
 
@@ -120,14 +138,40 @@ def find_champion(mlflow: KnownServer) -> Champion | None:
 
 
 def find_scheduled(prefect: KnownServer) -> "list[ScheduledDeployment]":
-    """Return the deployments that run by the clock. Raises CoroNetError if its server does not run."""
+    """Return the deployments that run by the clock. Raises CoroNetError if Prefect's server does not run."""
+    with _client_of(prefect) as client:
+        from flows.monitoring.schedules import scheduled_deployments
+
+        return scheduled_deployments(client)
+
+
+def find_workers(prefect: KnownServer) -> list[PoolWorker]:
+    """Return the workers of the project's pool. Raises CoroNetError without a server or a pool."""
+    with _client_of(prefect) as client:
+        from prefect.exceptions import ObjectNotFound
+
+        from flows.monitoring.work_pool import POOL
+
+        try:
+            found = client.read_workers_for_work_pool(POOL)
+        except ObjectNotFound as error:
+            raise CoroNetError(f"Prefect has no pool {POOL} yet: `coronet deploy` makes it.") from error
+    workers = [
+        PoolWorker(name=one.name, is_online=one.status == "ONLINE", last_heartbeat=one.last_heartbeat_time)
+        for one in found
+    ]
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(workers, key=lambda one: (one.is_online, one.last_heartbeat or never), reverse=True)
+
+
+@contextmanager
+def _client_of(prefect: KnownServer) -> "Iterator[SyncPrefectClient]":
+    """Give a client of the server `prefect`. Raises CoroNetError if it does not run."""
     if not prefect.is_running:
         raise CoroNetError(f"Prefect's server is not running at {prefect.page}.")
     from prefect import get_client  # late: Prefect takes a second
     from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_API_URL, temporary_settings
 
-    from flows.monitoring.schedules import scheduled_deployments
-
     settings = {PREFECT_API_URL: prefect.url, PREFECT_API_REQUEST_TIMEOUT: TIMEOUT_S}
     with temporary_settings(settings), get_client(sync_client=True) as client:
-        return scheduled_deployments(client)
+        yield client

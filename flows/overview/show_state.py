@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.overview.project_state import Champion, ProjectState, Stages
+from flows.overview.project_state import Champion, PoolWorker, ProjectState, Stages
 from flows.project.summary import percent
 from flows.servers.addresses import KnownServer
 from tasks.runtime.safe_text.terminal import printable
@@ -33,7 +33,8 @@ def print_state(*, as_json: bool) -> None:
         "stages": _stages(state),
         "champion": [state.reasons.get("champion") or _champion(state.champion)],
         "scheduled": _scheduled(state),
-        "servers": [_server(state.prefect), _server(state.mlflow)],
+        "workers": [state.reasons["workers"] if state.workers is None else _workers(state.workers)],
+        "servers": [_server(state.prefect), _server(state.mlflow), _service(state.service)],
     }
     print(f"CoroNet {program_version()} in {Path.cwd()}")
     for part, lines in parts.items():
@@ -44,7 +45,7 @@ def print_state(*, as_json: bool) -> None:
 def as_json_text(state: ProjectState) -> str:
     """Return `state` as JSON; times are ISO 8601, figures shares of 1."""
     found: dict[str, Any] = {"version": program_version(), "folder": str(Path.cwd())} | asdict(state)
-    for server in ("prefect", "mlflow"):
+    for server in ("prefect", "mlflow", "service"):
         found[server].pop(HIDDEN)
     return json.dumps(found, indent=2, allow_nan=False, default=_plain)
 
@@ -95,6 +96,19 @@ def _deployment(one: "ScheduledDeployment") -> str:
     is_late = one.next_run < datetime.now(UTC)
     due = f"{one.next_run.astimezone(UTC):{MINUTE}}"
     return f"{one.deployment}: {rule}, " + (f"late since {due}: no worker takes it" if is_late else f"next {due}")
+
+
+def _workers(workers: list[PoolWorker]) -> str:
+    if online := [one.name for one in workers if one.is_online]:
+        return f"{len(online)} online: {', '.join(online)}"
+    seen = workers[0].last_heartbeat if workers else None
+    since = "" if seen is None else f" since {seen.astimezone(UTC):{MINUTE}}"
+    return f"none online{since}: runs of deployments wait (`coronet up` starts one)"
+
+
+def _service(service: KnownServer) -> str:
+    words = "running" if service.is_running else "not running (`coronet serve` starts it)"
+    return f"{service.title:8}{service.page}: {words}"
 
 
 def _server(server: KnownServer) -> str:

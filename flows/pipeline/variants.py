@@ -21,7 +21,7 @@ from prefect.states import Completed, Failed
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import UP_TO_DATE
-from flows.monitoring.stage_progress import OnMetrics
+from flows.monitoring.stage_progress import OnMetrics, watched_as
 from flows.monitoring.stale_runs import alone_as_run
 from flows.pipeline.retries import DEFAULT_POLICY
 from flows.pipeline.stage_tasks import run_stages
@@ -119,7 +119,8 @@ def run_workspace(
     stale = stale_stages((stage.name for stage in stages), folder)
     if stale:
         variables = {"MLFLOW_TRACKING_URI": absolute_tracking_uri()} | environment
-        run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, None, on_metrics, **variables)
+        with watched_as(folder.name):
+            run_stages(settled(stages, stale), folder, run, DEFAULT_POLICY, None, on_metrics, **variables)
     return len(stale)
 
 

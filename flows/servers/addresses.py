@@ -11,7 +11,8 @@ from tasks.runtime.tracking.mlflow_delivery import tracking_uri
 
 PREFECT_PORT: Final = 4200
 MLFLOW_PORT: Final = 5000
-"""Where `coronet up`, `make prefect` and `make mlflow` start them."""
+SERVICE_PORT: Final = 8000
+"""Where `coronet up`, `make prefect`, `make mlflow` and `coronet serve` start them."""
 TIMEOUT_S: Final = 2.0
 
 
@@ -37,6 +38,11 @@ def known_prefect() -> KnownServer:
 def known_mlflow() -> KnownServer:
     """Return MLflow's server."""
     return _known("MLflow", mlflow_url(), f"http://{HOST}:{MLFLOW_PORT}")
+
+
+def known_service() -> KnownServer:
+    """Return `coronet serve`, looked for at its usual port alone."""
+    return _known("Service", None, f"http://{HOST}:{SERVICE_PORT}")
 
 
 def pages() -> dict[str, str]:

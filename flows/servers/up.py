@@ -21,9 +21,10 @@ from flows.monitoring.schedules import add_missing_schedules, deployments_of_pro
 from flows.monitoring.work_pool import POOL
 from flows.project.live_params import prepare
 from flows.project.processes import Descendants, stage_environment
+from flows.servers.addresses import pages
 from flows.servers.commands import mlflow_server, prefect_server, worker
 from flows.servers.server_process import SERVER_LOGS, Server, child_server, is_healthy
-from tasks.runtime.tracking.mlflow_delivery import repair_own_store, shown_tracking_uri
+from tasks.runtime.tracking.mlflow_delivery import repair_own_store
 
 POOL_TYPE: Final = "process"
 PREFECT_FILE: Final = Path("prefect.yaml")
@@ -135,7 +136,8 @@ def _stop_signal() -> Event:
 
 
 def _say_where() -> None:
-    print(f"Prefect's page  {without_credentials(str(PREFECT_API_URL.value())).removesuffix('/api')}")
-    print(f"MLflow's page   {shown_tracking_uri()}")
+    for title, way in pages().items():
+        name = f"{title}'s page"
+        print(f"{name:16}{way}")
     print(f"A worker serves the pool {POOL} in {Path.cwd()}; logs in {SERVER_LOGS}. Ctrl-C stops all of it.")
     sys.stdout.flush()

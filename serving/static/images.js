@@ -3,6 +3,7 @@ import { preview, predict, residual, explain } from "./api.js";
 import { differ } from "./comparison.js";
 
 const AT_ONCE = 8;
+const SEEN_AT_A_GLANCE = 8; // a longer list begins with the images to read, unless the reader chooses otherwise
 
 function rank(item, isBlinded) {
   const { answer, isSynthetic } = item;
@@ -20,7 +21,7 @@ export class Images extends EventTarget {
     this.hasChallenger = hasChallenger;
     this.items = [];
     this.current = null;
-    this.order = "added";
+    this.order = null; // chosen by the reader
     this.isBlinded = false;
     this.work = Promise.resolve();
   }
@@ -114,7 +115,11 @@ export class Images extends EventTarget {
 
   // As they were added, or those first that need a reader, then those on which the models differ, and the unreadable last.
   ordered() {
-    return this.order === "added" ? this.items : [...this.items].sort((one, other) => rank(one, this.isBlinded) - rank(other, this.isBlinded));
+    return this.orderNow() === "added" ? this.items : [...this.items].sort((one, other) => rank(one, this.isBlinded) - rank(other, this.isBlinded));
+  }
+
+  orderNow() {
+    return this.order ?? (this.items.length > SEEN_AT_A_GLANCE ? "read" : "added");
   }
 
   orderBy(order) {

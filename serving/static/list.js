@@ -37,6 +37,7 @@ export function showList(images, model, names) {
     fillRow(item, images, model, names);
     if (item.answer && !images.hides(item)) item.wasShown = true;
   }
+  byId("order").value = images.orderNow();
   byId("clear").hidden = byId("ordering").hidden = !rows.length;
   const left = items.filter((item) => images.isToRead(item)).length;
   byId("count").textContent = rows.length ? `Image ${items.indexOf(images.current) + 1} of ${rows.length}, ${left} to read` : "";

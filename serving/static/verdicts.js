@@ -27,9 +27,12 @@ export class Verdicts {
     this.names = { ...model.classes, [NOT_READABLE]: "Not readable" };
     this.rows = []; // of this visit, with images that have been removed, too
     this.unsaved = false;
-    const choices = Object.entries(this.names).map(([label, name], number, all) => element("label", {},
-      element("input", { type: "radio", name: "verdict", value: label }), element("span", { text: name }),
-      element("kbd", { text: number === all.length - 1 ? "0" : String(number + 1) })));
+    const choices = Object.entries(this.names).map(([label, name], number, all) => {
+      const key = number === all.length - 1 ? "0" : String(number + 1);
+      return element("label", {},
+        element("input", { type: "radio", name: "verdict", value: label, "aria-keyshortcuts": key }), element("span", { text: name }),
+        element("kbd", { text: key, "aria-hidden": "true" }));
+    });
     byId("choices").replaceChildren(...choices);
     byId("reader").value = sessionStorage.getItem(READER) ?? "";
     byId("verdict").addEventListener("submit", (event) => {

@@ -94,13 +94,17 @@ def randomise(
     return alike
 
 
-def total_passes(coronet: CoroNet, n_images: int, params: ExplainParams, size: tuple[int, int]) -> int:
-    """Return the number of passes of images through the network, the length of the progress bar."""
+def total_passes(coronet: CoroNet, n_images: int, n_shown: int, params: ExplainParams, size: tuple[int, int]) -> int:
+    """Return the number of passes of images through the network, the length of the progress bar.
+
+    `n_images` have maps by all methods and are measured, `n_shown` of the report's gallery have one map each.
+    """
     of_methods = sum(passes(method, params, *size) for method in params.methods)
     of_repeats = params.measures.repeat_seeds * passes("perturbation", params, *size)
     of_curves = (len(params.methods) + len(CONTROLS)) * _curve_passes(params)
     n_random = min(params.measures.randomisation_images, n_images) * (len(coronet.cin_levels()) + len(AUTOENCODERS))
-    return n_images * (of_methods + of_repeats + of_curves) + n_random * of_methods
+    of_gallery = n_shown * passes(params.gallery_method, params, *size)
+    return n_images * (of_methods + of_repeats + of_curves) + n_random * of_methods + of_gallery
 
 
 def _curve_passes(params: ExplainParams) -> int:

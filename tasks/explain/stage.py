@@ -12,6 +12,7 @@ from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards, write_array
 from coronet_core.support.tables import read_frame, write_frame
+from tasks.explain.gallery_choice import choose_for_gallery
 from tasks.explain.image_choice import choose
 from tasks.explain.measures import repeated_and_random, table_by_method
 from tasks.explain.method_runs import make_curves, make_maps, randomise, repeat, total_passes
@@ -25,6 +26,8 @@ from tasks.runtime.paths import (
     EXPLANATION_INDEX,
     EXPLANATION_MEASURES,
     EXPLANATIONS,
+    GALLERY_INDEX,
+    GALLERY_MAPS,
     IMAGES,
     MANIFEST,
     PREDICTIONS,
@@ -42,24 +45,31 @@ def run(context: StageContext) -> None:
     use_cpu_threads(share=1)
     params, seed = context.params.explain, derive_seed(context.params.seed, "explain")
     coronet = load_coronet(context.params.cin.input, context.device)
-    chosen = choose(read_frame(PREDICTIONS), read_manifest(MANIFEST), params, seed)
-    images = Shards.in_folder(IMAGES).take(chosen["stack_row"].to_numpy(dtype=np.int64))
+    predictions, stored = read_frame(PREDICTIONS), Shards.in_folder(IMAGES)
+    chosen = choose(predictions, read_manifest(MANIFEST), params, seed)
+    shown = choose_for_gallery(predictions)
+    images, shown_images = (stored.take(rows["stack_row"].to_numpy(dtype=np.int64)) for rows in (chosen, shown))
     weights = [autoencoder_weights("healthy"), autoencoder_weights("pneumonia"), CIN_WEIGHTS]
     weights += [RESIDUAL_SCALE] if RESIDUAL_SCALE.is_file() else []
     resume = resume_folder(
         context.name, digest(params, seed, context.params.cin.input, PREDICTIONS, MANIFEST, *weights)
     )
-    with Progress(context.name, total_passes(coronet, len(chosen), params, images.shape[1:]), "passes") as bar:
+    n_passes = total_passes(coronet, len(chosen), len(shown), params, images.shape[1:])
+    with Progress(context.name, n_passes, "passes") as bar:
         work = ExplanationWork(chosen, images, params.batch_size, context.device, resume, bar)
         made = {name: make_maps(work, name, coronet, params, seed) for name in (*params.methods, *CONTROLS)}
         maps = {method: one.salience for method, one in made.items()}
         curves = {method: make_curves(work, method, maps[method], coronet, params) for method in maps}
         repeated = repeat(work, coronet, maps["perturbation"], params, seed)
         random = randomise(work, coronet, maps, params, seed)
+        gallery = ExplanationWork(shown, shown_images, params.batch_size, context.device, resume, bar)
+        gallery_maps = make_maps(gallery, params.gallery_method, coronet, params, seed, "gallery").salience
     table = table_by_method(chosen, maps, curves, params.measures)
     for method in table:
         table[method] |= repeated_and_random(method, repeated, random, params.measures.confidence)
         table[method]["seconds_per_image"] = made[method].seconds
+    write_array(_out(resume, GALLERY_MAPS), gallery_maps.squeeze(1).numpy())
+    write_frame(shown, _out(resume, GALLERY_INDEX))
     _write(resume, chosen, maps, table, curves)
     _track(context, table)
     pointing = table["perturbation"]["pointing_accuracy"]
@@ -80,21 +90,27 @@ def _write(
     curves: dict[str, Curves],
 ) -> None:
     """Write all outs. The folder moves into place last, so that a killed run can be resumed until then."""
-    folder = resume / EXPLANATIONS.name
-    folder.mkdir(exist_ok=True)
     for method, salience in maps.items():
-        write_array(folder / explanation_maps(method).name, salience.squeeze(1).numpy())
-    write_frame(chosen, folder / EXPLANATION_INDEX.name)
+        write_array(_out(resume, explanation_maps(method)), salience.squeeze(1).numpy())
+    write_frame(chosen, _out(resume, EXPLANATION_INDEX))
     means = {
         method: {name: curve.mean(dim=0).tolist() for name, curve in both._asdict().items()}
         for method, both in curves.items()
     }
     write_report(EXPLANATION_MEASURES, {"images": len(chosen), "methods": table, "curves": means})
-    finish(resume, folder, EXPLANATIONS)
+    finish(resume, resume / EXPLANATIONS.name, EXPLANATIONS)
+
+
+def _out(resume: Path, path: Path) -> Path:
+    """Return where the file `path` of the folder of explanations lies until that folder moves into place."""
+    folder = resume / EXPLANATIONS.name
+    folder.mkdir(exist_ok=True)
+    return folder / path.name
 
 
 def _track(context: StageContext, table: dict[str, dict[str, Any]]) -> None:
-    for path in (EXPLANATION_MEASURES, EXPLANATION_INDEX, *(explanation_maps(method) for method in table)):
+    of_methods = [explanation_maps(method) for method in table]
+    for path in (EXPLANATION_MEASURES, EXPLANATION_INDEX, *of_methods, GALLERY_INDEX, GALLERY_MAPS):
         context.tracking.artifact(path)
     numbers = {
         f"{method}.{name}": float(value)

@@ -1,8 +1,8 @@
-"""What the model scores on the same images with parts hidden: skill without the lungs does not come from the lungs."""
+"""What the model scores on the same images with parts hidden, and whether that passes the shortcut audit."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coronet_core.audits.masking import Regions, read_by_view
 from coronet_core.audits.skill import Sample, retained, view_figures
+from coronet_core.audits.verdict import Limits, judge
 from coronet_core.common.batches import as_image
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.external_validation.labelled_images import LabelledImages
@@ -17,6 +18,10 @@ from tasks.inference.predictor import Networks
 from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.params.schema import AuditParams, EvaluateParams
 from tasks.runtime.progress import Progress
+
+NO_SOURCE_RULE: Final = (
+    "What the source's name alone predicts is a question about the training images: see the model's own report."
+)
 
 
 def masked_views(
@@ -27,9 +32,10 @@ def masked_views(
     evaluate: EvaluateParams,
     seed: int,
 ) -> dict[str, Any]:
-    """Return by view the scores of the network, and the share of its skill on whole images that is retained.
+    """Return the scores by view, with the share of the skill on whole images that is retained, and the verdict.
 
-    The images are those of `predictions`, the views those of the stage `audit`.
+    The images are those of `predictions`; views and limits are those of the stage `audit`. Its rule about the source,
+    for which a classifier is trained, does not apply.
     """
     left, top, right, bottom = params.lungs_box
     sample = Sample(
@@ -50,13 +56,15 @@ def masked_views(
         regions = Regions((left, top, right, bottom), params.border_fraction)
         seen = read_by_view(lambda x: coronet(x).probabilities, batches(), regions, bar.advance)
     figures = {view: view_figures(probabilities, sample) for view, probabilities in seen.items()}
-    found: dict[str, Any] = nulls_for_nan(
-        {
-            view: {
-                "network": asdict(one),
-                "retained": asdict(retained(one, figures["as_is"], sample.n_classes)),
-            }
-            for view, one in figures.items()
-        }
+    limits = Limits(
+        max_retained_skill=params.max_retained_skill,
+        max_source_skill=params.max_source_skill,
+        min_kept_skill=params.min_kept_skill,
     )
+    views = {
+        view: {"network": asdict(one), "retained": asdict(retained(one, figures["as_is"], sample.n_classes))}
+        for view, one in figures.items()
+    }
+    verdict = judge(figures, None, sample.n_classes, limits, NO_SOURCE_RULE)
+    found: dict[str, Any] = nulls_for_nan({"views": views, "verdict": asdict(verdict)})
     return found

@@ -82,7 +82,7 @@ class Validation:
             "metrics": metrics,
             "figures": figures,
             "internal_test": None if internal is None else internal.metrics,
-            "views": masked_views(images, predictions, networks, audit, params, derive_seed(tested.seed, "audit")),
+            "audit": masked_views(images, predictions, networks, audit, params, derive_seed(tested.seed, "audit")),
             "conclusions": [] if internal is None else conclusions(figures),
             "notes": [*overlap.notes, *notes_on(internal)],
             "warnings": warnings,

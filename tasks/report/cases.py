@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from coronet_core.common.classes import ClassName
 from coronet_core.support.tables import read_frame
+from tasks.explain.gallery_choice import least_certain, most_confident_errors
 from tasks.runtime.paths import PREDICTIONS
 
 MAX_LISTED: Final = 500
@@ -42,18 +43,10 @@ def read_cases(ood_threshold: float) -> list[Case]:
 
     An image whose score exceeds `ood_threshold` is out of distribution.
     """
-    cases = [_case(row, ood_threshold) for row in read_frame(PREDICTIONS).to_dict("records")]
-    return most_confident_errors(cases) + least_certain([case for case in cases if not case.is_error])
-
-
-def most_confident_errors(cases: Sequence[Case]) -> list[Case]:
-    """Return the misclassified images, the most probable prediction first."""
-    return sorted((case for case in cases if case.is_error), key=lambda case: (-case.probability, case.image_id))
-
-
-def least_certain(cases: Sequence[Case]) -> list[Case]:
-    """Return `cases` with the least probable prediction first."""
-    return sorted(cases, key=lambda case: (case.probability, case.image_id))
+    predictions = read_frame(PREDICTIONS)
+    errors = most_confident_errors(predictions)
+    others = least_certain(predictions.drop(index=errors.index))
+    return [_case(row, ood_threshold) for part in (errors, others) for row in part.to_dict("records")]
 
 
 def listed(cases: Sequence[Case]) -> list[Case]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -13,16 +12,11 @@ from coronet_core.common.classes import DISPLAY_NAMES
 from coronet_core.common.shards import Shards, read_array
 from coronet_core.support.tables import read_frame
 from tasks.networks.trained_tfen import load_autoencoders
-from tasks.report.cases import Case, least_certain, most_confident_errors
+from tasks.report.cases import Case
 from tasks.report.plots.residual_tensors import BRIGHTEST_QUANTILE, RESIDUAL_NAMES
 from tasks.report.plots.thumbnails import Thumbnail, overlaid_map, residual, xray
 from tasks.runtime.params.schema import ResidualParams
-from tasks.runtime.paths import EXPLANATION_INDEX, IMAGES, explanation_maps
-
-MAX_SHOWN: Final = 12
-"""Images of each kind."""
-MAP_METHOD: Final = "perturbation"
-"""The paper's; its maps are in every run."""
+from tasks.runtime.paths import GALLERY_INDEX, GALLERY_MAPS, IMAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +27,7 @@ class Pictures:
     xray: Thumbnail
     residuals: Mapping[str, Thumbnail]
     """By the name of the channel."""
-    map: Thumbnail | None
-    """None if the image was not explained."""
+    map: Thumbnail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,37 +44,29 @@ class Gallery:
 
 
 def gallery(cases: Sequence[Case], params: ResidualParams) -> Gallery:
-    """Choose images among all test images `cases` and draw each with its residuals and, if it has one, its map."""
-    errors = most_confident_errors(cases)
-    shown = errors[:MAX_SHOWN]
-    uncertain = least_certain([case for case in cases if case not in shown])[:MAX_SHOWN]
-    chosen = shown + uncertain
+    """Draw the images that `explain` chose, of all test images `cases`, each with its residuals and its map."""
+    index = read_frame(GALLERY_INDEX)
+    of_row = {case.stack_row: case for case in cases}
+    chosen = [of_row[row] for row in index["stack_row"]]
     images: NDArray[np.uint8] = Shards.in_folder(IMAGES).take(
         np.array([case.stack_row for case in chosen], dtype=np.int64)
     )
     cpu = torch.device("cpu")
     residuals = stored_residuals(load_autoencoders(cpu), images, params.batch_size, params.precision, cpu)
     brightest = float(np.quantile(residuals.astype(np.float32), BRIGHTEST_QUANTILE))
-    maps = _maps()
     drawn = [
-        _pictures(case, image, channels, maps.get(case.stack_row), brightest)
-        for case, image, channels in zip(chosen, images, residuals, strict=True)
+        _pictures(case, image, channels, salience, brightest)
+        for case, image, channels, salience in zip(chosen, images, residuals, read_array(GALLERY_MAPS), strict=True)
     ]
-    n = len(shown)
-    return Gallery(errors=drawn[:n], uncertain=drawn[n:], all_errors=len(errors), brightest=brightest)
-
-
-def _maps() -> dict[int, NDArray[np.float32]]:
-    """Return the maps (H, W) of the explained images by their position in the stack of images."""
-    rows = read_frame(EXPLANATION_INDEX)["stack_row"].tolist()
-    return dict(zip(rows, read_array(explanation_maps(MAP_METHOD)), strict=True))
+    n, all_errors = (index["kind"] == "error").sum(), sum(case.is_error for case in cases)
+    return Gallery(errors=drawn[:n], uncertain=drawn[n:], all_errors=all_errors, brightest=brightest)
 
 
 def _pictures(
     case: Case,
     image: NDArray[np.uint8],
     channels: NDArray[np.float16],
-    salience: NDArray[np.float32] | None,
+    salience: NDArray[np.float32],
     brightest: float,
 ) -> Pictures:
     of = f"of {case.image_id}"
@@ -92,7 +77,5 @@ def _pictures(
             name: residual(channel, brightest, f"Residual {name} {of}, mean {channel.mean(dtype=np.float32):.3f}")
             for name, channel in zip(RESIDUAL_NAMES, channels, strict=True)
         },
-        map=None
-        if salience is None
-        else overlaid_map(image, salience, f"Map {of}: what speaks for {DISPLAY_NAMES[case.predicted]}"),
+        map=overlaid_map(image, salience, f"Map {of}: what speaks for {DISPLAY_NAMES[case.predicted]}"),
     )

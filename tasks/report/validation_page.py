@@ -17,7 +17,7 @@ from tasks.report.wording import Beside, Tested
 
 SECTIONS: Final = {
     "images": "Images",
-    "internal": "Internal test",
+    "internal": "Compared with the internal test",
     "results": "Results on the external images",
     "subgroups": "Subgroups",
     "calibration": "Calibration and abstention",
@@ -38,6 +38,7 @@ def render_validation(
         "metrics": metrics,
         "evaluate": params,
         "views": VIEW_NAMES,
+        "audit": summary["audit"] | {"remarks": []},
         "interval_name": f"{100 * params['confidence']:.0f}% interval",
         "tested": Tested("external images", row="external", names_file=names_file),
         "beside": _beside(summary["internal_test"]),

@@ -31,6 +31,10 @@ RELIABILITY_PLOT: Final = PLOTS / "reliability.csv"
 AUDIT: Final = Path("reports/audit.json")
 EXPLANATIONS: Final = Path("reports/explanations")
 EXPLANATION_INDEX: Final = EXPLANATIONS / "index.parquet"
+GALLERY_INDEX: Final = EXPLANATIONS / "gallery.parquet"
+"""The errors and uncertain test images that the report shows."""
+GALLERY_MAPS: Final = EXPLANATIONS / "gallery_maps.npy"
+"""A map (H, W) of each, in their order."""
 EXPLANATION_MEASURES: Final = Path("reports/explanations.json")
 REPORT: Final = Path("reports/report.html")
 MODEL_CARD: Final = Path("reports/MODEL_CARD.md")

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
 from flows.monitoring.schedules import ScheduledDeployment, in_words
-from flows.overview.project_state import ProjectState, look_at_stages
+from flows.overview.project_state import PoolWorker, ProjectState, look_at_stages
 from flows.overview.show_state import as_json_text, print_state
 from flows.project.run_lock import RETRAIN_LOCK, alone
 from flows.servers.addresses import known_mlflow, known_prefect, pages
@@ -102,10 +102,11 @@ def test_outdated_stages_are_those_that_dvc_would_run_and_the_others_wait_for_th
 @pytest.mark.usefixtures("project")
 def test_servers_that_are_down_are_said_to_be_and_their_passwords_are_not() -> None:
     state = ProjectState.now()
-    assert (state.champion, state.scheduled) == (None, None)
+    assert (state.champion, state.scheduled, state.workers) == (None, None, None)
     assert state.reasons == {
         "champion": "MLflow's server is not running at http://127.0.0.1:9.",
         "scheduled": "Prefect's server is not running at http://127.0.0.1:9.",
+        "workers": "Prefect's server is not running at http://127.0.0.1:9.",
     }
     text = as_json_text(state)
     assert "secret" not in text
@@ -160,6 +161,39 @@ def test_a_run_that_is_under_way_is_said(capsys: pytest.CaptureFixture[str]) -> 
         print_state(as_json=False)
     print_state(as_json=False)
     assert capsys.readouterr().out.count("a run is under way in this folder") == 1
+
+
+@pytest.mark.parametrize(
+    ("online", "words"),
+    [
+        ([True, False], "1 online: worker 0"),
+        ([False], "none online since 2026-11-30 09:00 UTC: runs of deployments wait (`coronet up` starts one)"),
+        ([], "none online: runs of deployments wait (`coronet up` starts one)"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_workers_are_those_that_are_online(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], online: list[bool], words: str
+) -> None:
+    seen = datetime(2026, 11, 30, 9, tzinfo=UTC)
+    workers = [PoolWorker(name=f"worker {i}", is_online=one, last_heartbeat=seen) for i, one in enumerate(online)]
+    monkeypatch.setattr("flows.overview.project_state.find_workers", lambda _: workers)
+    print_state(as_json=False)
+    assert f"workers    {words}\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+def test_the_service_is_looked_for_at_its_port(
+    server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = int(server.rpartition(":")[2])
+    monkeypatch.setattr("flows.servers.addresses.SERVICE_PORT", port)
+    print_state(as_json=False)
+    monkeypatch.setattr("flows.servers.addresses.SERVICE_PORT", 9)
+    print_state(as_json=False)
+    printed = capsys.readouterr().out
+    assert f"Service {server}: running\n" in printed
+    assert "Service http://127.0.0.1:9: not running (`coronet serve` starts it)\n" in printed
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(-5, "late since"), (5, "next 2"), (None, "next run not planned yet")])

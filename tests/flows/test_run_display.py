@@ -1,4 +1,4 @@
-"""Bars of `coronet run`: on a real pseudo-terminal, and nothing of them in a pipe."""
+"""Bars of runs and studies: on a real pseudo-terminal, and nothing of them in a pipe."""
 
 import os
 import subprocess
@@ -16,7 +16,10 @@ import flows.monitoring.stage_progress as told
 from flows.cli.run_display import run_display
 from tasks.runtime.progress import ProgressEvent
 
-def of_stage():  # as a task's thread has it
+def of_stage(*folds):  # as a task's thread has it
+    if folds:
+        with told.watched_as(folds[0]):
+            return of_stage()
     watcher = told._watcher.get()
     for done in range(0, 101, 20):
         if watcher is not None:
@@ -28,13 +31,19 @@ def of_stage():  # as a task's thread has it
 log = logging.getLogger("prefect.coronet")  # on the console of the log of runs
 if "interrupted" in sys.argv:
     signal.signal(signal.SIGINT, lambda *_: print("Stopped.", file=sys.stderr, flush=True) or sys.exit(130))
+folds = [name for name in sys.argv[1:] if name.startswith("fold")]
 with run_display():
-    thread = threading.Thread(target=copy_context().run, args=(of_stage,), daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=copy_context().run, args=(of_stage, *fold), daemon=True)
+        for fold in ([(name,) for name in folds] or [()])
+    ]
+    for thread in threads:
+        thread.start()
     if "interrupted" in sys.argv:
         time.sleep(1)
         signal.raise_signal(signal.SIGINT)
-    thread.join()
+    for thread in threads:
+        thread.join()
 log.info("the end")
 """
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -55,6 +64,14 @@ def test_a_terminal_shows_bars_with_rate_and_time_left_below_the_log() -> None:
         assert text in written
     assert written.rindex(SHOW_CURSOR) > written.rindex(HIDE_CURSOR)
     assert "train_cin" not in written[written.rindex("the end") :]
+
+
+def test_folds_at_once_have_a_bar_each_that_names_the_fold() -> None:
+    written, code = on_terminal("fold-1", "fold-2")
+    assert code == 0
+    for fold in ("fold-1", "fold-2"):
+        assert f"{fold}: train_cin" in written
+        assert f"{fold}: train_cin" not in written[written.rindex("the end") :]
 
 
 def test_without_colours_there_are_none() -> None:

@@ -115,4 +115,5 @@ def test_the_command_prints_figures_and_what_was_left_out(
     assert "left out: 1 unreadable (reports/validation/ward/left_out.csv)" in printed
     assert "unreadable: 1 not an image" in printed
     assert "Whether the model was made with some of these images is not checked" in printed
+    assert "Shortcut audit: not passed" in printed, "of networks that have learnt nothing"
     assert f"Page: {(OUT / 'validation.html').resolve()}" in printed

@@ -1,6 +1,7 @@
 """The pages in a headless Chromium, driven by what the distribution installs: nothing is downloaded."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 WAIT_S = 120
+CONTROL_ROLES = frozenset(
+    ("button", "link", "checkbox", "radio", "slider", "textbox", "searchbox", "combobox", "DisclosureTriangle")
+)
+LONE_KEY = re.compile(r"(?:^|\s)\w$")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
 
 
@@ -63,6 +68,20 @@ class Page:
 
     def text(self, selector: str) -> str:
         return str(self.script("return document.querySelector(arguments[0]).innerText", selector))
+
+    def controls(self) -> list[tuple[str, str]]:
+        """Return role and name of every control, as a screen reader has them."""
+        tree = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        shown = [node for node in tree if not node["ignored"]]
+        named = [(node["role"]["value"], node.get("name", {}).get("value", "").strip()) for node in shown]
+        return [(role, name) for role, name in named if role in CONTROL_ROLES]
+
+    def require_plain_names(self, *expected: str) -> None:
+        """Require that every control has a name, that none ends in the key that stands beside it, and these names."""
+        found = self.controls()
+        assert [role for role, name in found if not name] == [], found
+        assert [name for _, name in found if LONE_KEY.search(name)] == []
+        assert set(expected) <= {name for _, name in found}, found
 
     def script(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(code, *arguments)

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -15,8 +16,12 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from coronet_core.support.errors import CoroNetError
 from flows.monitoring.schedules import stated_schedules
+from flows.monitoring.work_pool import POOL
+from flows.overview.project_state import find_workers
 from flows.project.graph import read_graph
+from flows.servers.addresses import known_prefect
 from flows.servers.commands import prefect_server
 from flows.servers.server_process import child_server, free_port
 from flows.validate import validate
@@ -124,3 +129,20 @@ def waiting_tasks(client: SyncPrefectClient, n_tasks: int) -> list[str]:
             return [task.name for task in found]
         time.sleep(0.5)
     pytest.fail(f"only {len(found)} tasks wait")
+
+
+@pytest.mark.usefixtures("deployments")
+def test_the_status_names_the_workers_that_are_online(api: str, client: SyncPrefectClient) -> None:
+    server = replace(known_prefect(), url=api, is_running=True)
+    assert find_workers(server) == []
+    client.send_worker_heartbeat(POOL, "worker of ward 7", heartbeat_interval_seconds=60)
+    (found,) = find_workers(server)
+    assert (found.name, found.is_online) == ("worker of ward 7", True)
+
+
+def test_without_the_pool_the_status_says_what_makes_it(api: str) -> None:
+    server = replace(known_prefect(), url=api, is_running=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.monitoring.work_pool.POOL", "nowhere")
+        with pytest.raises(CoroNetError, match="no pool nowhere yet: `coronet deploy` makes it"):
+            find_workers(server)

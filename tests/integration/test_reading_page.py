@@ -48,6 +48,16 @@ def test_a_chosen_file_is_shown_with_its_answer_residuals_and_map(
     assert page.text("#live").startswith(f"{name}: ")
 
 
+def test_every_control_has_a_name_and_no_key_is_part_of_one(page: Page, files: dict[str, Path]) -> None:
+    page.open()
+    page.require_plain_names("Choose X-rays", "Try an example", "Overlay", "Opacity", "Method", "Evidence for")
+    page.choose([files["chest.png"]])
+    page.wait_for_overlay()
+    page.wait(lambda: page.all("#residuals:not([hidden])"))
+    verdict = ("Healthy", "COVID-19", "Not readable", "Initials", "Note", "Save verdict")
+    page.require_plain_names("Next to read", "Order", "Remove all", *verdict)
+
+
 def test_without_an_own_x_ray_a_synthetic_image_can_be_tried(page: Page, files: dict[str, Path]) -> None:
     page.open()
     assert "not the X-ray of a patient" in page.text("#stage")

@@ -129,6 +129,30 @@ def test_images_that_need_a_reader_come_first_if_asked_for_and_stay_where_they_a
     page.wait(lambda: expected[1] in page.text("#answer"))
 
 
+def test_a_long_list_begins_with_the_images_to_read_unless_the_reader_chooses_otherwise(
+    page: Page, files: list[Path], tmp_path: Path
+) -> None:
+    (unreadable,) = (path for path in files if path.name == "notes.png")
+    many = [unreadable, *(tmp_path / f"{number}.png" for number in range(8))]
+    for number, path in enumerate(many[1:]):
+        path.write_bytes(png(number))
+
+    def names() -> list[str]:
+        return [row.text for row in page.all("#list .name")]
+
+    page.open()
+    page.choose(many)
+    assert page.one("#order").get_attribute("value") == "read"
+    assert names()[-1] == "notes.png"
+    needs = page.script(
+        "return [...document.querySelectorAll('#list li')].map("
+        "(row) => /needs a human|out of distribution/.test(row.innerText))"
+    )
+    assert needs == sorted(needs, reverse=True)
+    page.one("#order").send_keys("as")
+    page.wait(lambda: names() == [path.name for path in many])
+
+
 def test_a_blinded_reader_sees_the_answer_once_the_verdict_is_saved(page: Page, files: list[Path], table: Path) -> None:
     page.open()
     page.one("#blinded").click()

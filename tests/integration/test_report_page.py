@@ -72,6 +72,10 @@ def test_rows_are_filtered_by_class_error_abstention_and_text(page: Page) -> Non
     assert ids(page) == "d"
 
 
+def test_every_control_has_a_name(page: Page) -> None:
+    page.require_plain_names("Open all sections", "Close all", "Label", "Predicted", "Text", "Show all", "Probability")
+
+
 def test_a_link_opens_its_section(loaded: Page) -> None:
     loaded.load()
     assert not loaded.script("return document.querySelector('#cases > details').open")

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tasks.runtime.paths import (
     cross_validation_summary,
 )
 from tests.integration.conftest import Project
+from tests.pseudo_terminal import on_a_terminal
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ABLATED = ["raw_image", "without_regulariser"]
@@ -122,10 +124,12 @@ def test_a_killed_cross_validation_goes_on_with_the_fold_it_was_in(project: Proj
         while not first.is_file() and process.poll() is None:
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGKILL)
-    finished = project.run(*CROSS_VALIDATE)
-    assert finished.returncode == 0, finished.stdout
-    assert "train_cin" not in stages_run(finished.stdout, "fold-1")
-    assert "train_cin" in stages_run(finished.stdout, "fold-2")
+    environment = project.environment | {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "250"}
+    shown, code = on_a_terminal([sys.executable, "-m", *CROSS_VALIDATE], project.folder, environment)
+    assert code == 0, shown
+    assert "train_cin" not in stages_run(shown, "fold-1")
+    assert "train_cin" in stages_run(shown, "fold-2")
+    assert "fold-2: train_cin" in shown, "the bar"
     assert set(children(project, "cross-validation-2-patients")) == {"fold-1", "fold-2"}
 
 

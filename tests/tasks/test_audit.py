@@ -131,7 +131,9 @@ def test_the_same_seed_gives_the_same_audit_whatever_the_batch(context: StageCon
 def test_one_source_is_not_checked(context: StageContext) -> None:
     found = audited(context)
     assert found["columns"] == {"source": None, "view": None}
-    assert "All images have one source: it cannot predict the class." in found["verdict"]["not_checked"]
+    assert (
+        "All images come from one source, so the source cannot give the class away." in found["verdict"]["not_checked"]
+    )
 
 
 def test_a_source_of_each_class_tells_the_class(context: StageContext) -> None:

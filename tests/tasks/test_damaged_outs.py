@@ -27,6 +27,8 @@ from tasks.runtime.paths import (
     CIN_WEIGHTS,
     EXPLANATION_INDEX,
     EXPLANATION_MEASURES,
+    GALLERY_INDEX,
+    GALLERY_MAPS,
     IMAGES,
     MANIFEST,
     METRICS,
@@ -56,6 +58,8 @@ READERS: Final[dict[Path, ModuleType]] = {
     EXPLANATION_MEASURES: report,
     EXPLANATION_INDEX: report,
     explanation_maps("perturbation"): report,
+    GALLERY_INDEX: report,
+    GALLERY_MAPS: report,
 }
 """Each out with a checksum, and a stage that reads it."""
 TABLES: Final = (CIN_HISTORY, roc_plot("healthy"))

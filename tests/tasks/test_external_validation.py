@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from coronet_core.audits.verdict import ONE_SOURCE
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_manifest
 from coronet_core.data.image_record import Record
@@ -24,6 +25,7 @@ from coronet_core.support.errors import DataError, ParamsError
 from tasks.audit import stage as audit
 from tasks.external_validation.labelled_folder import LabelledFolder
 from tasks.external_validation.labelled_images import read_labelled
+from tasks.external_validation.masked_views import NO_SOURCE_RULE
 from tasks.external_validation.overlap import NO_PIXELS, NOT_CHECKED, OTHER_KEY, TRAINING_IMAGE, TRAINING_PATIENT
 from tasks.external_validation.result_folder import FILES, require_result_folder, write_results
 from tasks.external_validation.tested_model import LAST_RUN, TestedModel
@@ -150,12 +152,23 @@ def test_the_figures_are_those_of_the_stage_evaluate(by_unknown: Validation) -> 
 
 def test_scores_with_parts_hidden_are_those_of_the_audit(by_unknown: Validation, context: StageContext) -> None:
     audit.run(replace(context, name="audit"))
-    found, expected = by_unknown.summary["views"], read_json(AUDIT)["views"]
+    found, expected = by_unknown.summary["audit"]["views"], read_json(AUDIT)["views"]
     assert list(found) == list(expected)
     for view, scored in found.items():
         for name in ("accuracy", "balanced_accuracy", "roc_auc_macro"):
             assert scored["network"][name] == pytest.approx(expected[view]["network"][name]), (view, name)
     assert len({scored["network"]["roc_auc_macro"] for scored in found.values()}) > 1
+
+
+def test_the_verdict_is_that_of_the_audit_but_for_the_source(by_unknown: Validation, context: StageContext) -> None:
+    audit.run(replace(context, name="audit"))
+    found, expected = by_unknown.summary["audit"]["verdict"], read_json(AUDIT)["verdict"]
+    assert found["findings"] == expected["findings"]
+    assert (found["passed"], found["limits"]) == (expected["passed"], expected["limits"])
+    assert [one for one in found["not_checked"] if one != NO_SOURCE_RULE] == [
+        one for one in expected["not_checked"] if one != ONE_SOURCE
+    ]
+    assert NO_SOURCE_RULE in found["not_checked"]
 
 
 def test_predictions_are_those_of_the_stage_evaluate(by_unknown: Validation) -> None:
@@ -347,15 +360,18 @@ def test_the_page_needs_nothing_else_and_names_no_file(by_known: Validation, mix
     for name, found in {"known": by_known, "mixed": mixed}.items():
         write_results(found, tmp_path / name)
         page = (tmp_path / name / "validation.html").read_text()
-        assert re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)|<script|https?://', page) == []
+        assert re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)|<script[^>]|https?://', page) == []
         assert page.count("<img") == len(re.findall(r'<img src="[^"]+" alt="[^"]+"', page)) == 6
         assert "not a medical device" in page
         assert ".pgm" not in page
-        for section in ("images", "internal", "results", "subgroups", "calibration", "audit"):
-            assert f'<section id="{section}">' in page
+        opened = re.findall(r'<section id="(\w+)"><details( open)?><summary><h2>', page)
+        folded = [(section, "") for section in ("internal", "results", "subgroups", "calibration", "audit")]
+        assert opened == [("images", " open"), *folded]
     assert '<tr><th scope="row" class="wrap">training image, the same file</th><td>1</td></tr>' in page
     assert '<tr><th scope="row" class="wrap">unreadable: not an image</th><td>1</td></tr>' in page
     assert "18 training and validation images of the model" in page
+    assert "Shortcut audit: " in page
+    assert NO_SOURCE_RULE in unescape(page)
     assert '<tr class="paper"><th scope="row">internal test</th>' in page
 
 
@@ -363,7 +379,7 @@ def test_a_page_with_nothing_to_compare_with_says_so(by_unknown: Validation, tmp
     hostile = by_unknown.summary | {"folder": "<script>alert(1)</script>"}
     write_results(replace(by_unknown, summary=hostile), tmp_path / "out")
     page = (tmp_path / "out" / "validation.html").read_text()
-    assert "<script" not in page
+    assert page.count("<script") == 1, "the page's own"
     assert unescape(page).count(NOT_CHECKED) == 1
     assert "It is unknown whether the model was made with some of these images." in page
     assert "Not possible: the figures of the model's own test split are not available here." in unescape(page)

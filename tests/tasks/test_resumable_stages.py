@@ -16,6 +16,7 @@ from coronet_core.attribution.randomisation import AUTOENCODERS
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.architectures import build_cin
 from coronet_core.classifier.cin_design import CinDesign
+from coronet_core.common.classes import CLASSES
 from coronet_core.common.shards import Shards
 from coronet_core.common.weights import save_weights
 from tasks.explain import method_runs as runs
@@ -214,7 +215,8 @@ def test_maps_that_are_finished_and_whole_are_kept_and_do_not_depend_on_the_batc
         "stack_row": [0, 5, 11],
         "label": ["healthy", "pneumonia", "covid19"],
     }
-    probabilities = {f"probability_{label}": [0.5, 0.5, 0.5] for label in predictions["label"]}
+    kinds = ("probability", "calibrated")
+    probabilities = {f"{kind}_{label}": [0.5, 0.5, 0.5] for kind in kinds for label in predictions["label"]}
     PREDICTIONS.parent.mkdir(exist_ok=True)
     table = pd.DataFrame(predictions | {"predicted": ["healthy", "covid19", "covid19"]} | probabilities)
     table.to_parquet(PREDICTIONS)
@@ -225,9 +227,9 @@ def test_maps_that_are_finished_and_whole_are_kept_and_do_not_depend_on_the_batc
         require_missing(maps)
         spoil(damaged, DAMAGES["half"])
 
-    # 6 methods on 2 batches, and the perturbation under another seed: 14 calls, of which 3 come through
+    # 6 methods on 2 batches, the perturbation under another seed, the gallery: 16 calls, of which 3 come through
     calls = stop_and_run_again(runs, "maps_of", context, monkeypatch, 3, damage_one_of_them)
-    assert calls == 12
+    assert calls == 14
     in_twos = torch.from_numpy(np.load(maps))
     measures = json.loads(EXPLANATION_MEASURES.read_text())["methods"]["perturbation"]
     assert -1 <= measures["repeatability"] < 1
@@ -247,7 +249,8 @@ def test_every_method_loses_its_maps_to_random_weights_level_by_level(context: S
         "label": ["pneumonia"],
         "predicted": ["pneumonia"],
     }
-    pd.DataFrame(columns | {"probability_pneumonia": [0.5]}).to_parquet(PREDICTIONS)
+    calibrated = {f"calibrated_{label}": [0.5] for label in CLASSES}
+    pd.DataFrame(columns | calibrated | {"probability_pneumonia": [0.5]}).to_parquet(PREDICTIONS)
     params = context.params.explain
     measures = replace(params.measures, randomisation_images=1, repeat_seeds=0)
     explain.run(replace(context, params=replace(context.params, explain=replace(params, measures=measures))))

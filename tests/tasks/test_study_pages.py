@@ -76,7 +76,8 @@ def folds() -> dict[str, Any]:
 
 def whole(page: str) -> str:
     """The page, once it is sure that it needs nothing else and that every picture has a text."""
-    assert re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)|<script|https?://', page) == []
+    assert re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)|<script[^>]|https?://', page) == []
+    assert page.count("<script") == 1, "the page's own"
     assert page.count("<img") == len(re.findall(r'<img src="[^"]+" alt="[^"]+"', page)) > 0
     assert "not a medical device" in page
     return page
@@ -90,6 +91,12 @@ def test_the_page_of_ablations(ablations: dict[str, Any], tmp_path: Path) -> Non
     assert "The autoencoders are worth nothing here." in page
     assert "not run: it is the run itself" in page
     assert "<td>81.25<small>70.0–90.0</small></td>" in page
+
+
+def test_a_page_of_two_sections_is_open(ablations: dict[str, Any], tmp_path: Path) -> None:
+    render_ablations(ablations, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<section") == page.count("<details open><summary><h2>") == 2
 
 
 def test_an_area_that_is_not_known_has_no_difference(ablations: dict[str, Any], tmp_path: Path) -> None:

@@ -78,4 +78,6 @@ def _counts(found: dict[str, Any], target: Path) -> list[str]:
 
 
 def _remarks(found: dict[str, Any]) -> list[str]:
-    return [*found["conclusions"], *found["notes"], *(f"warning: {warning}" for warning in found["warnings"])]
+    verdict = found["audit"]["verdict"]
+    audit = [f"Shortcut audit: {'passed' if verdict['passed'] else 'not passed'}", *verdict["findings"]]
+    return [*found["conclusions"], *audit, *found["notes"], *(f"warning: {warning}" for warning in found["warnings"])]

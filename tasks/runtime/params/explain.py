@@ -94,6 +94,8 @@ class ExplainParams:
         ),
     ]
     """Random maps and a centre map are always measured beside them."""
+    gallery_method: MethodName = "perturbation"
+    """Of the maps of errors and uncertain images, which the report shows and nothing measures; any method."""
     null_image: Literal["blur", "healthy_reconstruction"] = "blur"
     """What perturbation, occlusion and integrated gradients put in place of evidence: the blurred image, or F_H(X),
     AE_H's reconstruction; the radii of their sections are those of the blur. The measures always blur."""

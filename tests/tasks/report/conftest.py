@@ -1,18 +1,23 @@
 """A small run, its report, and what changes the one or the other."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from tasks.explain import stage as explain
 from tasks.report import stage as report
 from tasks.report.plots.drawing import Drawing
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import (
     AUDIT,
+    EXPLANATION_MEASURES,
+    EXPLANATIONS,
     FIGURES,
     METRICS,
     MODEL_CARD,
@@ -73,6 +78,17 @@ def changed(context: StageContext) -> Iterator[Changed]:
     yield run
     for path, text in run.before.items():
         path.write_text(text)
+
+
+@pytest.fixture
+def explain_again(context: StageContext, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Run the stage `explain` once more; what it made before comes back after the test."""
+    measures = EXPLANATION_MEASURES.read_bytes()
+    shutil.copytree(EXPLANATIONS, tmp_path / "before")
+    yield lambda: explain.run(replace(context, name="explain"))
+    shutil.rmtree(EXPLANATIONS)
+    shutil.copytree(tmp_path / "before", EXPLANATIONS)
+    EXPLANATION_MEASURES.write_bytes(measures)
 
 
 @pytest.fixture

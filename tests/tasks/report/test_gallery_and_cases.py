@@ -1,15 +1,18 @@
 """Errors, uncertain images and the table of all test images in the report: bounded, escaped, as they were predicted."""
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from coronet_core.common.classes import CLASSES
 from coronet_core.support.tables import write_frame
-from tasks.report import cases, gallery
+from tasks.explain import gallery_choice
+from tasks.report import cases
+from tasks.runtime.params.explain import MethodName
 from tasks.runtime.paths import (
-    EXPLANATION_INDEX,
     METRICS,
     PREDICTIONS,
 )
@@ -23,7 +26,7 @@ def test_errors_and_uncertain_images_are_shown_with_their_residuals_and_map(
     n = len(predictions)
     assert shown.count('alt="X-ray of ') == n, "few enough to show all of them"
     assert shown.count('alt="Residual |X − F_H| of ') == n
-    assert shown.count('alt="Map of ') == len(pd.read_parquet(EXPLANATION_INDEX))
+    assert shown.count('alt="Map of ') == n
     errors = (predictions["label"] != predictions["predicted"]).sum()
     assert f"All {errors} errors, the most confident first." in shown
     alts = re.findall(r'alt="([^"]+)"', page)
@@ -31,21 +34,43 @@ def test_errors_and_uncertain_images_are_shown_with_their_residuals_and_map(
 
 
 @pytest.mark.usefixtures("drawn_before")
-def test_the_gallery_is_bounded_and_says_so(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery, "MAX_SHOWN", 2)
+def test_the_gallery_is_bounded_and_says_so(
+    changed: Changed, explain_again: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_choice, "MAX_SHOWN", 2)
+    explain_again()
     page, _ = changed.page_and_card()
     metrics = changed.reports[METRICS]
     errors = metrics["images"] - sum(metrics["confusion_matrix"][i][i] for i in range(3))
     assert f"The 2 most confident errors of {errors}." in page
     assert f"Of the {metrics['images'] - 2} other test images, right or wrong, the 2 whose" in page
-    assert page.count('alt="X-ray of ') == 4
+    assert page.count('alt="X-ray of ') == page.count('alt="Map of ') == 4
 
 
 @pytest.mark.usefixtures("drawn_before")
-def test_without_errors_the_gallery_says_so(changed: Changed, predictions: pd.DataFrame) -> None:
+@pytest.mark.parametrize(
+    ("method", "named"),
+    [
+        ("perturbation", "(Meaningful perturbation)"),
+        ("grad_cam", "(Grad-CAM: one pass through the network, in cells of 32 pixels)"),
+    ],
+)
+def test_the_gallery_names_the_method_of_its_maps(changed: Changed, method: MethodName, named: str) -> None:
+    params = changed.context.params
+    explain = replace(params.explain, gallery_method=method)
+    changed.context = replace(changed.context, params=replace(params, explain=explain))
+    page, _ = changed.page_and_card()
+    assert f"the attribution map of the predicted class {named}." in page
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_without_errors_the_gallery_says_so(
+    changed: Changed, explain_again: Callable[[], None], predictions: pd.DataFrame
+) -> None:
     for label in CLASSES:
         predictions.loc[predictions["label"] == label, "predicted"] = label
     write_frame(predictions, PREDICTIONS)
+    explain_again()
     page, _ = changed.page_and_card()
     assert "No test image was misclassified." in page
     assert page.count('alt="X-ray of ') == len(predictions)

@@ -1,4 +1,4 @@
-"""The test images of the report, one by one: their order, and which of too many are listed."""
+"""The test images of the report, one by one: which of too many are listed, and their small pictures."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.report import cases as report_cases
-from tasks.report.cases import Case, least_certain, listed, most_confident_errors
+from tasks.report.cases import Case, listed
 from tasks.report.plots.thumbnails import SIDE_PX, overlaid_map, residual, xray
 
 RIGHT = Case(
@@ -29,14 +29,6 @@ CASES = [RIGHT, UNSURE, ERROR, GRAVE_ERROR]
 
 def ids(cases: list[Case]) -> str:
     return "".join(case.image_id for case in cases)
-
-
-def test_errors_begin_with_the_most_confident_one() -> None:
-    assert ids(most_confident_errors(CASES)) == "dc"
-
-
-def test_uncertain_images_begin_with_the_lowest_probability() -> None:
-    assert ids(least_certain(CASES)) == "bcad"
 
 
 @pytest.mark.parametrize(("room", "kept"), [(3, "bcd"), (4, "bcda"), (1, "b")])
