@@ -42,6 +42,7 @@ LOGGED_METRICS = (
     "recall",
     "f1_score",
     "sensitivity",
+    "specificity",
     "ppv",
     "roc_auc",
     "pr_auc",
