@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_ablations
@@ -42,4 +43,4 @@ def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[
                 run.metrics({f"accuracy.{name}": figures["accuracy"]})
     except CoroNetError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{len(variants)} ablations")
+    return Completed(message=counted(len(variants), "ablation"))

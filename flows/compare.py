@@ -10,6 +10,7 @@ from pydantic import Field
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
@@ -65,7 +66,9 @@ def compare(
                 run.metrics(numbers_of({candidate: {"test": found["mean"], "validation": found["validation"]["mean"]}}))
     except CoroNetError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{len(comparison.candidates)} candidates, {len(variants)} trainings")
+    return Completed(
+        message=f"{counted(len(comparison.candidates), 'candidate')}, {counted(len(variants), 'training')}"
+    )
 
 
 def variants_of(comparison: Comparison, params: Params, folds: int, seeds: int, unit: FoldUnit) -> list[Variant]:

@@ -6,6 +6,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
@@ -51,4 +52,4 @@ def cross_validate(
                 run.artifact(path)
     except CoroNetError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{folds} folds")
+    return Completed(message=counted(folds, "fold"))

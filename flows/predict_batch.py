@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
+from coronet_core.support.plurals import counted
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.run_names import called
 from flows.monitoring.stage_progress import StageProgress
@@ -64,13 +65,13 @@ def predict_batch(
     except CoroNetError as error:
         return Failed(message=str(error))
     n_errors = sum(summary["errors"].values())
-    return Completed(message=f"{summary['files']} files, {n_errors} of them failed")
+    return Completed(message=f"{counted(summary['files'], 'file')}, {n_errors} failed")
 
 
 def _predict(batch: Batch, ray: str | None, log: PredictionLog | None) -> None:
     missing = batch.dataset.missing()
     say = get_run_logger().info
-    say(f"{batch.n_files} files in {len(batch.shards)} shards, {len(missing)} to do")
+    say(f"{counted(batch.n_files, 'file')} in {counted(len(batch.shards), 'shard')}, {len(missing)} to do")
     if batch.passed_over:
         say(f"skipped: {counts_in_words(batch.passed_over)}")
     if not missing:

@@ -68,7 +68,7 @@ def close_approval(flow_run_id: UUID, hours: float) -> State[None]:
     """
     try:
         prepare(None)
-        judgement, reason = unanswered(flow_run_id), f"no reply within {hours:g} hours"
+        judgement, reason = unanswered(flow_run_id), f"no reply within {hours:g} h"
         if judgement is None:
             return Completed(name=UP_TO_DATE, message="the question is settled")
         succession.decline(judgement, this_user(), reason)

@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -74,7 +75,7 @@ def _search(
         run.deliver()  # now, so that the trials find their parent
         study = open_study(name, space, objective, params, prune=prune)
         left = max(0, n_trials - n_done(study))
-        get_run_logger().info(f"{left} of {n_trials} trials are left to run")
+        get_run_logger().info(f"{left} of {counted(n_trials, 'trial')} left to run")
         timeout_s = None if timeout_minutes is None else 60 * timeout_minutes
         run_trials(
             study, Search(name=work, space=space, objective=objective, record=run.key), left, timeout_s, parallel

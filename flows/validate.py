@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError, TransientError
+from coronet_core.support.plurals import counted
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
@@ -63,7 +64,7 @@ def validate(
         return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{counts['evaluated']} of {counts['listed']} images evaluated")
+    return Completed(message=f"{counts['evaluated']} of {counted(counts['listed'], 'image')} evaluated")
 
 
 def _validate(listed: LabelledFolder, tested: TestedModel, target: Path, work: Path) -> dict[str, Any]:

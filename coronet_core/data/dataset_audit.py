@@ -14,6 +14,7 @@ from coronet_core.data.reading.suitability import counted_notes
 from coronet_core.data.splitting.autoencoder_images import are_for_autoencoders
 from coronet_core.data.splitting.duplicates import KINDS, contradictions
 from coronet_core.data.splitting.published_splits import leaking, leaks_by_class
+from coronet_core.support.plurals import counted
 
 Counts = dict[str, Any]
 
@@ -104,14 +105,18 @@ def _warnings(report: Counts, n_images: int) -> list[str]:
     sentences = patient_warnings(report["patient_ids"], n_images)
     if n := report["patients_in_two_splits"]:
         sentences.append(
-            f"{n} patients are in more than one split: figures on this test split are too optimistic. Use this split "
-            "only to compare with published figures."
+            f"{counted(n, 'patient is', 'patients are')} in more than one split: figures on this test split are too "
+            "optimistic. Use this split only to compare with published figures."
         )
     duplicates = report["duplicates"]
     if n := duplicates["kept"]:
         sentences.append(
-            f"{n} images are duplicates and were kept: they count several times in training and in every figure."
+            f"{counted(n, 'image is a duplicate and was', 'images are duplicates and were')} kept: what it shows "
+            "counts several times in training and in every figure."
         )
     if n := duplicates["contradicting_labels"]:
-        sentences.append(f"{n} images are duplicates of an image of another class: some labels must be wrong.")
+        sentences.append(
+            f"{counted(n, 'image is a duplicate', 'images are duplicates')} of an image of another class: some labels "
+            "must be wrong."
+        )
     return sentences + shortcuts.shortcut_warnings(report["shortcuts"])

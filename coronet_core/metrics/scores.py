@@ -13,6 +13,7 @@ from coronet_core.metrics.confusion import (
     matthews_correlation,
     overall_figures,
     recalls,
+    specificities,
     weighted_confusions,
 )
 
@@ -21,8 +22,9 @@ def figures_of(truth: NDArray[np.int64], predicted: NDArray[np.int64], scores: F
     """Return the function from weights (r, n) to the figures, each (r,).
 
     `truth` and `predicted` are class indices (n,), `scores` (n, 3) what the areas rank the images by. Figures by class
-    are named `sensitivity.<class>`, `roc_auc.<class>` and `pr_auc.<class>`, the means of the areas `<area>.macro`.
-    Means over classes are NaN for weights that leave out a class altogether: they would be a mean of something else.
+    are named `sensitivity.<class>`, `specificity.<class>`, `roc_auc.<class>` and `pr_auc.<class>`, the means of the
+    areas `<area>.macro`. Means over classes are NaN for weights that leave out a class altogether: they would be a mean
+    of something else.
     """
     ranked = rankings(truth, scores)
     there = np.unique(truth)
@@ -31,6 +33,7 @@ def figures_of(truth: NDArray[np.int64], predicted: NDArray[np.int64], scores: F
         confusion = weighted_confusions(truth, predicted, weights)  # (r, 3, 3)
         by_class = {
             "sensitivity": recalls(confusion),  # (r, 3)
+            "specificity": specificities(confusion),
             "roc_auc": np.stack([roc_auc(ranking, weights) for ranking in ranked], axis=1),
             "pr_auc": np.stack([average_precision(ranking, weights) for ranking in ranked], axis=1),
         }

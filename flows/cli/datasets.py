@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from coronet_core.support.plurals import counted
 from flows.project.preconditions import require_params, require_project, run_command
 from tasks.runtime.paths import SPLIT_STAGE
 
@@ -90,7 +91,7 @@ def phantoms(
     def work() -> None:
         from tasks.raw_data.phantom_folder import draw_phantoms  # late: `coronet --help` must not wait for SciPy
 
-        print(f"{folder}: {draw_phantoms(folder, patients)} images")
+        print(f"{folder}: {counted(draw_phantoms(folder, patients), 'image')}")
 
     run_command(work)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from flows.pipeline.run import bring_up_to_date, run_to_end
 from flows.project.graph import leading_to, read_graph
 from flows.project.summary import interval, percent
@@ -65,7 +66,7 @@ def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: 
 
     run_to_end(displayed(lambda: flow(candidates, folds, seeds, unit, parallel, return_state=True)))
     found = read_json(comparison_table_file(unit), "Run `coronet compare` again.")
-    title = f"{folds} folds of {unit}, {seeds} seeds, {found['images']} images (%)"
+    title = f"{folds} folds of {unit}, {counted(seeds, 'seed')}, {counted(found['images'], 'image')} (%)"
     table = Table(
         "", "accuracy", "SD", "minus the reference", "ROC-AUC", "chosen by", title=title, title_justify="left"
     )
@@ -100,7 +101,7 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
 
     run_to_end(displayed(lambda: flow(folds, unit, last_stage, parallel, return_state=True)))
     found = read_json(cross_validation_summary(unit), "Run `coronet cross-validate` again.")
-    title = f"{folds}-fold cross-validation by {unit} (%), {found['images']} images"
+    title = f"{folds}-fold cross-validation by {unit} (%), {counted(found['images'], 'image')}"
     table = Table("", "mean", "SD", "lowest", "highest", title=title, title_justify="left")
     for name in SUMMARISED:
         values = [fold[name] for fold in found["by_fold"] if fold[name] is not None]

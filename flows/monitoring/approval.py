@@ -163,7 +163,7 @@ def ask_on_terminal(judgement: Judgement, timeout_hours: float) -> Answer:
     except KeyboardInterrupt:
         return _no("interrupted")
     if answer is None:
-        return _no(f"no reply within {timeout_hours:g} hours")
+        return _no(f"no reply within {timeout_hours:g} h")
     is_yes = answer.strip().lower() in YES
     return Answer(is_yes=is_yes, by=this_user(), comment=f"{'yes' if is_yes else 'no'}, on the terminal")
 

@@ -67,8 +67,9 @@ def headline_figures() -> dict[str, float]:
         "balanced_accuracy": (metrics["balanced_accuracy"], intervals["balanced_accuracy"]),
         "roc_auc.macro": (metrics["roc_auc"]["macro"], intervals["roc_auc"]["macro"]),
     }
-    for label in CLASSES:
-        found[f"sensitivity.{label}"] = metrics["sensitivity"][label], metrics["sensitivity_interval"][label]
+    for key in ("sensitivity", "specificity"):
+        for label in CLASSES:
+            found[f"{key}.{label}"] = metrics[key][label], metrics[f"{key}_interval"][label]
     named = {
         name: value
         for key, (value, interval) in found.items()

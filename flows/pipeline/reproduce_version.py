@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from coronet_core.support.whole_files import write_whole
 from flows.project.live_params import prepare
 from flows.project.processes import dvc_process, error_from_output, stage_environment
@@ -88,7 +89,10 @@ def reproduce(name: str, tolerance: float) -> tuple[Version, Reproduction]:
 def print_reproduction(name: str, tolerance: float) -> None:
     """Reproduce the version called `name` and say whether its figures match. Raises CoroNetError if they do not."""
     version, made = reproduce(name, tolerance)
-    print(f"{made.same_files} files are the same byte by byte: raw data, outs and code as far as {LAST_STAGE}")
+    print(
+        f"{counted(made.same_files, 'file is', 'files are')} the same byte by byte: raw data, outs and code as far as "
+        f"{LAST_STAGE}"
+    )
     for path in made.differing_files:
         print(f"different file: {printable(path)}")
     for one in made.differing_figures[:MAX_SHOWN]:

@@ -8,6 +8,7 @@ from threading import Lock
 
 from prefect import get_run_logger
 
+from coronet_core.support.plurals import counted
 from flows.monitoring.stage_progress import ProgressArtifact, clock
 
 
@@ -42,7 +43,7 @@ class StudyProgress:
     def text(self, elapsed_s: float) -> str:
         """Return how far the study is: "3 of 30 variants done, 0:10:00 elapsed, about 1:30:00 left"."""
         n_left = self._left.total()
-        words = f"{self._total - n_left} of {self._total} variants done, {clock(elapsed_s)} elapsed"
+        words = f"{self._total - n_left} of {counted(self._total, 'variant')} done, {clock(elapsed_s)} elapsed"
         if not n_left or not self._seconds:
             return words
         of_any = fmean(second for seconds in self._seconds.values() for second in seconds)

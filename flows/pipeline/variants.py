@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.support.errors import CoroNetError
+from coronet_core.support.plurals import counted
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.stage_progress import OnMetrics, watched_as
 from flows.monitoring.stale_runs import alone_as_run
@@ -42,6 +43,7 @@ LOGGED_METRICS = (
     "recall",
     "f1_score",
     "sensitivity",
+    "specificity",
     "ppv",
     "roc_auc",
     "pr_auc",
@@ -100,7 +102,7 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
     except CoroNetError as error:
         return Failed(message=str(error))
     if n_stale:
-        return Completed(message=f"{n_stale} stages")
+        return Completed(message=counted(n_stale, "stage"))
     return Completed(name=UP_TO_DATE, message="up to date")
 
 

@@ -11,6 +11,7 @@ from tasks.runtime.files import read_json
 from tasks.runtime.safe_text.terminal import printable
 
 OVERALL = {"accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1_score": "F1-score"}
+BY_CLASS = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV"}
 
 
 def print_tables(metrics_file: Path, audit_file: Path) -> None:
@@ -20,9 +21,11 @@ def print_tables(metrics_file: Path, audit_file: Path) -> None:
     cells = [percent(metrics[key]) for key in OVERALL]
     cells[0] += f" {interval(metrics['accuracy_interval'])}"
     console.print(_table("Table 2: overall (%), accuracy with interval", OVERALL.values(), {"": cells}))
-    for number, key, title in ((3, "sensitivity", "sensitivity"), (4, "ppv", "positive predictive value")):
-        cells = [f"{percent(metrics[key][label])} {interval(metrics[f'{key}_interval'][label])}" for label in CLASSES]
-        console.print(_table(f"Table {number}: {title} (%), with interval", DISPLAY_NAMES.values(), {"": cells}))
+    by_class = {
+        title: [f"{percent(metrics[key][label])} {interval(metrics[f'{key}_interval'][label])}" for label in CLASSES]
+        for key, title in BY_CLASS.items()
+    }
+    console.print(_table("Tables 3 and 4: by class (%), with interval", DISPLAY_NAMES.values(), by_class))
     confusion = dict(zip(DISPLAY_NAMES.values(), metrics["confusion_matrix"], strict=True))
     console.print(_table("Table 5: confusion matrix, rows truth", DISPLAY_NAMES.values(), confusion))
     for line in (*_trust(metrics), *_verdict(audit["verdict"])):

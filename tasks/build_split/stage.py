@@ -25,6 +25,7 @@ from coronet_core.data.patients.patient_audit import doubtful_ids
 from coronet_core.data.reading.suitability import MASK, note_unsuitable, reject_unsuitable
 from coronet_core.data.splitting.duplicates import KINDS
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules, notes_of, previous_splits
@@ -53,7 +54,7 @@ def run(context: StageContext) -> None:
     for damaged in damaged_files(decoded, blocks):
         set_aside(damaged, resume)
     if found_blocks := len(list(blocks.glob(ROWS))):
-        log(f"resuming with {found_blocks} blocks of {data.shard_images} images")
+        log(f"resuming with {counted(found_blocks, 'block')} of {counted(data.shard_images, 'image')}")
     preprocessing = Preprocessing(image_size_px=data.image_size_px, aspect=data.aspect, reading=data.reading)
     with Progress("reading images", len(listing.records), "images") as bar:
         manifest = read_images(listing.records, preprocessing, data.shard_images, ids, decoded, blocks, bar.advance)
@@ -111,8 +112,8 @@ def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_f
         enough = math.ceil(share * 1000) / 1000
         accept = f", or accept them with data.max_rejected_fraction = {enough} or more" if share < 1 else ""
         raise DataError(
-            f"{len(rejects)} of {n_images} images cannot be read ({named}{more}). {IMAGE_NAMES} lists them all: repair "
-            f"or remove them{accept}."
+            f"{len(rejects)} of {counted(n_images, 'image')} cannot be read ({named}{more}). {IMAGE_NAMES} lists them "
+            f"all: repair or remove them{accept}."
         )
 
 
@@ -124,7 +125,7 @@ def print_summary(report: dict[str, Any]) -> None:
     if report["table_1"] == PAPER["images"]:
         log("training with validation, and test: exactly the paper's Table 1")
     if "leaks" in report:
-        by_class = ", ".join(f"{n} with {label} images in both" for label, n in report["leaks"]["by_class"].items())
+        by_class = ", ".join(f"{n} with images of {label} in both" for label, n in report["leaks"]["by_class"].items())
         log(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
     others = list(report["passed_over"].items())
     for reason, n in others[:MAX_REASONS]:
@@ -134,9 +135,9 @@ def print_summary(report: dict[str, Any]) -> None:
     for reason, n in report["rejected"].items():
         log(f"left out: {n} {reason}")
     for column, n in report["unread"].items():
-        log(f"not understood, treated as unknown: {n} values of {column}")
+        log(f"not understood, treated as unknown: {counted(n, 'value')} of {column}")
     for note, n in report["reading_notes"].items():
-        log(f"noted for {n} images: {note}")
+        log(f"noted for {counted(n, 'image')}: {note}")
     for warning in report["warnings"]:
         log(f"warning: {warning}")
 

@@ -11,6 +11,7 @@ from coronet_core.metrics.calibration import calibration_errors, fit_temperature
 from coronet_core.metrics.conformal import conformal_quantile
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.metrics.scores import figures_of
+from coronet_core.support.plurals import counted
 from tasks.calibrate.calibration_file import Calibration, ScoreReference, ValidationFigures, write_calibration
 from tasks.calibrate.cin_outputs import predict_split
 from tasks.calibrate.predictions import prediction_rows
@@ -44,7 +45,7 @@ def run(context: StageContext) -> None:
         log(f"warning: {warning}")
     log(
         f"temperature {calibration.temperature:.3f}, ECE {calibration.before.ece:.4f} before and "
-        f"{calibration.after.ece:.4f} after, {sum(calibration.images.values())} validation images"
+        f"{calibration.after.ece:.4f} after, {counted(sum(calibration.images.values()), 'validation image')}"
     )
 
 
@@ -102,7 +103,7 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
     if 0 < images["covid19"] * (1 - params.sensitivity_floor) < 1 - ROUNDING:
         needed = math.ceil(1 / (1 - params.sensitivity_floor) - ROUNDING)
         sentences.append(
-            f"{images['covid19']} validation images of COVID-19 are too few to miss one and still reach "
+            f"Too few validation images of COVID-19 ({images['covid19']}) to miss one and still reach "
             f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Use {needed} or "
             "more, or lower calibrate.sensitivity_floor."
         )
@@ -114,7 +115,7 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
     if math.isinf(quantile):
         needed = math.ceil(1 / params.miscoverage - 1)
         sentences.append(
-            f"{n} validation images are too few for prediction sets that miss {params.miscoverage:.0%}: every set "
+            f"Too few validation images ({n}) for prediction sets that miss {params.miscoverage:.0%}: every set "
             f"contains every class, so the network abstains from every image. Use {needed} or more, or raise "
             "calibrate.miscoverage."
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from coronet_core.score_drift import Shift, holm, shift_of_scores, shift_of_shares
 from coronet_core.support.errors import DataError, ParamsError
+from coronet_core.support.plurals import counted
 from tasks.calibrate.calibration_file import SCORES, ScoreReference
 from tasks.drift.prediction_window import Span, Window, read_window
 from tasks.inference.model_source import load_model
@@ -72,8 +73,8 @@ class Drift:
     def verdict(self) -> str:
         """The result as a sentence."""
         if not self.drifted:
-            return f"no drift: {self.window_images} images are like the validation images"
-        return f"drift in {', '.join(self.drifted)} ({self.window_images} images)"
+            return f"no drift: {counted(self.window_images, 'image is', 'images are')} like the validation images"
+        return f"drift in {', '.join(self.drifted)} ({counted(self.window_images, 'image')})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values, with the verdict."""
@@ -90,7 +91,7 @@ def compare(window: Window, reference: ScoreReference | None, rule: Rule) -> Dri
     if window.images < rule.min_images:
         passed_over = "".join(f"; {n} {reason}" for reason, n in window.passed_over.items())
         raise DataError(
-            f"{window.images} images in the window, {rule.min_images} needed{passed_over}. Widen the window "
+            f"{counted(window.images, 'image')} in the window, {rule.min_images} needed{passed_over}. Widen the window "
             "(--since, --until), or log more predictions."
         )
     shifts = {name: shift_of_scores(np.array(reference.scores[name]), window.scores[name]) for name in SCORES}

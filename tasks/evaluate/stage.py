@@ -1,6 +1,7 @@
 """Stage `evaluate`: predictions for the test split, Tables 2 to 5 with intervals, and plots."""
 
 from coronet_core.common.seeds import derive_seed
+from coronet_core.support.plurals import counted
 from coronet_core.support.tables import write_frame
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.cin_outputs import predict_split
@@ -36,4 +37,4 @@ def run(context: StageContext) -> None:
         log(f"warning: {warning}")
     area = metrics["roc_auc"]["macro"]
     shown = "undefined" if area is None else f"{area:.4f}"
-    log(f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {shown}, {metrics['images']} test images")
+    log(f"accuracy {metrics['accuracy']:.4f}, macro ROC-AUC {shown}, {counted(metrics['images'], 'test image')}")

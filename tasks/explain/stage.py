@@ -11,6 +11,7 @@ from coronet_core.attribution.deletion_and_insertion import Curves
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.seeds import derive_seed
 from coronet_core.common.shards import Shards, write_array
+from coronet_core.support.plurals import counted
 from coronet_core.support.tables import read_frame, write_frame
 from tasks.explain.gallery_choice import choose_for_gallery
 from tasks.explain.image_choice import choose
@@ -74,7 +75,10 @@ def run(context: StageContext) -> None:
     _track(context, table)
     pointing = table["perturbation"]["pointing_accuracy"]
     accuracy = "" if pointing is None else f", pointing accuracy {pointing:.2f}"
-    log(f"{len(chosen)} images, {len(maps)} maps of each; perturbation: {_deletion_auc(table)}{accuracy}")
+    log(
+        f"{counted(len(chosen), 'image')}, {counted(len(maps), 'map')} of each; perturbation: "
+        f"{_deletion_auc(table)}{accuracy}"
+    )
 
 
 def _deletion_auc(table: dict[str, dict[str, Any]]) -> str:

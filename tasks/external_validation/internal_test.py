@@ -7,9 +7,7 @@ from typing import Any, Final, Self
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.common.seeds import derive_seed
-from coronet_core.metrics.arrays import Floats
-from coronet_core.metrics.bootstrap import PairedDifference, Statistics, bootstrap, estimate
-from coronet_core.metrics.confusion import specificities, weighted_confusions
+from coronet_core.metrics.bootstrap import PairedDifference, bootstrap, estimate
 from coronet_core.metrics.intervals import with_width
 from coronet_core.metrics.scores import figures_of
 from tasks.calibrate.split_predictions import SplitPredictions
@@ -116,7 +114,7 @@ def conclusions(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _differences(
     external: SplitPredictions, internal: SplitPredictions, params: EvaluateParams, seed: int
 ) -> dict[str, dict[str, Any]]:
-    of_each = [_statistics(one, params) for one in (external, internal)]
+    of_each = [figures_of(one.truth, one.predicted, ranking_scores(one, params)) for one in (external, internal)]
     values = [estimate(one, len(of.truth)) for one, of in zip(of_each, (external, internal), strict=True)]
     drawn = [
         bootstrap(one, of.groups, params.bootstrap_replicates, derive_seed(seed, name))
@@ -129,17 +127,6 @@ def _differences(
         found[name] = asdict(replace(one, interval=with_width(one.interval)))
     known: dict[str, dict[str, Any]] = nulls_for_nan(found)
     return known
-
-
-def _statistics(predictions: SplitPredictions, params: EvaluateParams) -> Statistics:
-    truth, predicted = predictions.truth, predictions.predicted
-    others = figures_of(truth, predicted, ranking_scores(predictions, params))
-
-    def statistics(weights: Floats) -> dict[str, Floats]:
-        by_class = specificities(weighted_confusions(truth, predicted, weights))  # (r, 3)
-        return others(weights) | {f"specificity.{label}": by_class[:, i] for i, label in enumerate(CLASSES)}
-
-    return statistics
 
 
 def _both(metrics: Mapping[str, Any], internal: Mapping[str, Any] | None, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.data.image_record import Listing
 from coronet_core.data.sources import image_folder
 from coronet_core.support.errors import DataError, ParamsError
+from coronet_core.support.plurals import counted
 from tasks.inference.input.storage import counts_in_words
 
 LABEL_IT: Final = "give it in the column label of a table (--labels)"
@@ -39,8 +40,8 @@ class LabelledFolder:
         if len(listing.records) < MIN_IMAGES:
             skipped = f" (skipped: {counts_in_words(listing.passed_over)})" if listing.passed_over else ""
             raise DataError(
-                f"{folder}: {len(listing.records)} labelled images{skipped}, at least {MIN_IMAGES} needed. Put them in "
-                f"folders called {', '.join(CLASSES)}, or list them in a table (--labels)."
+                f"{folder}: {counted(len(listing.records), 'labelled image')}{skipped}, at least {MIN_IMAGES} needed. "
+                f"Put them in folders called {', '.join(CLASSES)}, or list them in a table (--labels)."
             )
         return cls(path=path, listing=listing)
 

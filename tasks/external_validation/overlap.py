@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coronet_core.data.splitting.duplicates import KINDS, Images
 from coronet_core.data.splitting.shared_images import NAMED_BY, Match, of_shared_patients, shared_images
+from coronet_core.support.plurals import counted
 from tasks.external_validation.labelled_images import LabelledImages
 from tasks.external_validation.training_images import TrainingImages
 
@@ -118,9 +119,10 @@ def _notes(rows: pd.DataFrame, training: TrainingImages, *, is_named_alike: bool
     notes = [] if training.stack is not None else [NO_PIXELS]
     if not is_named_alike:
         return [*notes, OTHER_KEY]
-    for whose, found in (("these", rows), ("the training", training.seen)):
+    for whose, found in (("external", rows), ("training", training.seen)):
         if unnamed := int((~found["patient_id_from"].isin(NAMED_BY)).sum()):
             notes.append(
-                f"{unnamed} of {len(found)} of {whose} images have no patient id: their patients are not compared."
+                f"No patient id in {unnamed} of {counted(len(found), f'{whose} image')}: these are not compared by "
+                "patient."
             )
     return notes

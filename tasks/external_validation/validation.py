@@ -14,6 +14,7 @@ from coronet_core.common.classes import ClassName
 from coronet_core.common.seeds import derive_seed
 from coronet_core.data.splitting.duplicates import drop_duplicates
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.all_figures import all_figures, class_warnings
 from tasks.evaluate.curves import Curves, curves_of
@@ -121,6 +122,6 @@ def _require_images(images: LabelledImages) -> None:
         reasons = Counter(map(short_reason, images.rows["rejected_because"].dropna()))
         why = "; ".join(f"{n}: {reason}" for reason, n in reasons.most_common())
         raise DataError(
-            f"{left} of {len(images.rows)} images are left, at least {MIN_IMAGES} needed ({why}). Give other images, "
-            "or a model that was not made with these."
+            f"{left} of {counted(len(images.rows), 'image')} left, at least {MIN_IMAGES} needed ({why}). Give other "
+            "images, or a model that was not made with these."
         )

@@ -11,6 +11,7 @@ import torch
 
 from coronet_core.common.manifest import IDS, read_notes
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.package.package_folder import read_package
 from tasks.promotion.model_comparison import Comparison, compare
@@ -65,8 +66,8 @@ def _seen_by_both(
     remarks = [f"Each version read the images by its own rule: {', '.join(by_rule)}."]
     if not is_read.all():
         remarks.append(
-            f"{(~is_read).sum()} images are excluded from the comparison: the rule of version {champion.version} "
-            "cannot read them."
+            f"{counted(int((~is_read).sum()), 'image is', 'images are')} excluded from the comparison: the rule of "
+            f"version {champion.version} cannot read them."
         )
     kept = replace(ours, images=ours.images[is_read], truth=ours.truth[is_read], logits=ours.logits[is_read])
     return kept, remarks

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.metrics.bootstrap import PairedDifference
 from coronet_core.metrics.intervals import Interval
+from coronet_core.support.plurals import counted
 from tasks.promotion.model_comparison import Comparison
 from tasks.promotion.run_reports import Candidate
 from tasks.runtime.params.schema import PromotionParams
@@ -93,7 +94,8 @@ def _on_its_own(candidate: Candidate, params: PromotionParams) -> Iterator[Rulin
         rule="leaks",
         passed=patients == 0 or not params.require_leak_audit,
         reason=(
-            f"{patients} patients are in more than one split: the figures on the test split are too optimistic"
+            f"{counted(patients, 'patient is', 'patients are')} in more than one split: the figures on the test split "
+            "are too optimistic"
             if patients
             else "No patient is in more than one split"
         )

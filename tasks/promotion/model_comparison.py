@@ -13,6 +13,7 @@ from coronet_core.metrics.bootstrap import PairedDifference, Statistics, estimat
 from coronet_core.metrics.calibration import calibration_error
 from coronet_core.metrics.scores import figures_of
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.evaluate.tables import ranking_scores
 from tasks.runtime.params.schema import Params
@@ -55,9 +56,7 @@ def compare(
         )
     notes = [f"Compared on {_count(candidate, ~is_seen)} of the test split."]
     if is_seen.any():
-        notes.append(
-            f"{_count(candidate, is_seen)} are excluded from the comparison: {name} was trained with these patients."
-        )
+        notes.append(f"Excluded from the comparison: {_count(candidate, is_seen)} that {name} was trained with.")
     ours = _taken(candidate, np.flatnonzero(~is_seen))
     theirs = _taken(other, _places(ours, other, name))
     truth = ours.truth  # for both, as a label may have been corrected since the other's evaluation
@@ -102,4 +101,5 @@ def _taken(predictions: SplitPredictions, places: NDArray[np.int64]) -> SplitPre
 
 def _count(predictions: SplitPredictions, chosen: NDArray[np.bool_]) -> str:
     images = predictions.images[chosen]
-    return f"{len(images)} images of {images['patient_group'].nunique()} patients"
+    patients = counted(images["patient_group"].nunique(), "patient")
+    return f"{counted(len(images), 'image')} of {patients}"

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from coronet_core.common.classes import DISPLAY_NAMES
 from coronet_core.support.credentials import first_words
 from coronet_core.support.errors import CoroNetError, DataError
 from coronet_core.support.whole_files import write_whole
@@ -23,6 +24,11 @@ FIGURES: Final = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "roc_auc.macro": "macro ROC-AUC",
+    **{
+        f"{name}.{label}": f"{name}, {title}"
+        for name in ("sensitivity", "specificity")
+        for label, title in DISPLAY_NAMES.items()
+    },
     "calibration_error": "calibration error (ECE)",
 }
 FORMER: Final = STATE / "former_run"

@@ -18,6 +18,7 @@ from coronet_core.data.image_files import is_companion
 from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 from coronet_core.support.whole_files import put_in_place
 from tasks.raw_data.unpack import unpack
 from tasks.runtime.paths import STATE
@@ -50,12 +51,12 @@ def fetch(name: str, root: Path, archive: Path | None, as_of: str | None, url: s
     missing = [file for file in wanted if not file.is_file()]
     if len(missing) > MAX_MISSING_FRACTION * len(wanted):
         raise DataError(
-            f"{folder}: {len(missing)} of {len(wanted)} listed images are missing, such as {missing[0].name}. Run the "
-            "same command again: it fetches what is missing."
+            f"{folder}: missing: {len(missing)} of {counted(len(wanted), 'listed image')}, such as {missing[0].name}. "
+            "Run the same command again: it fetches what is missing."
         )
     if dataset.kaggle and archive is None:
         shutil.rmtree(DOWNLOADS / name, ignore_errors=True)
-    log(f"{name}: {len(wanted) - len(missing)} images in {folder}")
+    log(f"{name}: {counted(len(wanted) - len(missing), 'image')} in {folder}")
 
 
 def _is_complete(dataset: "Dataset", folder: Path) -> bool:

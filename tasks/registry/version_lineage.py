@@ -49,6 +49,7 @@ LISTED_FIGURES: Final = {
     "accuracy": "accuracy",
     "roc_auc.macro": "ROC-AUC",
     "sensitivity.covid19": "COVID-19 sensitivity",
+    "specificity.covid19": "COVID-19 specificity",
 }
 """Those that lists of versions have room for, shares of 1, and their titles."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
+from coronet_core.support.plurals import counted
 from tasks.report.wording import words
 from tasks.runtime.files import write_text
 from tasks.runtime.safe_text.markdown import code_span, plain
@@ -42,7 +43,7 @@ def environment() -> Environment:
         "plain": plain,
         "code_span": code_span,
     }
-    found.globals |= {"classes": CLASSES, "names": DISPLAY_NAMES}
+    found.globals |= {"classes": CLASSES, "names": DISPLAY_NAMES, "counted": counted}
     return found
 
 

@@ -132,7 +132,8 @@ def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping
 
 def _figures(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / METRICS)
-    figures = {key: metrics[key] for key in ("accuracy", "accuracy_interval", "balanced_accuracy", "sensitivity")}
+    names = ("accuracy", "accuracy_interval", "balanced_accuracy", "sensitivity", "specificity")
+    figures = {name: metrics[name] for name in names}
     return figures | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.bootstrap import PairedDifference, bootstrap
-from coronet_core.metrics.confusion import recalls, weighted_confusions
+from coronet_core.metrics.confusion import confusion_matrix, recalls, specificities
 from coronet_core.metrics.intervals import Interval, percentile_interval, with_width
 from coronet_core.metrics.repeats import Repeats, drawn_seeds, figures_by_seed, over_seeds
 from coronet_core.support.errors import DataError
@@ -61,11 +61,15 @@ class Tested:
         """Patient groups (n,), the units of the bootstrap."""
         return self.images["patient_group"].to_numpy(dtype=object)
 
-    def sensitivity(self) -> dict[str, float]:
-        """Return the sensitivity for each class, the mean of the seeds; NaN for a class without images."""
-        weights = np.ones((1, len(self.images)))
-        confusions = [weighted_confusions(self.repeats.truth, one, weights)[0] for one in self.repeats.predicted]
-        return dict(zip(CLASSES, np.mean([recalls(one) for one in confusions], axis=0).tolist(), strict=True))
+    def by_class(self) -> dict[str, dict[str, float]]:
+        """Return `sensitivity` and `specificity` by class, means of the seeds; NaN where there are no images."""
+        confusions = np.stack(
+            [confusion_matrix(self.repeats.truth, one) for one in self.repeats.predicted]
+        )  # (s, 3, 3)
+        shares = {"sensitivity": recalls(confusions), "specificity": specificities(confusions)}  # (s, 3) each
+        return {
+            name: dict(zip(CLASSES, of_seeds.mean(axis=0).tolist(), strict=True)) for name, of_seeds in shares.items()
+        }
 
 
 def different_images(folders: Sequence[Path]) -> DataError:

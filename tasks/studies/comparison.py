@@ -45,7 +45,7 @@ def comparison_table(
             "title": candidate.title,
             "changes": candidate.changes,
             **replicates.figures(name),
-            "sensitivity": tested[name].sensitivity(),
+            **tested[name].by_class(),
             "validation": validation_figures(folders[name]),
             **({} if name == reference else {"differences": replicates.differences(name, reference)}),
         }

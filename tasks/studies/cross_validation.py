@@ -45,7 +45,7 @@ def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[s
 def _fold(number: int, folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / METRICS)
     figures = metrics | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
-    return {"fold": number, **{name: figures[name] for name in ("images", *SUMMARISED, "sensitivity")}}
+    return {"fold": number, **{name: figures[name] for name in ("images", *SUMMARISED, "sensitivity", "specificity")}}
 
 
 def _pooled(predictions: SplitPredictions, params: Params) -> dict[str, Any]:

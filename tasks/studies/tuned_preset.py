@@ -11,6 +11,7 @@ import optuna
 from ruamel.yaml import YAML
 
 from coronet_core.support.errors import ParamsError
+from coronet_core.support.plurals import counted
 from tasks.runtime.files import write_text
 from tasks.runtime.params.file import PARAMS_FILE
 from tasks.runtime.params.presets import EXTENDS, PRESETS, ParamsFile, changes_over, merged, nested, read_files
@@ -52,7 +53,7 @@ def write_winner(path: Path, study: optuna.Study, space: SearchSpace, space_file
         if trial.params == space.drawn(live)
     ]
     provenance = [
-        f"study {study.study_name}, space {space_file}, {n_done(study)} trials",
+        f"study {study.study_name}, space {space_file}, {counted(n_done(study), 'trial')}",
         f"trial {winner.number}: {figure.name} {winner.value:.5f}, to {figure.direction}",
         *baseline[:1],
         f"commit {commit}, {ended}",

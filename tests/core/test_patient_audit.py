@@ -51,5 +51,5 @@ def test_images_without_an_id_are_counted() -> None:
     found = doubtful_patients(pd.concat([manifest("ab", origin="placeholder"), manifest("c", origin="none")]))
     assert found["from"] == {"placeholder": 2, "none": 1}
     first, second = patient_warnings(found, 3)
-    assert first.startswith("2 of 3 images have a placeholder such as 0 or ANONYMOUS")
-    assert second.startswith("1 of 3 images have no patient id")
+    assert first.startswith("A placeholder such as 0 or ANONYMOUS instead of a patient id in 2 of 3 images: each")
+    assert second.startswith("No patient id in 1 of 3 images: each")

@@ -76,9 +76,7 @@ def test_an_id_that_leads_out_of_the_folder_is_an_error(folder: Path) -> None:
 
 def test_tables_that_contradict_each_other_are_an_error(folder: Path) -> None:
     (folder / "labels.csv").write_text(LABELS.replace("n,,,,,0", "n,1,1,9,9,1"))
-    with pytest.raises(
-        DataError, match=r"1 images have a Target that their detailed class contradicts \(n is the first"
-    ):
+    with pytest.raises(DataError, match=r"1 image has a Target that their detailed class contradicts \(n is the first"):
         listing(folder)
 
 

@@ -114,7 +114,7 @@ def test_another_seed_splits_otherwise() -> None:
 def test_a_class_with_fewer_patients_than_splits_is_an_error() -> None:
     images: Images = [(f"{label}-{i}", label) for label in ("healthy", "pneumonia") for i in range(5)]
     images += [("a", "covid19"), ("b", "covid19"), ("b", "covid19")]
-    with pytest.raises(DataError, match=r"class covid19: 2 patients .* Add images of at least 1 more covid19 patients"):
+    with pytest.raises(DataError, match=r"class covid19: 2 patients .* Add images of 1 more covid19 patient or more"):
         split(images)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from coronet_core.common.classes import CLASSES
+from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from flows.monitoring import artifacts
 from tasks.promotion.run_differences import Against, Difference
 from tasks.report.alternative_text import ALT_KEY
@@ -59,6 +59,10 @@ def test_the_summary_holds_tables_verdict_and_warnings(created: dict[str, Any]) 
     summary = created["report"]
     assert "| this run | 81.25 (56.2–93.8) |" in summary
     assert "| paper | 93.50 | 93.63 | 93.50 | 93.51 |" in summary
+    heads = " | ".join(DISPLAY_NAMES.values())
+    this_run = "| this run | 75.00 (50.0–87.5) | 75.00 (50.0–87.5) | – (–) |"
+    assert f"| Table 3, sensitivity (%) | {heads} |\n|---|---:|---:|---:|\n{this_run}\n| paper | 95.48 |" in summary
+    assert f"| Specificity (%) | {heads} |\n|---|---:|---:|---:|\n{this_run}\n\n" in summary
     assert "| Healthy | 8 | 1 | 0 |" in summary
     assert "Shortcut audit: not passed" in summary
     assert "- Half of the skill is the border's." in summary
@@ -84,6 +88,14 @@ def test_the_table_holds_figures_with_intervals(created: dict[str, Any]) -> None
     assert rows["accuracy (%)"] == ("81.25", "56.2–93.8")
     assert rows["sensitivity, COVID-19 (%)"] == ("–", "–")
     assert rows["macro ROC-AUC"] == ("0.875", "0.750 to 0.900")
+
+
+def test_charts_of_mlflow_get_what_the_paper_and_radiologists_count_by(created: dict[str, Any]) -> None:
+    assert created
+    found = artifacts.headline_figures()
+    for name in ("sensitivity.healthy", "specificity.healthy"):
+        assert [found[name], found[f"{name}.low"], found[f"{name}.high"]] == [0.75, 0.5, 0.875]
+    assert "specificity.covid19" not in found, "undefined here"
 
 
 def test_figures_need_no_file_and_no_network(created: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,16 @@ def test_few_files_are_a_table_to_read_and_leave_nothing_behind(
     assert "Research software, not a medical device." in printed.out
     assert "files: 3, " in printed.err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_three_abstentions_are_three_predictions_for_a_human_reader(
+    order: Order, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = untrained_model()
+    unsure = replace(model, calibration=replace(model.calibration, conformal_quantile=1.0))
+    write_package(Path("unsure"), unsure, CARD, some_lineage())
+    predict(replace(order("scans/a.pgm", "scans/b.pgm", FORMULA), model="unsure"))
+    assert "files: 3, predicted: 3 (need a human reader: 3, " in capsys.readouterr().err
 
 
 def test_names_cannot_move_the_terminal_s_cursor(order: Order, capsys: pytest.CaptureFixture[str]) -> None:

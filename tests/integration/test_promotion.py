@@ -216,8 +216,8 @@ def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
     team.host.set_params({"promotion": {"approval_timeout_hours": 0.004}})
     asked = team.start_promotion()
     run = team.flow_run(lambda run: run["id"] == asked and run["state_name"] == "Declined")
-    assert run["state"]["message"] == "version 2 is not promoted: no reply within 0.004 hours"
-    assert "no reply within 0.004 hours" in team.version("2")["tags"]["promotion.reasons"]
+    assert run["state"]["message"] == "version 2 is not promoted: no reply within 0.004 h"
+    assert "no reply within 0.004 h" in team.version("2")["tags"]["promotion.reasons"]
     closing = team.flow_run(lambda run: run["name"] != asked and asked in str(run["parameters"]))
     team.flow_run(lambda run: run["id"] == closing["id"] and run["state_name"] == "Declined")
     assert team.champion == 1

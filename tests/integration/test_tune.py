@@ -38,7 +38,7 @@ def killed(finished_project: Project) -> Project:
 def test_a_killed_search_goes_on_with_the_trial_it_was_in(killed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     finished = killed.run(*TUNE)
     assert finished.returncode == 0, finished.stdout
-    assert "1 of 2 trials are left to run" in finished.stdout
+    assert "1 of 2 trials left to run" in finished.stdout
     assert "resuming after epoch 1 of 2" in finished.stdout
     assert re.findall(r"Running stage '(.+)'", finished.stdout) == ["train_cin"], "all else comes from the cache"
 

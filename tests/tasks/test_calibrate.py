@@ -83,7 +83,7 @@ def test_a_class_without_validation_images_is_said(context: StageContext) -> Non
 def test_too_few_validation_images_are_said(context: StageContext) -> None:
     found = calibrated(predictions(4, 3, 1, edge=1), context.params.calibrate)
     assert (found.conformal_quantile, found.quantile) == (None, np.inf)
-    assert any("8 validation images are too few" in warning for warning in found.warnings)
+    assert any("Too few validation images (8) for prediction sets" in warning for warning in found.warnings)
     assert any("Use 9 or more, or raise calibrate.miscoverage" in warning for warning in found.warnings)
     params = replace(context.params.calibrate, miscoverage=0.2)
     assert calibrated(predictions(4, 3, 1, edge=1), params).conformal_quantile is not None
@@ -91,7 +91,7 @@ def test_too_few_validation_images_are_said(context: StageContext) -> None:
 
 def test_too_few_validation_images_of_covid19_for_the_threshold_are_said(context: StageContext) -> None:
     (warning,) = calibrated(predictions(60, 60, 9), context.params.calibrate).warnings
-    assert warning.startswith("9 validation images of COVID-19 are too few to miss one and still reach 90%")
+    assert warning.startswith("Too few validation images of COVID-19 (9) to miss one and still reach 90%")
     assert "Use 10 or more, or lower calibrate.sensitivity_floor" in warning
     assert calibrated(predictions(60, 60, 10), context.params.calibrate).warnings == []
     certain = replace(context.params.calibrate, sensitivity_floor=1.0)

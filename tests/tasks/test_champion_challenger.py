@@ -116,8 +116,8 @@ def test_patients_whom_the_champion_was_trained_with_do_not_count(run: Run) -> N
     tested = former.loc[former["split"] == "test", "patient_id"].unique()
     former.loc[former["patient_id"] == tested[0], "split"] = "train"
     found = run.against(champion(run, split=kept_by_dvc(former)))
-    (told,) = [note for note in found.notes if "excluded" in note]
-    assert told.endswith("of 1 patients are excluded from the comparison: version 1 was trained with these patients.")
+    (told,) = [note for note in found.notes if "Excluded" in note]
+    assert told.endswith("of 1 patient that version 1 was trained with.")
 
 
 def test_a_split_that_is_not_here_is_told(run: Run) -> None:
@@ -149,7 +149,7 @@ def test_images_that_the_champion_cannot_read_are_left_out_of_both(run: Run, mon
     fewer = replace(theirs, images=theirs.images.iloc[1:], truth=theirs.truth[1:], logits=theirs.logits[1:])
     monkeypatch.setattr(contest, "predict_test_images", lambda *_: fewer)
     found = run.against(former)
-    assert "1 images are excluded from the comparison: the rule of version 1 cannot read them." in found.notes
+    assert "1 image is excluded from the comparison: the rule of version 1 cannot read them." in found.notes
     assert found.differences["accuracy"].difference == 0
 
 

@@ -108,6 +108,22 @@ def test_figures_are_of_all_folds_and_areas_the_mean_of_the_folds(table: Make, t
     assert low < found["mean"]["accuracy"] < high
 
 
+def test_each_class_has_its_sensitivity_and_specificity_as_means_of_the_seeds(table: Make, tmp_path: Path) -> None:
+    found = table(residual=1.0, image=1.0, both=1.0)["candidates"]["image"]
+    for label in CLASSES:
+        detected, cleared = [], []
+        for seed in range(SEEDS):
+            folds = [
+                pd.read_parquet(tmp_path / "trainings/image" / f"{fold}-{seed}" / PREDICTIONS) for fold in range(FOLDS)
+            ]
+            pooled = pd.concat(folds)
+            is_of_class, is_taken = pooled["label"] == label, pooled["predicted"] == label
+            detected.append(is_taken[is_of_class].mean())
+            cleared.append((~is_taken[~is_of_class]).mean())
+        assert found["sensitivity"][label] == pytest.approx(np.mean(detected))
+        assert found["specificity"][label] == pytest.approx(np.mean(cleared))
+
+
 def test_a_candidate_that_is_better_is_said_to_be(table: Make) -> None:
     found = table(residual=0.5, image=2.5, both=2.5)
     low, _ = found["candidates"]["image"]["differences"]["accuracy"]["interval"]

@@ -280,7 +280,7 @@ def test_images_without_patient_ids_are_compared_as_images_alone(records: Record
     folder = write_folder(tmp_path / "ward", [seen, *from_elsewhere()], columns=("file", "label"))
     summary = validated(folder).summary
     assert summary["overlap"]["images"]["bytes"] == 1
-    assert any("7 of 7 of these images have no patient id" in note for note in summary["notes"])
+    assert any("No patient id in 7 of 7 external images" in note for note in summary["notes"])
 
 
 def test_patients_by_another_key_cannot_be_compared(
@@ -308,7 +308,7 @@ def test_a_class_without_images_leaves_the_other_figures(records: Records, tmp_p
 
 def test_a_folder_of_training_images_alone_is_refused(records: Records, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "ward", [labelled(record) for record in of_split(records, "train")[:3]])
-    with pytest.raises(DataError, match=rf"0 of 3 images are left, at least 2 needed \(3: {TRAINING_IMAGE}\)"):
+    with pytest.raises(DataError, match=rf"0 of 3 images left, at least 2 needed \(3: {TRAINING_IMAGE}\)"):
         validated(folder)
 
 

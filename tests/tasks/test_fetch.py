@@ -76,9 +76,7 @@ def test_what_is_no_day_is_an_error(collection: Path) -> None:
 def test_listed_images_that_are_missing_are_an_error(collection: Path) -> None:
     (collection / "images" / "a.png").unlink()
     git(collection, "commit", "-qam", "lost", day="2020-07-01")
-    with pytest.raises(
-        DataError, match=r"1 of 2 listed images are missing, such as a\.png\. Run the same command again"
-    ):
+    with pytest.raises(DataError, match=r"missing: 1 of 2 listed images, such as a\.png\. Run the same command again"):
         fetch_dataset("covid-chestxray", Path("raw"), None, None, str(collection))
 
 
@@ -186,7 +184,7 @@ def test_covidx_is_checked_against_its_lists(tmp_path: Path) -> None:
     fetch_dataset("covidx", Path("raw"), archive(tmp_path / "covidx.zip", members), None)
     del members["test/b.png"]
     shutil.rmtree("raw")
-    with pytest.raises(DataError, match="1 of 2 listed images are missing"):
+    with pytest.raises(DataError, match="missing: 1 of 2 listed images"):
         fetch_dataset("covidx", Path("raw"), archive(tmp_path / "covidx.zip", members), None)
 
 

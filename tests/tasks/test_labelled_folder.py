@@ -71,7 +71,7 @@ def test_patients_may_be_in_the_names_of_files(folder: Path) -> None:
         ({"labels.csv": b"file,label\nhealthy/P0_healthy.png,tb\n"}, {}, "the label 'tb'; a class is one of"),
         ({"labels.csv": b"file,label\nhealthy/none.png,healthy\n"}, {}, "names files that do not exist"),
         ({"labels.csv": b"name,label\na,healthy\n"}, {}, "no column file (found: name, label)"),
-        ({"labels.csv": b"file,label\nhealthy/P0_healthy.png,healthy\n"}, {}, "1 labelled images"),
+        ({"labels.csv": b"file,label\nhealthy/P0_healthy.png,healthy\n"}, {}, "1 labelled image "),
         ({}, {"pattern": "P("}, "patient_id_pattern = P(: not a regular expression"),
         (
             {},

@@ -45,13 +45,20 @@ def test_the_summary_counts_answers_and_reasons(finished: Path) -> None:
     found = read_summary(finished)
     assert found == {
         "files": 3,
-        "answered": 2,
+        "predicted": 2,
         "abstained": 0,
         "out_of_distribution": 2,
         "errors": {"empty file": 1},
         "passed_over": {},
         "model": "model",
     }
+
+
+def test_an_abstention_counts_as_a_prediction(tmp_path: Path) -> None:
+    dataset = PredictionDataset(tmp_path / "predictions", SHARDS[:1], "model")
+    dataset.keep(0, rows("a.png", "b.png", **ANSWER | {"abstained": True}))
+    found = dataset.finish()
+    assert (found["files"], found["predicted"], found["abstained"]) == (2, 2, 2)
 
 
 def test_what_is_finished_is_not_done_again(finished: Path) -> None:
@@ -97,7 +104,7 @@ def test_a_damaged_part_is_made_again_and_set_aside_until_all_are_there(
 def test_a_part_that_is_made_again_replaces_the_former_one(finished: Path) -> None:
     dataset = PredictionDataset(finished, SHARDS, "model")
     dataset.keep(1, rows("c.png", **ANSWER))
-    assert dataset.finish()["answered"] == 3
+    assert dataset.finish()["predicted"] == 3
     assert list(pd.read_parquet(finished)["path"]) == ["a.png", "b.png", "c.png"]
 
 

@@ -72,7 +72,7 @@ def test_a_copy_names_itself_and_leaves_the_original_as_it_is(here: Path, capsys
     repair_locations()
     assert locations() == expected(f"{here}/mlruns")
     assert (
-        f"Artifacts of 1 runs are only there. Copy them: cp -Rn '{original}/mlruns/.' mlruns/"
+        f"Only there: the artifacts of 1 run. Copy them: cp -Rn '{original}/mlruns/.' mlruns/"
         in capsys.readouterr().err
     )
 

@@ -11,6 +11,9 @@ from coronet_core.common.classes import CLASSES
 from tasks.report.search_page import render_search
 from tasks.report.study_pages import render_ablations, render_cross_validation
 
+DETECTION = "<td>50.00</td><td>50.00</td><td>{}</td><td>87.50</td><td>87.50</td><td>87.50</td></tr>"
+"""Cells of sensitivity and of specificity."""
+
 
 def variant(title: str, difference: float | None, area: float | None = 0.9) -> dict[str, Any]:
     described: dict[str, Any] = {
@@ -21,6 +24,7 @@ def variant(title: str, difference: float | None, area: float | None = 0.9) -> d
         "balanced_accuracy": 0.75,
         "macro_roc_auc": area,
         "sensitivity": dict.fromkeys(CLASSES, 0.5) | {"covid19": None},
+        "specificity": dict.fromkeys(CLASSES, 0.875),
     }
     if difference is not None:
         found = {"difference": difference, "interval": [difference - 0.1, difference + 0.1], "share_above_zero": 0.25}
@@ -44,7 +48,8 @@ def ablations() -> dict[str, Any]:
 @pytest.fixture
 def folds() -> dict[str, Any]:
     measures = ("accuracy", "balanced_accuracy", "precision", "recall", "f1_score", "macro_roc_auc")
-    fold = dict.fromkeys(measures, 0.75) | {"images": 12, "sensitivity": dict.fromkeys(CLASSES, 0.5)}
+    of_fold = {"sensitivity": dict.fromkeys(CLASSES, 0.5), "specificity": dict.fromkeys(CLASSES, 0.875)}
+    fold = dict.fromkeys(measures, 0.75) | {"images": 12} | of_fold
     by_class = dict.fromkeys(CLASSES, 0.6)
     intervals = {label: [0.4, 0.8] for label in CLASSES}
     return {
@@ -91,6 +96,7 @@ def test_the_page_of_ablations(ablations: dict[str, Any], tmp_path: Path) -> Non
     assert "The autoencoders are worth nothing here." in page
     assert "not run: it is the run itself" in page
     assert "<td>81.25<small>70.0–90.0</small></td>" in page
+    assert f"the image &lt;alone&gt;</th>{DETECTION.format('–')}" in page
 
 
 def test_a_page_of_two_sections_is_open(ablations: dict[str, Any], tmp_path: Path) -> None:
@@ -112,6 +118,7 @@ def test_the_page_of_a_cross_validation(folds: dict[str, Any], tmp_path: Path) -
     assert "All images of a patient are in one fold." in page
     assert '90% interval <span class="whole">60.0–80.0</span>' in page
     assert "<td>0.125</td>" in page
+    assert f"fold 2</th>{DETECTION.format('50.00')}" in page
     assert page.index("specificity</th><td>60.00<small>40.0–80.0</small></td>") > page.index("sensitivity</th>")
 
 

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from coronet_core.support.plurals import counted
+
 UNLIKELY_SHARE: Final = 0.1
 UNLIKELY_IMAGES: Final = 10
 UNLIKELY_TIMES: Final = 5
@@ -38,17 +40,17 @@ def patient_warnings(found: dict[str, Any], n_images: int) -> list[str]:
     """Return sentences on what `doubtful_patients` has found among `n_images`."""
     sentences = []
     reasons = {
-        "placeholder": "have a placeholder such as 0 or ANONYMOUS instead of a patient id",
-        "none": "have no patient id",
+        "placeholder": "A placeholder such as 0 or ANONYMOUS instead of a patient id",
+        "none": "No patient id",
     }
     for origin, reason in reasons.items():
         if n := found["from"].get(origin, 0):
             sentences.append(
-                f"{n} of {n_images} images {reason}: each counts as a separate patient, so images of one person may "
-                f"be in two splits. {GIVE_IDS}"
+                f"{reason} in {n} of {counted(n_images, 'image')}: each counts as a separate patient, so images of one "
+                f"person may be in two splits. {GIVE_IDS}"
             )
     sentences += [
-        f"Patient {one['patient_id']} has {one['images']} of {n_images} images "
+        f"Patient {one['patient_id']} has {one['images']} of {counted(n_images, 'image')} "
         f"({100 * one['images'] / n_images:.0f}%): probably not a person but a placeholder for missing ids. All of "
         f"these images are in one split. {GIVE_IDS}"
         for one in found["unlikely"]

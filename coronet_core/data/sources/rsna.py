@@ -12,6 +12,7 @@ from coronet_core.data.image_record import Box, Listing, Record, file_version
 from coronet_core.data.patients import patient_ids
 from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 
 NIH_REMEDY = (
     "It is RSNA's mapping of the challenge's images to NIH's, as a CSV with the columns rsna_patientId and "
@@ -92,6 +93,6 @@ def _refuse_contradictions(class_of: Mapping[str, str], boxes: Mapping[str, list
     opaque = {image for image, name in class_of.items() if name == "Lung Opacity"}
     if wrong := sorted(opaque.symmetric_difference(boxes)):
         raise DataError(
-            f"{path}: {len(wrong)} images have a Target that their detailed class contradicts ({wrong[0]} is the "
-            f"first). The two tables are not of the same release. {REMEDY}"
+            f"{path}: {counted(len(wrong), 'image has', 'images have')} a Target that their detailed class contradicts "
+            f"({wrong[0]} is the first). The two tables are not of the same release. {REMEDY}"
         )

@@ -12,6 +12,7 @@ from coronet_core.common.literals import Leaks
 from coronet_core.data.image_record import Record
 from coronet_core.data.text_files import read_text
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 
 MAX_NAMED = 5
 LEAK = "leak: its patient is in the published test part"
@@ -81,7 +82,7 @@ def treat_leaks(manifest: pd.DataFrame, leaks: Leaks) -> None:
     if leaks is Leaks.REFUSE and leaked.any():
         patients = sorted(manifest.loc[leaked, "patient_group"].unique())
         raise DataError(
-            f"the published split has {len(patients)} patients both in its training and in its test part "
+            f"the published split has {counted(len(patients), 'patient')} both in its training and in its test part "
             f"({', '.join(patients[:MAX_NAMED])}{', ...' if len(patients) > MAX_NAMED else ''}). Set data.split.leaks "
             "to repair (the training part loses their images) or, to compare with published figures, to keep."
         )

@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from coronet_core.common.classes import CLASSES, ClassName, SplitName
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 
 DEALT_FIRST: Final[tuple[SplitName, ...]] = ("test", "validation", "train")
 
@@ -98,8 +99,9 @@ def _require_all_splits(label: ClassName, splits: list[SplitName], fractions: Ma
     if len(splits) < len(fractions):
         *others, last = reversed([split for split in DEALT_FIRST if split in fractions])
         raise DataError(
-            f"class {label}: {len(splits)} patients cannot fill {', '.join(others)} and {last} without one patient in "
-            f"two of them. Add images of at least {len(fractions) - len(splits)} more {label} patients."
+            f"class {label}: {counted(len(splits), 'patient')} cannot fill {', '.join(others)} and {last} without one "
+            f"patient in two of them. Add images of {counted(len(fractions) - len(splits), f'more {label} patient')} "
+            "or more."
         )
     if missing := set(fractions) - set(splits):
         raise DataError(
@@ -119,8 +121,8 @@ def assign_folds(wholes: Sequence[str], labels: Sequence[ClassName], n_folds: in
         n = len(np.unique(sorted_wholes[sorted_labels == label]))
         if n < n_folds:
             raise DataError(
-                f"class {label}: {n} patients cannot be in {n_folds} folds without one patient in two of them. Use "
-                f"{max(n, 2)} folds or fewer, or add {label} patients."
+                f"class {label}: {counted(n, 'patient')} cannot be in {n_folds} folds without one patient in two of "
+                f"them. Use {max(n, 2)} folds or fewer, or add {label} patients."
             )
     folds = np.zeros(len(labels), dtype=np.int64)
     dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)

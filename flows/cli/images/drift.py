@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from coronet_core.support.plurals import counted
 from tasks.drift.drift_check import COLUMNS, Drift, Rule, check, rows_of
 from tasks.drift.prediction_window import Span
 
@@ -55,7 +56,7 @@ def _started(found: Drift) -> str:
 
 
 def _print(found: Drift) -> None:
-    title = f"{found.window_images} images against {found.reference_images} validation images"
+    title = f"{counted(found.window_images, 'image')} against {counted(found.reference_images, 'validation image')}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == COLUMNS[0] else "right")

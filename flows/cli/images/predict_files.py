@@ -149,8 +149,8 @@ def _print_summary(summary: dict[str, Any], place: Path | None) -> int:
     """Print a summary, on standard error if predictions go to standard output; returns the exit code."""
     errors: Counter[str] = Counter(summary["errors"])
     counts = (
-        f"files: {summary['files']}, predicted: {summary['answered']}, need a human reader: {summary['abstained']}, "
-        f"out of distribution: {summary['out_of_distribution']}"
+        f"files: {summary['files']}, predicted: {summary['predicted']} (need a human reader: {summary['abstained']}, "
+        f"out of distribution: {summary['out_of_distribution']})"
     )
     lines = [counts, *_failed_and_skipped(errors, summary["passed_over"])]
     if place is not None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from coronet_core.support.plurals import counted
 from flows.cli.images.predict_files import exit_code_for
 from flows.pipeline.run import run_to_end
 from tasks.external_validation.result_folder import LEFT_OUT, PAGE, SUMMARY, require_result_folder
@@ -38,7 +39,7 @@ def validate_and_show(
 
 def _figures(found: dict[str, Any]) -> Table:
     metrics, internal = found["metrics"], found["internal_test"]
-    title = f"{metrics['images']} images of {metrics['patients']} patients"
+    title = f"{counted(metrics['images'], 'image')} of {counted(metrics['patients'], 'patient')}"
     table = Table("", "external", title=title, title_justify="left")
     for name in ("internal test", "difference") if internal else ():
         table.add_column(name)
@@ -60,17 +61,18 @@ def _cell(value: float | None, interval: Sequence[float] | None, sign: str = "")
 
 def _counts(found: dict[str, Any], target: Path) -> list[str]:
     images, overlap = found["images"], found["overlap"]
-    shared = sum(overlap["images"].values())
     left_out = {
-        "unreadable": sum(images["unreadable"].values()),
-        "training images": shared,
-        "of training patients": overlap["patients"],
-        "duplicates": images["duplicates"],
-        "duplicates with contradicting labels": images["contradicting_duplicates"],
+        ("unreadable", "unreadable"): sum(images["unreadable"].values()),
+        ("training image", "training images"): sum(overlap["images"].values()),
+        ("of training patients", "of training patients"): overlap["patients"],
+        ("duplicate", "duplicates"): images["duplicates"],
+        ("duplicate with contradicting label", "duplicates with contradicting labels"): images[
+            "contradicting_duplicates"
+        ],
     }
-    lines = [f"{images['listed']} labelled images, {images['evaluated']} evaluated"]
-    if counted := {reason: n for reason, n in left_out.items() if n}:
-        lines.append(f"left out: {counts_in_words(counted)} ({target / LEFT_OUT})")
+    lines = [f"{counted(images['listed'], 'labelled image')}, {images['evaluated']} evaluated"]
+    if reasons := [counted(n, *words) for words, n in left_out.items() if n]:
+        lines.append(f"left out: {', '.join(reasons)} ({target / LEFT_OUT})")
     lines += [f"unreadable: {n} {reason}" for reason, n in images["unreadable"].items()]
     if images["skipped"]:
         lines.append(f"skipped: {counts_in_words(images['skipped'])}")

@@ -87,19 +87,22 @@ class PredictionDataset:
         self._parts[shard] = part
 
     def finish(self) -> dict[str, Any]:
-        """Write `_summary.json` once all parts exist, and return its content."""
+        """Write `_summary.json` once all parts exist, and return its content.
+
+        `predicted` counts the files with a most probable class, and `abstained` and `out_of_distribution` some of them.
+        """
         counts: Counter[str] = Counter()
         errors: Counter[str] = Counter()
         for _, part in sorted(self._parts.items()):
-            rows = pd.read_parquet(part, columns=["error", "abstained", "out_of_distribution"])
+            rows = pd.read_parquet(part, columns=["error", "predicted", "abstained", "out_of_distribution"])
             counts += Counter(
                 files=len(rows),
-                answered=int((rows["abstained"] == False).sum()),  # noqa: E712  # null is neither
-                abstained=int((rows["abstained"] == True).sum()),  # noqa: E712
+                predicted=int(rows["predicted"].notna().sum()),
+                abstained=int((rows["abstained"] == True).sum()),  # noqa: E712  # null is no abstention
                 out_of_distribution=int((rows["out_of_distribution"] == True).sum()),  # noqa: E712
             )
             errors += Counter(rows["error"].dropna())
-        names = ("files", "answered", "abstained", "out_of_distribution")
+        names = ("files", "predicted", "abstained", "out_of_distribution")
         summary = {name: counts[name] for name in names} | {
             "errors": dict(errors),
             "passed_over": dict(self._passed_over),

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES, ClassName
+from coronet_core.support.plurals import counted
 from tasks.report.plots.drawing import ACCENT, COLOURS, LINES, SOFT, Drawing, drawn, legend_below, panel, styled
 
 SIDES = (
@@ -38,7 +39,7 @@ def reliability_diagram(calibration: dict[str, Any]) -> Drawing:
         counts = [one["images"] for one in calibration["reliability"][key]]
         lower.stairs(counts, edges, color=colour, linewidth=1.4)
         points = ", ".join(
-            f"confidence {one['confidence']:.2f}, accuracy {one['accuracy']:.2f}, {one['images']} images"
+            f"confidence {one['confidence']:.2f}, accuracy {one['accuracy']:.2f}, {counted(one['images'], 'image')}"
             for one in bins
         )
         described.append(f"{name}, {error}: {points}")

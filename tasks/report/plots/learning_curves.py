@@ -5,6 +5,7 @@ from matplotlib.ticker import MaxNLocator
 
 from coronet_core.common.literals import KeptWeights
 from coronet_core.learning.loop import best_epoch
+from coronet_core.support.plurals import counted
 from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, legend_below, panel, styled
 
 
@@ -41,6 +42,6 @@ def training_curves(name: str, history: pd.DataFrame, best_by: str, keep: KeptWe
         return drawn(figure, f"{name} was not trained by epochs. Validation loss {then['validation_loss']:.4g}.")
     return drawn(
         figure,
-        f"Loss of {name} by epoch, {n_epochs} epochs.{of_several} {how}: training loss {then['training_loss']:.4g}, "
-        f"validation loss {then['validation_loss']:.4g} there.",
+        f"Loss of {name} by epoch, {counted(n_epochs, 'epoch')}.{of_several} {how}: training loss "
+        f"{then['training_loss']:.4g}, validation loss {then['validation_loss']:.4g} there.",
     )

@@ -19,6 +19,7 @@ from optuna.importance import get_param_importances
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as optuna_plots
 
+from coronet_core.support.plurals import counted
 from tasks.report.plots.drawing import Drawing, drawn
 
 MIN_TRIALS: Final = 10
@@ -55,7 +56,7 @@ def search_epochs(study: optuna.Study, figure: str) -> Drawing | None:
     reported = sum(bool(trial.intermediate_values) for trial in study.get_trials(deepcopy=False))
     if not reported:
         return None
-    alt = f"{figure} of {reported} trials by epoch; a line that ends early is a trial that was pruned or failed."
+    alt = f"{figure} of {counted(reported, 'trial')} by epoch; a line that ends early: pruned or failed."
     return _drawn(lambda: _without_legend(optuna_plots.plot_intermediate_values(study)), alt)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from coronet_core.support.errors import TransientError
+from coronet_core.support.plurals import counted
 from coronet_core.support.whole_files import write_whole
 from tasks.runtime.paths import STATE
 from tasks.runtime.safe_text.terminal import printable
@@ -124,4 +125,4 @@ def _message(former: Path, here: Path) -> str:
     if not left:
         return message
     command = f"cp -Rn '{former / ARTIFACTS}/.' {ARTIFACTS}/"
-    return f"{message} Artifacts of {len(left)} runs are only there. Copy them: {command}"
+    return f"{message} Only there: the artifacts of {counted(len(left), 'run')}. Copy them: {command}"

@@ -131,7 +131,7 @@ def test_a_duplicate_that_connects_old_patients_moves_them_to_where_most_was_see
         "bytes": 1, "pixels": 0, "near": 0, "across_sources": 0, "across_patients": 1,
         "contradicting_labels": 0, "contradicting_images": [], "kept": 1,
     }  # fmt: skip
-    assert any("1 images are duplicates and were kept" in text for text in report["warnings"])
+    assert any("1 image is a duplicate and was kept" in text for text in report["warnings"])
 
 
 def test_contradicting_labels_are_left_out_and_said(build: Callable[..., Any]) -> None:
