@@ -53,7 +53,7 @@ picture: $(INSTALLED)  ## the README's picture, from the demo's report; needs Ch
 	  --window-size=1000,2600 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 	$(BIN)/python -c "from PIL import Image; f = 'docs/report.png'; Image.open(f).convert('RGB').quantize(128).save(f, optimize=True)"
 
-pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's page, from a running `coronet up` in which `retrain` has run; needs Chromium
+pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's and MLflow's pages, from a running `coronet up` in which `retrain` has run; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots
 
 reading-picture: $(INSTALLED_DEV)  ## the picture of the reading page, with the demo's last run; needs Chromium and its driver
