@@ -53,11 +53,16 @@ picture: $(INSTALLED)  ## the README's picture, from the demo's report; needs Ch
 	  --window-size=1000,2600 --screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 	$(BIN)/python -c "from PIL import Image; f = 'docs/report.png'; Image.open(f).convert('RGB').quantize(128).save(f, optimize=True)"
 
-pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's page, from a running `coronet up` in which `retrain` has run; needs Chromium
+pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's and MLflow's pages, from a running `coronet up` in which `retrain` has run; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots
 
-reading-picture: $(INSTALLED_DEV)  ## the picture of the reading page, with the demo's last run; needs Chromium and its driver
-	$(BIN)/python -m tests.integration.reading_page_picture
+# Test images of a run of params/xray.yaml, from NIH's ChestX-ray8, in class folders (docs/serving.md, The picture).
+XRAYS := data/raw/xray/images
+FILES ?= $(addprefix $(XRAYS)/,healthy/00001864_003.jpg pneumonia/00001437_024.jpg healthy/00002053_000.jpg \
+  pneumonia/00012211_000.jpg)
+
+reading-picture: $(INSTALLED_DEV)  ## the picture of the reading page, with the last run of params/xray.yaml; needs Chromium and its driver
+	$(BIN)/python -m tests.integration.reading_page_picture $(FILES)
 
 clean:  ## delete what the stages made, but not DVC's cache: `dvc checkout` brings it back
 	rm -rf data/split data/residuals models reports dvc_plots .coronet

@@ -1,8 +1,10 @@
-"""Pictures of Prefect's page for docs/orchestration.md: `python -m benchmarks.screenshots [http://127.0.0.1:4200]`.
+"""Pictures of Prefect's and MLflow's pages for docs/orchestration.md: `python -m benchmarks.screenshots`.
 
-Needs a running `coronet up` on whose server a `retrain` has run every stage, and Chromium.
+Needs a running `coronet up` on whose servers a `retrain` has run every stage, and Chromium. An empty address, such as
+`--prefect ""`, leaves out the pictures of that page.
 """
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,6 +19,10 @@ from benchmarks.browser import chromium, csrf_headers, screenshot
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 COLOURS = 96
 """Enough for a page of text and boxes; files stay small."""
+WIDTH_PX, HEIGHT_PX = 1300, 900
+ASSISTANT_PX = 446
+"""Width of the panel that MLflow opens in a new browser, for an assistant that needs a language model."""
+EXPERIMENT = "coronet"
 
 
 def pages(api: str) -> dict[str, str]:
@@ -47,24 +53,57 @@ def pages(api: str) -> dict[str, str]:
     }
 
 
+def mlflow_run(address: str) -> str:
+    """Return the path of MLflow's page of the last run that has ended well."""
+
+    def ask(method: str, path: str, **options: Any) -> Any:
+        return (
+            httpx.request(method, f"{address}/api/2.0/mlflow/{path}", timeout=30, **options).raise_for_status().json()
+        )
+
+    named = {"experiment_name": EXPERIMENT}
+    experiment = ask("GET", "experiments/get-by-name", params=named)["experiment"]["experiment_id"]
+    wanted = {
+        "experiment_ids": [experiment],
+        "filter": "tags.mlflow.source.name = 'coronet pipeline' and attributes.status = 'FINISHED'",
+        "order_by": ["attributes.start_time DESC"],
+        "max_results": 1,
+    }
+    runs = ask("POST", "runs/search", json=wanted).get("runs", [])
+    if not runs:
+        sys.exit(f"{address}: no run has ended well yet: start one, such as by `coronet run`")
+    return f"#/experiments/{experiment}/runs/{runs[0]['info']['run_id']}?workflowType=machine_learning"
+
+
 def _ran_every_stage(ask: Callable[..., Any], run: str) -> bool:
     tasks = ask("task_runs/filter", flow_runs={"id": {"any_": [run]}})
     return all(task["state_name"] == "Completed" for task in tasks)
 
 
-def main(address: str) -> None:
-    """Take all pictures."""
+def main(prefect: str, mlflow: str) -> None:
+    """Take the pictures of the pages at these addresses; those of an empty one are left out."""
     if chromium() is None:
         sys.exit("Chromium is not on the path: install it, as `apt-get install chromium` does")
     FOLDER.mkdir(exist_ok=True)
-    for name, path in pages(f"{address}/api").items():
-        with tempfile.TemporaryDirectory() as folder:
-            raw = Path(folder, "page.png")
-            screenshot(f"{address}/{path}", raw)
-            target = FOLDER / f"prefect-{name}.png"
-            Image.open(raw).convert("RGB").quantize(COLOURS).save(target, optimize=True)
-        print(f"{target}: {target.stat().st_size // 1024} KiB")
+    for name, path in pages(f"{prefect}/api").items() if prefect else ():
+        _take(f"{prefect}/{path}", FOLDER / f"prefect-{name}.png")
+    if mlflow:
+        _take(f"{mlflow}/{mlflow_run(mlflow)}", FOLDER / "mlflow-run.png", beside_px=ASSISTANT_PX)
+
+
+def _take(url: str, target: Path, beside_px: int = 0) -> None:
+    """Write the picture of the page at `url`, without the `beside_px` on its right."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "page.png")
+        screenshot(url, raw, WIDTH_PX + beside_px, HEIGHT_PX)
+        shown = Image.open(raw).convert("RGB").crop((0, 0, WIDTH_PX, HEIGHT_PX))
+        shown.quantize(COLOURS).save(target, optimize=True)
+    print(f"{target}: {target.stat().st_size // 1024} KiB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/") if len(sys.argv) > 1 else "http://127.0.0.1:4200")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.screenshots", description=__doc__)
+    parser.add_argument("--prefect", default="http://127.0.0.1:4200", help="Address of Prefect's page.")
+    parser.add_argument("--mlflow", default="http://127.0.0.1:5000", help="Address of MLflow's page.")
+    options = parser.parse_args()
+    main(options.prefect.rstrip("/"), options.mlflow.rstrip("/"))

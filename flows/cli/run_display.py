@@ -76,16 +76,7 @@ def run_display() -> Iterator[None]:
     if console is None or console.is_dumb_terminal or not console.file.isatty():  # colours may be forced in a pipe
         yield
         return
-    columns = (
-        TextColumn("{task.description:" + str(NAME_WIDTH) + "}", style="none"),
-        # The log's console knows none of rich's named styles.
-        BarColumn(24, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="bright_black"),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}", style="none"),
-        RateColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="none"),
-    )
-    progress = Progress(*columns, console=console, transient=True, refresh_per_second=REFRESHES_PER_S)
+    progress = bars_on(console)
     former = signal.getsignal(signal.SIGINT)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -99,6 +90,20 @@ def run_display() -> Iterator[None]:
             yield
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def bars_on(console: Console) -> Progress:
+    """Return bars below what `console` prints, not started yet."""
+    columns = (
+        TextColumn("{task.description:" + str(NAME_WIDTH) + "}", style="none"),
+        # The log's console knows none of rich's named styles.
+        BarColumn(24, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="bright_black"),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}", style="none"),
+        RateColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="none"),
+    )
+    return Progress(*columns, console=console, transient=True, refresh_per_second=REFRESHES_PER_S)
 
 
 def _console_of_log() -> Console | None:

@@ -153,9 +153,10 @@ def find_workers(prefect: KnownServer) -> list[PoolWorker]:
         from flows.monitoring.work_pool import POOL
 
         try:
-            found = client.read_workers_for_work_pool(POOL)
+            client.read_work_pool(POOL)
         except ObjectNotFound as error:
             raise CoroNetError(f"Prefect has no pool {POOL} yet: `coronet deploy` makes it.") from error
+        found = client.read_workers_for_work_pool(POOL)
     workers = [
         PoolWorker(name=one.name, is_online=one.status == "ONLINE", last_heartbeat=one.last_heartbeat_time)
         for one in found

@@ -1,7 +1,6 @@
-"""The picture of the reading page, with the last run: `python -m tests.integration.reading_page_picture [FILE ...]`.
+"""The picture of the reading page, with the last run: `python -m tests.integration.reading_page_picture FILE ...`.
 
-It shows the files, or else a phantom of each class. README's has X-rays that their publisher lets everybody show.
-Needs Chromium.
+The Makefile names the files of README's picture: X-rays that their publisher lets everybody show. Needs Chromium.
 """
 
 import io
@@ -13,8 +12,6 @@ from typing import Final
 
 from PIL import Image
 
-from coronet_core.common.classes import CLASSES
-from coronet_core.data.sources import phantom
 from tasks.inference.model_source import load_model
 from tasks.runtime.params.file import read_params
 from tests.integration.chromium import WAIT_S, reading_page
@@ -23,15 +20,20 @@ from tests.serving.served import running, served_model
 PICTURE: Final = Path("docs/reading_page.png")
 SIZE_PX: Final = (1200, 1000)
 COLOURS: Final = 256
-SIDE_PX: Final = 192
-PATIENT: Final = "picture"
+FEWEST: Final = 2
 
 
 def main(files: Sequence[str]) -> None:
-    """Show the files, or phantoms, and an unreadable file; write the picture of the second."""
+    """Show the files, at least two, and an unreadable one; write the picture of the second."""
+    paths = [Path(file).absolute() for file in files]
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        sys.exit(
+            f"missing: {', '.join(missing)}. docs/serving.md says which X-rays the picture shows, and where they are."
+        )
+    if len(paths) < FEWEST:
+        sys.exit("give at least two files, such as those that `make reading-picture` names")
     served = served_model(model=load_model(None), source="the last run", explain=read_params().explain)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(file).absolute() for file in files] or _phantoms(Path(folder))
         notes = Path(folder) / "notes.png"
         notes.write_bytes(b"no image")
         with running(served, log_requests=False, explain_seconds=WAIT_S) as address, reading_page(address) as page:
@@ -44,13 +46,6 @@ def main(files: Sequence[str]) -> None:
             page.script("document.activeElement.blur()")
             shown = Image.open(io.BytesIO(page.driver.get_screenshot_as_png())).convert("RGB")
     shown.quantize(COLOURS, Image.Quantize.MEDIANCUT).save(PICTURE, optimize=True)
-
-
-def _phantoms(folder: Path) -> list[Path]:
-    paths = [folder / f"{label}.png" for label in CLASSES]
-    for path in paths:
-        Image.fromarray(phantom.draw(2020, path.stem, PATIENT, 0, SIDE_PX)[0]).save(path)  # type: ignore[arg-type]
-    return paths
 
 
 if __name__ == "__main__":

@@ -138,12 +138,15 @@ def test_a_long_list_begins_with_the_images_to_read_unless_the_reader_chooses_ot
         path.write_bytes(png(number))
 
     def names() -> list[str]:
-        return [row.text for row in page.all("#list .name")]
+        found: list[str] = page.script(
+            "return [...document.querySelectorAll('#list .name')].map((one) => one.innerText)"
+        )
+        return found
 
     page.open()
     page.choose(many)
     assert page.one("#order").get_attribute("value") == "read"
-    assert names()[-1] == "notes.png"
+    page.wait(lambda: names()[-1] == "notes.png")
     needs = page.script(
         "return [...document.querySelectorAll('#list li')].map("
         "(row) => /needs a human|out of distribution/.test(row.innerText))"

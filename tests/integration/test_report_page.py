@@ -12,8 +12,9 @@ from tests.tasks.report.test_report_cases import CASES, RIGHT
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-TEMPLATE = '{% extends "report.html.j2" %}{% block summary %}{% endblock %}'
-SECTIONS = {"notice": "Notice", "cases": "All test images"}
+TEMPLATE = """{% extends "report.html.j2" %}{% block summary %}{% endblock %}
+{% block section %}{% if anchor == "more" %}<p>More.</p>{% else %}{{ super() }}{% endif %}{% endblock %}"""
+SECTIONS = {"notice": "Notice", "cases": "All test images", "more": "More"}
 ROWS = "#case-table tbody tr:not([hidden])"
 
 
