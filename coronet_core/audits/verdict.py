@@ -85,7 +85,7 @@ def judge(network: Mapping[View, ViewFigures], source: ViewFigures | None, n_cla
         ),
     ]
     if source is None:
-        not_checked.append("All images have one source: it cannot predict the class.")
+        not_checked.append("All images come from one source, so the source cannot give the class away.")
     else:
         what = "comes from the source's name alone, without any image"
         rules.append(_Rule("Source-only", what, source, at_most=limits.max_source_skill))

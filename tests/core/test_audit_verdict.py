@@ -50,7 +50,7 @@ def test_a_network_that_reads_the_lungs_passes() -> None:
     found = verdict_on(network_that_reads(slice(26, 38)))
     assert found.passed
     assert found.findings == []
-    assert found.not_checked == ["All images have one source: it cannot predict the class."]
+    assert found.not_checked == ["All images come from one source, so the source cannot give the class away."]
 
 
 def test_a_network_that_reads_a_corner_does_not_pass() -> None:
