@@ -127,3 +127,17 @@ PROBES: Final[MappingProxyType[str, Probe]] = MappingProxyType(
         for probe in (blank, noise, shapes, checkerboard, text, inverted, cropped, sideways, upside_down)
     }
 )
+PROBE_NAMES: Final[MappingProxyType[str, str]] = MappingProxyType(
+    {
+        "blank": "blank images",
+        "noise": "noise",
+        "shapes": "rectangles",
+        "checkerboard": "checkerboards",
+        "text": "text",
+        "inverted": "inverted X-rays",
+        "cropped": "cropped X-rays",
+        "sideways": "X-rays turned sideways",
+        "upside_down": "X-rays turned upside down",
+    }
+)
+"""The same in words, in the plural."""

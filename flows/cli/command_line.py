@@ -44,18 +44,25 @@ app = typer.Typer(
 
 def run(
     params: Annotated[
-        Path | None, typer.Option(help="Parameter file to write to params.yaml first, such as params/paper.yaml.")
+        Path | None,
+        typer.Option(help="Parameter file to write to params.yaml first, such as params/paper.yaml. Default: none."),
     ] = None,
     remote: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE=QUEUE", help="Run this stage on another host's worker; repeatable."),
+        typer.Option(metavar="STAGE=QUEUE", help="Run this stage on another host's worker; repeatable. Default: none."),
     ] = None,
     ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help=f"Compute residual tensors on a Ray cluster: {RAY_CLUSTER}")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help=f"Compute residual tensors on a Ray cluster: {RAY_CLUSTER} Default: on this machine.",
+        ),
     ] = None,
     slurm: Annotated[
         Path | None,
-        typer.Option(help="YAML file with the stages to run as SLURM jobs, and the resources of each job."),
+        typer.Option(
+            help="YAML file with the stages to run as SLURM jobs, and the resources of each job. Default: none."
+        ),
     ] = None,
 ) -> None:
     """Run all outdated stages, in parallel where the DAG allows it, and print the metrics."""

@@ -58,7 +58,12 @@ def fetch(
     ),
     archive: Annotated[
         Path | None,
-        typer.Option("--from", help="Zip file that you have downloaded yourself.", exists=True, dir_okay=False),
+        typer.Option(
+            "--from",
+            help="Zip file that you have downloaded yourself. Default: download it.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     as_of: Annotated[
         str | None,
@@ -100,7 +105,9 @@ def phantoms(
 def build(
     params: Annotated[
         Path | None,
-        typer.Option(help="Parameter file to write to params.yaml first; with --labels-only it is only read."),
+        typer.Option(
+            help="Parameter file to write to params.yaml first (not with --labels-only). Default: params.yaml."
+        ),
     ] = None,
     *,
     labels_only: Annotated[

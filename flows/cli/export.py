@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.images.predict import Model
 from flows.project.preconditions import require_model, run_command
 from tasks.export.export_options import ExportOrder, Number, Pixels, Target
 
@@ -24,10 +25,7 @@ def export(
         Pixels,
         typer.Option("--input", help="Grey levels that the file takes: uint8 as stored, or float32 divided by 255."),
     ] = Pixels.FLOAT32,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
-    ] = None,
+    model: Model = None,
 ) -> None:
     """Export the whole network, from image to prediction, as one file for other programs and small devices."""
     order = ExportOrder(target=target, number=precision, pixels=pixels, out=out)

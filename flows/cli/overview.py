@@ -27,11 +27,11 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="RUN",
-            help="champion, former (the run before) or a registered version; repeatable. Default: the first two.",
+            help="champion, previous or a registered version; repeatable. Default: champion and previous.",
         ),
     ] = None,
 ) -> None:
-    """Show the last run's figures, and how they differ from the champion's and the run before's on the same images.
+    """Show the last run's metrics and paired differences from the champion and the previous run.
 
     Exit code 1: a run that --against names cannot be compared.
     """

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from flows.cli.images.predict import Model
 from flows.project.preconditions import require_model, require_params, require_port, run_command
 
 EXPOSED: Final = "warning: {host}: other machines can connect, without encryption. Put a proxy with TLS in front."
@@ -21,16 +22,15 @@ class Device(StrEnum):
 
 
 def serve(
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
-    ] = None,
+    model: Model = None,
     challenger: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Second model to compare with, such as models:/coronet@challenger."),
+        typer.Option(
+            metavar="SOURCE", help="Second model to compare with, such as models:/coronet@challenger. Default: none."
+        ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Any but the loopback lets other machines connect.")
+        str, typer.Option(help="Address to listen on. Any but 127.0.0.1 and localhost lets other machines connect.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     params: Annotated[
@@ -41,14 +41,18 @@ def serve(
         Device, typer.Option(help="Where the networks run. auto: on a GPU if there is one.")
     ] = Device.AUTO,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Host name to accept besides localhost; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Host name to accept besides localhost and --host; repeatable. Default: none."
+        ),
     ] = None,
     keys: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="File with API keys, one per line. Default: the variable CORONET_API_KEYS."),
     ] = None,
     proxy: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address of a trusted proxy that sets X-Forwarded-For.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address of a trusted proxy that sets X-Forwarded-For. Default: none."),
     ] = None,
     keep: Annotated[
         Path | None,

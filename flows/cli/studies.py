@@ -12,7 +12,7 @@ from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
 from flows.pipeline.run import bring_up_to_date, run_to_end
 from flows.project.graph import leading_to, read_graph
-from flows.project.summary import interval, percent
+from flows.project.summary import figure, interval, is_area, percent
 from tasks.runtime.files import read_json
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import (
@@ -66,9 +66,9 @@ def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: 
 
     run_to_end(displayed(lambda: flow(candidates, folds, seeds, unit, parallel, return_state=True)))
     found = read_json(comparison_table_file(unit), "Run `coronet compare` again.")
-    title = f"{folds} folds of {unit}, {counted(seeds, 'seed')}, {counted(found['images'], 'image')} (%)"
+    title = f"{folds} folds of {unit}, {counted(seeds, 'seed')}, {counted(found['images'], 'image')}"
     table = Table(
-        "", "accuracy", "SD", "minus the reference", "ROC-AUC", "chosen by", title=title, title_justify="left"
+        "", "accuracy (%)", "SD", "minus the reference", "macro ROC-AUC", "chosen by", title=title, title_justify="left"
     )
     for name, candidate in found["candidates"].items():
         mean, difference = candidate["mean"], candidate.get("differences", {}).get("accuracy")
@@ -78,8 +78,8 @@ def compare(candidates: Path, folds: int, seeds: int, unit: FoldUnit, parallel: 
             f"{percent(mean['accuracy'])} {interval(candidate['intervals']['accuracy'])}",
             percent(candidate["sd"]["accuracy"]),
             "" if difference is None else _signed(difference),
-            percent(mean["macro_roc_auc"]),
-            percent(candidate["validation"]["mean"][found["chosen_by"]]) + mark,
+            figure("macro_roc_auc", mean["macro_roc_auc"]),
+            figure(found["chosen_by"], candidate["validation"]["mean"][found["chosen_by"]]) + mark,
         )
     console = Console()
     console.print(table)
@@ -101,16 +101,16 @@ def cross_validate(folds: int, unit: FoldUnit, last_stage: str, parallel: int | 
 
     run_to_end(displayed(lambda: flow(folds, unit, last_stage, parallel, return_state=True)))
     found = read_json(cross_validation_summary(unit), "Run `coronet cross-validate` again.")
-    title = f"{folds}-fold cross-validation by {unit} (%), {counted(found['images'], 'image')}"
+    title = f"{folds}-fold cross-validation by {unit}, {counted(found['images'], 'image')}"
     table = Table("", "mean", "SD", "lowest", "highest", title=title, title_justify="left")
     for name in SUMMARISED:
         values = [fold[name] for fold in found["by_fold"] if fold[name] is not None]
         if values:
             cells = (found["mean"][name], found["sd"][name], min(values), max(values))
-            table.add_row(name.replace("_", " "), *map(percent, cells))
+            table.add_row(_title(name), *(figure(name, cell) for cell in cells))
     Console().print(table)
     pooled = found["pooled"]
-    print(f"pooled accuracy {percent(pooled['accuracy'])} {interval(pooled['accuracy_interval'])}")
+    print(f"pooled accuracy {percent(pooled['accuracy'])}% {interval(pooled['accuracy_interval'])}")
     for warning in found["warnings"]:
         print(printable(f"warning: {warning}"))
     print(f"Page: {cross_validation_page(unit).resolve()}")
@@ -148,6 +148,10 @@ def tune(
         print(printable(f"trial {number} failed: {error}"))
     print(f"Preset: {preset_path(name)}   (coronet run --params {preset_path(name)})")
     print(f"Page: {search_page(name).resolve()}")
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("roc auc", "ROC-AUC") + ("" if is_area(name) else " (%)")
 
 
 def _signed(difference: dict[str, Any]) -> str:

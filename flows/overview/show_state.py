@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.overview.project_state import Champion, PoolWorker, ProjectState, Stages
-from flows.project.summary import percent
+from flows.project.summary import figure, is_area
 from flows.servers.addresses import KnownServer
 from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.provenance import program_version
@@ -74,11 +74,14 @@ def _outdated(stages: Stages) -> Iterable[str]:
 
 def _champion(champion: Champion | None) -> str:
     if champion is None:
-        return "none: `coronet promote` judges the last run"
+        return "none yet; `coronet promote` tests the last run against the promotion rules"
     from tasks.registry.version_lineage import LISTED_FIGURES  # late: pandas, which is there if a version is
 
-    known = {LISTED_FIGURES[name]: share for name, share in champion.figures.items() if share is not None}
-    figures = ", ".join(f"{title} {percent(share)}%" for title, share in known.items()) or "no figures"
+    known = {name: value for name, value in champion.figures.items() if value is not None}
+    shown = [
+        f"{LISTED_FIGURES[name]} {figure(name, value)}{'' if is_area(name) else '%'}" for name, value in known.items()
+    ]
+    figures = ", ".join(shown) or "no figures"
     commit = "" if champion.commit is None else f", code {champion.commit[:DIGITS]}"
     return f"version {champion.version} of {champion.created:{MINUTE}}{commit}: {figures}"
 

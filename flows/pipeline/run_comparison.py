@@ -1,4 +1,4 @@
-"""The last run beside the champion and the run before it: looked up, and written as a page."""
+"""The last run against the champion and the previous run: looked up, and written as a page."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,15 +15,15 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import DIFFERENCES, DIFFERENCES_PAGE
 
 CHAMPION: Final = "champion"
-FORMER: Final = "former"
-TITLES: Final = {CHAMPION: "the champion", FORMER: "the run before"}
-USUAL: Final = (CHAMPION, FORMER)
+PREVIOUS: Final = "previous"
+TITLES: Final = {CHAMPION: "the champion", PREVIOUS: "the previous run"}
+USUAL: Final = (CHAMPION, PREVIOUS)
 
 
 def compare_last_run(others: Sequence[str] = USUAL) -> list[Against]:
     """Compare the last run in the current folder with each of `others`; write `reports/differences.{json,html}`.
 
-    An other is `champion`, `former` or a registered version. What cannot be compared has a reason instead of figures.
+    An other is `champion`, `previous` or a registered version. What cannot be compared has a reason instead of figures.
     """
     params = read_params()
     found = [Against.of(TITLES.get(one, f"version {one}"), partial(_evidence, one), params) for one in others]
@@ -38,7 +38,7 @@ def compare_last_run(others: Sequence[str] = USUAL) -> list[Against]:
 
 
 def _evidence(other: str) -> Evidence:
-    if other == FORMER:
+    if other == PREVIOUS:
         return former_run()
     mlflow = known_mlflow()
     if mlflow.is_configured and not mlflow.is_running:
@@ -50,5 +50,5 @@ def _evidence(other: str) -> Evidence:
 
     version = champion() if other == CHAMPION else find_version(other)
     if version is None:
-        raise DataError("there is none yet: `coronet promote` judges the last run.")
+        raise DataError("there is none yet: `coronet promote` tests the last run against the promotion rules.")
     return Evidence.of_package(version.number, fetch(version))

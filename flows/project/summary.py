@@ -37,7 +37,7 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
     area = metrics["roc_auc"]["macro"]
     means = (
         f"Balanced accuracy {percent(metrics['balanced_accuracy'])}% {interval(intervals['balanced_accuracy'])}, "
-        f"macro ROC-AUC {percent(area)}% {interval(intervals['roc_auc']['macro'])}"
+        f"macro ROC-AUC {number(area)} {bracketed(intervals['roc_auc']['macro'])}"
     )
     trust = (
         f"Calibration error (ECE) {errors['before']['ece']:.3f} uncalibrated, {errors['after']['ece']:.3f} calibrated; "
@@ -60,9 +60,29 @@ def _table(title: str, columns: Any, rows: dict[str, list[Any]]) -> Table:
     return table
 
 
+def figure(name: str, value: float | None) -> str:
+    """Return the figure `name` as the tables print it: areas under curves as they are, shares in percent."""
+    return number(value) if is_area(name) else percent(value)
+
+
+def is_area(name: str) -> bool:
+    """Whether the figure `name` is an area under a curve, for which percent are not usual."""
+    return "_auc" in name
+
+
 def percent(share: float | None) -> str:
     """Return a share as the tables print it; a dash where it is undefined."""
     return "–" if share is None else f"{100 * share:.2f}"
+
+
+def number(value: float | None) -> str:
+    """Return an area under a curve as the tables print it; a dash where it is undefined."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def bracketed(bounds: list[float] | None) -> str:
+    """Return an interval of an area as the tables print it; a dash where it is undefined."""
+    return "(–)" if bounds is None else f"({bounds[0]:.3f}–{bounds[1]:.3f})"
 
 
 def interval(bounds: list[float] | None) -> str:

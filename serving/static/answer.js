@@ -47,7 +47,7 @@ export function answerOf(item, model, isHidden) {
   if (answer.out_of_distribution) {
     const limit = model.calibration.out_of_distribution_above.toFixed(1);
     const score = answer.ood_score === null ? "too large to show" : answer.ood_score.toFixed(1);
-    parts.splice(2, 0, element("p", { class: "flag", text: `Out of distribution (score ${score}, limit ${limit}): unlike the validation images. The prediction may be meaningless.` }));
+    parts.splice(2, 0, element("p", { class: "flag", text: `Out of distribution: unlike the validation images (out-of-distribution score ${score}, limit ${limit}). The prediction may be meaningless.` }));
   }
   return parts;
 }
@@ -57,5 +57,5 @@ export function meaningOf({ answer }, model, isHidden) {
   if (!answer || answer.error || isHidden) return [];
   const held = Math.round(100 * (1 - model.calibration.miscoverage));
   return [element("p", { class: "small", text: answer.meaning }),
-    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Where more than one class is left, the image needs a human reader.` })];
+    element("p", { class: "small", text: `For at least ${held} in 100 images like the validation images, the true class is among those not ruled out. Unless exactly one class is left, the image needs a human reader.` })];
 }

@@ -21,10 +21,10 @@ const row = (name, ...cells) => element("tr", {}, element("th", { scope: "row", 
 
 function differences(one, other, names) {
   const found = [];
-  const say = (what, first, second) => first !== second && found.push(`${what} (${first}; challenger: ${second})`);
-  say("the prediction", names[one.predicted], names[other.predicted]);
-  say("what is not ruled out", listed(one.prediction_set, names), listed(other.prediction_set, names));
-  say("whether the image is out of distribution", one.out_of_distribution ? "yes" : "no", other.out_of_distribution ? "yes" : "no");
+  const say = (what, first, second) => first !== second && found.push(`${what}: ${first}; challenger: ${second}.`);
+  say("Prediction", names[one.predicted], names[other.predicted]);
+  say("Not ruled out", listed(one.prediction_set, names), listed(other.prediction_set, names));
+  say("Out of distribution", one.out_of_distribution ? "yes" : "no", other.out_of_distribution ? "yes" : "no");
   return found;
 }
 
@@ -35,7 +35,7 @@ function summary(one, other, names) {
   const apart = `Their probabilities differ most for ${names[furthest]}: ${percent(one.probabilities[furthest])}; challenger: ${percent(other.probabilities[furthest])}.`;
   const found = differences(one, other, names);
   if (!found.length) return element("p", { class: "small", text: `Both models agree in prediction, prediction set and warning. ${apart}` });
-  return element("p", { class: "flag", text: `The models differ in ${found.join(", in ")}. ${apart}` });
+  return element("p", { class: "flag", text: `The models disagree. ${found.join(" ")} ${apart}` });
 }
 
 export function comparison({ answer, challenger }, model) {

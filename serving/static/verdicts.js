@@ -84,7 +84,7 @@ export class Verdicts {
     };
     sessionStorage.setItem(READER, said.reader);
     let readAt = new Date().toISOString().replace("Z", "+00:00");
-    let where = "Kept on this page: download it.";
+    let where = "Not stored by the service. Download it before you close this page.";
     let kind;
     byId("save").disabled = true;
     try {
@@ -96,7 +96,7 @@ export class Verdicts {
       }
     } catch (error) {
       this.unsaved = true;
-      where = `${error.message} It is kept on this page: download it.`;
+      where = `${error.message} Download it before you close this page.`;
       kind = "bad";
     } finally {
       byId("save").disabled = false;

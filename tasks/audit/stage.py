@@ -5,6 +5,7 @@ from typing import Any
 
 from coronet_core.audits.masking import View, read_by_view
 from coronet_core.audits.ood_detection import Detection
+from coronet_core.audits.probes import PROBE_NAMES
 from coronet_core.audits.skill import ViewFigures, retained
 from coronet_core.audits.verdict import Limits, Verdict, judge
 from coronet_core.data.shortcuts import TELLING_AUC
@@ -89,13 +90,12 @@ def remarks(forest: Figures, probes: dict[str, Detection]) -> list[str]:
         if area is not None and area >= TELLING_AUC
     ]
     unnoticed = [
-        f"{kind.replace('_', ' ')} ({found.roc_auc:.2f})"
-        for kind, found in probes.items()
-        if found.roc_auc < DETECTED_AUC
+        f"{PROBE_NAMES[kind]} ({found.roc_auc:.2f})" for kind, found in probes.items() if found.roc_auc < DETECTED_AUC
     ]
     if unnoticed:
         sentences.append(
-            f"The out-of-distribution score hardly separates these from X-rays (ROC-AUC): {', '.join(unnoticed)}."
+            "Not reliably detected as out of distribution (in brackets ROC-AUC against X-rays, chance is 0.5): "
+            f"{', '.join(unnoticed)}."
         )
     return sentences
 

@@ -15,11 +15,11 @@ from coronet_core.support.plurals import counted
 from tasks.external_validation.labelled_images import LabelledImages
 from tasks.external_validation.training_images import TrainingImages
 
-TRAINING_IMAGE: Final = "the model was made with this image"
-TRAINING_PATIENT: Final = "the model was made with images of this patient"
+TRAINING_IMAGE: Final = "training or validation image of the model"
+TRAINING_PATIENT: Final = "image of a training or validation patient of the model"
 NOT_CHECKED: Final = (
-    "Whether the model was made with some of these images is not checked: the manifest of its split is neither in this "
-    "project, nor in DVC's cache or remote, nor in MLflow."
+    "Overlap with the training images was not checked: the manifest of the model's split is neither in this project, "
+    "nor in DVC's cache or remote, nor in MLflow."
 )
 NO_PIXELS: Final = (
     "Near duplicates of training images are not searched for: their manifest is available, their pixels are not. Only "

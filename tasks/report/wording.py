@@ -1,15 +1,29 @@
 """Words of radiologists for names that files have, and what a page calls the images that it is about."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 RADIOLOGY: Final = {"view": "projection", "age_group": "age in years"}
 
+AUTOENCODERS: Final = {
+    "tfen.healthy": "autoencoder of healthy lungs alone",
+    "tfen.pneumonia": "autoencoder of pneumonia alone",
+}
+
 
 def words(name: str) -> str:
     """Return a key as a reader knows it: without underscores, and `view` as the projection (PA, AP)."""
     return RADIOLOGY.get(name, name.replace("_", " "))
+
+
+def randomised_layers(level: str) -> str:
+    """Return a level of the randomisation test as a reader knows it: `cin.layer4` is the CIN down to its layer 4."""
+    if level in AUTOENCODERS:
+        return AUTOENCODERS[level]
+    layer = re.sub(r"(?<=[a-z])(?=[0-9])", " ", level.removeprefix("cin.").replace("_", " "))
+    return f"CIN, from its last layer down to {layer}"
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping
         "variants": variants,
         "skipped": dict(skipped),
         "conclusions": [
-            f"{one['title']}: {judged('CoroNet', one['differences'])}"
+            f"{one['title']}: " + judged("CoroNet's", one["differences"])
             for name, one in variants.items()
             if name != REFERENCE
         ],

@@ -97,7 +97,7 @@ def _conclusions(table: Mapping[str, Any]) -> list[str]:
     candidates = table["candidates"]
     reference = candidates[table["reference"]]["title"]
     return [
-        f"{capitalised(one['title'])}, compared with {reference}: {judged('it', one['differences'])}"
+        f"{capitalised(one['title'])}, compared with {reference}: {judged('its', one['differences'])}"
         for one in candidates.values()
         if "differences" in one
     ]

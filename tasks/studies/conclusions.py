@@ -9,24 +9,16 @@ Difference = Mapping[str, Any]
 """`difference`, None if undefined, and `interval`, None for too few patients."""
 
 
-def judged(subject: str, differences: Mapping[str, Difference]) -> str:
-    """Return sentences on whether `subject` beats what it is compared with.
+def judged(whose: str, differences: Mapping[str, Difference]) -> str:
+    """Return sentences on how the figures of a recipe differ from those of the one that it is compared with.
+
+    `whose` they are is `its` or such as `CoroNet's`.
 
     By accuracy and, where it is defined, by macro ROC-AUC: either may be conclusive where the other is not.
     """
-    found = differences
-    sentences = [
-        _judged(subject, found["accuracy"], "{:.1f} percentage points of accuracy", "{:+.1f} to {:+.1f}", scale=100)
-    ]
-    if found["macro_roc_auc"]["difference"] is not None:
-        area = _judged(
-            capitalised(subject),
-            found["macro_roc_auc"],
-            "{:.3f} of macro ROC-AUC",
-            "{:+.3f} to {:+.3f}",
-            scale=1,
-        )
-        sentences.append(area)
+    sentences = [_accuracy(whose, differences["accuracy"])]
+    if differences["macro_roc_auc"]["difference"] is not None:
+        sentences.append(_area(capitalised(whose), differences["macro_roc_auc"]))
     return " ".join(sentences)
 
 
@@ -46,14 +38,21 @@ def verdict(differences: Mapping[str, Difference]) -> Verdict:
     return "better" if is_better else "worse" if is_worse else "open"
 
 
-def _judged(subject: str, difference: Difference, what: str, ends: str, scale: float) -> str:
-    apart = what.format(scale * abs(difference["difference"]))
-    if difference["interval"] is None:
-        return f"difference of {apart}; too few patients for an interval."
-    low, high = (scale * bound for bound in difference["interval"])
-    interval = f"interval of the difference {ends.format(low, high)}"
-    if low > 0:
-        return f"{subject} is better by {apart} ({interval})."
-    if high < 0:
-        return f"{subject} is WORSE by {apart} ({interval})."
-    return f"{subject} is not better: the difference of {apart} may be due to chance ({interval})."
+def _accuracy(whose: str, found: Difference) -> str:
+    size = f"{100 * abs(found['difference']):.1f} percentage points"
+    ends = None if found["interval"] is None else "{:+.1f} to {:+.1f}".format(*(100 * end for end in found["interval"]))
+    return _sentence(f"{whose} accuracy", size, found, ends)
+
+
+def _area(whose: str, found: Difference) -> str:
+    ends = None if found["interval"] is None else "{:+.3f} to {:+.3f}".format(*found["interval"])
+    return _sentence(f"{whose} macro ROC-AUC", f"{abs(found['difference']):.3f}", found, ends)
+
+
+def _sentence(figure: str, size: str, found: Difference, ends: str | None) -> str:
+    apart = f"{figure} is {size} {'lower' if found['difference'] < 0 else 'higher'}"
+    if ends is None:
+        return f"{apart}; too few patients for an interval."
+    low, high = found["interval"]
+    by_chance = ", which may be due to chance" if low <= 0 <= high else ""
+    return f"{apart}{by_chance} (interval of the difference {ends})."

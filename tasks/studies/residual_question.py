@@ -69,7 +69,7 @@ def residual_answers(
         differences = replicates.differences(pair.candidate, pair.image)
         sentences = ADDED if params[pair.candidate].cin.input == TOGETHER else ALONE
         candidate, image = capitalised(titles[pair.candidate]), titles[pair.image]
-        details = f"{candidate}, compared with {image}: {judged('it', differences)}"
+        details = f"{candidate}, compared with {image}: {judged('its', differences)}"
         answer = {"answer": sentences[verdict(differences)], "details": details}
         found.append(pair._asdict() | {"differences": differences} | answer)
     return found

@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from coronet_core.audits.probes import PROBES, blank, checkerboard, cropped, inverted, noise, sideways, upside_down
+from coronet_core.audits.probes import (
+    PROBE_NAMES,
+    PROBES,
+    blank,
+    checkerboard,
+    cropped,
+    inverted,
+    noise,
+    sideways,
+    upside_down,
+)
 from coronet_core.common.seeds import generator
 
 XRAYS = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(7))
@@ -58,3 +68,7 @@ def test_a_blank_image_has_one_grey_and_a_checkerboard_two() -> None:
 def test_noise_is_mostly_coarse() -> None:
     spectrum = torch.fft.rfft2(noise(torch.rand(20, 1, 32, 32), generator(1))).abs().mean(dim=(0, 1))
     assert spectrum[0, 1] > 5 * spectrum[0, 10]
+
+
+def test_every_probe_has_a_name_in_words() -> None:
+    assert list(PROBE_NAMES) == list(PROBES)

@@ -18,7 +18,7 @@ from tasks.runtime.paths import AUDIT, FIGURES, METRICS
 from tasks.runtime.tracking.stage_run import StageRun
 
 AGAINST_FORMER = Against(
-    name="the run before",
+    name="the previous run",
     figures=(Difference(title="accuracy", last=0.9, other=0.8, difference=0.1, interval=(-0.02, 0.2)),),
 )
 
@@ -73,7 +73,7 @@ def test_the_summary_holds_tables_verdict_and_warnings(created: dict[str, Any]) 
 def test_differences_from_other_runs_are_a_table_and_so_is_why_there_are_none(created: dict[str, Any]) -> None:
     assert created["differences"] == [
         {
-            "against": "the run before",
+            "against": "the previous run",
             "figure": "accuracy",
             "last run": "0.900",
             "the other": "0.800",

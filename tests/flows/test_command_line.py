@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from flows.pipeline.run import main
 from flows.project.live_params import prepare
 from tests.conftest import PROJECT
 from tests.integration.conftest import commit_all
+
+OF_TYPER = ("install_completion", "show_completion")
+"""Options whose help is not ours."""
 
 
 def no_flow() -> None:
@@ -66,17 +70,31 @@ def test_the_version_names_the_commit_of_the_code_and_whether_files_differ_from_
     assert printed == f"{known} (commit {commit[:7]}+)\n"
 
 
-def test_every_option_and_command_says_what_it_is() -> None:
-    def without_help(command: Any, path: str) -> list[str]:
-        silent = [path] if not command.help else []
-        silent += [f"{path} {one.name}" for one in command.params if not getattr(one, "help", None)]
-        for name, one in getattr(command, "commands", {}).items():
-            silent += without_help(one, f"{path} {name}")
-        return silent
+def commands(command: Any, path: str = "coronet") -> Iterator[tuple[str, Any]]:
+    """All commands with their words."""
+    yield path, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from commands(one, f"{path} {name}")
 
-    command = typer.main.get_command(app)
-    assert without_help(command, "coronet") == []
-    assert "models" in command.commands
+
+def test_every_option_and_command_says_what_it_is() -> None:
+    found = dict(commands(typer.main.get_command(app)))
+    assert "coronet models" in found
+    assert [path for path, command in found.items() if not command.help] == []
+    params = [(f"{path} {one.name}", one) for path, command in found.items() for one in command.params]
+    assert [name for name, one in params if not getattr(one, "help", None)] == []
+    without_default = [
+        name
+        for name, one in params
+        if not one.required and one.default in (None, []) and "Default: " not in one.help and one.name not in OF_TYPER
+    ]
+    assert without_default == []
+
+
+def test_no_help_text_is_broken_within_a_sentence() -> None:
+    """Typer joins the lines of the first paragraph alone."""
+    texts = [command.help for _, command in commands(typer.main.get_command(app))]
+    assert [paragraph for text in texts for paragraph in text.split("\n\n")[1:] if "\n" in paragraph] == []
 
 
 def test_a_shell_can_complete_commands_and_options(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def printed(tmp_path: Path, capsys: pytest.CaptureFixture[str], interval: list[f
 
 def test_how_far_figures_can_be_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = printed(tmp_path, capsys, [0.5, 0.9])
-    assert "Balanced accuracy 81.25% (50.0–90.0), macro ROC-AUC 87.50% (50.0–90.0)" in said
+    assert "Balanced accuracy 81.25% (50.0–90.0), macro ROC-AUC 0.875 (0.500–0.900)" in said
     assert "Calibration error (ECE) 0.250 uncalibrated, 0.125 calibrated" in said
     assert "6.25% (50.0–90.0) of the images need a human reader" in said
     assert "Shortcut audit: not passed Half of the skill is the border's." in said
@@ -46,4 +46,4 @@ def test_each_class_has_its_sensitivity_and_its_specificity(tmp_path: Path, caps
 
 
 def test_an_interval_that_does_not_exist_is_a_dash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "macro ROC-AUC 87.50% (–)" in printed(tmp_path, capsys, None)
+    assert "macro ROC-AUC 0.875 (–)" in printed(tmp_path, capsys, None)

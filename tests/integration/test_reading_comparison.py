@@ -60,7 +60,7 @@ def test_both_answers_stand_side_by_side_with_where_they_differ(page: Page, ches
     assert shown[5] == ["Out of distribution", *("yes" if answer["out_of_distribution"] else "no" for answer in both)]
     first, second = (NAMES[answer["predicted"]] for answer in both)
     told = page.text("#answer")
-    assert (f"the prediction ({first}; challenger: {second})" in told) == (first != second)
+    assert (f"The models disagree. Prediction: {first}; challenger: {second}." in told) == (first != second)
     assert ("models differ" in page.text("#list")) == (first != second)
     assert "Challenger: another, " in page.text("#challenger")
 

@@ -203,7 +203,12 @@ def test_a_verdict_that_is_nowhere_but_on_the_page_is_not_lost_unasked(files: li
         page.choose(files[2:3])
         assert not is_guarded()
         page.press("1", Keys.ENTER)
-        page.wait(lambda: page.text("#verdict-told") == "Healthy. Kept on this page: download it.")
+        page.wait(
+            lambda: (
+                page.text("#verdict-told")
+                == "Healthy. Not stored by the service. Download it before you close this page."
+            )
+        )
         assert is_guarded()
         (row,) = rows(downloaded(page, tmp_path / "downloads"))
         assert (row["file"], row["label"]) == ("chest.png", "healthy")

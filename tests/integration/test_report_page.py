@@ -52,7 +52,7 @@ def test_a_column_is_sorted_by_keys_up_and_down(page: Page) -> None:
     assert heads["Probability"].get_attribute("aria-sort") == "ascending"
     page.press(Keys.ENTER)
     assert ids(page) == "edacb"
-    page.script("arguments[0].querySelector('button').click()", heads["Distance"])
+    page.script("arguments[0].querySelector('button').click()", heads["Out-of-distribution score"])
     assert ids(page)[-1] == "e", "10.5 is more than 1: a number, not a text"
     assert heads["Probability"].get_attribute("aria-sort") is None
 

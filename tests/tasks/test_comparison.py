@@ -128,11 +128,13 @@ def test_a_candidate_that_is_better_is_said_to_be(table: Make) -> None:
     found = table(residual=0.5, image=2.5, both=2.5)
     low, _ = found["candidates"]["image"]["differences"]["accuracy"]["interval"]
     assert low > 0
-    assert found["conclusions"][0].startswith("The <image>, compared with CoroNet: it is better by ")
+    assert found["conclusions"][0].startswith("The <image>, compared with CoroNet: its accuracy is ")
+    assert "percentage points higher (interval" in found["conclusions"][0]
     assert "differences" not in found["candidates"]["residual"]
     alone = found["residual"][1]
     assert alone["answer"] == "The residual alone is worse than the raw image."
-    assert alone["details"].startswith("CoroNet, compared with the <image>: it is WORSE")
+    assert alone["details"].startswith("CoroNet, compared with the <image>: its accuracy is ")
+    assert "percentage points lower (interval" in alone["details"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_what_the_residual_adds_to_the_image_is_said_first(table: Make, both: fl
     assert found["residual"][0]["candidate"] == "both"
     assert found["residual"][0]["image"] == "image"
     assert found["residual"][0]["answer"] == answer
-    assert found["residual"][0]["details"].startswith("Residual and image, compared with the <image>: it is ")
+    assert found["residual"][0]["details"].startswith("Residual and image, compared with the <image>: its accuracy is ")
 
 
 def test_the_validation_folds_choose_whatever_the_test_folds_say(table: Make) -> None:

@@ -381,7 +381,7 @@ def test_a_page_with_nothing_to_compare_with_says_so(by_unknown: Validation, tmp
     page = (tmp_path / "out" / "validation.html").read_text()
     assert page.count("<script") == 1, "the page's own"
     assert unescape(page).count(NOT_CHECKED) == 1
-    assert "It is unknown whether the model was made with some of these images." in page
+    assert "Overlap with the training images was not checked." in page
     assert "Not possible: the figures of the model's own test split are not available here." in unescape(page)
     assert "internal test</th>" not in page
 

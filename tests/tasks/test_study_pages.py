@@ -117,6 +117,7 @@ def test_the_page_of_a_cross_validation(folds: dict[str, Any], tmp_path: Path) -
     assert "Balanced accuracy: mean 0.700, folds from 0.250 to 0.750" in page
     assert "All images of a patient are in one fold." in page
     assert '90% interval <span class="whole">60.0–80.0</span>' in page
+    assert '<dt>COVID-19 specificity</dt><dd class="value">60.00%</dd>' in page
     assert "<td>0.125</td>" in page
     assert f"fold 2</th>{DETECTION.format('50.00')}" in page
     assert page.index("specificity</th><td>60.00<small>40.0–80.0</small></td>") > page.index("sensitivity</th>")

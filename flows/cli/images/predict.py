@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from tasks.runtime.params.explain import MethodName
 
 RAY_CLUSTER = "`local` starts a cluster here, `auto` joins this machine's, `ray://host:10001` another one."
-RAY_HELP = f"Predict shards on a Ray cluster: {RAY_CLUSTER}"
+RAY_HELP = f"Predict shards on a Ray cluster: {RAY_CLUSTER} Default: on this machine."
 
 Paths = Annotated[
     list[str], typer.Argument(help="X-rays: files, folders, patterns such as scans/**/*.dcm, or s3://bucket/key URLs.")
 ]
 Model = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="Package folder or models:/coronet@champion. Default: the last run here."),
+    typer.Option(
+        metavar="SOURCE",
+        help="Package folder, models:/coronet@champion or models:/coronet/3. Default: the last run here.",
+    ),
 ]
 LogFolder = Annotated[
     Path | None,
@@ -73,8 +76,9 @@ def predict(
 ) -> None:
     """Classify X-ray files with a trained model. Unreadable files are reported; the rest are processed.
 
-    Exit code 0: every file has a prediction; 3: some files failed; 1: all failed, or an error stopped the command. With
-    --dicom-out, a DICOM file without a report counts as failed; other files get none.
+    Exit code 0: every file has a prediction; 3: some files failed; 1: all failed, or an error stopped the command.
+
+    A DICOM file for which --dicom-out cannot write a report counts as failed; other files get none.
     """
 
     def require_format() -> None:

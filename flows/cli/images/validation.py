@@ -21,7 +21,11 @@ def validate(
     ] = None,
     patient_id_pattern: Annotated[
         str | None,
-        typer.Option(metavar="REGEX", help="Pattern whose first group is the patient id in a file's name or path."),
+        typer.Option(
+            metavar="REGEX",
+            help="Pattern whose first group is the patient id in a file's name or path. Default: ids of the table or "
+            "of DICOM headers.",
+        ),
     ] = None,
 ) -> None:
     """Evaluate a model on labelled images from elsewhere. Images of its training patients are left out.

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coronet_core.support.errors import DataError
-from flows.project.summary import percent
+from flows.project.summary import figure, is_area
 from tasks.package.metadata import DESCRIPTION, read_description
 from tasks.registry.fetching import fetch
 from tasks.registry.registration import register
@@ -36,7 +36,7 @@ DIGITS: Final = 8
 
 def print_versions() -> None:
     """Print all versions, newest first: a table on a terminal, otherwise lines of tab-separated values."""
-    figures = [f"{title} (%)" for title in LISTED_FIGURES.values()]
+    figures = [title if is_area(name) else f"{title} (%)" for name, title in LISTED_FIGURES.items()]
     head = ["version", "aliases", "created (UTC)", *figures, "commit", "split", "package"]
     rows = [[printable(cell) for cell in _row(version)] for version in reversed(all_versions())]
     console = Console()
@@ -94,7 +94,7 @@ def _row(version: Version) -> list[str]:
         str(version.number),
         ", ".join(version.aliases),
         f"{version.created:%Y-%m-%d %H:%M}",
-        *map(percent, listed_figures(version).values()),
+        *(figure(name, value) for name, value in listed_figures(version).items()),
         version.tags.get(COMMIT_TAG, "")[:DIGITS],
         version.tags.get(f"{DVC_TAG}{SPLIT}", "")[:DIGITS],
         version.digest[:DIGITS],

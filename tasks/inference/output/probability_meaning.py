@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from coronet_core.common.classes import DISPLAY_NAMES
+from coronet_core.support.plurals import counted
 from tasks.calibrate.calibration_file import Calibration
 
 FEW_IMAGES: Final = 100
@@ -20,11 +21,12 @@ def meaning_of(row: dict[str, Any], calibration: Calibration) -> str:
     images = sum(calibration.images.values())
     gap = 100 * calibration.after.ece
     meaning = (
-        f"Of 100 images with such a value, {share} are {DISPLAY_NAMES[label]}, if they are like the {images} "
-        f"validation images; on those, the values were {gap:.0f} in 100 off on average."
+        f"Of 100 images with this probability, {share} are {DISPLAY_NAMES[label]}, provided they resemble the "
+        f"{counted(images, 'validation image')}. There, probabilities were off by "
+        f"{counted(round(gap), 'percentage point')} on average."
     )
     if images < FEW_IMAGES:
-        meaning += " These are few images: the value itself is uncertain."
+        meaning += " With so few images, the probability itself is uncertain."
     if row["out_of_distribution"]:
-        meaning += " This image is unlike them, so the value may not hold for it."
+        meaning += " This image does not resemble them, so its probability may be wrong."
     return meaning

@@ -109,6 +109,11 @@ def test_one_table_has_every_measure_of_every_method(page: str) -> None:
         assert row.endswith("<td>–</td>"), "the centre map has none"
 
 
+def test_the_randomisation_test_names_layers_in_words(page: str) -> None:
+    for level in ("CIN, from its last layer down to fc", "down to layer 4", "autoencoder of pneumonia alone"):
+        assert f"{level}</th><td>" in page
+
+
 def test_images_that_were_chosen_for_their_boxes_are_not_called_random(page: str) -> None:
     assert "chosen at random, and up to 1 further images that have boxes and were classified correctly;" in page
 
