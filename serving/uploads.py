@@ -18,6 +18,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from coronet_core.data.file_kinds import BEGINNING_BYTES, kind_of
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import counted
 from coronet_core.support.whole_files import write_whole
 from serving.problems import Problem, invalid
 from serving.settings import MIB, ServingSettings
@@ -202,7 +203,7 @@ def _too_large(settings: ServingSettings, *, hangs_up: bool = False) -> Problem:
 
 
 def _too_many(max_files: int) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {max_files} files. Send fewer at once.")
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"More than {counted(max_files, 'file')}. Send fewer at once.")
 
 
 UNKNOWN: Final = "img"

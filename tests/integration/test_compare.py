@@ -115,7 +115,7 @@ def test_the_table_is_that_of_the_predictions(project: Project) -> None:
 
 def test_the_terminal_says_what_came_out(compared: "subprocess.CompletedProcess[str]", project: Project) -> None:
     table = read(project.folder / comparison_table_file("patients"))
-    assert "2 folds of patients, 2 seeds, 33 images (%)" in compared.stdout
+    assert "2 folds of patients, 2 seeds, 33 images" in compared.stdout
     unbroken = " ".join(compared.stdout.split())
     for sentence in (*(one["answer"] for one in table["residual"]), table["choice"], *table["conclusions"]):
         assert " ".join(sentence.split()) in unbroken

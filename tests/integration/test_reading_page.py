@@ -43,7 +43,7 @@ def test_a_chosen_file_is_shown_with_its_answer_residuals_and_map(
     told = page.text("#answer")
     assert name in told
     assert len(page.all("#answer meter")) == 3
-    assert "like the 40 validation images" in page.text("#meaning")
+    assert "provided they resemble the 40 validation images" in page.text("#meaning")
     assert "not ruled out" in told
     assert page.text("#live").startswith(f"{name}: ")
 

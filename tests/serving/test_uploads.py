@@ -55,7 +55,7 @@ def test_too_many_files_are_refused(small: httpx.Client) -> None:
     assert "More than 2 files" in problem(small.post("/predict", files=form(*[png()] * 3)), 413)
     encoded = {"content": base64.b64encode(png()).decode()}
     assert "More than 2 files" in problem(small.post("/predict", json={"images": [encoded] * 3}), 413)
-    assert "More than 1 files" in problem(small.post("/preview", files=form(png(), png())), 413)
+    assert "More than 1 file." in problem(small.post("/preview", files=form(png(), png())), 413)
 
 
 def png_bomb() -> bytes:

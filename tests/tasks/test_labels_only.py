@@ -171,7 +171,7 @@ def test_a_planted_patient_in_both_parts_is_caught(
         )
     lists = {"train": "planted_train.txt", "test": "planted_test.txt"}
     patient = planted.removesuffix(" p.png COVID-19 actmed")
-    with pytest.raises(DataError, match=rf"1 patients both .* \(actmed-{patient}\)"):
+    with pytest.raises(DataError, match=rf"1 patient both .* \(actmed-{patient}\)"):
         build(published(raw, monkeypatch, Leaks.REFUSE, **lists), tmp_path)
 
 

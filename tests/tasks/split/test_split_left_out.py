@@ -79,7 +79,7 @@ def test_unsuitable_images_are_noted(build: Callable[..., dict[str, Any]], capsy
     report = build()
     assert report["reading_notes"] == {"few grey levels": 1, "window ignored (it does not apply)": 1, "lateral view": 1}
     assert report["rejected"] == {}
-    assert "noted for 1 images: lateral view" in capsys.readouterr().out
+    assert "noted for 1 image: lateral view" in capsys.readouterr().out
     notes = read_rows(MANIFEST)["reading_notes"].dropna().tolist()
     assert sorted(notes) == ["few grey levels", "window ignored (it does not apply); lateral view"]
 
