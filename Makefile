@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-all check sbom mlflow prefect picture pictures reading-picture clean
+.PHONY: run test test-all check sbom mlflow prefect picture pictures terminal-pictures reading-picture clean
 
 run: $(INSTALLED)  ## bring every stage up to date and show the figures
 	$(BIN)/coronet run
@@ -55,6 +55,9 @@ picture: $(INSTALLED)  ## the README's picture, from the demo's report; needs Ch
 
 pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's and MLflow's pages, from a running `coronet up` in which `retrain` has run; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots
+
+terminal-pictures: $(INSTALLED_DEV)  ## a terminal on which `coronet run` is at work, light and dark
+	$(BIN)/python -m benchmarks.terminal_picture
 
 # Test images of a run of params/xray.yaml, from NIH's ChestX-ray8, in class folders (docs/serving.md, The picture).
 XRAYS := data/raw/xray/images

@@ -52,6 +52,7 @@ def test_the_gallery_is_bounded_and_says_so(
     ("method", "named"),
     [
         ("perturbation", "(Meaningful perturbation)"),
+        ("occlusion", "(Occlusion: squares of 16 pixels are hidden one by one)"),
         ("grad_cam", "(Grad-CAM: one pass through the network, in cells of 32 pixels)"),
     ],
 )
