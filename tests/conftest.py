@@ -12,6 +12,8 @@ import torch
 from hypothesis import settings
 
 PROJECT = Path(__file__).parents[1]
+PARAMS = PROJECT / "tests" / "params.yaml"
+"""The demo with the paper's networks."""
 SHARED = PROJECT.parent / "shared"
 """Real X-rays and the authors' weights; they are not part of the project."""
 

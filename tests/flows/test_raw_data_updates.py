@@ -12,7 +12,7 @@ from coronet_core.support.errors import DataError, TransientError
 from flows.pipeline.raw_data_updates import Waiting, bring_raw_data, waiting_images
 from tasks.runtime.params.data import DataParams, ImageFolderSource
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 
 HERE = Path("data/raw/hospital")
 IMPORT = "data/raw/hospital.dvc"
@@ -46,7 +46,7 @@ def project(tmp_path: Path, hospital: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def data() -> DataParams:
     source = ImageFolderSource(kind="image_folder", folder="hospital", labels_csv=None, patient_id_pattern=None)
-    return replace(read_params(PROJECT / "params.yaml").data, root="data/raw", sources=[source])
+    return replace(read_params(PARAMS).data, root="data/raw", sources=[source])
 
 
 def test_nothing_waits_where_nothing_is_new(hospital: Path, data: DataParams) -> None:

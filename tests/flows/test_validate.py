@@ -16,7 +16,7 @@ from flows.validate import validate
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.external_run import Labelled, from_elsewhere, write_folder
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -27,7 +27,7 @@ OUT = Path("reports/validation/ward")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package, and a folder of six labelled phantoms and a file that is none."""
     folder = tmp_path_factory.mktemp("validate")
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     ran = {"evaluate": asdict(replace(params.evaluate, bootstrap_replicates=100)), "audit": asdict(params.audit)}
     write_package(folder / "package", untrained_model(), CARD, some_lineage(params={"seed": 1, **ran}))
     write_folder(folder / "ward", [*from_elsewhere(), Labelled("bad.png", b"no image", "healthy", "ward-bad")])

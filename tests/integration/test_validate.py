@@ -9,7 +9,7 @@ import pytest
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.integration.conftest import Project
 from tests.tasks.external_run import from_elsewhere, write_folder
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 @pytest.fixture
 def folder(tmp_path: Path) -> Project:
     """A package and labelled phantoms, in no project."""
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     ran = {"evaluate": asdict(replace(params.evaluate, bootstrap_replicates=100)), "audit": asdict(params.audit)}
     lineage = some_lineage(params={"seed": 1, **ran})
     write_package(tmp_path / "package", untrained_model(), CARD, lineage)

@@ -16,7 +16,7 @@ import pytest
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 from tests.integration.conftest import Project
 from tests.tasks.external_run import from_elsewhere, write_folder
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
@@ -51,7 +51,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def coronet(environment: Path, tmp_path: Path) -> Coronet:
     """A function that runs the wheel's `coronet` in a folder with a package and labelled images, and in no project."""
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     ran = {"evaluate": asdict(replace(params.evaluate, bootstrap_replicates=100)), "audit": asdict(params.audit)}
     write_package(tmp_path / "package", untrained_model(), CARD, some_lineage(params={"seed": 1, **ran}))
     write_folder(tmp_path / "ward", from_elsewhere())

@@ -31,7 +31,7 @@ from serving.settings import ServingSettings
 from tasks.calibrate.calibration_file import Calibration
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 
 SIDE_PX = 64
 
@@ -45,7 +45,7 @@ def trained_model() -> TrainedModel:
     return TrainedModel(
         image_size_px=SIDE_PX,
         aspect=Aspect.STRETCH,
-        residuals=read_params(PROJECT / "params.yaml").residuals,
+        residuals=read_params(PARAMS).residuals,
         cin_input="residual_tensor",
         batch_size=64,
         autoencoders={label: save(network.state_dict()) for label, network in networks.items()},  # type: ignore[misc]
@@ -73,7 +73,7 @@ def other_model() -> TrainedModel:
 
 
 def served_model(**changes: Any) -> ServedModel:
-    explain = read_params(PROJECT / "params.yaml").explain
+    explain = read_params(PARAMS).explain
     short = replace(explain, perturbation=replace(explain.perturbation, iterations=3))
     served = ServedModel(
         model=trained_model(),

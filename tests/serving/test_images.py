@@ -129,8 +129,8 @@ def test_the_meaning_of_a_probability_is_told_with_its_doubts(client: httpx.Clie
     likely = round(100 * answer["probabilities"][answer["predicted"]])
     assert f"about {likely} are" in answer["meaning"]
     assert "40 validation images" in answer["meaning"]
-    assert "7 in 100 off" in answer["meaning"]
-    assert ("may not hold" in answer["meaning"]) == answer["out_of_distribution"]
+    assert "off by 7 percentage points on average" in answer["meaning"]
+    assert ("may be wrong" in answer["meaning"]) == answer["out_of_distribution"]
 
 
 def test_whoever_wants_to_log_answers_hears_each_once() -> None:

@@ -26,7 +26,7 @@ from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def model_of_run(params: Params) -> TrainedModel:
 
 def small_params() -> Params:
     """Params of the demo, for seconds instead of minutes."""
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     patients = PhantomPatients(healthy=8, pneumonia=8, covid19=8)
     source = PhantomSource(kind="phantom", patients=patients, images_per_patient_max=1)
     measures = replace(params.explain.measures, deletion_steps=2, repeat_seeds=1, randomisation_images=1)

@@ -9,13 +9,13 @@ from tasks.runtime.params.file import read_params, validated
 from tasks.runtime.params.presets import merged, read_files
 from tasks.runtime.params.schema import Params, PretrainedAutoencoders
 from tasks.studies.ablation import ABLATIONS, applicable
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 
 
 @pytest.fixture
 def params(monkeypatch: pytest.MonkeyPatch) -> Params:
     monkeypatch.chdir(PROJECT)
-    return read_params(PROJECT / "params.yaml")
+    return read_params(PARAMS)
 
 
 def test_an_ablation_that_changes_nothing_is_left_out_with_the_reason(params: Params) -> None:

@@ -36,7 +36,7 @@ from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 
 pytestmark = pytest.mark.usefixtures("without_mlflow")
 
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.usefixtures("without_mlflow")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     """A project with a split of 24 phantoms, untrained networks and a calibration, and its params."""
     folder = tmp_path_factory.mktemp("built")
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=8, pneumonia=8, covid19=8), images_per_patient_max=1
     )

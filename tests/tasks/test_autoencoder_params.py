@@ -28,7 +28,7 @@ from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.train_autoencoder import stage as train_autoencoder
 from tasks.train_autoencoder.stage import images_of
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = pytest.mark.usefixtures("without_mlflow")
@@ -40,7 +40,7 @@ Train = Callable[..., None]
 def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]) -> Train:
     """Trains AE_H on 4 phantoms for two epochs, with changed params."""
     monkeypatch.chdir(tmp_path)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     patients = PhantomPatients(healthy=6, pneumonia=6, covid19=6)
     source = PhantomSource(kind="phantom", patients=patients, images_per_patient_max=1)
     params = replace(params, device="cpu", data=replace(params.data, sources=[source]))

@@ -15,14 +15,14 @@ from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.stage import calibrated, with_scores
 from tasks.runtime.params.file import read_params
 from tasks.runtime.stage_context import StageContext
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 from tests.tasks.predictions import Told, predictions
 
 
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageContext:
     monkeypatch.chdir(PROJECT)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     monkeypatch.chdir(tmp_path)
     return StageContext(name="calibrate", params=params, tracking=cast("Any", Told()))
 

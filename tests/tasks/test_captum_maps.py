@@ -14,7 +14,7 @@ from tasks.explain.methods import grad_cam_maps, healthy_reconstruction, integra
 from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import IntegratedGradientsParams
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 
 SETTINGS = IntegratedGradientsParams(steps=64, null_blur_radius_px=3.0)
 
@@ -74,7 +74,7 @@ def test_integrated_gradients_by_hand(coronet: CoroNet, image: Tensor) -> None:
 @pytest.mark.parametrize("method", ["perturbation", "occlusion", "integrated_gradients"])
 def test_healthy_reconstruction_takes_the_place_of_the_blur(coronet: CoroNet, image: Tensor, method: str) -> None:
     """AE_H reconstructs X / 2, which has no evidence for class 1 left but half of it."""
-    params = replace(read_params(PROJECT / "params.yaml").explain, null_image="healthy_reconstruction")
+    params = replace(read_params(PARAMS).explain, null_image="healthy_reconstruction")
     params = replace(
         params,
         perturbation=replace(params.perturbation, mask_size_px=4, iterations=3),

@@ -10,7 +10,7 @@ from coronet_core.support.errors import DataError, TrainingError
 from tasks.calibrate import cin_outputs as prediction
 from tasks.runtime.params.file import read_params
 from tasks.runtime.stage_context import StageContext
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 from tests.tasks.predictions import Told
 
 
@@ -29,7 +29,7 @@ class Inputs:
 
 def logits(n: int, cin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
     monkeypatch.chdir(PROJECT)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(prediction, "load_cin", lambda *_: cin)
     monkeypatch.setattr(prediction, "cin_inputs_of_split", lambda *_: (Inputs(n), None))

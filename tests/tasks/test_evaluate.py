@@ -22,7 +22,7 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
 from tasks.runtime.stage_context import StageContext
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 from tests.tasks.predictions import Told, predictions
 
 Evaluated = Callable[..., dict[str, Any]]
@@ -34,7 +34,7 @@ VALIDATION = predictions(60, 60, 20)
 def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluated:
     """A function that evaluates a test split, calibrated on a validation split, and returns metrics.json."""
     monkeypatch.chdir(PROJECT)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     monkeypatch.chdir(tmp_path)
 
     def run(test: SplitPredictions = TEST, validation: SplitPredictions = VALIDATION, **changes: Any) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def test_too_few_validation_images_leave_nothing_answered(evaluated: Evaluated) 
 
 def test_evaluation_waits_for_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="Run the stage calibrate first"):
         evaluate.run(StageContext(name="evaluate", params=params, tracking=cast("Any", Told())))

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.explain.image_choice import choose
 from tasks.runtime.params.file import read_params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_images_of_each_class_come_first_and_then_those_that_can_point(
     predictions: pd.DataFrame, manifest: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    params = read_params(PROJECT / "params.yaml").explain
+    params = read_params(PARAMS).explain
     chosen = choose(predictions, manifest, params, seed=1)
     n = params.images_per_class
     assert chosen["label"][: 3 * n].tolist() == ["healthy"] * n + ["pneumonia"] * n + ["covid19"] * n
@@ -51,7 +51,7 @@ def test_a_patient_has_one_image_as_long_as_there_are_others(
     predictions: pd.DataFrame, manifest: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    params = replace(read_params(PROJECT / "params.yaml").explain, images_per_class=6, boxed_images=0)
+    params = replace(read_params(PARAMS).explain, images_per_class=6, boxed_images=0)
     clustered = predictions.assign(patient_group=[f"p{i // 4}" for i in range(60)])  # five of each class
     for seed in range(5):
         chosen = choose(clustered, manifest, params, seed)

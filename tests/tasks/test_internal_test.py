@@ -21,7 +21,7 @@ from tasks.external_validation.internal_test import (
 from tasks.runtime.files import nulls_for_nan
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import EvaluateParams
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.predictions import predictions
 
 VALIDATION = predictions(60, 60, 20)
@@ -30,11 +30,11 @@ GOOD, AGAIN, POOR = predictions(60, 50, 20, seed=1), predictions(60, 50, 20, see
 
 @pytest.fixture(scope="module")
 def params() -> EvaluateParams:
-    return read_params(PROJECT / "params.yaml").evaluate
+    return read_params(PARAMS).evaluate
 
 
 def metrics(of: SplitPredictions, params: EvaluateParams) -> dict[str, Any]:
-    calibration = calibrated(VALIDATION, read_params(PROJECT / "params.yaml").calibrate)
+    calibration = calibrated(VALIDATION, read_params(PARAMS).calibrate)
     found: dict[str, Any] = nulls_for_nan(all_figures(of, calibration, params, 1))
     return found
 

@@ -17,7 +17,7 @@ from tasks.build_split.labels_only import build
 from tasks.runtime.params.data import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS, PROJECT
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def planted_free(raw: Path, part: str) -> list[str]:
 def test_the_phantom_has_no_labels_to_build_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     with pytest.raises(ParamsError, match="the phantom has no label files"):
-        build(read_params(PROJECT / "params.yaml"), tmp_path)
+        build(read_params(PARAMS), tmp_path)
 
 
 def test_a_preset_for_real_x_rays_wants_a_key_of_ones_own(

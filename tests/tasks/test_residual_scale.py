@@ -32,7 +32,7 @@ from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import IMAGES, RESIDUAL_SCALE, RESIDUALS, autoencoder_weights
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
 pytestmark = pytest.mark.usefixtures("without_mlflow")
@@ -45,7 +45,7 @@ Materialize = Callable[[ResidualScaling], NDArray[np.float32]]
 def materialize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]) -> Materialize:
     """Makes the residual tensors of 18 phantoms with a scale, and returns them."""
     monkeypatch.chdir(tmp_path)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     patients = PhantomPatients(healthy=6, pneumonia=6, covid19=6)
     source = PhantomSource(kind="phantom", patients=patients, images_per_patient_max=1)
     params = replace(params, device="cpu", data=replace(params.data, sources=[source]))

@@ -40,7 +40,7 @@ from tasks.runtime.tracking.stage_run import StageRun
 from tasks.train_autoencoder import stage as train_autoencoder
 from tasks.train_cin import stage as train_cin
 from tasks.training import training_run as training_stage
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.damage import DAMAGES, Damage, every_damage, spoil
 
 pytestmark = pytest.mark.usefixtures("without_mlflow")
@@ -54,7 +54,7 @@ class Stopped(BaseException):
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place_split: Callable[[Params], None]) -> StageContext:
     """A project with a split of 12 phantoms and untrained networks."""
     monkeypatch.chdir(tmp_path)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=4, pneumonia=4, covid19=4), images_per_patient_max=1
     )

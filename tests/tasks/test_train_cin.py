@@ -28,7 +28,7 @@ from tasks.runtime.tracking.stage_run import StageRun
 from tasks.train_cin import stage as train_cin
 from tasks.train_cin.member_folds import fold_of_groups, images_of_members
 from tasks.training import training_run
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("without_mlflow")
@@ -40,7 +40,7 @@ def project(
 ) -> Callable[..., StageContext]:
     """A project with a split of 24 phantoms and their residual tensors; the function takes params of the CIN."""
     monkeypatch.chdir(tmp_path)
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     source = PhantomSource(
         kind="phantom", patients=PhantomPatients(healthy=8, pneumonia=8, covid19=8), images_per_patient_max=1
     )

@@ -14,7 +14,7 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import SPLIT_REPORT
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.split.raw_images import add_patients
 
 
@@ -23,7 +23,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict
     """A function that builds the split of a project with eight patients of each class, and returns its report."""
     monkeypatch.chdir(tmp_path)
     add_patients(range(8))
-    params = read_params(PROJECT / "params.yaml")
+    params = read_params(PARAMS)
     source = ImageFolderSource(
         kind="image_folder", folder="xray", labels_csv=None, patient_id_pattern=r"^(P\d+[a-z0-9]+)_"
     )

@@ -10,7 +10,7 @@ import pytest
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import IMAGE_NAMES, SPLIT
-from tests.conftest import PROJECT
+from tests.conftest import PARAMS
 from tests.tasks.split.raw_images import splits_of_patients
 
 pytestmark = pytest.mark.usefixtures("without_mlflow")
@@ -39,7 +39,7 @@ def test_a_key_that_everybody_knows_is_warned_of(
 
 
 def test_phantoms_need_no_key(build: Callable[..., Any]) -> None:
-    report = build(sources=read_params(PROJECT / "params.yaml").data.sources, require_secret_key=True)
+    report = build(sources=read_params(PARAMS).data.sources, require_secret_key=True)
     assert not any("CORONET_PSEUDONYM_KEY" in sentence for sentence in report["warnings"])
 
 
