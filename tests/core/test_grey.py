@@ -1,7 +1,7 @@
 """The second rule's mapping to grey: the same for whatever unit the values are in."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coronet_core.data.reading.grey import lookup, n_levels, tabulate
@@ -9,6 +9,7 @@ from coronet_core.data.reading.grey import lookup, n_levels, tabulate
 COUNTS = st.lists(st.integers(0, 5000), min_size=1, max_size=300)
 
 
+@example([10, 1, 1, 172], 1 / 3, 65536.0)  # a value in the middle of a leap
 @given(COUNTS, st.floats(0.01, 1000), st.floats(-1e5, 1e5))
 def test_units_do_not_matter(counts: list[int], slope: float, intercept: float) -> None:
     levels, weights = np.arange(len(counts), dtype=np.float64), np.array(counts)

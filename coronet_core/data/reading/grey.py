@@ -20,7 +20,9 @@ LIMITS: Final = (0.001, 0.999)
 TAIL: Final = np.linspace(LIMITS[0], 0.05, 50)
 SHARES: Final = np.concatenate([TAIL, np.linspace(0.06, 0.94, 89), 1 - TAIL[::-1]])
 """Where leaps are looked for, finely where markers are."""
-LEAP: Final = 1.0 + 1e-6  # of the range below it; more than rounding errors
+ROUNDING: Final = 1e-6
+"""More than the rounding errors of values, as a fraction of their range."""
+LEAP: Final = 1.0 + ROUNDING  # of the range below it
 MAX_MARKER_SHARE: Final = 0.05
 MAX_BLANK_SHARE: Final = 0.5
 GREYS: Final = np.arange(256, dtype=np.float64)
@@ -87,7 +89,8 @@ def _limits(shown: Levels, counts: NDArray[np.int64]) -> tuple[float, float]:
     seen, reached = shown[there][order], np.cumsum(counts[there][order])
     quantiles = seen[np.searchsorted(reached, SHARES * reached[-1])]
     top, bottom = _leap(quantiles), -_leap(-quantiles[::-1])
-    first, last = np.searchsorted(seen, (bottom, top))
+    rounding = ROUNDING * (seen[-1] - seen[0])  # a value in the middle of a leap is above it, whatever the unit
+    first, last = np.searchsorted(seen, (bottom - rounding, top - rounding))
     reached = reached[first:last] - (reached[first - 1] if first else 0)
     low, high = seen[first:last][np.searchsorted(reached, np.multiply(LIMITS, reached[-1]))]
     return (float(low), float(high)) if high > low else (float(seen[0]), float(seen[-1]))
