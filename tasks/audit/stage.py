@@ -123,5 +123,5 @@ def _track_and_log(
     log(
         ("passed" if verdict.passed else "not passed")
         + ": balanced accuracy "
-        + ", ".join(f"{figures.balanced_accuracy:.3f} {view}" for view, figures in network.items())
+        + ", ".join(f"{figures.balanced_accuracy:.3f} {view.replace('_', ' ')}" for view, figures in network.items())
     )
