@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 from coronet_core.classifier.architectures import build_cin
 from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import PRECISION_KEY
+from coronet_core.common.manifest import read_manifest
 from coronet_core.common.weights import save_weights
 from coronet_core.data.image_record import Record
 from coronet_core.data.sources import phantom
@@ -24,15 +26,19 @@ from tasks.build_split.pseudonym_key import ids_of
 from tasks.build_split.sources import list_images
 from tasks.calibrate import stage as calibrate
 from tasks.evaluate import stage as evaluate
+from tasks.external_validation.labelled_folder import LabelledFolder
+from tasks.external_validation.tested_model import TestedModel
+from tasks.external_validation.validation import Validation
 from tasks.package.dvc_lock import Lock
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.schema import Params
-from tasks.runtime.paths import CIN_WEIGHTS, PREDICTIONS
+from tasks.runtime.paths import CIN_WEIGHTS, MANIFEST, PREDICTIONS
 from tasks.runtime.stage_context import StageContext
 from tests.conftest import PROJECT
 from tests.tasks.finished_run import model_of_run, run_up_to_evaluate
 from tests.tasks.trained_model import CARD, some_lineage
 
+Records = dict[str, Record]
 KNOWN = Path("known")
 """The package whose run is in this project."""
 UNKNOWN = Path("unknown")
@@ -60,7 +66,7 @@ def dvc(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], check=True)
 
 
-def make_run() -> tuple[StageContext, dict[str, Record]]:
+def make_run() -> tuple[StageContext, Records]:
     """Make the run and the packages in the current folder, DVC's record of the split included.
 
     Returns the context of any stage, and the images of the split by their ids.
@@ -144,3 +150,16 @@ def write_folder(folder: Path, images: Iterable[Labelled], columns: Sequence[str
     with (folder / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
     return folder
+
+
+def of_split(records: Records, split: str) -> list[Record]:
+    manifest = read_manifest(MANIFEST)
+    return [records[image] for image in manifest.loc[manifest["split"] == split, "image_id"]]
+
+
+def validated(folder: Path, package: Path = KNOWN, **options: Any) -> Validation:
+    return Validation.of(LabelledFolder.of(folder, **options), TestedModel.of(str(package)), folder.with_name("work"))
+
+
+def reasons(found: Validation) -> dict[str, str]:
+    return dict(zip(found.left_out["file"], found.left_out["reason"], strict=True))

@@ -1,32 +1,24 @@
-"""A model on labelled images from elsewhere: the same figures as `evaluate`, and nothing that it was made with."""
+"""A model on labelled images from elsewhere: the same figures as `evaluate`."""
 
-import io
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from coronet_core.audits.verdict import ONE_SOURCE
 from coronet_core.common.classes import CLASSES
-from coronet_core.common.manifest import read_manifest
-from coronet_core.data.image_record import Record
-from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.audit import stage as audit
 from tasks.external_validation.labelled_folder import LabelledFolder
 from tasks.external_validation.labelled_images import read_labelled
 from tasks.external_validation.masked_views import NO_SOURCE_RULE
-from tasks.external_validation.overlap import NO_PIXELS, NOT_CHECKED, OTHER_KEY, TRAINING_IMAGE, TRAINING_PATIENT
+from tasks.external_validation.overlap import NO_PIXELS, NOT_CHECKED
 from tasks.external_validation.result_folder import FILES, require_result_folder, write_results
 from tasks.external_validation.tested_model import LAST_RUN, TestedModel
 from tasks.external_validation.validation import Validation
@@ -38,93 +30,16 @@ from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.mlflow_delivery import deliver
 from tasks.runtime.tracking.stage_run import StageRun
-from tests.core.test_dicom import dicom, saved
 from tests.tasks.external_run import (
     KNOWN,
     UNKNOWN,
     Labelled,
+    Records,
     from_elsewhere,
-    labelled,
-    make_run,
+    reasons,
+    validated,
     write_folder,
 )
-
-Records = dict[str, Record]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StageContext, Records]]:
-    """A run in the current folder: the context of its stages, and its images."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("run"))
-        patch.delenv("CORONET_PSEUDONYM_KEY", raising=False)
-        patch.setattr("tasks.runtime.tracking.stage_run.deliver", lambda _: True)
-        yield make_run()
-
-
-@pytest.fixture(scope="module")
-def records(made: tuple[StageContext, Records]) -> Records:
-    """The images of the run by their ids."""
-    return made[1]
-
-
-@pytest.fixture(scope="module")
-def context(made: tuple[StageContext, Records]) -> StageContext:
-    return made[0]
-
-
-def of_split(records: Records, split: str) -> list[Record]:
-    manifest = read_manifest(MANIFEST)
-    return [records[image] for image in manifest.loc[manifest["split"] == split, "image_id"]]
-
-
-def validated(folder: Path, package: Path = KNOWN, **options: Any) -> Validation:
-    return Validation.of(LabelledFolder.of(folder, **options), TestedModel.of(str(package)), folder.with_name("work"))
-
-
-def reasons(found: Validation) -> dict[str, str]:
-    return dict(zip(found.left_out["file"], found.left_out["reason"], strict=True))
-
-
-@pytest.fixture(scope="module")
-def own_test(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The images of the run's own test split as a labelled folder."""
-    images = [labelled(record) for record in of_split(records, "test")]
-    return write_folder(tmp_path_factory.mktemp("own") / "test", images)
-
-
-@pytest.fixture(scope="module")
-def by_unknown(own_test: Path) -> Validation:
-    return validated(own_test, UNKNOWN)
-
-
-@pytest.fixture(scope="module")
-def by_known(own_test: Path) -> Validation:
-    return validated(own_test)
-
-
-@pytest.fixture(scope="module")
-def mixed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Validation:
-    """Images from elsewhere, two training images, another image of a training patient, a duplicate, and no image."""
-    seen, darker, patient = of_split(records, "train")[:3]
-    images = from_elsewhere()
-    stranger, duplicate = images[0], replace(images[1], name="duplicate.pgm")
-    guise = io.BytesIO()
-    with Image.open(io.BytesIO(darker.read())) as image:
-        image.point(lambda grey: int(grey * 0.8)).save(guise, "PNG")
-    folder = write_folder(
-        tmp_path_factory.mktemp("mixed") / "ward",
-        [
-            *images[1:],
-            replace(labelled(seen), name="seen.pgm", patient="ward-seen"),
-            Labelled("darker.png", guise.getvalue(), darker.label, "ward-darker"),
-            replace(stranger, name="patient.pgm", label=patient.label, patient=patient.patient_id or ""),
-            duplicate,
-            Labelled("bad.png", b"not an image", "healthy", "ward-bad"),
-        ],
-    )
-    (folder / "notes.txt").write_text("no X-ray")
-    return validated(folder)
 
 
 def test_the_figures_are_those_of_the_stage_evaluate(by_unknown: Validation) -> None:
@@ -208,48 +123,6 @@ def test_the_project_s_last_run_is_the_model_without_a_name(own_test: Path, by_k
     assert found == by_known.summary | {"model": {"name": LAST_RUN, "digest": by_known.summary["model"]["digest"]}}
 
 
-def test_a_split_that_is_not_here_is_looked_for_in_dvc_s_cache(
-    records: Records, own_test: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert records
-    package = KNOWN.resolve()
-    shutil.copytree(".dvc", tmp_path / ".dvc")
-    shutil.copy("params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    summary = validated(own_test, package).summary
-    assert summary["overlap"]["checked"] == ["images", "patients"]
-    assert summary["overlap"]["own_test_images"] == summary["metrics"]["images"]
-    assert NO_PIXELS in summary["notes"]
-    assert summary["figures"]["accuracy"]["interval"] is not None
-
-
-def test_training_images_are_left_out_whatever_they_are_called(mixed: Validation, records: Records) -> None:
-    overlap = mixed.summary["overlap"]
-    assert (overlap["images"], overlap["patients"]) == ({"bytes": 1, "pixels": 0, "near": 1}, 1)
-    assert overlap["checked"] == ["images", "near_duplicates", "patients"]
-    table = mixed.left_out.set_index("file")
-    assert table.loc[["seen.pgm", "darker.png"], "reason"].tolist() == [TRAINING_IMAGE] * 2
-    assert table.loc[["seen.pgm", "darker.png"], "kind"].tolist() == ["bytes", "near"]
-    named = [records[image].name for image in table.loc[["seen.pgm", "darker.png"], "training_image"]]
-    assert named == [record.name for record in of_split(records, "train")[:2]]
-
-
-def test_patients_of_training_images_are_left_out(mixed: Validation) -> None:
-    assert reasons(mixed)["patient.pgm"] == TRAINING_PATIENT
-
-
-def test_what_is_left_out_does_not_count(mixed: Validation) -> None:
-    images = mixed.summary["images"]
-    assert (images["listed"], images["evaluated"]) == (10, 5)
-    assert mixed.summary["metrics"]["images"] == len(mixed.predictions) == 5
-    assert images["unreadable"] == {"not an image": 1}
-    assert images["duplicates"] == 1
-    assert images["skipped"] == {"not an image": 1}
-    assert set(reasons(mixed)) | set(mixed.predictions["file"]) == {*reasons(mixed), *mixed.predictions["file"]}
-    assert not set(reasons(mixed)) & set(mixed.predictions["file"])
-    assert len(reasons(mixed)) == 5
-
-
 def test_subgroups_are_those_of_the_table(records: Records, tmp_path: Path) -> None:
     assert records
     images = [replace(one, view="AP" if place % 2 else "PA", age="30") for place, one in enumerate(from_elsewhere())]
@@ -262,41 +135,6 @@ def test_subgroups_are_those_of_the_table(records: Records, tmp_path: Path) -> N
     }
 
 
-def test_dicom_headers_name_patient_view_and_sex(records: Records, tmp_path: Path) -> None:
-    patients = (of_split(records, "train")[0].patient_id or "", "ward-1", "ward-2")
-    for label, patient in zip(CLASSES, patients, strict=True):
-        pixels = phantom.draw(9, label, patient, 0, 96)[0]
-        header = dicom(pixels, PatientID=patient, ViewPosition="AP", PatientSex="F", PatientAge="050Y")
-        (tmp_path / "ward" / label).mkdir(parents=True)
-        (tmp_path / "ward" / label / "scan").write_bytes(saved(header))
-    found = validated(tmp_path / "ward")
-    assert reasons(found) == {f"{CLASSES[0]}/scan": TRAINING_PATIENT}, "whom the split knows by a table"
-    groups = found.summary["metrics"]["subgroups"]
-    assert [list(groups[grouping]) for grouping in ("view", "sex", "age_group")] == [["AP"], ["F"], ["40-59"]]
-
-
-def test_images_without_patient_ids_are_compared_as_images_alone(records: Records, tmp_path: Path) -> None:
-    seen = replace(labelled(of_split(records, "train")[0]), name="seen.pgm")
-    folder = write_folder(tmp_path / "ward", [seen, *from_elsewhere()], columns=("file", "label"))
-    summary = validated(folder).summary
-    assert summary["overlap"]["images"]["bytes"] == 1
-    assert any("No patient id in 7 of 7 external images" in note for note in summary["notes"])
-
-
-def test_patients_by_another_key_cannot_be_compared(
-    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    patient = of_split(records, "train")[0].patient_id or ""
-    images = from_elsewhere()
-    folder = write_folder(tmp_path / "ward", [replace(images[0], patient=patient), *images[1:]])
-    assert validated(folder).summary["overlap"]["patients"] == 1
-    monkeypatch.setenv("CORONET_PSEUDONYM_KEY", "another")
-    summary = validated(folder).summary
-    assert OTHER_KEY in summary["notes"]
-    assert summary["overlap"]["checked"] == ["images", "near_duplicates"]
-    assert summary["overlap"]["patients"] == 0
-
-
 def test_a_class_without_images_leaves_the_other_figures(records: Records, tmp_path: Path) -> None:
     assert records
     images = [one for one in from_elsewhere() if one.label != "covid19"]
@@ -304,12 +142,6 @@ def test_a_class_without_images_leaves_the_other_figures(records: Records, tmp_p
     assert summary["metrics"]["sensitivity"]["covid19"] is None
     assert summary["metrics"]["specificity"]["covid19"] is not None
     assert any("No image of COVID-19" in warning and "Add images of it." in warning for warning in summary["warnings"])
-
-
-def test_a_folder_of_training_images_alone_is_refused(records: Records, tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "ward", [labelled(record) for record in of_split(records, "train")[:3]])
-    with pytest.raises(DataError, match=rf"0 of 3 images left, at least 2 needed \(3: {TRAINING_IMAGE}\)"):
-        validated(folder)
 
 
 def test_images_that_a_killed_run_has_read_are_not_read_again(
