@@ -69,10 +69,11 @@ def run(
     queues = dict(_stage_and_queue(one) for one in remote or [])
 
     def run_flow() -> "State[Any]":
-        from flows.cli.run_display import displayed  # later still: with nothing to do, Prefect is not needed
+        from flows.cli.run_display import run_display  # later still: with nothing to do, Prefect is not needed
         from flows.retrain import retrain
 
-        return displayed(lambda: retrain(remote_stages=queues, ray=ray, slurm=slurm, return_state=True))()
+        with run_display():
+            return retrain(remote_stages=queues, ray=ray, slurm=slurm, return_state=True)
 
     def work() -> int:
         from flows.pipeline.run import main  # late: `coronet --help` must not wait for DVC

@@ -7,12 +7,13 @@ from coronet_core.audits.masking import View, read_by_view
 from coronet_core.audits.ood_detection import Detection
 from coronet_core.audits.probes import PROBE_NAMES
 from coronet_core.audits.skill import ViewFigures, retained
-from coronet_core.audits.verdict import Limits, Verdict, judge
+from coronet_core.audits.verdict import Verdict, judge
 from coronet_core.data.shortcuts import TELLING_AUC
 from coronet_core.metrics.intervals import Proportion
 from tasks.audit.audited_images import AuditImages, read_audit_images
 from tasks.audit.ood_probes import DETECTED_AUC, out_of_distribution
 from tasks.audit.shortcut_classifiers import by_cells, by_column
+from tasks.audit.verdict_limits import limits_of
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.networks.trained_cin import load_coronet
 from tasks.runtime.compute.cpu import use_cpu_threads
@@ -39,11 +40,7 @@ def run(context: StageContext) -> None:
         xrays, probes = out_of_distribution(coronet.tfen.residual, images, reference, bar.advance)
     network = {view: images.figures(probabilities) for view, probabilities in predictions.items()}
     columns = {column: by_column(images, column) for column in ("source", "view")}
-    limits = Limits(
-        max_retained_skill=params.max_retained_skill,
-        max_source_skill=params.max_source_skill,
-        min_kept_skill=params.min_kept_skill,
-    )
+    limits = limits_of(params)
     verdict = judge(network, columns["source"], images.n_classes, limits)
     sentences = remarks(forest, probes)
     report = {

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from coronet_core.audits.masking import Regions, read_by_view
 from coronet_core.audits.skill import Sample, retained, view_figures
-from coronet_core.audits.verdict import Limits, judge
+from coronet_core.audits.verdict import judge
 from coronet_core.common.batches import as_image
+from tasks.audit.verdict_limits import limits_of
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.external_validation.labelled_images import LabelledImages
 from tasks.inference.predictor import Networks
@@ -56,15 +57,10 @@ def masked_views(
         regions = Regions((left, top, right, bottom), params.border_fraction)
         seen = read_by_view(lambda x: coronet(x).probabilities, batches(), regions, bar.advance)
     figures = {view: view_figures(probabilities, sample) for view, probabilities in seen.items()}
-    limits = Limits(
-        max_retained_skill=params.max_retained_skill,
-        max_source_skill=params.max_source_skill,
-        min_kept_skill=params.min_kept_skill,
-    )
     views = {
         view: {"network": asdict(one), "retained": asdict(retained(one, figures["as_is"], sample.n_classes))}
         for view, one in figures.items()
     }
-    verdict = judge(figures, None, sample.n_classes, limits, NO_SOURCE_RULE)
+    verdict = judge(figures, None, sample.n_classes, limits_of(params), NO_SOURCE_RULE)
     found: dict[str, Any] = nulls_for_nan({"views": views, "verdict": asdict(verdict)})
     return found
