@@ -91,11 +91,15 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 
 
 def use_global_batch_norm(model: nn.Module) -> None:
-    """Put a GlobalBatchNorm2d in the place of each BatchNorm2d of `model`."""
+    """Put a GlobalBatchNorm2d in the place of each BatchNorm2d of `model` that is trained; frozen ones stay."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, GlobalBatchNorm2d):
+            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, GlobalBatchNorm2d) and _is_trained(child):
                 setattr(parent, name, GlobalBatchNorm2d(child))
+
+
+def _is_trained(norm: nn.BatchNorm2d) -> bool:
+    return not norm.affine or norm.weight.requires_grad
 
 
 def data_parallel(step: Callable[..., Result], model: nn.Module, ranks: Ranks) -> Callable[..., Result]:

@@ -18,8 +18,10 @@ from torch.nn import functional
 
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.objective import autoencoder_loss
-from coronet_core.classifier.architectures import build_cin
+from coronet_core.classifier.architectures import ARCHITECTURES, build_cin
 from coronet_core.classifier.cin_learner import cross_entropy
+from coronet_core.classifier.fine_tuning import trained_layers
+from coronet_core.common.literals import CinArchitecture
 from coronet_core.common.seeds import generator
 from coronet_core.learning.data_parallel import GlobalBatchNorm2d, data_parallel, use_global_batch_norm
 from coronet_core.learning.ranks import ALONE, Ranks
@@ -226,3 +228,17 @@ def test_a_batch_norm_is_exchanged_with_its_parameters_and_buffers() -> None:
     assert all(isinstance(norm, GlobalBatchNorm2d) for norm in norms)
     assert list(model.state_dict()) == keys
     assert {name: id(value) for name, value in [*model.named_parameters(), *model.named_buffers()]} == before
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "densenet121"])
+def test_batch_norms_of_frozen_layers_stay_those_that_are_kept_in_evaluation_mode(
+    architecture: CinArchitecture,
+) -> None:
+    network = build_cin("residual_tensor", architecture)
+    layers = trained_layers(network, ARCHITECTURES[architecture], "last_block", 1.0)
+    frozen = [norm for part in layers.frozen for norm in part.modules() if isinstance(norm, nn.BatchNorm2d)]
+    use_global_batch_norm(network)
+    norms = [norm for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)]
+    assert frozen
+    assert {id(norm) for norm in norms if not isinstance(norm, GlobalBatchNorm2d)} == {id(norm) for norm in frozen}
+    assert len(norms) > len(frozen)
