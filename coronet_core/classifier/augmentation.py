@@ -59,7 +59,7 @@ class Augmentation:
         changed = []
         with torch.random.fork_rng(devices=[]):  # the transforms draw from torch's own generator
             for one, seed in zip(image, seeds, strict=True):
-                torch.manual_seed(seed)
+                torch.default_generator.manual_seed(seed)  # the CPU's alone: a GPU's belongs to the training
                 changed.append(change(one))
         return torch.stack(changed) if changed else image
 

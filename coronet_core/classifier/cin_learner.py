@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from coronet_core.classifier.fine_tuning import TrainedLayers, input_batches, warm_up, warm_up_and_cosine
+from coronet_core.classifier.fine_tuning import TrainedLayers, shuffled_batches, warm_up, warm_up_and_cosine
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import batches
 from coronet_core.common.classes import CLASSES
@@ -167,7 +168,7 @@ def cin_learner(
         ranks=ranks,
         frozen=layers.frozen,
         scheduler=_scheduler(chosen, learning_rate_schedule, epochs, warm_up_epochs, len(training), batch_size),
-        batches_as_they_are=None if as_they_are is None else lambda: input_batches(as_they_are, batch_size),
+        batches_as_they_are=None if as_they_are is None else partial(shuffled_batches, as_they_are, batch_size),
     )
 
 

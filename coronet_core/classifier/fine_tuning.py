@@ -13,6 +13,7 @@ from coronet_core.classifier.architectures import Architecture
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import batches
 from coronet_core.common.literals import FineTune
+from coronet_core.common.seeds import generator
 
 TRAINED_LEVELS: Final[dict[FineTune, int | None]] = {"all": None, "last_block": 2, "head": 1}
 """How many levels are trained, from the output on; None for all of them."""
@@ -57,12 +58,23 @@ def trained_layers(
     return TrainedLayers(groups, frozen)
 
 
-def estimate_batch_norm(network: nn.Module, inputs: CinInputs, batch_size: int) -> None:
+def estimate_batch_norm(network: nn.Module, inputs: CinInputs, batch_size: int, seed: int) -> None:
     """Give all batch norms of `network` the statistics of `inputs`, in one pass.
 
     Those that come with pretrained weights describe photographs, and residual tensors are no photographs.
     """
-    update_bn(input_batches(inputs, batch_size), network)
+    update_bn(shuffled_batches(inputs, batch_size, seed), network)
+
+
+def shuffled_batches(inputs: CinInputs, batch_size: int, seed: int) -> Iterator[Tensor]:
+    """Yield whole batches of `inputs` in random order, (B, C, H, W); of fewer than a batch all.
+
+    In the order of their files a batch would have images of one class, and its variance would be that within a class.
+    """
+    order = torch.randperm(len(inputs), generator=generator(seed, "batch norm")).to(inputs.device)
+    n_whole = len(order) // batch_size * batch_size
+    for positions in batches(order[: n_whole or None], batch_size):
+        yield inputs.take(positions)
 
 
 def input_batches(inputs: CinInputs, batch_size: int) -> Iterator[Tensor]:

@@ -66,7 +66,7 @@ class Learner:
     """Parts of the model that are not trained, which stay in evaluation mode."""
     scheduler: LRScheduler | None = None
     """What sets the learning rate after each step; None leaves it as it is."""
-    batches_as_they_are: Callable[[], Iterable[Tensor]] | None = None
+    batches_as_they_are: Callable[[int], Iterable[Tensor]] | None = None
     """Training inputs from which batch norms of averaged weights take their statistics; `average` needs them."""
 
 
@@ -150,7 +150,7 @@ def _keep(learner: Learner, schedule: Schedule, state: TrainingState) -> None:
         learner.model.load_state_dict(state.best_weights)
     elif state.average is not None and learner.batches_as_they_are is not None:
         learner.model.load_state_dict(state.average.module.state_dict())
-        update_bn(learner.batches_as_they_are(), learner.model)
+        update_bn(learner.batches_as_they_are(schedule.seed), learner.model)
 
 
 def _train_epoch(learner: Learner, schedule: Schedule, epoch: int, on_step: Callable[[int], object]) -> EpochMetrics:
@@ -196,9 +196,12 @@ def _batches(learner: Learner, schedule: Schedule, rng: torch.Generator) -> Sequ
 def best_epoch(history: Sequence[Mapping[str, float]], column: str) -> int:
     """Return the epoch with the lowest value of `column`, or the highest if it is an accuracy or an area.
 
-    The earliest of equals is the best. The start, which was not trained, has no figures of training.
+    The earliest of equals is the best. The start, which was not trained, has no figures of training; if nothing was
+    trained behind it, it is the best.
     """
     rows = [row for row in history if not math.isnan(row.get(column, math.nan))]
+    if not rows:
+        return int(history[0]["epoch"])
     is_higher_better = column.endswith(("accuracy", "roc_auc"))
     best = (max if is_higher_better else min)(rows, key=lambda row: row[column])
     return int(best["epoch"])

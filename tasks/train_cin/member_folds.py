@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_manifest
+from coronet_core.support.errors import DataError
 from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.paths import MANIFEST
 
@@ -21,14 +23,21 @@ def images_of_members(index: pd.DataFrame, params: CinParams, seed: int) -> list
     """Return the images of each member: the training and the validation split, or folds of the training split.
 
     With folds, a member's validation images choose its best epoch alone; the validation split, from which thresholds
-    and the temperature are taken, has then been seen by no member.
+    and the temperature are taken, has then been seen by no member. Raises DataError if there are too few patients for
+    so many folds.
     """
     training, validation = (index[index["split"] == split] for split in ("train", "validation"))
     if params.member_images == "all":
         return [MemberImages(training, validation)] * params.members
     groups = read_manifest(MANIFEST).loc[training.index, "patient_group"]
     fold = fold_of_groups(groups, training["label"], params.members, seed)
-    return [MemberImages(training[fold != n], training[fold == n]) for n in range(params.members)]
+    images = [MemberImages(training[fold != n], training[fold == n]) for n in range(params.members)]
+    if any(set(one.training["label"]) != set(CLASSES) or one.validation.empty for one in images):
+        raise DataError(
+            f"cin.members = {params.members}: too few training patients for so many folds. Give fewer members, or set "
+            "cin.member_images to all."
+        )
+    return images
 
 
 def fold_of_groups(groups: "pd.Series[str]", labels: "pd.Series[str]", n_folds: int, seed: int) -> "pd.Series[int]":

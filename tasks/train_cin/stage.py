@@ -84,7 +84,7 @@ def _train_one(
         raise DataError("cin.best_by = validation_roc_auc: a class has no validation images. Choose another figure.")
     weights = class_weights_for(params, training_labels)
     network, layers = starting_network(
-        params, kind, (as_they_are, training_labels), (validation, validation_labels), weights
+        params, kind, (as_they_are, training_labels), (validation, validation_labels), weights, seed
     )
     augmentation = augmentation_of(params)
     training = (

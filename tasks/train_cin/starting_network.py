@@ -25,12 +25,12 @@ Labelled = tuple[CinInputs, Tensor]
 
 
 def starting_network(
-    params: CinParams, kind: CinInput, training: Labelled, validation: Labelled, class_weights: Tensor
+    params: CinParams, kind: CinInput, training: Labelled, validation: Labelled, class_weights: Tensor, seed: int
 ) -> tuple[nn.Module, TrainedLayers]:
     """Return a network that reads inputs of this `kind`, on their device, and its layers that are to be trained.
 
     Where not all layers are trained, or the head does not start at random, batch norms begin with the statistics of the
-    training images. Raises WeightsError for a backbone of another architecture.
+    training images, in an order by `seed`. Raises WeightsError for a backbone of another architecture.
     """
     network = build_cin(kind, params.architecture)
     if params.pretrained == "imagenet":
@@ -42,7 +42,7 @@ def starting_network(
     inputs, _ = training
     network.to(inputs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
     if params.fine_tune != "all" or params.head_start != "random":
-        estimate_batch_norm(network, inputs, params.batch_size)
+        estimate_batch_norm(network, inputs, params.batch_size, seed)
     if params.head_start == "logistic_regression":
         precision = choose_precision(params.precision, inputs.device)
         flipped = [CLASSES.index(label) for label in params.horizontal_flip]

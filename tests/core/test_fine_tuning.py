@@ -11,7 +11,13 @@ from torch.nn import functional
 
 from coronet_core.classifier.architectures import ARCHITECTURES, build_cin
 from coronet_core.classifier.cin_learner import cin_learner, cross_entropy
-from coronet_core.classifier.fine_tuning import estimate_batch_norm, trained_layers, warm_up, warm_up_and_cosine
+from coronet_core.classifier.fine_tuning import (
+    estimate_batch_norm,
+    shuffled_batches,
+    trained_layers,
+    warm_up,
+    warm_up_and_cosine,
+)
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.classifier.logistic_regression import best_head, features_of, fitted_head, start_head
 from coronet_core.common.batches import Subset
@@ -85,10 +91,30 @@ def test_levels_before_learn_more_slowly(inputs: CinInputs) -> None:
 
 def test_batch_norms_take_the_statistics_of_the_inputs(inputs: CinInputs) -> None:
     network = build_cin()
-    estimate_batch_norm(network, inputs, 8)
+    estimate_batch_norm(network, inputs, 8, seed=0)
     seen = network.get_submodule("conv1")(inputs.take(torch.arange(24)))
     mean = network.get_submodule("bn1").running_mean
     torch.testing.assert_close(mean, seen.mean((0, 2, 3)))
+
+
+def test_variances_are_those_of_all_images_though_files_come_by_class(tmp_path: Path) -> None:
+    """A batch of one class would give the variance within it: here none."""
+    images = np.repeat(np.uint8([0, 120, 240]), 8)[:, None, None] * np.ones((32, 32), dtype=np.uint8)
+    write_shard(tmp_path / "images", 0, images)
+    write_shard(tmp_path / "residuals", 0, np.zeros((24, 3, 32, 32), dtype=np.float16))
+    by_class = CinInputs(
+        "image", *(Subset(Shards.in_folder(tmp_path / name), range(24), CPU) for name in ("images", "residuals"))
+    )
+    network = build_cin()
+    estimate_batch_norm(network, by_class, 8, seed=0)
+    middle = network.get_submodule("conv1")(by_class.take(torch.arange(24)))[:, :, 8, 8]
+    norm = network.get_submodule("bn1")
+    assert (norm.running_var / middle.var(0)).median() > 0.7
+
+
+def test_images_that_fill_no_batch_are_left_out_of_the_statistics(inputs: CinInputs) -> None:
+    assert [len(batch) for batch in shuffled_batches(inputs, 7, seed=0)] == [7, 7, 7]
+    assert [len(batch) for batch in shuffled_batches(inputs, 100, seed=0)] == [24]
 
 
 def test_features_are_what_the_last_layer_reads(inputs: CinInputs) -> None:
@@ -152,7 +178,7 @@ def test_a_head_that_starts_on_mirror_images_too_gives_both_the_same_class(input
 
 def test_the_start_is_validated_and_may_be_the_best(inputs: CinInputs) -> None:
     network = build_cin()
-    estimate_batch_norm(network, inputs, 8)
+    estimate_batch_norm(network, inputs, 8, seed=0)
     start_head(network, "fc", (inputs, LABELS), (inputs, LABELS), torch.ones(3), [], 8, "fp32")
     head = network.get_submodule("fc").weight.detach().clone()
     learner = learner_of(network, inputs, "head", learning_rate=1.0)  # far too fast: it gets worse

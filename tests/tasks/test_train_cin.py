@@ -150,6 +150,12 @@ def test_each_member_leaves_out_its_own_patients(project: Callable[..., StageCon
         assert left_out["label"].nunique() == 3
 
 
+def test_more_folds_than_the_patients_of_a_class_allow_are_refused(project: Callable[..., StageContext]) -> None:
+    context = project(members=60, member_images="folds")
+    with pytest.raises(DataError, match=r"cin\.members = 60: too few training patients for so many folds"):
+        images_of_members(read_residual_index(), context.params.cin, seed=0)
+
+
 def test_folds_keep_patients_whole_and_classes_even() -> None:
     groups = pd.Series([f"p{n // 2}" for n in range(60)])
     labels = pd.Series(["healthy", "healthy", "pneumonia", "pneumonia", "covid19", "covid19"] * 10)
