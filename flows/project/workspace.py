@@ -85,6 +85,8 @@ def write_params(target: Path, changes: Changes) -> None:
         *sections, name = key.split(".")
         section = values
         for step in sections:
+            if not isinstance(section.get(step), dict):  # null, or a section that params.yaml does not have
+                section[step] = {}
             section = section[step]
         section[name] = value
     use_full_paths(values)

@@ -41,6 +41,15 @@ def test_a_workspace_is_the_project_with_other_parameters(project: Path) -> None
     assert len(stale_stages([stage.name for stage in read_graph()], folder)) == len(read_graph())
 
 
+def test_a_value_of_a_section_that_is_null_or_missing_is_written_with_it(project: Path) -> None:
+    Project(project).set_params({"cin": {"augmentation": ...}})  # as in a version that did not have it
+    assert read_params(project / "params.yaml").autoencoder.pretrained is None
+    changes = {f"autoencoder.pretrained.{label}": str(project / "dvc.yaml") for label in ("healthy", "pneumonia")}
+    found = read_params(open_workspace("given", {**changes, "cin.augmentation.shift": 0.1}, None) / "params.yaml")
+    assert found.cin.augmentation.shift == 0.1
+    assert found.autoencoder.pretrained is not None
+
+
 def test_raw_data_and_records_are_the_projects(project: Path) -> None:
     folder = open_workspace("image", {"cin.input": "image"}, None)
     assert (folder / "data" / "demo").samefile(project / "data" / "demo")

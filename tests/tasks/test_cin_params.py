@@ -30,7 +30,15 @@ from tests.tasks.test_params import changed
         ),
         (
             {"cin__architecture": "inception_v3"},
-            "data.image_size_px = 64: allowed: 80 or more, as cin.architecture is inception_v3",
+            "data.image_size_px = 64: allowed: 112 or more, as cin.architecture is inception_v3",
+        ),
+        (
+            {"cin__epochs": 0, "cin__head_start": "logistic_regression", "cin__augmentation": {"shift": 0.1}},
+            "cin.augmentation: allowed: zeros, as cin.epochs is 0 and nothing is trained on augmented images",
+        ),
+        (
+            {"cin__epochs": 2, "cin__warm_up_epochs": 2.5},
+            "cin.warm_up_epochs = 2.5: allowed: at most cin.epochs (2)",
         ),
     ],
 )

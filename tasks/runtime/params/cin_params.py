@@ -34,8 +34,8 @@ from tasks.runtime.params.ranges import (
 )
 
 PRETRAINED_NAMES: Final = ("imagenet", "none")
-SMALLEST_INCEPTION_PX: Final = 80
-"""Its pooling leaves nothing of images below 75 pixels; sides are multiples of 8."""
+SMALLEST_INCEPTION_PX: Final = 112
+"""Of images below 107 pixels its last block leaves one, which batch norm cannot normalise; sides are multiples of 8."""
 Pretrained = Annotated[
     str,
     Allowed("imagenet, none, or a file that exists", lambda name: name in PRETRAINED_NAMES or Path(name).is_file()),
@@ -132,6 +132,10 @@ def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:
         yield "cin.head_input = middle_blocks: allowed: last_block, as dark_covid_net has no such blocks"
     if cin["epochs"] == 0 and cin["head_start"] == "random":
         yield "cin.epochs = 0: allowed: 1 or more, as cin.head_start is random"
+    elif cin["epochs"] == 0 and any(cin.get("augmentation", {}).values()):
+        yield "cin.augmentation: allowed: zeros, as cin.epochs is 0 and nothing is trained on augmented images"
+    if cin["epochs"] and cin["warm_up_epochs"] > cin["epochs"]:
+        yield f"cin.warm_up_epochs = {cin['warm_up_epochs']}: allowed: at most cin.epochs ({cin['epochs']})"
     if cin["head_start"] != "random" and cin["best_by"] == "training_accuracy":
         yield "cin.best_by = training_accuracy: allowed: a validation figure, as the start of training has no other"
     if cin["architecture"] == "dark_covid_net" and cin["pretrained"] == "imagenet":
