@@ -34,7 +34,7 @@ def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[
         with StageRun(STUDY, params) as run:
             run.deliver()  # now, so that the variants find their parent
             study = Study(name=STUDY, record=run.key, last_stage=LAST_STAGE, with_results=True)
-            table = ablation_table(run_variants(study, variants, parallel), params, skipped)
+            table = ablation_table(ablations, run_variants(study, variants, parallel), params, skipped)
             write_json(ABLATIONS_TABLE, table)
             render_ablations(table, ABLATIONS_PAGE)
             for path in (ABLATIONS_TABLE, ABLATIONS_PAGE):

@@ -1,10 +1,11 @@
 """Ablations: variants of a run compared with the run itself on the same test images."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from coronet_core.common.literals import CinInput
 from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.bootstrap import paired_differences
 from coronet_core.metrics.scores import figures_of
@@ -25,6 +26,9 @@ COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accura
 
 TRAINED: Final = "autoencoder."
 """Section of the params that decides the autoencoders."""
+INPUT: Final = "cin.input"
+WITH_RESIDUALS: Final[tuple[CinInput, ...]] = ("residual_tensor", "residual_tensor_and_image")
+"""What the CIN of a run may read whose parts are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +41,16 @@ class Ablation:
 
 
 ABLATIONS: Final[dict[str, Ablation]] = {
-    "raw_image": Ablation(title="ResNet-18 on the raw image, no autoencoder", changes={"cin.input": "image"}),
-    "healthy_autoencoder_only": Ablation(title="AE_H alone, eq. (5)", changes={"cin.input": "healthy_residual"}),
-    "pneumonia_autoencoder_only": Ablation(title="AE_P alone, eq. (6)", changes={"cin.input": "pneumonia_residual"}),
+    "raw_image": Ablation(title="ResNet-18 on the raw image, no autoencoder", changes={INPUT: "image"}),
+    "healthy_autoencoder_only": Ablation(title="AE_H alone, eq. (5)", changes={INPUT: "healthy_residual"}),
+    "pneumonia_autoencoder_only": Ablation(title="AE_P alone, eq. (6)", changes={INPUT: "pneumonia_residual"}),
     "without_regulariser": Ablation(
         title="without the regulariser of eq. (4)", changes={"autoencoder.regulariser_weight": 0.0}
     ),
     "cin_from_scratch": Ablation(title="CIN not pretrained", changes={"cin.pretrained": "none"}),
+    "residual_tensor_alone": Ablation(title="residual tensor without the image", changes={INPUT: "residual_tensor"}),
     "residual_tensor_and_image": Ablation(
-        title="residual tensor and image together", changes={"cin.input": "residual_tensor_and_image"}
+        title="residual tensor and image together", changes={INPUT: "residual_tensor_and_image"}
     ),
     "without_added_image": Ablation(
         title="autoencoders without the image before the sigmoid", changes={"autoencoder.adds_image": False}
@@ -80,8 +85,11 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
 
     Without names, all ablations. Raises ParamsError for an unknown name, or if none of the named ones applies.
     """
-    if params.cin.input != "residual_tensor":
-        raise ParamsError(f"cin.input = {params.cin.input}: ablations need the paper's method. Set residual_tensor.")
+    if params.cin.input not in WITH_RESIDUALS:
+        raise ParamsError(
+            f"cin.input = {params.cin.input}: ablations need a run that reads residuals. Set one of "
+            f"{', '.join(WITH_RESIDUALS)}."
+        )
     if unknown := set(names) - set(ABLATIONS):
         raise ParamsError(f"{min(unknown)}: unknown ablation. Allowed: {', '.join(ABLATIONS)}.")
     given = flattened(asdict(params))
@@ -95,14 +103,27 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
             changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
             skipped[name] = f"the run itself already has {changes}"
         else:
-            apply[name] = ablation
+            apply[name] = _with_as_many_networks(ablation, params)
     if names and not apply:
         raise ParamsError("; ".join(f"{name}: {skipped[name]}" for name in names) + ". Nothing to compare.")
     return apply, skipped
 
 
-def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping[str, str]) -> dict[str, Any]:
-    """Return the table of the run in the current folder and its variants in `folders`, by name of the ablation.
+def _with_as_many_networks(ablation: Ablation, params: Params) -> Ablation:
+    """Return the ablation of a run that may read image and residual tensor by a network each.
+
+    What reads one of them alone is read by as many networks: an ensemble is better by itself.
+    """
+    if INPUT not in ablation.changes or params.cin.fusion == "planes":
+        return ablation
+    networks = {"cin.fusion": "planes", "cin.members": 2 * params.cin.members}
+    return replace(ablation, changes={**ablation.changes, **networks})
+
+
+def ablation_table(
+    ablations: Mapping[str, Ablation], folders: Mapping[str, Path], params: Params, skipped: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the table of the run in the current folder and of its `ablations`, in `folders` of the same names.
 
     A difference is the run minus the variant: above zero the run is better. Its interval comes from a paired bootstrap
     over patient groups and does not include the variation between training seeds.
@@ -113,7 +134,7 @@ def ablation_table(folders: Mapping[str, Path], params: Params, skipped: Mapping
         theirs = read_predictions(folder / PREDICTIONS)
         if theirs.images["image_id"].tolist() != ours.images["image_id"].tolist():
             raise DataError(f"{name}: its test images differ from those of the run. Delete {folder} and try again.")
-        described = {"title": ABLATIONS[name].title, "changes": dict(ABLATIONS[name].changes)}
+        described = {"title": ablations[name].title, "changes": dict(ablations[name].changes)}
         variants[name] = {**described, **_figures(folder), "differences": _differences(ours, theirs, params)}
     return {
         "reference": REFERENCE,
@@ -134,7 +155,7 @@ def _figures(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / METRICS)
     names = ("accuracy", "accuracy_interval", "balanced_accuracy", "sensitivity", "specificity")
     figures = {name: metrics[name] for name in names}
-    return figures | {"macro_roc_auc": metrics["roc_auc"]["macro"]}
+    return figures | {"macro_roc_auc": metrics["roc_auc"]["macro"], "own_class_margin": metrics["own_class_margin"]}
 
 
 def _differences(ours: SplitPredictions, theirs: SplitPredictions, params: Params) -> dict[str, Any]:

@@ -20,8 +20,11 @@ def params(monkeypatch: pytest.MonkeyPatch) -> Params:
 
 def test_an_ablation_that_changes_nothing_is_left_out_with_the_reason(params: Params) -> None:
     ablations, skipped = applicable(params, [])
-    assert set(ablations) == set(ABLATIONS) - {"cin_from_scratch"}
-    assert skipped == {"cin_from_scratch": "the run itself already has cin.pretrained = none"}
+    assert set(ablations) == set(ABLATIONS) - {"cin_from_scratch", "residual_tensor_alone"}
+    assert skipped == {
+        "cin_from_scratch": "the run itself already has cin.pretrained = none",
+        "residual_tensor_alone": "the run itself already has cin.input = residual_tensor",
+    }
 
 
 def test_a_chosen_ablation_that_changes_nothing_is_an_error(params: Params) -> None:
@@ -48,7 +51,22 @@ def test_what_an_ablation_changes_are_params_with_allowed_values(name: str) -> N
     assert validated(values)[1] == []
 
 
-def test_only_the_method_itself_is_ablated(params: Params) -> None:
+def test_a_run_that_reads_no_residuals_has_nothing_to_leave_out(params: Params) -> None:
     image = replace(params, cin=replace(params.cin, input="image"))
-    with pytest.raises(ParamsError, match=r"cin.input = image: ablations need the paper's method"):
+    with pytest.raises(ParamsError, match=r"cin.input = image: ablations need a run that reads residuals"):
         applicable(image, [])
+
+
+def test_what_reads_image_or_residual_alone_has_as_many_networks_as_a_run_with_one_for_each() -> None:
+    """The preset for real X-rays; a mean over more networks would be better by itself."""
+    values = merged(read_files(PROJECT / "params" / "xray.yaml"))
+    both, _ = validated(values)
+    assert both is not None
+    ablations, skipped = applicable(both, [])
+    assert skipped.keys() == {"residual_tensor_and_image"}
+    for name, one_input in (("raw_image", "image"), ("residual_tensor_alone", "residual_tensor")):
+        changes = ablations[name].changes
+        assert changes == {"cin.input": one_input, "cin.fusion": "planes", "cin.members": 2}
+        own = {key.removeprefix("cin."): value for key, value in changes.items()}
+        assert validated({**values, "cin": values["cin"] | own})[1] == []
+    assert "cin.members" not in ablations["masked"].changes
