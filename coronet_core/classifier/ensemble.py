@@ -44,6 +44,22 @@ class Ensemble(nn.Module):
         return torch.stack([mean_of(said) for said in each])
 
 
+def said_by_each(cin: nn.Module, x: Tensor) -> Tensor:
+    """Return what each network of `cin` says of its input (B, C, H, W), (M, B, 3); of a single one its logits."""
+    if isinstance(cin, Ensemble):
+        return cin.log_probabilities(x)
+    logits: Tensor = cin(x)
+    return logits[None]
+
+
+def together(said: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the logits (n, 3) of what each network says, (M, n, 3), and by how much they differ, (n,) in nats.
+
+    A single network has its logits as they are, and None.
+    """
+    return (said[0], None) if len(said) == 1 else (mean_of(said), disagreement(said))
+
+
 def mean_of(log_probabilities: Tensor) -> Tensor:
     """Return the logarithm of the mean over the first dimension: (M, ...) to (...)."""
     return log_probabilities.logsumexp(0) - math.log(len(log_probabilities))

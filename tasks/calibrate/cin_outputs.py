@@ -1,12 +1,15 @@
 """Predictions of the trained CIN for one split."""
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from coronet_core.classifier.ensemble import said_by_each, together
 from coronet_core.common.batches import batches
 from coronet_core.common.classes import SplitName
 from coronet_core.common.manifest import read_manifest
 from coronet_core.support.errors import DataError, TrainingError
-from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.networks.residual_index import ENERGY_COLUMNS, class_indices, read_residual_index
 from tasks.networks.residual_inputs import cin_inputs_of_split
 from tasks.networks.trained_cin import load_cin
@@ -20,14 +23,16 @@ def predict_split(context: StageContext, split: SplitName) -> SplitPredictions:
     index = read_residual_index()
     index = index[index["split"] == split]
     described = read_manifest(MANIFEST).loc[index.index].join(index[ENERGY_COLUMNS])
-    logits = logits_of_split(context, split).numpy()
-    return SplitPredictions(images=described, truth=class_indices(described), logits=logits)
+    logits, differing = outputs_of_split(context, split)
+    described[DISAGREEMENT] = np.nan if differing is None else differing.numpy()
+    return SplitPredictions(images=described, truth=class_indices(described), logits=logits.numpy())
 
 
 @torch.inference_mode()
-def logits_of_split(context: StageContext, split: SplitName) -> torch.Tensor:
-    """Return the logits (n, 3) float64, on the CPU, of a split's images in the order of the residual index.
+def outputs_of_split(context: StageContext, split: SplitName) -> tuple[Tensor, Tensor | None]:
+    """Return the logits (n, 3) of a split's images, and by how much the CIN's networks differ, (n,); None for one.
 
+    Both are float64, on the CPU, in the order of the residual index.
     Raises DataError for a split without images and TrainingError for logits that are not finite.
     """
     kind = context.params.cin.input
@@ -39,12 +44,12 @@ def logits_of_split(context: StageContext, split: SplitName) -> torch.Tensor:
     parts = []
     with Progress(context.name, len(inputs), "images") as bar:
         for positions in batches(everything, context.params.evaluate.batch_size):
-            parts.append(cin(inputs.take(positions)).double().cpu())
+            parts.append(said_by_each(cin, inputs.take(positions)).double().cpu())
             bar.advance(len(positions))
-    logits = torch.cat(parts)
+    logits, differing = together(torch.cat(parts, dim=1))
     if n_bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise TrainingError(
             f"the CIN's logits are not finite for {n_bad} of {len(logits)} {split} images: its weights ({CIN_WEIGHTS}) "
             "or the residual tensors are broken. Train again with a smaller learning_rate or precision: fp32."
         )
-    return logits
+    return logits, differing

@@ -1,6 +1,7 @@
 """A split's images with what the CIN predicts for them; whoever compares predictions needs no torch."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,16 @@ from coronet_core.metrics.arrays import Floats
 from coronet_core.metrics.calibration import probabilities_of
 from tasks.networks.residual_index import ENERGY_COLUMNS
 
+DISAGREEMENT: Final = "disagreement"
+"""Column of the images: by how much the CIN's networks differ, in nats; NaN where it is one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPredictions:
     """A split's images and the CIN's predictions, in the same order."""
 
     images: pd.DataFrame
-    """Rows of the manifest, indexed by position in the residual stack, with the residual energies."""
+    """Rows of the manifest, indexed by position in the residual stack, with the residual energies and DISAGREEMENT."""
     truth: NDArray[np.int64]
     """Class indices (n,)."""
     logits: Floats

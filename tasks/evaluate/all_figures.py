@@ -12,6 +12,7 @@ from tasks.evaluate.own_class_margin import own_class_margin
 from tasks.evaluate.reliability import (
     abstention_figures,
     calibration_figures,
+    disagreement_figures,
     operating_points,
     out_of_distribution_figures,
 )
@@ -39,6 +40,7 @@ def all_figures(test: SplitPredictions, calibration: Calibration, params: Evalua
         "operating_points": operating_points(test, calibration, params, seed),
         "calibration": calibration_figures(test, calibration),
         "abstention": abstention_figures(test, calibration, params.confidence),
+        "disagreement": disagreement_figures(test, params, seed),
         "out_of_distribution": out_of_distribution_figures(test, calibration, params.confidence),
         "reconstruction_error": _reconstruction_errors(test.images),
         "own_class_margin": own_class_margin(test, params, seed),

@@ -10,7 +10,7 @@ import pandas as pd
 from coronet_core.common.classes import CLASSES
 from tasks.calibrate.calibration_file import Calibration
 from tasks.calibrate.predictions import prediction_rows
-from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.networks.residual_index import class_indices
 
 DESCRIBED_BY = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age"]
@@ -19,7 +19,8 @@ DESCRIBED_BY = ["image_id", "patient_id", "patient_group", "label", "source", "v
 def prediction_table(test: SplitPredictions, calibration: Calibration) -> pd.DataFrame:
     """Return the table; `stack_row` is the image's position in the stacks of images and residuals."""
     table = test.images[DESCRIBED_BY].reset_index(names="stack_row")
-    return table.join(prediction_rows(test.logits, test.energies, calibration))
+    rows = prediction_rows(test.logits, test.energies, calibration)
+    return table.join(rows.assign(**{DISAGREEMENT: test.images[DISAGREEMENT].to_numpy()}))
 
 
 def read_predictions(file: Path | BinaryIO) -> SplitPredictions:

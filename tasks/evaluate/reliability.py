@@ -1,5 +1,6 @@
 """Reliability on the test split: operating points, calibration, abstention and out-of-distribution images."""
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 
 from coronet_core.common.classes import CLASSES
 from coronet_core.metrics.arrays import Floats
-from coronet_core.metrics.auc import Ranking, sensitivity_at
+from coronet_core.metrics.auc import Ranking, roc_auc, sensitivity_at
 from coronet_core.metrics.bootstrap import estimate
 from coronet_core.metrics.calibration import calibration_errors, reliability
 from coronet_core.metrics.conformal import abstention, prediction_sets
 from coronet_core.metrics.intervals import Proportion
 from coronet_core.metrics.out_of_distribution import ood_score
 from tasks.calibrate.calibration_file import Calibration
-from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.evaluate.tables import patient_intervals
 from tasks.runtime.params.schema import EvaluateParams
 
@@ -86,6 +87,29 @@ def abstention_figures(test: SplitPredictions, calibration: Calibration, confide
         "conformal_quantile": calibration.conformal_quantile,
         **asdict(abstention(sets, test.truth, confidence)),
     }
+
+
+def disagreement_figures(test: SplitPredictions, params: EvaluateParams, seed: int) -> dict[str, Any]:
+    """Return whether the CIN's networks differ more where they are wrong: the ROC-AUC of errors against right answers.
+
+    Beside it that of the predicted class's probability. NaN where the CIN is one network, or no image tells.
+    """
+    is_wrong = test.predicted != test.truth
+    differing = test.images[DISAGREEMENT].to_numpy(np.float64)
+    if np.isnan(differing).any() or is_wrong.all() or not is_wrong.any():
+        return {"roc_auc": math.nan, "roc_auc_interval": None, "roc_auc_of_probability": math.nan}
+    by_networks, by_probability = (
+        Ranking.of(doubt, is_wrong) for doubt in (differing, -test.probabilities().max(axis=1))
+    )
+
+    def areas(weights: Floats) -> dict[str, Floats]:
+        return {
+            "roc_auc": roc_auc(by_networks, weights),
+            "roc_auc_of_probability": roc_auc(by_probability, weights),
+        }
+
+    intervals = patient_intervals(areas, test, params, seed)
+    return {**estimate(areas, len(differing)), "roc_auc_interval": intervals["roc_auc"]}
 
 
 def out_of_distribution_figures(test: SplitPredictions, calibration: Calibration, confidence: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from coronet_core.common.seeds import derive_seed
 from coronet_core.data.splitting.duplicates import drop_duplicates
 from coronet_core.support.errors import DataError
 from coronet_core.support.plurals import counted
-from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.evaluate.all_figures import all_figures, class_warnings
 from tasks.evaluate.curves import Curves, curves_of
 from tasks.external_validation.image_tables import image_counts, left_out_table, prediction_table, short_reason
@@ -110,6 +110,8 @@ def _predicted(images: LabelledImages, networks: Networks) -> SplitPredictions:
     energies = np.concatenate([one.energies for one in parts])
     rows = images.accepted.copy()
     rows[ENERGY_COLUMNS] = energies
+    differing = [one.disagreement for one in parts if one.disagreement is not None]
+    rows[DISAGREEMENT] = np.concatenate(differing) if differing else np.nan
     is_finite = np.isfinite(logits).all(axis=1)
     images.leave_out(np.isin(np.arange(len(images.rows)), positions[~is_finite]), NOT_FINITE)
     _require_images(images)

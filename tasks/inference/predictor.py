@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
-from coronet_core.classifier.ensemble import Ensemble, disagreement, mean_of
+from coronet_core.classifier.ensemble import said_by_each, together
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.common.batches import as_image
 from coronet_core.data.reading.image import Decode, DecodedImage, decode
@@ -67,8 +67,8 @@ class Networks:
         made = compute_shard(self.tfen, images, self.model.residuals, self.device)
         residuals = self.tfen.scaled_as_stored(made.residuals)
         said = torch.cat(list(self._said(images, residuals)), dim=1)  # (M, n, 3)
-        by_members = disagreement(said).numpy() if len(said) > 1 else None
-        return Outputs((mean_of(said) if len(said) > 1 else said[0]).numpy(), made.energies, by_members)
+        logits, differing = together(said)
+        return Outputs(logits.numpy(), made.energies, None if differing is None else differing.numpy())
 
     def _said(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Tensor]:
         """Yield what each network of the CIN says of each batch, (M, b, 3) float64 on the CPU; of one, its logits."""
@@ -77,8 +77,7 @@ class Networks:
             image = as_image(torch.from_numpy(images[batch]).to(self.device))  # (B, 1, H, W)
             residual = torch.from_numpy(residuals[batch]).to(self.device).float()  # (B, 3, H, W)
             inputs = cin_input(self.model.cin_input, image, residual).contiguous(memory_format=torch.channels_last)
-            said = self.cin.log_probabilities(inputs) if isinstance(self.cin, Ensemble) else self.cin(inputs)[None]
-            yield said.double().cpu()
+            yield said_by_each(self.cin, inputs).double().cpu()
 
 
 NOT_FINITE = "the network's output is not finite"

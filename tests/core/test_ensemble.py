@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from coronet_core.classifier.cin_design import DESIGN_KEY, CinDesign, design_from, require_networks
-from coronet_core.classifier.ensemble import Ensemble, Member, disagreement
+from coronet_core.classifier.ensemble import Ensemble, Member, disagreement, said_by_each, together
 from coronet_core.support.errors import WeightsError
 
 
@@ -39,6 +39,19 @@ def test_disagreement_is_none_among_equals_and_largest_among_the_certain() -> No
     certain = (torch.eye(3) + 1e-12).log().unsqueeze(1)  # each of three members is sure of another class
     assert disagreement(unsure).item() == pytest.approx(0, abs=1e-6)
     assert disagreement(certain).item() == pytest.approx(math.log(3), abs=1e-4)
+
+
+def test_what_each_network_says_is_what_the_cin_says_and_one_network_has_nothing_to_differ_from() -> None:
+    x = torch.rand(5, 4, 8, 8)
+    cin = Ensemble([Member(Scores(), [channel]) for channel in (0, 3)], average_flips=True)
+    logits, differing = together(said_by_each(cin, x))
+    torch.testing.assert_close(logits, cin(x))
+    assert differing is not None
+    assert differing.shape == (5,)
+    assert differing.min() > 0
+    logits, differing = together(said_by_each(Scores(), x))
+    assert torch.equal(logits, Scores()(x))
+    assert differing is None
 
 
 @pytest.mark.parametrize(

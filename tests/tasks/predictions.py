@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from coronet_core.common.classes import CLASSES
-from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.networks.residual_index import ENERGY_COLUMNS
 
 
@@ -44,4 +44,5 @@ def predictions(healthy: int, pneumonia: int, covid19: int, *, seed: int = 0, ed
         index=np.arange(n) + 7,
     )
     images[ENERGY_COLUMNS] = np.exp(rng.normal(-4, 0.2, (n, 3)))
+    images[DISAGREEMENT] = np.nan
     return SplitPredictions(images=images, truth=truth, logits=rng.normal(0, 1, (n, 3)) + edge * np.eye(3)[truth])

@@ -34,7 +34,7 @@ def logits(n: int, cin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(prediction, "load_cin", lambda *_: cin)
     monkeypatch.setattr(prediction, "cin_inputs_of_split", lambda *_: (Inputs(n), None))
     context = StageContext(name="evaluate", params=params, tracking=cast("Any", Told()))
-    return prediction.logits_of_split(context, "test")
+    return prediction.outputs_of_split(context, "test")[0]
 
 
 def test_logits_come_in_the_order_of_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

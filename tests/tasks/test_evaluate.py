@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from coronet_core.common.classes import CLASSES
 from coronet_core.support.errors import DataError
 from tasks.calibrate.calibration_file import write_calibration
-from tasks.calibrate.split_predictions import SplitPredictions
+from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.calibrate.stage import calibrated
 from tasks.evaluate import stage as evaluate
 from tasks.networks.residual_index import ENERGY_COLUMNS
@@ -67,7 +67,7 @@ def test_every_image_is_described_in_the_predictions_table(evaluated: Evaluated)
     table = pd.read_parquet(PREDICTIONS)
     by_class = [f"{name}_{c}" for name in ("logit", "probability", "calibrated") for c in CLASSES]
     described = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age", "predicted"]
-    assert list(table) == ["stack_row", *described, *by_class, "prediction_set", "abstained", "ood_score"]
+    assert list(table) == ["stack_row", *described, *by_class, "prediction_set", "abstained", "ood_score", "disagreement"]
     assert table["stack_row"].tolist() == TEST.images.index.tolist()
     logits = table[[f"logit_{c}" for c in CLASSES]].to_numpy()
     for name, temperature in (("probability", 1.0), ("calibrated", metrics["calibration"]["temperature"])):
@@ -261,3 +261,22 @@ def test_evaluation_waits_for_calibration(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="Run the stage calibrate first"):
         evaluate.run(StageContext(name="evaluate", params=params, tracking=cast("Any", Told())))
+
+
+def test_networks_that_differ_more_on_errors_tell_them(evaluated: Evaluated) -> None:
+    is_wrong = TEST.predicted != TEST.truth
+    differing = np.where(is_wrong, 0.2, 0.1)
+    differing[np.flatnonzero(is_wrong)[0]] = 0.0  # one error on which they agree
+    told = replace(TEST, images=TEST.images.assign(**{DISAGREEMENT: differing}))
+    found = evaluated(test=told)["disagreement"]
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(is_wrong, differing))
+    assert found["roc_auc_interval"][0] < found["roc_auc"]
+    sure = TEST.probabilities().max(axis=1)
+    assert found["roc_auc_of_probability"] == pytest.approx(roc_auc_score(is_wrong, -sure))
+    assert pd.read_parquet(PREDICTIONS)[DISAGREEMENT].tolist() == differing.tolist()
+
+
+def test_one_network_has_no_disagreement(evaluated: Evaluated) -> None:
+    nothing = {"roc_auc": None, "roc_auc_interval": None, "roc_auc_of_probability": None}
+    assert evaluated()["disagreement"] == nothing
+    assert pd.read_parquet(PREDICTIONS)[DISAGREEMENT].isna().all()
