@@ -13,7 +13,6 @@ import torch
 import uvicorn
 from fastapi import FastAPI
 
-from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
 from serving.current_service import CurrentServices
@@ -21,9 +20,9 @@ from serving.guards.connections import BACKLOG, LimitedProtocol, OpenConnections
 from serving.guards.log_limit import limit_logs
 from serving.service import ServedModel
 from serving.settings import ServingSettings
+from tasks.inference.attribution import MapSettings
 from tasks.inference.model_source import load_model
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.paths import MODEL_CARD
 
 LAST_RUN: Final = "the last run"
@@ -56,18 +55,19 @@ def serve(
 ) -> None:
     """Serve the model that `source` names until the process is shut down, and a `challenger` beside it if one is named.
 
-    `params` is the file that says how maps are made, by default `params.yaml`. Raises CoroNetError when the service
-    cannot start.
+    `params` is the file that says how maps are made; without one it is the run that trained the model, as for `coronet
+    explain`. Raises CoroNetError when the service cannot start.
     """
     use_cpu_threads(share=1)
-    made = read_params(params or PARAMS_FILE)
+    model = load_model(source)
+    maps = MapSettings.of(params, source, model.image_size_px)
     served = ServedModel(
-        model=load_model(source),
+        model=model,
         device=_device(device),
         source=source or LAST_RUN,
         card=_card(source),
-        explain=made.explain,
-        seed=derive_seed(made.seed, "explain"),
+        explain=maps.params,
+        seed=maps.seed,
         on_rows=on_rows,
     )
     other = None if challenger is None else _challenger_of(served, challenger)

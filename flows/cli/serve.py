@@ -35,7 +35,7 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     params: Annotated[
         Path | None,
-        typer.Option(help="Parameter file with the section `explain`. Default: params.yaml."),
+        typer.Option(help="Parameter file with the section `explain`. Default: the model's own, or params.yaml."),
     ] = None,
     device: Annotated[
         Device, typer.Option(help="Where the networks run. auto: on a GPU if there is one.")
@@ -137,5 +137,5 @@ def serve(
         lambda: require_port(host, port),
         lambda: None if challenger is None else require_model(challenger, "challenger"),
         lambda: require_model(model),
-        lambda: require_params(params),
+        lambda: None if params is None else require_params(params),
     )

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.servers.server_process import free_port
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
 from tasks.runtime.params.file import read_params
 from tests.conftest import PARAMS, PROJECT
 from tests.integration.conftest import Project
+from tests.integration.hosts import HTTP, running
 from tests.tasks.external_run import from_elsewhere, write_folder
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model
 
@@ -52,7 +54,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def coronet(environment: Path, tmp_path: Path) -> Coronet:
     """A function that runs the wheel's `coronet` in a folder with a package and labelled images, and in no project."""
     params = read_params(PARAMS)
-    ran = {"evaluate": asdict(replace(params.evaluate, bootstrap_replicates=100)), "audit": asdict(params.audit)}
+    maps = replace(params.explain, perturbation=replace(params.explain.perturbation, iterations=1))
+    evaluated = replace(params.evaluate, bootstrap_replicates=100)
+    ran = {"evaluate": asdict(evaluated), "audit": asdict(params.audit), "explain": asdict(maps)}
     write_package(tmp_path / "package", untrained_model(), CARD, some_lineage(params={"seed": 1, **ran}))
     write_folder(tmp_path / "ward", from_elsewhere())
     variables = Project(tmp_path).environment | {"PATH": os.pathsep.join([f"{environment}/bin", os.environ["PATH"]])}
@@ -84,6 +88,22 @@ def test_a_package_is_validated_without_a_project(coronet: Coronet, tmp_path: Pa
     finished = coronet("validate", "ward", "--model", "package", "--out", "results")
     assert finished.returncode == 0, finished.stderr
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == sorted(FILES)
+
+
+def test_a_package_explains_without_a_project(coronet: Coronet, tmp_path: Path) -> None:
+    finished = coronet("explain", "ward", "--model", "package", "--method", "grad_cam", "--out", "maps")
+    assert finished.returncode == 0, finished.stderr
+    assert len(list((tmp_path / "maps").glob("*.png"))) == 6
+
+
+@pytest.mark.usefixtures("coronet")
+def test_a_package_is_served_without_a_project(environment: Path, tmp_path: Path) -> None:
+    port, image = free_port(), next((tmp_path / "ward").rglob("*.png"))
+    service = (str(environment / "bin" / "coronet"), "serve", "--model", str(tmp_path / "package"), "--port", str(port))
+    with running(tmp_path / "service", f"http://127.0.0.1:{port}/ready", *service), image.open("rb") as file:
+        answer = HTTP.post(f"http://127.0.0.1:{port}/explain", params={"format": "png"}, files={"files": file})
+    assert answer.status_code == 200, answer.text
+    assert answer.content.startswith(b"\x89PNG")
 
 
 def test_what_trains_says_that_it_needs_a_clone(coronet: Coronet) -> None:
