@@ -1,4 +1,4 @@
-"""What a stage says while it works: a bar on a terminal, plain lines in a log, lines for a program under a flow."""
+"""What a stage says while it works: a bar on a terminal, lines of text elsewhere, lines for a program under a flow."""
 
 import json
 import os
@@ -22,6 +22,9 @@ METRICS_VARIABLE: Final = "CORONET_METRICS"
 """Environment variable by which a flow asks its stages for their metrics as lines, too."""
 METRICS_PREFIX: Final = "metrics: "
 SECONDS_BETWEEN_LINES: Final = 2.0
+"""To a flow."""
+SECONDS_BETWEEN_TEXTS: Final = 30.0
+"""To a log that no bar can be drawn in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +89,26 @@ def log(line: str) -> None:
 
 
 class Progress:
-    """A bar with rate and time left, silent when standard error is not a terminal; lines if a flow asks for them."""
+    """A bar with rate and time left, where standard error is no terminal a text now and then; lines if a flow asks."""
 
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         self._bar = tqdm(total=total, initial=done, desc=label, unit=f" {unit}", disable=None, leave=False)
-        self._total, self._unit, self._done, self._note = total, unit, done, ""
+        self._label, self._total, self._unit, self._note = label, total, unit, ""
+        self._began_with, self._done = done, done
+        self._begun = time.monotonic()
         self._tells_lines = os.environ.get(PROGRESS_VARIABLE) == AS_LINES
-        self._next_line = 0.0
+        self._next_line = 0.0 if self._tells_lines else self._begun + SECONDS_BETWEEN_TEXTS
 
     def advance(self, n: int = 1) -> None:
         """Count `n` more units as done."""
         self._bar.update(n)
         self._done += n
-        if self._tells_lines and time.monotonic() >= self._next_line:
+        if time.monotonic() < self._next_line:
+            return
+        if self._tells_lines:
             self._tell()
+        elif self._bar.disable:
+            self._print_text()
 
     @property
     def done(self) -> int:
@@ -114,6 +123,15 @@ class Progress:
     def _tell(self) -> None:
         log(ProgressEvent(done=self._done, total=self._total, unit=self._unit, note=self._note).line())
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def _print_text(self) -> None:
+        """Say how far it is, how fast, and how long it will take, on standard error as the bar does."""
+        now = time.monotonic()
+        rate = (self._done - self._began_with) / (now - self._begun)
+        left = tqdm.format_interval(int((self._total - self._done) / rate))
+        so_far = f"{self._label}: {self._done} of {self._total} {self._unit}"
+        print(printable(f"{so_far}, {rate:.1f} {self._unit}/s, {left} left"), file=sys.stderr, flush=True)
+        self._next_line = now + SECONDS_BETWEEN_TEXTS
 
     def __enter__(self) -> Self:
         return self
