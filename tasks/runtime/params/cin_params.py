@@ -134,7 +134,7 @@ def contradictions(cin: dict[str, Any], image_size_px: int) -> Iterator[str]:
         yield "cin.epochs = 0: allowed: 1 or more, as cin.head_start is random"
     elif cin["epochs"] == 0 and any(cin.get("augmentation", {}).values()):
         yield "cin.augmentation: allowed: zeros, as cin.epochs is 0 and nothing is trained on augmented images"
-    if cin["epochs"] and cin["warm_up_epochs"] > cin["epochs"]:
+    if 0 < cin["epochs"] < cin["warm_up_epochs"]:
         yield f"cin.warm_up_epochs = {cin['warm_up_epochs']}: allowed: at most cin.epochs ({cin['epochs']})"
     if cin["head_start"] != "random" and cin["best_by"] == "training_accuracy":
         yield "cin.best_by = training_accuracy: allowed: a validation figure, as the start of training has no other"
