@@ -11,7 +11,7 @@ that they read the borders and the text of the source instead. Four views of eac
 Masked regions have the same grey in all images: an image's own mean would reveal how grey its lungs were.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -26,6 +26,13 @@ from coronet_core.support.callbacks import noop
 View = Literal["as_is", "lungs_masked", "only_border", "borders_and_text_masked"]
 
 VIEWS: Final[tuple[View, ...]] = get_args(View)
+VIEW_NAMES: Final[Mapping[View, str]] = {
+    "as_is": "whole image",
+    "lungs_masked": "lungs masked",
+    "only_border": "border only",
+    "borders_and_text_masked": "borders and text masked",
+}
+"""What pages and logs call them."""
 
 FILL: Final = 0.5
 STROKE_FRACTION: Final = 0.06

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from coronet_core.audits.masking import View, read_by_view
+from coronet_core.audits.masking import VIEW_NAMES, View, read_by_view
 from coronet_core.audits.ood_detection import Detection
 from coronet_core.audits.probes import PROBE_NAMES
 from coronet_core.audits.skill import ViewFigures, retained
@@ -117,8 +117,5 @@ def _track_and_log(
     context.tracking.artifact(AUDIT)
     for sentence in (*verdict.findings, *verdict.not_checked, *sentences):
         log(sentence)
-    log(
-        ("passed" if verdict.passed else "not passed")
-        + ": balanced accuracy "
-        + ", ".join(f"{figures.balanced_accuracy:.3f} {view.replace('_', ' ')}" for view, figures in network.items())
-    )
+    shown = ", ".join(f"{VIEW_NAMES[view]} {figures.balanced_accuracy:.3f}" for view, figures in network.items())
+    log(f"Shortcut audit {'passed' if verdict.passed else 'not passed'}. Balanced accuracy: {shown}")

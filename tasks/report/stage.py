@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from coronet_core.audits.masking import VIEW_NAMES
 from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY
 from coronet_core.common.paper import PAPER
 from coronet_core.common.weights import read_metadata
@@ -17,7 +18,6 @@ from tasks.report.gallery import gallery
 from tasks.report.pages import write_page
 from tasks.report.plots.attribution_maps import MAP_NAMES
 from tasks.report.plots.drawing import Drawing
-from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.report_figures import report_figures
 from tasks.report.wording import Beside, Tested, words
 from tasks.runtime.files import publish_folder, read_json

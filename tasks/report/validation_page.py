@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from coronet_core.audits.masking import VIEW_NAMES
 from coronet_core.common.classes import ClassName
 from tasks.evaluate.curves import Curves
 from tasks.report.pages import write_page
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, forest, subgroup_accuracies
-from tasks.report.plots.residual_tensors import VIEW_NAMES
 from tasks.report.wording import Beside, Tested
 
 SECTIONS: Final = {

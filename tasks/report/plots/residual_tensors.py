@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.audits.masking import View
+from coronet_core.audits.masking import VIEW_NAMES, View
 from coronet_core.common.classes import DISPLAY_NAMES, ClassName
 from tasks.report.plots.drawing import Drawing, drawn, picture_grid, styled
 
@@ -15,12 +15,6 @@ RESIDUAL_NAMES: Final = ("|X − F_H|", "|X − F_P|", "|2X − F_H − F_P|")
 TITLES = ("X", "F_H(X)", "F_P(X)", *(f"{name}, eq. ({number})" for number, name in enumerate(RESIDUAL_NAMES, start=5)))
 BRIGHTEST_QUANTILE = 0.995
 """Quantile of the residuals that gets the brightest colour."""
-VIEW_NAMES: Final[Mapping[View, str]] = {
-    "as_is": "whole image",
-    "lungs_masked": "lungs masked",
-    "only_border": "border only",
-    "borders_and_text_masked": "borders and text masked",
-}
 
 
 @styled
