@@ -40,7 +40,7 @@ def compare(
         candidates: The YAML file that names the candidates and what each changes in params.yaml.
         folds: Each image is tested in one of them.
         seeds: Training seeds per candidate and fold.
-        unit: What each fold keeps together: patients or, beside published figures that split so, images alone.
+        unit: What each fold keeps together: patients; images only to compare with results that split by image.
         parallel: Trainings in parallel; by default as many as fit on the GPUs, or one.
     """
     try:

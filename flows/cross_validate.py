@@ -28,7 +28,7 @@ def cross_validate(
 
     Args:
         folds: Each image is tested in one of them.
-        unit: What each fold keeps together: patients or, beside published figures that split so, images alone.
+        unit: What each fold keeps together: patients; images only to compare with results that split by image.
         last_stage: Last stage of each fold: evaluate for the figures only, report for a report of each fold.
         parallel: Folds in parallel; by default as many as fit on the GPUs, or one.
     """

@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.support.errors import CoroNetError, DataError, TransientError
-from coronet_core.support.plurals import counted
+from coronet_core.support.plurals import by_reason, counted
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.run_names import called
 from flows.monitoring.stage_progress import StageProgress
@@ -22,7 +22,7 @@ from flows.monitoring.webhook import AT_ITS_END
 from flows.ray.shard_runner import shard_runner
 from tasks.inference.batch import SHARD_FILES, Batch, inference_device, keep_and_log
 from tasks.inference.input.image_file import FileContent
-from tasks.inference.input.storage import counts_in_words, read_files
+from tasks.inference.input.storage import read_files
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import predict_files
 from tasks.package.trained_model import TrainedModel
@@ -73,7 +73,7 @@ def _predict(batch: Batch, ray: str | None, log: PredictionLog | None) -> None:
     say = get_run_logger().info
     say(f"{counted(batch.n_files, 'file')} in {counted(len(batch.shards), 'shard')}, {len(missing)} to do")
     if batch.passed_over:
-        say(f"skipped: {counts_in_words(batch.passed_over)}")
+        say(f"skipped: {by_reason(batch.passed_over)}")
     if not missing:
         return
     use_cpu_threads(share=1)

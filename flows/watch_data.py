@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError, ParamsError
+from coronet_core.support.plurals import counted
 from flows.monitoring.automations import answers_new_images
 from flows.monitoring.final_states import IMAGES_FOUND
 from flows.monitoring.run_names import called
@@ -55,15 +56,15 @@ def _compare(min_new_images: int) -> State[None]:
     n_new, split = by_source.total(), dvc_hashes(SPLIT_STAGE)["outs"].get(str(SPLIT))
     announced = n_announced(split)
     n_before = min(announced, n_new)
-    reason = f"{n_new} new {'image' if n_new == 1 else 'images'}"
+    reason = counted(n_new, "new image")
     if n_new:
         rows = [{"source": plain(source), "new images": n} for source, n in sorted(by_source.items())]
         create_table_artifact(rows, key="new-images", description=f"{reason} since the last split")
     if n_before < announced:  # images have been taken away since
         note_announced(split, n_before)
     if n_new - n_before < min_new_images:
-        before = f", for {n_before} of which a retrain was started before" if n_before else ""
-        return Completed(message=f"{reason}{before}: no retrain (min_new_images is {min_new_images})")
+        before = f", of which {n_before} already started a retrain" if n_before else ""
+        return Completed(message=f"{reason}{before}: too few for a retrain (min_new_images is {min_new_images})")
     if not answers_new_images():
         raise CoroNetError(
             f"{reason}, but the automation that starts a retrain is missing on this server or switched off: type "

@@ -1,4 +1,6 @@
-"""Numbers with their nouns: "1 image", "2 images"."""
+"""Numbers with their nouns, "2 images", and counts by reason, "not an image (2)"."""
+
+from collections.abc import Mapping
 
 
 def counted(n: int, one: str, many: str | None = None) -> str:
@@ -7,3 +9,8 @@ def counted(n: int, one: str, many: str | None = None) -> str:
     The words may go on: `counted(n, "image is", "images are")`.
     """
     return f"{n} {one if n == 1 else many or f'{one}s'}"
+
+
+def by_reason(counts: Mapping[str, int]) -> str:
+    """Return each reason with its count in brackets, separated by commas."""
+    return ", ".join(f"{reason} ({n})" for reason, n in counts.items())

@@ -106,7 +106,7 @@ def build(
     params: Annotated[
         Path | None,
         typer.Option(
-            help="Parameter file to write to params.yaml first (not with --labels-only). Default: params.yaml."
+            help="Parameter file; copied to params.yaml first unless --labels-only is given. Default: params.yaml."
         ),
     ] = None,
     *,
@@ -122,7 +122,6 @@ def build(
         raise typer.BadParameter("--out needs --labels-only; the stage writes to data/split")
 
     def work() -> None:
-
         build_labels_only(params, out) if labels_only else build_split(params)
 
     run_command(work, lambda: require_params(params) if labels_only else require_project(params))

@@ -33,7 +33,7 @@ def print_differences(against: Iterable[Against]) -> None:
 
 def _lines(one: Against) -> Iterator[str]:
     if one.reason is not None:
-        yield f"Against {one.name}: not compared: {one.reason}"
+        yield f"Not compared with {one.name}: {one.reason}"
         return
     yield f"Against {one.name}, last run minus the other. {' '.join(one.notes)}"
     for row in one.figures:

@@ -69,7 +69,7 @@ def _outdated(stages: Stages) -> Iterable[str]:
     if stages.waiting:
         yield f"later stages, perhaps outdated too: {', '.join(stages.waiting)}"
     for path in stages.absent_data:
-        yield f"{path} is missing; what was made from it counts as up to date"
+        yield f"{path} is missing; stages that read it count as up to date until it is back (`dvc pull`)"
 
 
 def _champion(champion: Champion | None) -> str:

@@ -99,10 +99,10 @@ def print_reproduction(name: str, tolerance: float) -> None:
         print(printable(f"differs: {one.name} = {one.found}, was {one.expected}"))
     allowed = "exactly" if tolerance == 0 else f"within {tolerance:g}"
     if made.differing_figures:
-        n = len(made.differing_figures)
+        differing = counted(len(made.differing_figures), "figure differs", "figures differ")
         raise CoroNetError(
-            f"version {version.number} is not reproduced: {n} figures differ. {made.folder} has the run. Another "
-            "processor, or another number of cores, changes rounding; --tolerance allows for it."
+            f"version {version.number} is not reproduced: {differing}. {made.folder} has the run. Another processor "
+            "or another number of cores, changes rounding; --tolerance allows for it."
         )
     print(f"version {version.number} is reproduced: all figures match {allowed}. {made.folder} has the run.")
 

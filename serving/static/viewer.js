@@ -164,7 +164,7 @@ export class Viewer {
     const slider = byId("opacity");
     if (by) slider.value = Number(slider.value) + by;
     for (const { overlay } of Object.values(PANES)) byId(overlay).style.opacity = slider.value / 100;
-    byId("opacity-told").textContent = `${slider.value} %`;
+    byId("opacity-told").textContent = `${slider.value}%`;
   }
 
   toggle() {

@@ -39,7 +39,7 @@ def list_images(data: DataParams, seed: int, *, labels_only: bool = False) -> Li
     for source in data.sources:
         listing = _listing(source, data, seed)
         if not labels_only and all(record.version == "missing" for record in listing.records):
-            others = "".join(f"; skipped: {n} {reason}" for reason, n in listing.passed_over.most_common(MAX_NAMED))
+            others = "".join(f"; skipped: {reason} ({n})" for reason, n in listing.passed_over.most_common(MAX_NAMED))
             raise DataError(
                 f"source {source.kind}: none of its {len(listing.records)} images is under "
                 f"{Path(data.root)}{others}. Put them there (docs/data.md says how), or build from the labels alone "

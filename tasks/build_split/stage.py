@@ -129,11 +129,11 @@ def print_summary(report: dict[str, Any]) -> None:
         log(f"patients in both parts of the published split: {report['leaks']['patients']} ({by_class})")
     others = list(report["passed_over"].items())
     for reason, n in others[:MAX_REASONS]:
-        log(f"skipped: {n} {reason}")
+        log(f"skipped: {reason} ({n})")
     if rest := others[MAX_REASONS:]:
-        log(f"skipped: {sum(n for _, n in rest)} for {len(rest)} other reasons, which {SPLIT_REPORT} names")
+        log(f"skipped: {counted(len(rest), 'other reason')} ({sum(n for _, n in rest)}), listed in {SPLIT_REPORT}")
     for reason, n in report["rejected"].items():
-        log(f"left out: {n} {reason}")
+        log(f"left out: {reason} ({n})")
     for column, n in report["unread"].items():
         log(f"not understood, treated as unknown: {counted(n, 'value')} of {column}")
     for note, n in report["reading_notes"].items():

@@ -50,10 +50,10 @@ def grad_cam_maps(coronet: CoroNet, image: Tensor, target: Tensor) -> Tensor:
     """Return the maps (B, 1, H, W) of Grad-CAM (Selvaraju et al. 2017) on the CIN's last block, float32, at least 0.
 
     Of the logit of `target` (B,), as in the original; of an ensemble, the mean of its members' maps. The block's cells,
-    and so the maps, are 32 pixels coarse.
+    and so the maps, are 32 pixels coarse, 16 with a head on the middle blocks.
     """
     maps = [_grad_cam_cells(coronet, member, image, target) for member in coronet.design.member_names()]
-    cells = torch.stack(maps).mean(0)  # (B, 1, H / 32, W / 32)
+    cells = torch.stack(maps).mean(0)  # (B, 1, h, w)
     return functional.interpolate(cells, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 

@@ -9,8 +9,7 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.data.image_record import Listing
 from coronet_core.data.sources import image_folder
 from coronet_core.support.errors import DataError, ParamsError
-from coronet_core.support.plurals import counted
-from tasks.inference.input.storage import counts_in_words
+from coronet_core.support.plurals import by_reason, counted
 
 LABEL_IT: Final = "give it in the column label of a table (--labels)"
 MIN_IMAGES: Final = 2
@@ -38,7 +37,7 @@ class LabelledFolder:
         table = image_folder.AUTO if labels is None else str(_table(path, labels))
         listing = image_folder.records(path.parent, path.name, table, _checked(patient_id_pattern), remedy=LABEL_IT)
         if len(listing.records) < MIN_IMAGES:
-            skipped = f" (skipped: {counts_in_words(listing.passed_over)})" if listing.passed_over else ""
+            skipped = f" (skipped: {by_reason(listing.passed_over)})" if listing.passed_over else ""
             raise DataError(
                 f"{folder}: {counted(len(listing.records), 'labelled image')}{skipped}, at least {MIN_IMAGES} needed. "
                 f"Put them in folders called {', '.join(CLASSES)}, or list them in a table (--labels)."

@@ -119,15 +119,17 @@ def _required(*, is_required: bool) -> str:
 def _against_the_champion(comparison: Comparison, params: PromotionParams) -> Iterator[Ruling]:
     found = comparison.differences[params.compared_by]
     figure = _words(params.compared_by)
+    unit = "" if _is_area(params.compared_by) else " percentage points"
     yield Ruling(
         rule="champion",
         passed=found.interval is not None and found.interval[0] >= -params.max_drop,
         reason=(
             f"Too few patients to compare with {comparison.other}: the difference in {figure} is "
-            f"{_points(found.difference)} percentage points and may be due to chance."
+            f"{_number(found.difference, params.compared_by)}{unit} and may be due to chance."
             if found.interval is None
-            else f"Against {comparison.other}, {figure} changes by {_with_interval(found, found.interval)} "
-            f"percentage points; allowed: {_points(-params.max_drop)} or more."
+            else f"Against {comparison.other}, {figure} changes by "
+            f"{_with_interval(found, found.interval, params.compared_by)}{unit}; "
+            f"allowed: {_number(-params.max_drop, params.compared_by)} or more."
         ),
     )
     for label in CLASSES:
@@ -140,19 +142,26 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
                 passed=not is_worse,
                 reason=(
                     f"Sensitivity for {DISPLAY_NAMES[label]} is {how} lower than that of "
-                    f"{comparison.other}: it changes by {_with_interval(found, found.interval)} percentage points."
+                    f"{comparison.other}: it changes by {_with_interval(found, found.interval, 'sensitivity')} "
+                    "percentage points."
                 ),
             )
 
 
-def _with_interval(found: PairedDifference, interval: Interval) -> str:
+def _with_interval(found: PairedDifference, interval: Interval, figure: str) -> str:
     low, high = interval
-    return f"{_points(found.difference)} ({_points(low)} to {_points(high)})"
+    return f"{_number(found.difference, figure)} ({_number(low, figure)} to {_number(high, figure)})"
 
 
-def _points(share: float) -> str:
-    points = round(100 * share, 1)
-    return f"{points:+.1f}" if points else "0.0"
+def _number(difference: float, figure: str) -> str:
+    """Return the difference of an area as it is, that of a share in percentage points."""
+    value, digits = (difference, 3) if _is_area(figure) else (100 * difference, 1)
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else "0.0"
+
+
+def _is_area(figure: str) -> bool:
+    return figure.startswith("roc_auc")
 
 
 def _words(figure: str) -> str:

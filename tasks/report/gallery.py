@@ -77,5 +77,5 @@ def _pictures(
             name: residual(channel, brightest, f"Residual {name} {of}, mean {channel.mean(dtype=np.float32):.3f}")
             for name, channel in zip(RESIDUAL_NAMES, channels, strict=True)
         },
-        map=overlaid_map(image, salience, f"Map {of}: what speaks for {DISPLAY_NAMES[case.predicted]}"),
+        map=overlaid_map(image, salience, f"Attribution map {of}: evidence for {DISPLAY_NAMES[case.predicted]}"),
     )

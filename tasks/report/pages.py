@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
 from coronet_core.support.plurals import counted
-from tasks.report.wording import randomised_layers, words
+from tasks.report.wording import either, randomised_layers, words
 from tasks.runtime.files import write_text
 from tasks.runtime.safe_text.markdown import code_span, plain
 
@@ -41,6 +41,7 @@ def environment() -> Environment:
         "numbers": numbers,
         "words": words,
         "randomised_layers": randomised_layers,
+        "either": either,
         "plain": plain,
         "code_span": code_span,
     }

@@ -1,7 +1,7 @@
 """Words of radiologists for names that files have, and what a page calls the images that it is about."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,12 @@ AUTOENCODERS: Final = {
 def words(name: str) -> str:
     """Return a key as a reader knows it: without underscores, and `view` as the projection (PA, AP)."""
     return RADIOLOGY.get(name, name.replace("_", " "))
+
+
+def either(names: Iterable[str]) -> str:
+    """Return alternatives as text: "A, B or C"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def randomised_layers(level: str) -> str:

@@ -63,7 +63,7 @@ def test_what_the_rules_leave_out_is_counted_by_reason(tmp_path: Path) -> None:
     assert [record.name for record in found.records] == ["a.png", "b.png"]
     assert found.passed_over == {
         "modality CT": 1,
-        "view AP Supine": 1,
+        "projection AP Supine": 1,
         "finding Pneumocystis": 1,
         "finding unknown": 1,
     }
@@ -96,7 +96,7 @@ def test_a_file_outside_the_folder_is_an_error(tmp_path: Path, name: str) -> Non
 def test_rules_that_nothing_follows_are_an_error(tmp_path: Path) -> None:
     row = {"finding": "SARS", "view": "AP", "modality": "X-ray", "filename": "a.png"}
     with pytest.raises(
-        DataError, match=r"none of its 1 rows matches the modalities X-ray, the views PA and.*Correct these rules"
+        DataError, match=r"none of its 1 rows matches the modalities X-ray, the projections PA and.*Correct these rules"
     ):
         listing(tmp_path, MARCH, row)
 

@@ -57,7 +57,7 @@ def test_reports_and_maps_are_written_beside_the_predictions(coronet: Run, tmp_p
     finished = coronet("--out", "found.csv", "--dicom-out", "results", "--dicom-map", "grad_cam")
     assert finished.returncode == 0, finished.stderr
     assert f"DICOM reports: 1, maps by grad_cam: 1, in {tmp_path / 'results'}\n" in finished.stdout
-    assert "no report: 1 not DICOM\n" in finished.stdout
+    assert "no report: not DICOM (1)\n" in finished.stdout
     assert sorted(path.name[:3] for path in (tmp_path / "results").iterdir()) == ["SC.", "SR.", "ind"]
     assert len((tmp_path / "found.csv").read_text().splitlines()) == 3
 
@@ -80,7 +80,7 @@ def test_a_dicom_file_that_cannot_have_a_report_is_a_failure(coronet: Run, tmp_p
     assert "Doe_Jane.dcm" in finished.stdout
     assert "files: 3, " in finished.stderr  # each has its prediction
     assert "no prediction" not in finished.stdout
-    assert "failed: 1 no report: StudyInstanceUID missing or malformed" in finished.stderr
+    assert "failed: no report: StudyInstanceUID missing or malformed (1)" in finished.stderr
 
 
 @pytest.mark.slow

@@ -186,5 +186,5 @@ def test_what_is_passed_over_is_said_beside_the_answers(order: Order, capsys: py
     for name in ("more/notes.txt", "more/._a.pgm"):
         Path(name).write_bytes(b"text")
     predict(order("more", out="found.parquet"))
-    assert "skipped: 1 hidden or companion file, 1 not an image\n" in capsys.readouterr().out
+    assert "skipped: hidden or companion file (1), not an image (1)\n" in capsys.readouterr().out
     assert read_summary(Path("found.parquet"))["passed_over"] == {"hidden or companion file": 1, "not an image": 1}

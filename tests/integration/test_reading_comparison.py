@@ -54,7 +54,7 @@ def test_both_answers_stand_side_by_side_with_where_they_differ(page: Page, ches
     for row, (label, name) in zip(shown, NAMES.items(), strict=False):
         assert row[0] == name
         for cell, answer in zip(row[1:], both, strict=True):
-            assert cell.startswith(f"{round(100 * answer['probabilities'][label])} %")
+            assert cell.startswith(f"{round(100 * answer['probabilities'][label])}%")
             assert ("not ruled out" in cell) == (label in answer["prediction_set"])
     assert shown[3] == ["Prediction", *(NAMES[answer["predicted"]] for answer in both)]
     assert shown[5] == ["Out of distribution", *("yes" if answer["out_of_distribution"] else "no" for answer in both)]

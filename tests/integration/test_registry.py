@@ -256,4 +256,4 @@ def test_figures_that_do_not_match_are_told(team: Team) -> None:
     client.put_object(Bucket="mlflow", Key=key, Body=content)
     assert finished.returncode == 1, finished.stdout
     assert f"differs: accuracy = {told['accuracy']}, was 2.0" in finished.stdout
-    assert "version 1 is not reproduced: 1 figures differ" in finished.stdout
+    assert "version 1 is not reproduced: 1 figure differs" in finished.stdout

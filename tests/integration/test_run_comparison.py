@@ -33,11 +33,11 @@ def test_a_run_with_another_classifier_is_compared_with_the_run_before(finished_
     assert any(row["difference"] for row in former["figures"])
     report = project.run("flows", "report")
     assert report.returncode == 0, report.stdout
-    assert "Against the champion: not compared: there is none yet" in report.stdout
+    assert "Not compared with the champion: there is none yet" in report.stdout
     assert "Against the previous run, last run minus the other. Compared on" in report.stdout
     unknown = project.run("flows", "report", "--against", "previous", "--against", "99")
     assert unknown.returncode == 1, unknown.stdout
-    assert "Against version 99: not compared: " in unknown.stdout
+    assert "Not compared with version 99: " in unknown.stdout
     status = project.run("dvc", "status")
     assert "Data and pipelines are up to date." in status.stdout
     store = f"sqlite:///{project.folder}/mlflow.db"

@@ -91,7 +91,7 @@ def arrived(host: Host, bucket: S3Server) -> tuple[str | None, str | None]:
 
 
 def test_without_new_images_nothing_is_started(host: Host) -> None:
-    assert looked(1) == ("Completed", "0 new images: no retrain (min_new_images is 1)")
+    assert looked(1) == ("Completed", "0 new images: too few for a retrain (min_new_images is 1)")
     assert retrains(host, lambda _: True) == []
 
 
@@ -113,7 +113,7 @@ def test_the_retrain_brings_the_images_is_named_by_them_and_is_not_repeated_when
     assert run["name"].startswith("3 new images; own params, data to be built, code ")
     assert "102.png" in run["state"]["message"]
     assert (host.folder / "data/raw/hospital/covid19/101.png").is_file()
-    before = "3 new images, for 3 of which a retrain was started before: no retrain (min_new_images is 1)"
+    before = "3 new images, of which 3 already started a retrain: too few for a retrain (min_new_images is 1)"
     assert looked(1) == ("Completed", before)
     assert len(retrains(host)) == 1
 

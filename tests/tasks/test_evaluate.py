@@ -67,7 +67,15 @@ def test_every_image_is_described_in_the_predictions_table(evaluated: Evaluated)
     table = pd.read_parquet(PREDICTIONS)
     by_class = [f"{name}_{c}" for name in ("logit", "probability", "calibrated") for c in CLASSES]
     described = ["image_id", "patient_id", "patient_group", "label", "source", "view", "sex", "age", "predicted"]
-    assert list(table) == ["stack_row", *described, *by_class, "prediction_set", "abstained", "ood_score", "disagreement"]
+    assert list(table) == [
+        "stack_row",
+        *described,
+        *by_class,
+        "prediction_set",
+        "abstained",
+        "ood_score",
+        "disagreement",
+    ]
     assert table["stack_row"].tolist() == TEST.images.index.tolist()
     logits = table[[f"logit_{c}" for c in CLASSES]].to_numpy()
     for name, temperature in (("probability", 1.0), ("calibrated", metrics["calibration"]["temperature"])):

@@ -154,6 +154,16 @@ def test_a_candidate_may_not_be_worse_than_the_champion(interval: Interval | Non
     assert reason is None or decision.reasons == [reason]
 
 
+def test_an_area_is_no_percentage() -> None:
+    by_area = replace(PARAMS, compared_by="roc_auc.macro")
+    shares = against((-0.06, 0.2))
+    areas = replace(shares, differences={**shares.differences, "roc_auc.macro": shares.differences[PARAMS.compared_by]})
+    (reason,) = decide(GOOD, areas, by_area).reasons
+    assert reason == (
+        "Against version 3, the macro ROC-AUC changes by +0.070 (-0.060 to +0.200); allowed: -0.050 or more."
+    )
+
+
 def test_no_class_may_be_told_surely_worse_whatever_the_overall_figure() -> None:
     decision = decide(GOOD, against((0.05, 0.2), covid19=(-0.3, -0.1)), PARAMS)
     (reason,) = decision.reasons

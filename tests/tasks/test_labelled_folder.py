@@ -94,6 +94,6 @@ def test_bad_input_is_one_line(folder: Path, changes: dict[str, bytes], argument
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("text")
     with pytest.raises(
-        CoroNetError, match=r"0 labelled images \(skipped: 1 not an image\), at least 2 needed\. Put them in"
+        CoroNetError, match=r"0 labelled images \(skipped: not an image \(1\)\), at least 2 needed\. Put them in"
     ):
         LabelledFolder.of(tmp_path)

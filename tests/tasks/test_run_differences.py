@@ -143,7 +143,7 @@ def test_the_champion_of_the_registry_is_compared_on_a_page(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Against the champion, version 1, last run minus the other. Compared on 160 images")
     assert lines[1].startswith("  accuracy                  +0.")
-    assert lines[-1].startswith("Against version 7: not compared: ")
+    assert lines[-1].startswith("Not compared with version 7: ")
     page = DIFFERENCES_PAGE.read_text()
     assert page.count("<caption>Figures on the same test images") == 2
     assert "Not compared:" in page

@@ -44,7 +44,7 @@ def records(
         if modality not in modalities:
             listing.passed_over[f"modality {modality or 'unknown'}"] += 1
         elif row["view"] not in views:
-            listing.passed_over[f"view {row['view'] or 'unknown'}"] += 1
+            listing.passed_over[f"projection {row['view'] or 'unknown'}"] += 1
         elif finding not in findings:
             listing.passed_over[f"finding {finding or 'unknown'}"] += 1
         else:
@@ -52,8 +52,9 @@ def records(
             listing.records.append(_record(file, row, patient, findings[finding], listing.unread))
     if not listing.records:
         raise DataError(
-            f"{path}: none of its {len(rows)} rows matches the modalities {', '.join(modalities)}, the views "
-            f"{', '.join(views)} and the findings {', '.join(findings)}. Correct these rules in params.yaml."
+            f"{path}: none of its {len(rows)} rows matches the modalities {', '.join(modalities)}, the "
+            f"projections {', '.join(views)} and the findings {', '.join(findings)}. Correct these rules in "
+            "params.yaml."
         )
     return listing
 

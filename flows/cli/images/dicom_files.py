@@ -75,6 +75,6 @@ class DicomResults:
         maps = "" if self.maps is None else f", maps by {self.maps.method}: {written.maps}"
         lines = [f"DICOM reports: {written.reports}{maps}, in {self.folder.resolve()}"]
         if written.not_dicom:
-            lines.append(f"no report: {written.not_dicom} not DICOM")
-        lines += [f"failed: {n} {printable(reason)}" for reason, n in written.refused.items()]
+            lines.append(f"no report: not DICOM ({written.not_dicom})")
+        lines += [f"failed: {printable(reason)} ({n})" for reason, n in written.refused.items()]
         print("\n".join(lines), file=file)

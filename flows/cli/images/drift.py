@@ -65,5 +65,5 @@ def _print(found: Drift) -> None:
     console = Console(highlight=False)
     console.print(table)
     for reason, n in found.passed_over.items():
-        console.print(f"skipped: {n} {reason}")
+        console.print(f"skipped: {reason} ({n})")
     console.print(found.verdict)

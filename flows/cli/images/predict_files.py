@@ -12,11 +12,12 @@ from typing import Any, Final
 import torch
 
 from coronet_core.support.errors import ParamsError
+from coronet_core.support.plurals import by_reason
 from flows.cli.images.dicom_files import DicomOrder
 from flows.project.run_lock import alone
 from tasks.inference.attribution import MapSettings
 from tasks.inference.batch import Batch, inference_device, predict_here
-from tasks.inference.input.storage import counts_in_words, find_files
+from tasks.inference.input.storage import find_files
 from tasks.inference.model_source import load_model
 from tasks.inference.output.dataset import read_parts, read_summary
 from tasks.inference.output.formats import format_of, print_predictions, print_rows, write_file
@@ -178,5 +179,5 @@ def explain(paths: list[str], out: Path, method: MethodName, source: str | None,
 
 
 def _failed_and_skipped(errors: Counter[str], skipped: Mapping[str, int]) -> list[str]:
-    failed = [f"failed: {n} {printable(reason)}" for reason, n in errors.items()]
-    return [*failed, f"skipped: {counts_in_words(skipped)}"] if skipped else failed
+    failed = [f"failed: {printable(reason)} ({n})" for reason, n in errors.items()]
+    return [*failed, f"skipped: {by_reason(skipped)}"] if skipped else failed

@@ -7,11 +7,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from coronet_core.support.plurals import counted
+from coronet_core.support.plurals import by_reason, counted
 from flows.cli.images.predict_files import exit_code_for
 from flows.pipeline.run import run_to_end
 from tasks.external_validation.result_folder import LEFT_OUT, PAGE, SUMMARY, require_result_folder
-from tasks.inference.input.storage import counts_in_words
 from tasks.runtime.files import read_json
 from tasks.runtime.paths import validation_folder
 from tasks.runtime.safe_text.terminal import printable
@@ -73,9 +72,9 @@ def _counts(found: dict[str, Any], target: Path) -> list[str]:
     lines = [f"{counted(images['listed'], 'labelled image')}, {images['evaluated']} evaluated"]
     if reasons := [counted(n, *words) for words, n in left_out.items() if n]:
         lines.append(f"left out: {', '.join(reasons)} ({target / LEFT_OUT})")
-    lines += [f"unreadable: {n} {reason}" for reason, n in images["unreadable"].items()]
+    lines += [f"unreadable: {reason} ({n})" for reason, n in images["unreadable"].items()]
     if images["skipped"]:
-        lines.append(f"skipped: {counts_in_words(images['skipped'])}")
+        lines.append(f"skipped: {by_reason(images['skipped'])}")
     return lines
 
 

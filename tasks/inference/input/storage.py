@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from coronet_core.support.errors import DataError
+from coronet_core.support.plurals import by_reason
 from tasks.inference.input.image_file import FileContent, ImageFile
 from tasks.inference.input.local import find_local, read_local
 
@@ -29,14 +30,9 @@ def find_files(paths: Sequence[str]) -> tuple[list[ImageFile], Counter[str]]:
         found |= {file.path: file for file in files}
         passed_over += others
     if not found:
-        seen = counts_in_words(passed_over) or "nothing"
+        seen = by_reason(passed_over) or "nothing"
         raise DataError(f"{', '.join(paths)}: no images found ({seen}). Give files or other folders.")
     return list(found.values()), passed_over
-
-
-def counts_in_words(passed_over: Mapping[str, int]) -> str:
-    """Return the numbers of skipped files by reason, as text."""
-    return ", ".join(f"{n} {reason}" for reason, n in passed_over.items())
 
 
 def read_files(files: Sequence[ImageFile]) -> list[FileContent]:

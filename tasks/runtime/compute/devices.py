@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from coronet_core.support.errors import ParamsError
+from coronet_core.support.plurals import counted
 from tasks.runtime.compute.gpu_locks import lease, lease_folder
 from tasks.runtime.params.schema import Params
 from tasks.runtime.progress import log
@@ -44,7 +45,7 @@ def has_gpu_each(n_processes: int, params: Params) -> bool:
             "Lower training_processes, or set device to auto or cpu."
         )
     if n_gpus < n_processes:
-        log(f"{n_processes} training processes and {n_gpus} GPU(s): training on the CPU")
+        log(f"{n_processes} training processes and {counted(n_gpus, 'GPU')}: training on the CPU")
     return n_gpus >= n_processes
 
 

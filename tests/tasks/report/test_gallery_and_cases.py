@@ -26,7 +26,7 @@ def test_errors_and_uncertain_images_are_shown_with_their_residuals_and_map(
     n = len(predictions)
     assert shown.count('alt="X-ray of ') == n, "few enough to show all of them"
     assert shown.count('alt="Residual |X − F_H| of ') == n
-    assert shown.count('alt="Map of ') == n
+    assert shown.count('alt="Attribution map of ') == n
     errors = (predictions["label"] != predictions["predicted"]).sum()
     assert f"All {errors} errors, the most confident first." in shown
     alts = re.findall(r'alt="([^"]+)"', page)
@@ -44,7 +44,7 @@ def test_the_gallery_is_bounded_and_says_so(
     errors = metrics["images"] - sum(metrics["confusion_matrix"][i][i] for i in range(3))
     assert f"The 2 most confident errors of {errors}." in page
     assert f"Of the {metrics['images'] - 2} other test images, right or wrong, the 2 whose" in page
-    assert page.count('alt="X-ray of ') == page.count('alt="Map of ') == 4
+    assert page.count('alt="X-ray of ') == page.count('alt="Attribution map of ') == 4
 
 
 @pytest.mark.usefixtures("drawn_before")
@@ -53,7 +53,7 @@ def test_the_gallery_is_bounded_and_says_so(
     [
         ("perturbation", "(Meaningful perturbation)"),
         ("occlusion", "(Occlusion: squares of 16 pixels are hidden one by one)"),
-        ("grad_cam", "(Grad-CAM: one pass through the network, in cells of 32 pixels)"),
+        ("grad_cam", "(Grad-CAM: one pass through the network, as coarse as its last feature map)"),
     ],
 )
 def test_the_gallery_names_the_method_of_its_maps(changed: Changed, method: MethodName, named: str) -> None:

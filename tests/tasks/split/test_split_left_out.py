@@ -34,7 +34,7 @@ def test_what_is_passed_over_is_told_on_the_terminal_and_in_the_report(
         "image_folder: not an image": 1,
         "image_folder: mask beside images": 1,
     }
-    assert "skipped: 1 image_folder: mask beside images\n" in capsys.readouterr().out
+    assert "skipped: image_folder: mask beside images (1)\n" in capsys.readouterr().out
 
 
 def test_a_mask_among_images_is_left_out_and_does_not_stop_the_build(
@@ -45,7 +45,7 @@ def test_a_mask_among_images_is_left_out_and_does_not_stop_the_build(
     Image.fromarray(mask).save(RAW / "healthy/P099healthy_0.png")
     report = build(max_rejected_fraction=0.0)
     assert report["rejected"] == {"mask": 1}
-    assert "left out: 1 mask\n" in capsys.readouterr().out
+    assert "left out: mask (1)\n" in capsys.readouterr().out
     assert len(read_manifest(MANIFEST)) == 24
 
 
