@@ -59,7 +59,7 @@ pictures: $(INSTALLED_DEV)  ## the pictures of Prefect's and MLflow's pages, fro
 terminal-pictures: $(INSTALLED_DEV)  ## a terminal on which `coronet run` is at work, light and dark
 	$(BIN)/python -m benchmarks.terminal_picture
 
-# Test images of a run of params/xray.yaml, from NIH's ChestX-ray8, in class folders (docs/serving.md, The picture).
+# Test images of a run of params/xray.yaml, from NIH's ChestX-ray8, in class folders (docs/serving.md).
 XRAYS := data/raw/xray/images
 FILES ?= $(addprefix $(XRAYS)/,healthy/00001864_003.jpg pneumonia/00001437_024.jpg healthy/00002053_000.jpg \
   pneumonia/00012211_000.jpg)
