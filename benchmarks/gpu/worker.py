@@ -17,6 +17,8 @@ from tasks.runtime.compute.parent_death import die_with_parent
 
 READY: Final = "ready"
 DONE: Final = "done"
+ENDS_IN_S: Final = 10.0
+"""At most, of a process whose connection is closed, until its exit code is known."""
 NOTICE: Final = 0.9
 """Share of its time after which a measurement begins nothing more; at the end of it its process is killed."""
 
@@ -53,8 +55,8 @@ class Worker:
             yield message
 
     def exit_code(self) -> int | None:
-        """Return how the process has ended."""
-        self._process.join(1)
+        """Return how the process has ended, after the seconds that it takes once its connection is closed."""
+        self._process.join(ENDS_IN_S)
         return self._process.exitcode
 
     def _receive(self, ends: float) -> Any:

@@ -32,6 +32,7 @@ TINY: dict[str, dict[str, Any]] = {
     "explain": {
         "methods": ["perturbation", "grad_cam"],
         "boxed_images": 1,
+        "gallery_method": "grad_cam",
         "perturbation": {"iterations": 2, "mask_size_px": 8},
         "measures": {"deletion_steps": 2, "randomisation_images": 1},
     },

@@ -13,9 +13,10 @@ import pandas as pd
 import psutil
 import pytest
 
+from coronet_core.autoencoder.architecture import architecture_of
 from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.common.shards import shard_path
-from coronet_core.common.weights import load_weights
+from coronet_core.common.weights import load_weights, read_metadata
 from tasks.runtime.error_handling import TRANSIENT_EXIT
 from tasks.runtime.paths import IMAGES, STATE, autoencoder_history, autoencoder_weights
 from tasks.runtime.tracking.run_record import RUN_IDS
@@ -79,7 +80,8 @@ def test_two_processes_do_the_work_of_one_and_speak_with_one_voice(project: Proj
     output = finished(project, *STAGE)
     assert re.findall(r"epoch (\d)/4", output) == ["1", "2", "3", "4"]
     assert len(list((project.folder / RUN_IDS).iterdir())) == 2  # build_split's run and this one
-    load_weights(FPAE(), project.folder / WEIGHTS)
+    weights = project.folder / WEIGHTS
+    load_weights(FPAE("pyramid", architecture_of(read_metadata(weights), "AE_H")), weights)
     together = history_of(project)
     project.set_params({"training_processes": 1})
     finished(project, *STAGE)
