@@ -13,7 +13,7 @@ from tasks.runtime.files import write_json
 from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
 from tasks.runtime.tracking.stage_run import StageRun
-from tasks.studies.ablation import ablation_table, applicable
+from tasks.studies.ablation import ablation_table, applicable, changes_autoencoders
 
 STUDY = "ablation"
 LAST_STAGE = "evaluate"
@@ -30,7 +30,14 @@ def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[
     params = read_params()
     try:
         ablations, skipped = applicable(params, only or [])
-        variants = [Variant(name=name, changes=ablation.changes) for name, ablation in ablations.items()]
+        variants = [
+            Variant(
+                name=name,
+                changes=ablation.changes,
+                trains_autoencoders=changes_autoencoders(ablation.changes),
+            )
+            for name, ablation in ablations.items()
+        ]
         with StageRun(STUDY, params) as run:
             run.deliver()  # now, so that the variants find their parent
             study = Study(name=STUDY, record=run.key, last_stage=LAST_STAGE, with_results=True)

@@ -20,6 +20,7 @@ from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import comparison_page, comparison_table_file
 from tasks.runtime.tracking.stage_run import StageRun, numbers_of
+from tasks.studies.ablation import changes_autoencoders
 from tasks.studies.comparison import comparison_table
 from tasks.studies.comparison_file import EXAMPLE, REPETITION, Comparison, params_of, read_comparison
 
@@ -84,6 +85,7 @@ def variants_of(comparison: Comparison, params: Params, folds: int, seeds: int, 
             name=variant_name(candidate, fold, seed),
             changes={**found.changes, "data.split": rule | {"fold": fold}, REPETITION: seed},
             begins_with=_origin(candidate, fold, seed, reference),
+            trains_autoencoders=seed == 0 and (candidate == reference or changes_autoencoders(found.changes)),
         )
         for seed in range(seeds)
         for candidate, found in comparison.candidates.items()

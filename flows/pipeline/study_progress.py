@@ -15,30 +15,30 @@ from flows.monitoring.stage_progress import ProgressArtifact, clock
 class StudyProgress:
     """The variants of a study as they are done; to be used within its flow, by several threads if need be.
 
-    Whole variants are taken to last as long as each other, and so are those that begin with the results of another,
-    which train no autoencoders of their own. Variants that were up to date say nothing of the others.
+    Variants that train autoencoders are taken to last as long as each other, and so are those that take another's.
+    Variants that were up to date say nothing of the others.
     """
 
-    def __init__(self, study: str, are_whole: Iterable[bool], n_lanes: int) -> None:
-        self._left = Counter(are_whole)
+    def __init__(self, study: str, train_autoencoders: Iterable[bool], n_lanes: int) -> None:
+        self._left = Counter(train_autoencoders)
         self._total, self._n_lanes = self._left.total(), n_lanes
         self._seconds: defaultdict[bool, list[float]] = defaultdict(list)
         self._began_s = time.monotonic()
         self._artifact, self._lock = ProgressArtifact(study), Lock()
 
-    def done(self, took_s: float | None, *, is_whole: bool) -> None:
+    def done(self, took_s: float | None, *, trains_autoencoders: bool) -> None:
         """Count a variant as done, and show it. `took_s` is None if it was up to date."""
         with self._lock:
-            self.count(took_s, is_whole=is_whole)
+            self.count(took_s, trains_autoencoders=trains_autoencoders)
             text = self.text(time.monotonic() - self._began_s)
             get_run_logger().info(text)
             self._artifact.show(100 * (self._total - self._left.total()) / self._total, text)
 
-    def count(self, took_s: float | None, *, is_whole: bool) -> None:
+    def count(self, took_s: float | None, *, trains_autoencoders: bool) -> None:
         """Count a variant as done, as `done` does."""
-        self._left[is_whole] -= 1
+        self._left[trains_autoencoders] -= 1
         if took_s is not None:
-            self._seconds[is_whole].append(took_s)
+            self._seconds[trains_autoencoders].append(took_s)
 
     def text(self, elapsed_s: float) -> str:
         """Return how far the study is: "3 of 30 variants done, 0:10:00 elapsed, about 1:30:00 left"."""
@@ -47,6 +47,6 @@ class StudyProgress:
         if not n_left or not self._seconds:
             return words
         of_any = fmean(second for seconds in self._seconds.values() for second in seconds)
-        known = {is_whole: fmean(seconds) for is_whole, seconds in self._seconds.items()}
-        left_s = sum(n * known.get(is_whole, of_any) for is_whole, n in self._left.items())
+        known = {trains: fmean(seconds) for trains, seconds in self._seconds.items()}
+        left_s = sum(n * known.get(trains, of_any) for trains, n in self._left.items())
         return f"{words}, about {clock(left_s / min(self._n_lanes, n_left))} left"

@@ -61,10 +61,8 @@ class Variant:
     begins_with: str | None = None
     """Name of the variant of the same study that it is run after and whose results it begins with."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it has no results of another variant."""
-        return self.begins_with is None
+    trains_autoencoders: bool = True
+    """Whether it has autoencoders of its own, which take most of the time; the time left is estimated by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +131,7 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     CoroNetError naming those that failed, when the others that run are done, or if the study runs already.
     """
     free = free_lanes(read_params(), parallel)
-    progress = StudyProgress(study.name, [variant.is_whole for variant in variants], free.qsize())
+    progress = StudyProgress(study.name, [variant.trains_autoencoders for variant in variants], free.qsize())
     failures: dict[str, str | None] = {}
 
     def run_in_a_lane(variant: Variant) -> None:
@@ -146,7 +144,7 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
                     failures[variant.name] = state.message
                     return
                 took_s = None if state.name == UP_TO_DATE else time.monotonic() - began_s
-                progress.done(took_s, is_whole=variant.is_whole)
+                progress.done(took_s, trains_autoencoders=variant.trains_autoencoders)
         finally:
             free.put(environment)
 

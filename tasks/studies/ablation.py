@@ -24,8 +24,6 @@ COMPARED: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accura
 """Compared figures and their names in the table."""
 
 
-TRAINED: Final = "autoencoder."
-"""Section of the params that decides the autoencoders."""
 INPUT: Final = "cin.input"
 WITH_RESIDUALS: Final[tuple[CinInput, ...]] = ("residual_tensor", "residual_tensor_and_image")
 """What the CIN of a run may read whose parts are left out."""
@@ -97,7 +95,7 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
     for name, ablation in ABLATIONS.items():
         if names and name not in names:
             skipped[name] = "not selected"
-        elif params.autoencoder.pretrained is not None and any(key.startswith(TRAINED) for key in ablation.changes):
+        elif params.autoencoder.pretrained is not None and changes_autoencoders(ablation.changes):
             skipped[name] = "the run's autoencoders are those of autoencoder.pretrained"
         elif all(given[key] == str(value) for key, value in ablation.changes.items()):
             changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
@@ -107,6 +105,11 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
     if names and not apply:
         raise ParamsError("; ".join(f"{name}: {skipped[name]}" for name in names) + ". Nothing to compare.")
     return apply, skipped
+
+
+def changes_autoencoders(changes: Mapping[str, Any]) -> bool:
+    """Whether `changes`, params by dotted key, need autoencoders of their own."""
+    return any(key.startswith("autoencoder.") for key in changes)
 
 
 def _with_as_many_networks(ablation: Ablation, params: Params) -> Ablation:

@@ -1,5 +1,6 @@
 """The trainings of a comparison: what differs between them, and what they have in common."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,11 @@ def test_what_the_candidates_of_a_fold_share_is_made_by_the_reference(comparison
     assert origins["image-fold-2-seed-0"] == "residual-fold-2-seed-0"
     assert origins["image-fold-2-seed-2"] == "image-fold-2-seed-0"
     assert origins["residual-fold-1-seed-1"] == "residual-fold-1-seed-0"
+
+
+def test_only_a_candidate_with_other_autoencoders_trains_them_again(comparison: Comparison) -> None:
+    candidates = comparison.candidates
+    own = replace(candidates["image"], changes={"cin.input": "image", "autoencoder.skip_dropout": 0.5})
+    compared = replace(comparison, candidates=candidates | {"own": own})
+    training = {one.name for one in variants_of(compared, read_params(), 1, 2, "patients") if one.trains_autoencoders}
+    assert training == {"residual-fold-1-seed-0", "own-fold-1-seed-0"}

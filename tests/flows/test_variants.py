@@ -52,21 +52,21 @@ def test_it_begins_with_that_ones_workspace() -> None:
 def test_the_time_left_is_that_of_like_variants() -> None:
     progress = StudyProgress("comparison", [True, True, False, False, False], n_lanes=1)
     assert progress.text(0) == "0 of 5 variants done, 0:00:00 elapsed"
-    progress.count(None, is_whole=True)
+    progress.count(None, trains_autoencoders=True)
     assert progress.text(4) == "1 of 5 variants done, 0:00:04 elapsed", "it was up to date: nothing is known yet"
-    progress.count(600, is_whole=True)
+    progress.count(600, trains_autoencoders=True)
     assert progress.text(604) == "2 of 5 variants done, 0:10:04 elapsed, about 0:30:00 left"
-    progress.count(100, is_whole=False)
+    progress.count(100, trains_autoencoders=False)
     assert progress.text(704) == "3 of 5 variants done, 0:11:44 elapsed, about 0:03:20 left"
     for _ in range(2):
-        progress.count(100, is_whole=False)
+        progress.count(100, trains_autoencoders=False)
     assert progress.text(904) == "5 of 5 variants done, 0:15:04 elapsed"
 
 
 def test_lanes_share_the_time_left_as_far_as_there_are_variants_for_them() -> None:
     progress = StudyProgress("ablation", [True] * 5, n_lanes=3)
-    progress.count(60, is_whole=True)
+    progress.count(60, trains_autoencoders=True)
     assert progress.text(60).endswith("about 0:01:20 left")
     for _ in range(2):
-        progress.count(60, is_whole=True)
+        progress.count(60, trains_autoencoders=True)
     assert progress.text(60).endswith("about 0:01:00 left")
