@@ -102,7 +102,7 @@ def print_reproduction(name: str, tolerance: float) -> None:
         differing = counted(len(made.differing_figures), "figure differs", "figures differ")
         raise CoroNetError(
             f"version {version.number} is not reproduced: {differing}. {made.folder} has the run. Another processor "
-            "or another number of cores, changes rounding; --tolerance allows for it."
+            "or another number of cores changes rounding; --tolerance allows for it."
         )
     print(f"version {version.number} is reproduced: all figures match {allowed}. {made.folder} has the run.")
 

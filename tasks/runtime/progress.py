@@ -107,7 +107,7 @@ class Progress:
             return
         if self._tells_lines:
             self._tell()
-        elif self._bar.disable:
+        elif self._bar.disable and self._done > self._began_with:
             self._print_text()
 
     @property
