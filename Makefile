@@ -61,7 +61,7 @@ terminal-pictures: $(INSTALLED_DEV)  ## a terminal on which `coronet run` is at 
 
 # Test images of a run of params/xray.yaml, from NIH's ChestX-ray8, in class folders (docs/serving.md).
 XRAYS := data/raw/xray/images
-FILES ?= $(addprefix $(XRAYS)/,healthy/00001864_003.jpg pneumonia/00001437_024.jpg healthy/00002053_000.jpg \
+FILES ?= $(addprefix $(XRAYS)/,healthy/00001864_003.jpg pneumonia/00001437_024.jpg healthy/00001300_000.jpg \
   pneumonia/00012211_000.jpg)
 
 reading-picture: $(INSTALLED_DEV)  ## the picture of the reading page, with the last run of params/xray.yaml; needs Chromium and its driver
