@@ -15,11 +15,15 @@ LABELS_ONLY = Path("reports/labels_only")
 
 def build_split(params_file: Path | None) -> None:
     """Bring the stage `build_split` up to date through DVC, as `dvc repro` would."""
-    from flows.project.live_params import prepare  # late: `coronet --help` must not wait for pydantic
+    from rich.console import Console
+
+    from flows.cli.run_display import stage_display  # late: `coronet --help` must not wait for Prefect
+    from flows.project.live_params import prepare
     from flows.project.processes import StageProcesses, stage_environment
 
     prepare(params_file)
-    StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(), print)
+    with stage_display(SPLIT_STAGE, Console()) as (variables, on_line):
+        StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(**variables), on_line)
 
 
 def build_labels_only(params_file: Path | None, out: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Bars of the stages that run, below the log of a run or a study on a terminal; elsewhere there is the log alone."""
+"""Bars of the stages that run, below what they and their run print on a terminal; elsewhere there is no bar."""
 
 import logging
 import signal
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from flows.monitoring.stage_progress import watched_by
-from tasks.runtime.progress import ProgressEvent
+from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE, ProgressEvent
 from tasks.runtime.safe_text.terminal import printable
 
 REFRESHES_PER_S: Final = 4
@@ -90,6 +90,31 @@ def run_display() -> Iterator[None]:
             yield
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+@contextmanager
+def stage_display(stage: str, console: Console) -> Iterator[tuple[dict[str, str], Callable[[str], None]]]:
+    """Show a stage that runs without Prefect: a bar below its output on a terminal, the output alone elsewhere.
+
+    Yields what its environment needs for that, and what takes its output line by line.
+    """
+
+    def show(line: str) -> None:
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield {}, show
+        return
+    with bars_on(console) as progress:
+        bars = StageBars(progress)
+
+        def show_both(line: str) -> None:
+            if (event := ProgressEvent.from_line(line)) is None:
+                show(line)
+            else:
+                bars.show(stage, event)
+
+        yield {PROGRESS_VARIABLE: AS_LINES}, show_both
 
 
 def bars_on(console: Console) -> Progress:

@@ -1,11 +1,17 @@
 """Bars of runs and studies: on a real pseudo-terminal, and nothing of them in a pipe."""
 
 import os
+import re
 import subprocess
 import sys
+import time
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from flows.cli.run_display import stage_display
+from tasks.runtime.progress import AS_LINES, PROGRESS_VARIABLE, ProgressEvent
 from tests.conftest import PROJECT
 from tests.pseudo_terminal import on_a_terminal
 
@@ -103,3 +109,24 @@ def test_a_terminal_that_can_only_write_lines_has_them() -> None:
     written, _ = on_terminal(TERM="dumb")
     assert "epoch 100" in written
     assert "60 of 100" not in written
+
+
+def test_a_stage_without_a_flow_has_a_bar_on_a_terminal_below_its_output() -> None:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, legacy_windows=False)
+    with stage_display("build_split", console) as (variables, on_line):
+        on_line(ProgressEvent(done=6, total=12, unit="images", note="").line())
+        on_line("train: 3 [healthy]")
+        time.sleep(0.5)  # twice as long as between two pictures of the bar
+    shown = screen.getvalue()
+    assert variables == {PROGRESS_VARIABLE: AS_LINES}
+    assert "train: 3 [healthy]\n" in shown
+    assert re.search(r"build_split .*6 of 12", shown)
+    assert "progress: {" not in shown
+
+
+def test_elsewhere_it_has_its_output_alone() -> None:
+    screen = StringIO()
+    with stage_display("build_split", Console(file=screen, force_terminal=False)) as (variables, on_line):
+        on_line("train: 3 [healthy]")
+    assert (variables, screen.getvalue()) == ({}, "train: 3 [healthy]\n")
