@@ -113,7 +113,7 @@ def test_the_command_prints_figures_and_what_was_left_out(
         assert line in printed
     assert "7 labelled images, 6 evaluated" in printed
     assert "left out: 1 unreadable (reports/validation/ward/left_out.csv)" in printed
-    assert "unreadable: 1 not an image" in printed
+    assert "unreadable: not an image (1)" in printed
     assert "Overlap with the training images was not checked" in printed
     assert "Shortcut audit: not passed" in printed, "of networks that have learnt nothing"
     assert f"Page: {(OUT / 'validation.html').resolve()}" in printed

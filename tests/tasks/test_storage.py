@@ -54,7 +54,7 @@ def test_a_path_that_names_nothing_is_an_error(folder: Path, path: str) -> None:
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(DataError, match="no images found \\(1 not an image\\)"):
+    with pytest.raises(DataError, match="no images found \\(not an image \\(1\\)\\)"):
         find_files([str(tmp_path)])
 
 

@@ -23,6 +23,7 @@ def variant(title: str, difference: float | None, area: float | None = 0.9) -> d
         "accuracy_interval": [0.7, 0.9],
         "balanced_accuracy": 0.75,
         "macro_roc_auc": area,
+        "own_class_margin": {"roc_auc": area, "roc_auc_interval": None if area is None else [0.625, 0.75]},
         "sensitivity": dict.fromkeys(CLASSES, 0.5) | {"covid19": None},
         "specificity": dict.fromkeys(CLASSES, 0.875),
     }
@@ -96,6 +97,7 @@ def test_the_page_of_ablations(ablations: dict[str, Any], tmp_path: Path) -> Non
     assert "The autoencoders are worth nothing here." in page
     assert "not run: it is the run itself" in page
     assert "<td>81.25<small>70.0–90.0</small></td>" in page
+    assert "<td>0.900<small>0.625 to 0.750</small></td>" in page, "of the autoencoders"
     assert f"the image &lt;alone&gt;</th>{DETECTION.format('–')}" in page
 
 
