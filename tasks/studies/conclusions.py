@@ -39,20 +39,22 @@ def verdict(differences: Mapping[str, Difference]) -> Verdict:
 
 
 def _accuracy(whose: str, found: Difference) -> str:
-    size = f"{100 * abs(found['difference']):.1f} percentage points"
+    size = f"{100 * abs(found['difference']):.1f}"
     ends = None if found["interval"] is None else "{:+.1f} to {:+.1f}".format(*(100 * end for end in found["interval"]))
-    return _sentence(f"{whose} accuracy", size, found, ends)
+    return _sentence(f"{whose} accuracy", size, " percentage points", found, ends)
 
 
 def _area(whose: str, found: Difference) -> str:
     ends = None if found["interval"] is None else "{:+.3f} to {:+.3f}".format(*found["interval"])
-    return _sentence(f"{whose} macro ROC-AUC", f"{abs(found['difference']):.3f}", found, ends)
+    return _sentence(f"{whose} macro ROC-AUC", f"{abs(found['difference']):.3f}", "", found, ends)
 
 
-def _sentence(figure: str, size: str, found: Difference, ends: str | None) -> str:
-    apart = f"{figure} is {size} {'lower' if found['difference'] < 0 else 'higher'}"
+def _sentence(figure: str, size: str, unit: str, found: Difference, ends: str | None) -> str:
+    is_same = float(size) == 0  # rounded
+    direction = "lower" if found["difference"] < 0 else "higher"
+    apart = f"{figure} is the same" if is_same else f"{figure} is {size}{unit} {direction}"
     if ends is None:
         return f"{apart}; too few patients for an interval."
     low, high = found["interval"]
-    by_chance = ", which may be due to chance" if low <= 0 <= high else ""
+    by_chance = ", which may be due to chance" if low <= 0 <= high and not is_same else ""
     return f"{apart}{by_chance} (interval of the difference {ends})."

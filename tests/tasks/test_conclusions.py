@@ -25,6 +25,7 @@ from tasks.studies.conclusions import judged, verdict
         ),
         (-0.05, (-0.09, 0.01), "5.0 percentage points lower, which may be due to chance"),
         (0.05, (0.0, 0.1), "5.0 percentage points higher, which may be due to chance"),
+        (0.0001, (-0.03, 0.03), "CoroNet's accuracy is the same (interval of the difference -3.0 to +3.0)."),
         (0.05, None, "CoroNet's accuracy is 5.0 percentage points higher; too few patients for an interval."),
     ],
 )
