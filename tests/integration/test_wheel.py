@@ -98,7 +98,7 @@ def test_a_package_explains_without_a_project(coronet: Coronet, tmp_path: Path) 
 
 @pytest.mark.usefixtures("coronet")
 def test_a_package_is_served_without_a_project(environment: Path, tmp_path: Path) -> None:
-    port, image = free_port(), next((tmp_path / "ward").rglob("*.png"))
+    port, image = free_port(), tmp_path / "ward" / from_elsewhere()[0].name
     service = (str(environment / "bin" / "coronet"), "serve", "--model", str(tmp_path / "package"), "--port", str(port))
     with running(tmp_path / "service", f"http://127.0.0.1:{port}/ready", *service), image.open("rb") as file:
         answer = HTTP.post(f"http://127.0.0.1:{port}/explain", params={"format": "png"}, files={"files": file})
