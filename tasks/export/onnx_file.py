@@ -108,7 +108,7 @@ def quantise(path: Path, images: KnownImages, pixels: Pixels) -> None:
 
 def _nodes_of_the_cin(path: Path) -> list[str]:
     nodes = onnx.load(path).graph.node
-    return [node.name for node in nodes if node.op_type in QUANTISED_TYPES and node.input[1].startswith(QUANTISED_PART)]
+    return [node.name for node in nodes if node.op_type in QUANTISED_TYPES and QUANTISED_PART in node.input[1]]
 
 
 def _is_no_advice(record: logging.LogRecord) -> bool:

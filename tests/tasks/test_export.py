@@ -177,6 +177,16 @@ def test_int8_is_scaled_by_validation_images_and_measured_on_test_images() -> No
     assert any(node.op_type == "QuantizeLinear" for node in nodes)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_mlflow", "split")
+def test_a_cin_that_averages_flips_is_in_int8_too(given: Any) -> None:
+    """Each of its two passes has weights of its own in the file, whose names begin otherwise."""
+    design = CinDesign(average_flips=True)
+    given(replace(model_of("residual_tensor"), cin=save(state_of(design.build()), design.to_metadata())))
+    told = exporting.export(None, order("small.onnx", Number.INT8))
+    assert told["file_bytes"] < 0.6 * told["fp32_weights_bytes"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
