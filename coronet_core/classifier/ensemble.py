@@ -44,20 +44,20 @@ class Ensemble(nn.Module):
         return torch.stack([mean_of(said) for said in each])
 
 
-def said_by_each(cin: nn.Module, x: Tensor) -> Tensor:
-    """Return what each network of `cin` says of its input (B, C, H, W), (M, B, 3); of a single one its logits."""
+def member_outputs(cin: nn.Module, x: Tensor) -> Tensor:
+    """Return log-probabilities (M, B, 3) of each network of `cin` for its input (B, C, H, W); logits if it is one."""
     if isinstance(cin, Ensemble):
         return cin.log_probabilities(x)
     logits: Tensor = cin(x)
     return logits[None]
 
 
-def together(said: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return the logits (n, 3) of what each network says, (M, n, 3), and by how much they differ, (n,) in nats.
+def combined(outputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the logits (n, 3) of the CIN and the disagreement (n,) of its networks, from `member_outputs` (M, n, 3).
 
-    A single network has its logits as they are, and None.
+    The disagreement is in nats, from 0 to log 3; None for a single network, whose logits stay as they are.
     """
-    return (said[0], None) if len(said) == 1 else (mean_of(said), disagreement(said))
+    return (outputs[0], None) if len(outputs) == 1 else (mean_of(outputs), disagreement(outputs))
 
 
 def mean_of(log_probabilities: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coronet_core.classifier.ensemble import said_by_each, together
+from coronet_core.classifier.ensemble import combined, member_outputs
 from coronet_core.common.batches import batches
 from coronet_core.common.classes import SplitName
 from coronet_core.common.manifest import read_manifest
@@ -23,14 +23,14 @@ def predict_split(context: StageContext, split: SplitName) -> SplitPredictions:
     index = read_residual_index()
     index = index[index["split"] == split]
     described = read_manifest(MANIFEST).loc[index.index].join(index[ENERGY_COLUMNS])
-    logits, differing = outputs_of_split(context, split)
-    described[DISAGREEMENT] = np.nan if differing is None else differing.numpy()
+    logits, disagreement = outputs_of_split(context, split)
+    described[DISAGREEMENT] = np.nan if disagreement is None else disagreement.numpy()
     return SplitPredictions(images=described, truth=class_indices(described), logits=logits.numpy())
 
 
 @torch.inference_mode()
 def outputs_of_split(context: StageContext, split: SplitName) -> tuple[Tensor, Tensor | None]:
-    """Return the logits (n, 3) of a split's images, and by how much the CIN's networks differ, (n,); None for one.
+    """Return the logits (n, 3) of a split's images, and the disagreement (n,) of the CIN's networks; None for one.
 
     Both are float64, on the CPU, in the order of the residual index.
     Raises DataError for a split without images and TrainingError for logits that are not finite.
@@ -44,12 +44,12 @@ def outputs_of_split(context: StageContext, split: SplitName) -> tuple[Tensor, T
     parts = []
     with Progress(context.name, len(inputs), "images") as bar:
         for positions in batches(everything, context.params.evaluate.batch_size):
-            parts.append(said_by_each(cin, inputs.take(positions)).double().cpu())
+            parts.append(member_outputs(cin, inputs.take(positions)).double().cpu())
             bar.advance(len(positions))
-    logits, differing = together(torch.cat(parts, dim=1))
+    logits, disagreement = combined(torch.cat(parts, dim=1))
     if n_bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise TrainingError(
             f"the CIN's logits are not finite for {n_bad} of {len(logits)} {split} images: its weights ({CIN_WEIGHTS}) "
             "or the residual tensors are broken. Train again with a smaller learning_rate or precision: fp32."
         )
-    return logits, differing
+    return logits, disagreement

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
-from coronet_core.classifier.ensemble import said_by_each, together
+from coronet_core.classifier.ensemble import combined, member_outputs
 from coronet_core.classifier.inputs import cin_input
 from coronet_core.common.batches import as_image
 from coronet_core.data.reading.image import Decode, DecodedImage, decode
@@ -66,18 +66,18 @@ class Networks:
         """Return what the networks say of `images` (n, H, W)."""
         made = compute_shard(self.tfen, images, self.model.residuals, self.device)
         residuals = self.tfen.scaled_as_stored(made.residuals)
-        said = torch.cat(list(self._said(images, residuals)), dim=1)  # (M, n, 3)
-        logits, differing = together(said)
-        return Outputs(logits.numpy(), made.energies, None if differing is None else differing.numpy())
+        outputs = torch.cat(list(self._member_outputs(images, residuals)), dim=1)  # (M, n, 3)
+        logits, disagreement = combined(outputs)
+        return Outputs(logits.numpy(), made.energies, None if disagreement is None else disagreement.numpy())
 
-    def _said(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Tensor]:
-        """Yield what each network of the CIN says of each batch, (M, b, 3) float64 on the CPU; of one, its logits."""
+    def _member_outputs(self, images: NDArray[np.uint8], residuals: NDArray[np.float16]) -> Iterator[Tensor]:
+        """Yield the `member_outputs` of each batch, (M, b, 3) float64 on the CPU."""
         for start in range(0, len(images), self.model.batch_size):
             batch = slice(start, start + self.model.batch_size)
             image = as_image(torch.from_numpy(images[batch]).to(self.device))  # (B, 1, H, W)
             residual = torch.from_numpy(residuals[batch]).to(self.device).float()  # (B, 3, H, W)
             inputs = cin_input(self.model.cin_input, image, residual).contiguous(memory_format=torch.channels_last)
-            yield said_by_each(self.cin, inputs).double().cpu()
+            yield member_outputs(self.cin, inputs).double().cpu()
 
 
 NOT_FINITE = "the network's output is not finite"

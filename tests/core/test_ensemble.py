@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from coronet_core.classifier.cin_design import DESIGN_KEY, CinDesign, design_from, require_networks
-from coronet_core.classifier.ensemble import Ensemble, Member, disagreement, said_by_each, together
+from coronet_core.classifier.ensemble import Ensemble, Member, combined, disagreement, member_outputs
 from coronet_core.support.errors import WeightsError
 
 
@@ -44,12 +44,12 @@ def test_disagreement_is_none_among_equals_and_largest_among_the_certain() -> No
 def test_what_each_network_says_is_what_the_cin_says_and_one_network_has_nothing_to_differ_from() -> None:
     x = torch.rand(5, 4, 8, 8)
     cin = Ensemble([Member(Scores(), [channel]) for channel in (0, 3)], average_flips=True)
-    logits, differing = together(said_by_each(cin, x))
+    logits, differing = combined(member_outputs(cin, x))
     torch.testing.assert_close(logits, cin(x))
     assert differing is not None
     assert differing.shape == (5,)
     assert differing.min() > 0
-    logits, differing = together(said_by_each(Scores(), x))
+    logits, differing = combined(member_outputs(Scores(), x))
     assert torch.equal(logits, Scores()(x))
     assert differing is None
 
