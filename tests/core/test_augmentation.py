@@ -54,6 +54,14 @@ def test_torchs_own_generator_is_left_alone(images: Subset) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_a_gpus_generator_is_not_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torch.manual_seed` would seed it, too, and the dropout of the training would follow the last image's seed."""
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    ALL(torch.rand(2, 1, 16, 16), [1, 2])
+    assert seeded == []
+
+
 def test_residuals_are_those_of_the_changed_image(images: Subset) -> None:
     tfen = TFEN(FPAE(), FPAE())
     freeze(tfen, CPU)

@@ -1,5 +1,6 @@
 """What is frozen stays, what is trained moves, and the head and the batch norms begin with what suits the images."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -194,6 +195,12 @@ def test_no_epochs_leave_the_start(inputs: CinInputs) -> None:
     history = fit(learner_of(network, inputs, "head"), schedule(0, validates_start=True))
     assert len(history) == 1
     assert torch.equal(network.get_submodule("fc").weight, before)
+
+
+def test_without_epochs_the_start_is_the_best_by_a_figure_of_training_too(inputs: CinInputs) -> None:
+    by_training = replace(schedule(0, validates_start=True), best_by="training_last_step_loss")
+    (row,) = fit(learner_of(build_cin(), inputs, "head"), by_training)
+    assert row["epoch"] == 0
 
 
 def test_averaged_weights_are_the_mean_of_the_later_epochs_and_survive_a_stop(inputs: CinInputs) -> None:

@@ -113,7 +113,7 @@ def test_git_knows_who_commits_and_is_installed(monkeypatch: pytest.MonkeyPatch)
     assert (check_git().level, check_git().remedy) == ("missing", "Install git.")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.usefixtures("project")
 def test_params_that_want_a_gpu_need_one() -> None:
     assert check_gpus(read_params()).level == "ok"

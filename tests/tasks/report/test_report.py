@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from coronet_core.common.classes import CLASSES
+from tasks.report import stage as report
 from tasks.report.alternative_text import ALT_KEY
 from tasks.report.pages import number
 from tasks.report.stage import SECTIONS
@@ -17,6 +19,7 @@ from tasks.runtime.paths import (
     EXPLANATION_MEASURES,
     FIGURES,
     METRICS,
+    MODEL_CARD,
     SPLIT_REPORT,
 )
 from tasks.runtime.stage_context import StageContext
@@ -251,3 +254,21 @@ def test_tables_of_the_model_card_are_whole(card: str) -> None:
     for table in re.findall(r"(?:^\|.*\|\n)+", card + "\n", re.MULTILINE):
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(columns) == 1, table
+
+
+def test_the_card_says_how_an_ensemble_with_fitted_heads_was_made(context: StageContext) -> None:
+    cin = replace(
+        context.params.cin,
+        input="residual_tensor_and_image",
+        fusion="networks",
+        members=2,
+        average_flips=True,
+        fine_tune="head",
+        head_start="logistic_regression",
+        epochs=0,
+    )
+    report.run(replace(context, params=replace(context.params, cin=cin)))
+    card = MODEL_CARD.read_text()
+    assert "CIN: backbone frozen, head fitted by logistic regression." in card
+    assert "Mean probabilities of 4 networks, half of them for the image, half for the residual tensor." in card
+    assert "Each prediction is the mean over an input and its mirror image." in card
