@@ -108,13 +108,13 @@ def stage_display(stage: str, console: Console) -> Iterator[tuple[dict[str, str]
     with bars_on(console) as progress:
         bars = StageBars(progress)
 
-        def show_both(line: str) -> None:
+        def show_line(line: str) -> None:
             if (event := ProgressEvent.from_line(line)) is None:
                 show(line)
             else:
                 bars.show(stage, event)
 
-        yield {PROGRESS_VARIABLE: AS_LINES}, show_both
+        yield {PROGRESS_VARIABLE: AS_LINES}, show_line
 
 
 def bars_on(console: Console) -> Progress:

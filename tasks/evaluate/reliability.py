@@ -92,7 +92,8 @@ def abstention_figures(test: SplitPredictions, calibration: Calibration, confide
 def disagreement_figures(test: SplitPredictions, params: EvaluateParams, seed: int) -> dict[str, Any]:
     """Return whether the CIN's networks differ more where they are wrong: the ROC-AUC of errors against right answers.
 
-    Beside it that of the predicted class's probability. NaN where the CIN is one network, or no image tells.
+    Beside it that of the predicted class's probability. NaN where the CIN is one network, and without errors or right
+    answers.
     """
     is_wrong = test.predicted != test.truth
     differing = test.images[DISAGREEMENT].to_numpy(np.float64)
