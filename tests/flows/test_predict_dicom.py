@@ -80,7 +80,8 @@ def test_a_dicom_file_that_cannot_have_a_report_is_a_failure(coronet: Run, tmp_p
     assert "Doe_Jane.dcm" in finished.stdout
     assert "files: 3, " in finished.stderr  # each has its prediction
     assert "no prediction" not in finished.stdout
-    assert "failed: no report: StudyInstanceUID missing or malformed (1)" in finished.stderr
+    assert "failed: no report: StudyInstanceUID missing or malformed, so nothing says" in finished.stderr
+    assert "Export the image with the identifiers of its study. (1)\n" in finished.stderr
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def former_project(folder: Path) -> Project:
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
         files.extractall(folder, filter="data")
     project = Project(folder)
-    project.set_params(TINY)
+    project.set_params(TINY | {"explain": {k: v for k, v in TINY["explain"].items() if k != "gallery_method"}})
     project.set_params(
         LIGHT | {"autoencoder": {"epochs": 1}, "cin": {"epochs": 1}, "promotion": ANYTHING | {"max_drop": 1.0}}
     )

@@ -91,6 +91,6 @@ def test_many_files_as_csv_are_the_same_rows_have_reports_and_leave_no_parts(
     assert [row["path"] for row in rows] == list(resumed["path"])
     assert [float(row["logit_covid19"]) for row in rows] == list(resumed["logit_covid19"])
     assert f"DICOM reports: {len(DICOM)}, in {folder / 'results'}" in finished.stderr
-    assert f"no report: {N_FILES - len(DICOM)} not DICOM" in finished.stderr
+    assert f"no report: not DICOM ({N_FILES - len(DICOM)})" in finished.stderr
     assert len(list((folder / "results").glob("SR.*.dcm"))) == len(DICOM)
     assert not [path for path in (folder / ".coronet/predictions").iterdir() if path.is_dir()]
