@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed import plain
 from coronet_core.autoencoder.fpae import FPAE
-from coronet_core.classifier.cin_learner import flipped, random_mask
+from coronet_core.classifier.augmentation import flipped, random_mask
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import Subset, batches
 from coronet_core.learning.loop import EpochMetrics, Learner

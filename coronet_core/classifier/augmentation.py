@@ -1,4 +1,4 @@
-"""Augmentation of X-rays before the autoencoders: their residual tensors are computed anew for each."""
+"""Augmentation: random flips of what the CIN reads, and changes of X-rays before the autoencoders see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,17 @@ from coronet_core.classifier.inputs import PLANES, cin_input
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.literals import CinInput, Precision
 from coronet_core.common.seeds import derive_seed
+
+
+def random_mask(n: int, rng: torch.Generator, device: torch.device) -> Tensor:
+    """Toss a coin for each of `n` images: (n,) bool on `device`."""
+    tossed = torch.randint(2, (n,), generator=rng, pin_memory=device.type == "cuda")
+    return tossed.to(device, non_blocking=True).bool()
+
+
+def flipped(x: Tensor, chosen: Tensor, dim: int) -> Tensor:
+    """Return `x` (B, ...) with the rows that `chosen` (B,) bool names flipped along `dim`."""
+    return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), x.flip(dim), x)  # (B, 1, 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +76,7 @@ class Augmentation:
 
 
 class AugmentedInputs:
-    """The CIN's inputs of chosen images, changed at random before the autoencoders see them."""
+    """The CIN's inputs of chosen images, changed at random first; each change has its own residual tensors."""
 
     def __init__(
         self, kind: CinInput, images: Subset, tfen: TFEN, augmentation: Augmentation, precision: Precision

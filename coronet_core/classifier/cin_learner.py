@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
+from coronet_core.classifier.augmentation import flipped, random_mask
 from coronet_core.classifier.fine_tuning import TrainedLayers, shuffled_batches, warm_up, warm_up_and_cosine
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import batches
@@ -27,17 +28,6 @@ def inverse_frequency_weights(labels: Tensor) -> Tensor:
     """Return class weights (3,) inversely proportional to the classes' shares in `labels` (n,), mean 1 over images."""
     counts = torch.bincount(labels, minlength=len(CLASSES)).double()
     return (counts.sum() / (len(CLASSES) * counts)).float()
-
-
-def random_mask(n: int, rng: torch.Generator, device: torch.device) -> Tensor:
-    """Toss a coin for each of `n` images: (n,) bool on `device`."""
-    tossed = torch.randint(2, (n,), generator=rng, pin_memory=device.type == "cuda")
-    return tossed.to(device, non_blocking=True).bool()
-
-
-def flipped(x: Tensor, chosen: Tensor, dim: int) -> Tensor:
-    """Return `x` (B, ...) with the rows that `chosen` (B,) bool names flipped along `dim`."""
-    return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), x.flip(dim), x)  # (B, 1, 1, 1)
 
 
 class TrainingInputs(Protocol):
@@ -129,9 +119,7 @@ def cin_learner(
         targets = labels[own]
         residuals = training.draw(own, rng.initial_seed())  # the epoch's own
         for dim, may_flip in flippable.items():
-            coin = ranks.shard(
-                random_mask(len(positions), rng, device)
-            )  # tossed for all ranks' images: they toss alike
+            coin = ranks.shard(random_mask(len(positions), rng, device))  # all ranks toss alike, for all their images
             residuals = flipped(residuals, coin & may_flip[targets], dim)
         logits = parallel_logits_of(residuals)
         n_right = (logits.detach().argmax(1) == targets).float().sum()

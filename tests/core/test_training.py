@@ -14,7 +14,8 @@ from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.autoencoder.fpae_learner import autoencoder_learner
 from coronet_core.autoencoder.objective import autoencoder_loss
 from coronet_core.classifier.architectures import build_cin
-from coronet_core.classifier.cin_learner import cin_learner, flipped, inverse_frequency_weights, random_mask
+from coronet_core.classifier.augmentation import flipped, random_mask
+from coronet_core.classifier.cin_learner import cin_learner, inverse_frequency_weights
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import Subset, as_image
 from coronet_core.common.shards import Shards, write_shard
