@@ -5,80 +5,21 @@ from dataclasses import asdict
 from typing import Final
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from coronet_core.attribution.baselines import centre_map, random_maps
-from coronet_core.attribution.blur import blur
 from coronet_core.attribution.occlusion import Occlusion, n_windows, occlusion_maps
 from coronet_core.attribution.perturbation import Perturbation, perturbation_maps
 from coronet_core.classifier.coronet import CoroNet
+from tasks.explain.grad_cam import grad_cam_maps
+from tasks.explain.integrated_gradients import integrated_gradients_maps
 from tasks.explain.resumable_batches import Batch
-from tasks.runtime.params.explain import ExplainParams, IntegratedGradientsParams
+from tasks.runtime.params.explain import ExplainParams
 
 CONTROLS: Final = ("random", "centre")
 """Baseline maps that do not depend on the network; always evaluated too."""
 NULL_IMAGE_METHODS: Final = ("perturbation", "occlusion", "integrated_gradients")
 """Methods that put an image without evidence in place of X."""
-
-
-def integrated_gradients_maps(
-    coronet: CoroNet,
-    image: Tensor,
-    target: Tensor,
-    settings: IntegratedGradientsParams,
-    null: Tensor | None = None,
-) -> Tensor:
-    """Return the maps (B, 1, H, W) of integrated gradients (Sundararajan et al. 2017), float32, at least 0.
-
-    From `null`, (B, 1, H, W), by default the blurred image, to X, of the probability of `target` (B,). Negative
-    attributions are set to 0.
-    """
-    from captum.attr import IntegratedGradients
-
-    attributions: Tensor = IntegratedGradients(lambda x: coronet(x).probabilities).attribute(
-        image.clone().requires_grad_(),
-        baselines=blur(image, settings.null_blur_radius_px) if null is None else null,
-        target=target,
-        n_steps=settings.steps,
-        internal_batch_size=len(image),  # one step of all images at a time: memory does not grow with the steps
-    )
-    return attributions.detach().float().clamp_min(0)
-
-
-def grad_cam_maps(coronet: CoroNet, image: Tensor, target: Tensor) -> Tensor:
-    """Return the maps (B, 1, H, W) of Grad-CAM (Selvaraju et al. 2017) on the CIN's last block, float32, at least 0.
-
-    Of the logit of `target` (B,), as in the original; of an ensemble, the mean of its members' maps. The block's cells,
-    and so the maps, are 32 pixels coarse, 16 with a head on the middle blocks.
-    """
-    maps = [_grad_cam_cells(coronet, member, image, target) for member in coronet.design.member_names()]
-    cells = torch.stack(maps).mean(0)  # (B, 1, h, w)
-    return functional.interpolate(cells, size=image.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _grad_cam_cells(coronet: CoroNet, member: str, image: Tensor, target: Tensor) -> Tensor:
-    from captum.attr import LayerGradCam
-
-    layer = f"{member}{coronet.design.parts.last_features}"
-    cells: Tensor = LayerGradCam(_Logits(coronet, member), coronet.cin.get_submodule(layer)).attribute(
-        image.clone().requires_grad_(), target=target, relu_attributions=True
-    )
-    return cells.detach().float()
-
-
-class _Logits(nn.Module):
-    """CoroNet up to the softmax, with one member of the CIN."""
-
-    def __init__(self, coronet: CoroNet, member: str) -> None:
-        """`member` is the prefix of the network's modules in the CIN, empty where it is the CIN itself."""
-        super().__init__()
-        self.coronet = coronet
-        self.member = coronet.cin.get_submodule(member.removesuffix("network.").removesuffix("."))
-
-    def forward(self, image: Tensor) -> Tensor:
-        logits: Tensor = self.member(self.coronet.cin_input(image, self.coronet.tfen(image)))
-        return logits
 
 
 def maps_of(method: str, coronet: CoroNet, batch: Batch, params: ExplainParams, seed: int) -> Tensor:

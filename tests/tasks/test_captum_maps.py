@@ -10,7 +10,9 @@ from coronet_core.attribution.blur import blur
 from coronet_core.autoencoder.residual_tensor import TFEN
 from coronet_core.classifier.coronet import CoroNet
 from coronet_core.support.callbacks import noop
-from tasks.explain.methods import grad_cam_maps, healthy_reconstruction, integrated_gradients_maps, maps_of
+from tasks.explain.grad_cam import grad_cam_maps
+from tasks.explain.integrated_gradients import integrated_gradients_maps
+from tasks.explain.methods import healthy_reconstruction, maps_of
 from tasks.explain.resumable_batches import Batch
 from tasks.runtime.params.explain import IntegratedGradientsParams
 from tasks.runtime.params.file import read_params

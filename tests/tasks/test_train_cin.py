@@ -15,7 +15,7 @@ from coronet_core.common.manifest import read_manifest
 from coronet_core.common.weights import read_metadata, save_weights
 from coronet_core.support.errors import DataError
 from tasks.calibrate.cin_outputs import predict_split
-from tasks.explain.methods import grad_cam_maps
+from tasks.explain.grad_cam import grad_cam_maps
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.networks.residual_index import read_residual_index
 from tasks.networks.trained_cin import load_cin, load_coronet, read_design
