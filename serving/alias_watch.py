@@ -8,7 +8,7 @@ from typing import Final
 from serving.current_service import CurrentService
 from serving.guards.request_log import print_line
 from serving.service import Service
-from tasks.inference.model_source import REGISTRY_SCHEME, load_model
+from tasks.inference.model_source import REGISTRY_SCHEME, load_model, model_card
 from tasks.registry.versions import find_version
 
 BEHIND: Final = "{source} cannot be looked up or loaded: the previous model stays in use. The service's log says why."
@@ -60,7 +60,8 @@ class AliasWatch:
             return
         model, former = load_model(version.uri), self._current.service
         if model.digest != former.served.model.digest:
-            service = Service(replace(former.served, model=model), former.settings, former.metrics)
+            served = replace(former.served, model=model, card=model_card(version.uri))
+            service = Service(served, former.settings, former.metrics)
             asyncio.run_coroutine_threadsafe(self._current.switch_to(service), loop).result()
             print_line(event="model_replaced", source=self._source, version=version.number, model=model.digest)
         self._seen = version.digest

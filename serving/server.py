@@ -21,9 +21,8 @@ from serving.guards.log_limit import limit_logs
 from serving.service import ServedModel
 from serving.settings import ServingSettings
 from tasks.inference.attribution import MapSettings
-from tasks.inference.model_source import load_model
+from tasks.inference.model_source import load_model, model_card
 from tasks.runtime.compute.cpu import use_cpu_threads
-from tasks.runtime.paths import MODEL_CARD
 
 LAST_RUN: Final = "the last run"
 GRACE_S: Final = 30
@@ -65,7 +64,7 @@ def serve(
         model=model,
         device=_device(device),
         source=source or LAST_RUN,
-        card=_card(source),
+        card=model_card(source),
         explain=maps.params,
         seed=maps.seed,
         on_rows=on_rows,
@@ -82,7 +81,7 @@ def _challenger_of(served: ServedModel, source: str) -> ServedModel:
         raise CoroNetError(f"challenger = {source}: cannot be loaded. {error}") from error
     if model.digest == served.model.digest:
         print(f"warning: {source} and {served.source} are the same model now.", file=sys.stderr)
-    return replace(served, model=model, source=source, card=_card(source), on_rows=None)
+    return replace(served, model=model, source=source, card=model_card(source), on_rows=None)
 
 
 def run(app: FastAPI, place: BindAddress) -> None:
@@ -150,9 +149,3 @@ def _device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
     if wanted == "cuda" and not has_gpu:
         raise ParamsError("device = cuda: torch finds no GPU here. Leave --device out, or give cpu.")
     return torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
-
-
-def _card(source: str | None) -> str:
-    """Return the model card: the last run's, or the package's. A model without one is served as well."""
-    path = MODEL_CARD if source is None else Path(source) / MODEL_CARD.name
-    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.package.dvc_lock import Lock, model_of_last_run
-from tasks.package.metadata import read_description
+from tasks.package.metadata import CARD, read_description
 from tasks.package.trained_model import TrainedModel
+from tasks.runtime.paths import MODEL_CARD
 
 Section = TypeVar("Section")
 
@@ -30,6 +31,12 @@ def load_model(source: str | None) -> TrainedModel:
     from tasks.package.package_folder import read_package  # late: torch takes two seconds
 
     return read_package(package_folder(source))
+
+
+def model_card(source: str | None) -> str:
+    """Return the model card of the model at `source`, Markdown; empty if it has none."""
+    path = MODEL_CARD if source is None else package_folder(source) / CARD
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def params_of_run(source: str | None) -> dict[str, Any]:

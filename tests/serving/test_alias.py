@@ -46,7 +46,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         for name, model in (("one", trained_model()), ("other", OTHER)):
-            write_package(folder / name, model, CARD, some_lineage())
+            write_package(folder / name, model, f"{CARD}{name}", some_lineage())
             register(folder / name)
         yield Registry(MlflowClient())
 
@@ -111,6 +111,7 @@ def test_requests_that_have_begun_end_with_the_former_model_and_new_ones_get_the
         registry.move(2)
         wait_until(lambda: ready(client) == {"status": "ok", "model": SECOND, "behind": None, "challenger": None})
         assert client.post("/predict", files=form(png())).json()["model"] == SECOND
+        assert client.get("/model").json()["card"] == f"{CARD}other"
         assert f'coronet_model_info{{digest="{SECOND}"}} 1.0' in client.get("/metrics").text
         assert FIRST not in client.get("/metrics").text
         may_go_on.set()

@@ -11,8 +11,9 @@ import pytest
 
 from coronet_core.support.errors import CoroNetError, ParamsError
 from serving.app import build_app
-from serving.server import BindAddress, _card, _device, run
+from serving.server import BindAddress, _device, run
 from serving.settings import ServingSettings
+from tasks.inference.model_source import model_card
 from tests.serving.served import served_model
 
 
@@ -60,4 +61,4 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_model_without_a_card_is_served_as_well(tmp_path: os.PathLike[str]) -> None:
-    assert _card(str(tmp_path)) == ""
+    assert model_card(str(tmp_path)) == ""
