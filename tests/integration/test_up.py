@@ -206,30 +206,33 @@ def until(reached: Callable[[], Any], retry_for_s: float = 120) -> Any:
     return found
 
 
-@pytest.mark.usefixtures("first_run")
-def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: Up) -> None:
-    up.host.set_params({"cin": {"epochs": 40}})
+@pytest.fixture(scope="module")
+def at_work(up: Up, first_run: UUID) -> UUID:
+    """A retrain that trains the CIN for longer than two tests need."""
+    assert first_run
+    up.host.set_params({"cin": {"epochs": 400}})
     run_id = up.start("retrain/retrain", promotion=None)
     until(lambda: training(up.host.folder))
-    up.post(f"flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
-    assert up.end_of(run_id)["state_type"] == "CANCELLED"
+    return run_id
+
+
+@pytest.mark.usefixtures("at_work")
+def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
+    refused = up.host.run("flows", "run")
+    assert refused.returncode == 1
+    assert "in another process. Wait for it, then try again." in refused.stdout
+
+
+def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: Up, at_work: UUID) -> None:
+    assert training(up.host.folder)
+    up.post(f"flow_runs/{at_work}/set_state", state={"type": "CANCELLING"}, force=True)
+    assert up.end_of(at_work)["state_type"] == "CANCELLED"
     until(lambda: not training(up.host.folder))
-    tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(run_id)]}})
+    tasks = up.post("task_runs/filter", flow_runs={"id": {"any_": [str(at_work)]}})
     told = {task["name"]: (task["state_name"], task["state"]["message"]) for task in tasks}
     assert told["calibrate"] == ("Not run", "upstream stages did not complete: train_cin")
     up.host.set_params({"cin": {"epochs": 2}})
     assert up.end_of(up.start("retrain/retrain", promotion=None))["state_type"] == "COMPLETED"
-
-
-@pytest.mark.usefixtures("first_run")
-def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
-    up.host.set_params({"cin": {"epochs": 3}})
-    run_id = up.start("retrain/retrain", promotion=None)
-    until(lambda: training(up.host.folder))
-    refused = up.host.run("flows", "run")
-    assert refused.returncode == 1
-    assert "in another process. Wait for it, then try again." in refused.stdout
-    assert up.end_of(run_id)["state_type"] == "COMPLETED"
 
 
 def test_ctrl_c_ends_all_of_it_and_the_run_at_work_has_an_end(up: Up, database: str) -> None:
