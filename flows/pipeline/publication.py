@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline
-from flows.project.git import changed_files, commit_on, push_branch
+from flows.project.git import CODE, changed_files, commit_on, new_files, push_branch
 from flows.project.processes import dvc_process, error_from_output, stage_environment
 from tasks.registry.version_lineage import PackageRun, name_publication, run_of_package
 from tasks.runtime.params.file import PARAMS_FILE
@@ -48,6 +48,10 @@ def require_publishable() -> None:
         raise CoroNetError(
             f"{changed[0]} differs from the current commit, so the branch would not say which code was run. Commit "
             "your changes first."
+        )
+    if new := new_files(*CODE):
+        raise CoroNetError(
+            f"{new[0]} is not in git, so the branch would not have all the code that was run. Commit it, or delete it."
         )
 
 

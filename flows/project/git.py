@@ -11,6 +11,8 @@ from coronet_core.support.credentials import without_credentials
 from coronet_core.support.errors import CoroNetError, TransientError
 
 ORIGIN: Final = "origin"
+CODE: Final = ("coronet_core", "tasks", "dvc.yaml", ".dvcignore")
+"""What decides what a stage makes, besides params and data."""
 COMMITTER: Final = {
     "GIT_AUTHOR_NAME": "CoroNet",
     "GIT_AUTHOR_EMAIL": "coronet@localhost",
@@ -35,6 +37,11 @@ def changed_files(*ignored: Path) -> list[str]:
     """Return the files of git that differ from the current commit, but `ignored`."""
     pathspecs = [".", *(f":(exclude){path}" for path in ignored)]
     return _git("diff", "--name-only", "HEAD", "--", *pathspecs).splitlines()
+
+
+def new_files(*places: str) -> list[str]:
+    """Return the files in `places` that git does not track; those that it ignores do not count."""
+    return _git("ls-files", "--others", "--exclude-standard", "--", *places).splitlines()
 
 
 def commit_on(branch: str, files: Sequence[Path], message: str) -> str:

@@ -20,6 +20,7 @@ from coronet_core.support.errors import CoroNetError, TransientError
 from flows.monitoring.automations import has_crash_detection
 from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.monitoring.work_pool import POOL
+from flows.project.git import CODE
 from flows.remote.dvc_transfer import check_remote, end_transfers, pull, push
 from flows.remote.lock_entries import inputs_of, lock_text, locked_project, merge_entry, read_entries, what_is_stale
 from flows.remote.monitor import Follower, Timeouts
@@ -28,8 +29,6 @@ from flows.remote.stage import ENTRY_KEY, entry_in
 from tasks.runtime.params.file import PARAMS_FILE
 
 DEPLOYMENT: Final = "stage/stage"
-CODE: Final = ("coronet_core", "tasks", "dvc.yaml", ".dvcignore")
-"""What decides what a stage makes, besides params and data. It is sent as a commit."""
 WITHOUT_DETECTION: Final = (
     "warning: this Prefect server does not detect a lost host, so the run could wait for its stage for ever. Type "
     "`coronet deploy`, which creates the automation, or switch the automation on."

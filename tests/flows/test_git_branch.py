@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import TransientError
-from flows.project.git import changed_files, commit_on, push_branch
+from flows.project.git import changed_files, commit_on, new_files, push_branch
 
 FILES = (Path("dvc.lock"), Path("params.yaml"))
 BRANCH = "retrain/2026-11-28-0123abcd"
@@ -61,6 +61,14 @@ def test_the_same_again_is_no_new_commit_and_other_files_are_one_behind_it() -> 
 def test_files_that_differ_are_named_but_those_that_may() -> None:
     assert changed_files(*FILES) == ["code.py"]
     assert changed_files(Path("code.py")) == ["dvc.lock"]
+
+
+def test_new_files_are_named_but_those_that_git_ignores() -> None:
+    for name in ("tasks/new.py", "tasks/kept.tmp", "notes.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    Path(".git/info/exclude").write_text("*.tmp\n")
+    assert new_files("tasks", "coronet_core") == ["tasks/new.py"]
 
 
 def test_a_branch_is_pushed_where_there_is_an_origin(tmp_path: Path) -> None:

@@ -299,3 +299,9 @@ def test_code_that_is_not_committed_is_not_published(first: Host) -> None:
     code.write_text(content)
     assert refused.returncode == 1
     assert "error: pyproject.toml differs from the current commit" in refused.stdout
+    new = first.folder / "tasks" / "new.py"
+    new.touch()
+    refused = first.run("flows", "publish")
+    new.unlink()
+    assert refused.returncode == 1
+    assert "error: tasks/new.py is not in git" in refused.stdout
