@@ -26,7 +26,7 @@ from tasks.inference.input.storage import read_files
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import predict_files
 from tasks.package.trained_model import TrainedModel
-from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.compute.cpu import count_denormals_as_zero, use_cpu_threads
 from tasks.runtime.progress import Progress, ProgressEvent
 
 
@@ -107,5 +107,6 @@ def predict_shard(
 ) -> pa.Table:
     """Predict one shard, with as many threads wherever it is done: they decide the last bits."""
     torch.set_num_threads(threads)
+    count_denormals_as_zero()
     with Decoders() as decoders:
         return predict_files(files, model, torch.device(device), decoders.decode)

@@ -12,7 +12,7 @@ from coronet_core.common.classes import ClassName
 from flows.ray.shard_runner import shard_runner
 from tasks.materialize_residuals.residual_shards import ResidualShards
 from tasks.networks.trained_tfen import ResidualShard, compute_shard, tfen_from
-from tasks.runtime.compute.cpu import use_cpu_threads
+from tasks.runtime.compute.cpu import count_denormals_as_zero, use_cpu_threads
 from tasks.runtime.compute.devices import device_type
 from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import ResidualParams
@@ -50,5 +50,6 @@ def residual_shard(
 ) -> ResidualShard:
     """Compute one shard from its images (n, H, W) and both autoencoders, with as many threads as the stage has."""
     torch.set_num_threads(threads)
+    count_denormals_as_zero()
     place = torch.device(device)
     return compute_shard(tfen_from(weights, place), images, params, place)

@@ -63,6 +63,7 @@ def open_onnx(path: Path, pixels: Pixels) -> Session:
     """Load an ONNX file into onnxruntime, on the CPU with torch's number of threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # as in tasks/runtime/compute/cpu
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def predict(images: NDArray[np.uint8]) -> Floats:

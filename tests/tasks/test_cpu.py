@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 FAULTS = """
 import resource, sys
@@ -41,6 +42,19 @@ libc = ctypes.CDLL(None)
 libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
 libc.fflush(None)
 """
+DENORMALS = """
+from threading import Thread
+import torch
+from tasks.runtime.compute.cpu import use_cpu_threads
+
+use_cpu_threads(share=1)
+torch.set_num_threads(2)
+tiny = torch.full((2**20,), 1e-39)  # so many that both threads have some
+print(int((tiny * 1.0).count_nonzero()))
+another = Thread(target=lambda: print(int((tiny * 1.0).count_nonzero())))
+another.start()
+another.join()
+"""
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a feature of glibc")
 
@@ -53,6 +67,12 @@ def output(program: str, *arguments: str) -> str:
 @pytest.mark.slow
 def test_memory_that_a_pass_has_freed_is_there_for_the_next_one() -> None:
     assert int(output(FAULTS, "keep")) < 100 < int(output(FAULTS))
+
+
+def test_denormal_numbers_are_zero_in_all_threads() -> None:
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot take denormal numbers for zero")
+    assert output(DENORMALS).split() == ["0", "0"]
 
 
 @pytest.mark.slow

@@ -19,14 +19,24 @@ KEPT_BYTES: Final = 2**30
 def use_cpu_threads(share: int) -> None:
     """Use 1/`share` of the CPU's cores, unless OMP_NUM_THREADS says otherwise. Ranks on one host split that share.
 
-    What tensors give back is kept for the next ones.
+    What tensors give back is kept for the next ones, and denormal numbers count as zero.
 
     The number of threads decides the order of sums, and so the last bits of trained weights. It therefore depends on
     the stage alone, never on what happens to run beside it: `dvc repro` and the flow train the same weights.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, usable_cores() // (share * ranks_on_host())))
+    count_denormals_as_zero()
     keep_freed_memory()
+
+
+def count_denormals_as_zero() -> None:
+    """Let this thread, and those that it starts from now on, take float32 numbers below 1.2e-38 for zero.
+
+    Weight decay over many epochs leaves such numbers in autoencoders, the authors' among them, and CPUs compute with
+    them several times slower (benchmarks/LOG.md). GPUs do not. Some processors cannot do this: they stay as slow.
+    """
+    torch.set_flush_denormal(True)
 
 
 def keep_freed_memory() -> bool:
