@@ -67,6 +67,8 @@ class ContextHolder:
 
 
 _context = ContextHolder()
+_at_work: set[StageProcesses] = set()
+"""The stages of all flow runs of this process."""
 
 
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)
@@ -121,16 +123,24 @@ def run_stages(
         places={stage: RemotePlace(queue, run.run_id, timeout_s) for stage, queue in (queues or {}).items()},
     )
     token = _context.variable.set(run_context)
+    _at_work.add(run_context.processes)
     try:
         with records_delivered():
             futures = _submit(stages, run_context.processes, policy)
     finally:
+        _at_work.discard(run_context.processes)
         _context.variable.reset(token)
     runs = retry_until_reachable(lambda: _task_runs(futures))
     run.metrics({_seconds_metric(name): one.total_run_time.total_seconds() for name, one in runs.items()})
     for line in _summary(runs):
         get_run_logger().info(line)
     _raise_failures(futures)
+
+
+def end_all_stages() -> None:
+    """End the stages of all flow runs of this process, those in other threads too, which no signal interrupts."""
+    for processes in list(_at_work):
+        processes.end()
 
 
 def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy) -> Futures:

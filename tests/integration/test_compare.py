@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from mlflow import MlflowClient
 
 from tasks.runtime.paths import PREDICTIONS, autoencoder_weights, comparison_page, comparison_table_file
 from tests.integration.conftest import Project
+from tests.integration.hosts import wait_for
 from tests.integration.test_studies import children, read, stages_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -28,10 +30,28 @@ BEHIND = ["train_cin", "calibrate", "evaluate"]
 
 
 @pytest.fixture(scope="module")
-def killed(project: Project) -> Project:
-    """A project whose comparison was killed when three of its eight trainings were done."""
+def ended(project: Project) -> "subprocess.CompletedProcess[str]":
+    """What a comparison said that was asked to end while it trained."""
     (project.folder / "mine.yaml").write_text(FILE)
     project.set_params({"evaluate": {"bootstrap_replicates": 100}})
+    with project.start(*COMPARE) as process:
+        wait_for(process, "epoch 1/4")
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        output, _ = process.communicate(timeout=120)
+    assert psutil.wait_procs(below, timeout=30)[1] == []
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+def test_a_comparison_that_is_asked_to_end_does_so_at_once(ended: "subprocess.CompletedProcess[str]") -> None:
+    assert ended.returncode == -signal.SIGTERM, ended.stdout
+    assert "variants done" not in ended.stdout
+
+
+@pytest.fixture(scope="module")
+def killed(project: Project, ended: "subprocess.CompletedProcess[str]") -> Project:
+    """A project whose comparison was killed when three of its eight trainings were done."""
+    assert ended.returncode != 0
     lines = []
     with project.start(*COMPARE, start_new_session=True) as process:
         assert process.stdout is not None
