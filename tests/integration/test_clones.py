@@ -263,7 +263,7 @@ def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, seco
     assert git_state(first) == before
     by_hand = published_branch(first)
 
-    first.set_params({"explain": {"measures": {"deletion_steps": 6}}})
+    first.set_params({"cin": {"epochs": 1, "learning_rate": 0.01}})  # another network: a version of its own
     changed = git_state(first)
     output = first.finish(RETRAIN)
     assert "shortcut audit" in output
