@@ -102,6 +102,12 @@ class Project:
             output, _ = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
+    def done(self, *module_and_arguments: str) -> str:
+        """Run `python -m ...`, which must succeed; returns what it has printed."""
+        finished = self.run(*module_and_arguments)
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
     def start(self, *module_and_arguments: str, start_new_session: bool = False) -> "subprocess.Popen[str]":
         """Start `python -m ...` in the project."""
         return subprocess.Popen(

@@ -12,11 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
-from PIL import Image
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.sources import phantom
 from tests.integration.conftest import LIGHT, make_project
+from tests.integration.drawn_images import draw
 from tests.integration.hosts import Host, runs_in
 from tests.integration.s3 import S3Server, s3_server
 
@@ -30,17 +29,8 @@ OF_DVC = {"data/raw/.gitignore", "data/raw/more.dvc", "data/raw/xray.dvc"}
 
 def draw_images(folder: Path, numbers: range) -> None:
     for label in CLASSES:
-        (folder / label).mkdir(parents=True, exist_ok=True)
         for number in numbers:
-            pixels, _ = phantom.draw(1, label, f"{label}-{number}", 0, 96)
-            Image.fromarray(pixels).save(folder / label / f"{number}.png")
-
-
-def said(host: Host, *command: str) -> str:
-    """What a command that succeeds says."""
-    finished = host.run(*command)
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
+            draw(folder, label, number)
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +57,11 @@ def first(tmp_path_factory: pytest.TempPathFactory, server: S3Server, origin: Pa
     draw_images(incoming, range(12, 15))
     for image in incoming.rglob("*.png"):
         server.client().upload_file(str(image), "incoming", f"xrays/{image.relative_to(incoming)}")
-    said(host, "dvc", "add", "data/raw/xray")
-    said(host, "dvc", "import-url", "s3://incoming/xrays", "data/raw/more")
-    said(host, "dvc", "remote", "add", "--default", "store", "s3://coronet/dvc")
-    said(host, "flows", "run")
-    said(host, "dvc", "push")
+    host.done("dvc", "add", "data/raw/xray")
+    host.done("dvc", "import-url", "s3://incoming/xrays", "data/raw/more")
+    host.done("dvc", "remote", "add", "--default", "store", "s3://coronet/dvc")
+    host.done("flows", "run")
+    host.done("dvc", "push")
     host.git("add", ".")
     host.git("commit", "-qm", "Train on images of two sources")
     host.git("remote", "add", "origin", str(origin))
@@ -99,7 +89,7 @@ def clone(origin: Path, folder: Path, server: S3Server) -> Host:
 def second(first: Host, origin: Path, server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A clone that has pulled everything."""
     host = clone(origin, tmp_path_factory.mktemp("second") / "coronet", server)
-    said(host, "dvc", "pull")
+    host.done("dvc", "pull")
     assert len(list((host.folder / "data/raw").rglob("*.png"))) == len(list((first.folder / "data/raw").rglob("*.png")))
     return host
 
@@ -122,20 +112,20 @@ def test_a_run_names_the_address_of_its_data_in_the_remote(first: Host, server: 
 
 
 def test_nothing_is_to_do_in_a_clone(second: Host) -> None:
-    assert UP_TO_DATE in said(second, "dvc", "repro")
-    assert "All stages are up to date: nothing to do." in said(second, "flows", "run")
+    assert UP_TO_DATE in second.done("dvc", "repro")
+    assert "All stages are up to date: nothing to do." in second.done("flows", "run")
 
 
 def test_an_experiment_in_a_temporary_folder(second: Host) -> None:
-    said(second, "dvc", "exp", "run", "--temp", "--name", "short", "-S", f"{STEPS}=3")
-    assert "short" in said(second, "dvc", "exp", "show", "--csv")
+    second.done("dvc", "exp", "run", "--temp", "--name", "short", "-S", f"{STEPS}=3")
+    assert "short" in second.done("dvc", "exp", "show", "--csv")
     runs = runs_in(f"sqlite:///{second.folder}/mlflow.db")
     (run,) = (run for run in runs if run.info.run_name == "explain")
     assert run.info.status == "FINISHED"
     client = MlflowClient(f"sqlite:///{second.folder}/mlflow.db")
     assert client.list_artifacts(run.info.run_id)
     assert Path(run.info.artifact_uri).is_relative_to(second.folder / "mlruns")
-    assert UP_TO_DATE in said(second, "dvc", "repro")
+    assert UP_TO_DATE in second.done("dvc", "repro")
 
 
 @pytest.fixture
@@ -159,15 +149,15 @@ def start_queue(host: Host, output: Path) -> None:
 
 
 def test_an_experiment_in_the_queue(queue: Host, tmp_path: Path) -> None:
-    said(queue, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", f"{STEPS}=4")
+    queue.done("dvc", "exp", "run", "--queue", "--name", "slow", "-S", f"{STEPS}=4")
     start_queue(queue, tmp_path / "queue.txt")
     deadline = time.monotonic() + 1200
-    while "Success" not in (status := said(queue, "dvc", "queue", "status")):
-        assert "Failed" not in status, said(queue, "dvc", "queue", "logs", "slow")
+    while "Success" not in (status := queue.done("dvc", "queue", "status")):
+        assert "Failed" not in status, queue.done("dvc", "queue", "logs", "slow")
         assert time.monotonic() < deadline, status
         time.sleep(2)
-    assert "macro" in said(queue, "dvc", "metrics", "diff", "slow", "--all")
-    assert "index.html" in said(queue, "dvc", "plots", "diff", "slow")
+    assert "macro" in queue.done("dvc", "metrics", "diff", "slow", "--all")
+    assert "index.html" in queue.done("dvc", "plots", "diff", "slow")
 
 
 def test_a_model_is_got_and_imported_from_the_repository(
@@ -176,10 +166,10 @@ def test_a_model_is_got_and_imported_from_the_repository(
     elsewhere = Host(tmp_path / "elsewhere", server.variables)
     elsewhere.folder.mkdir()
     package = {path.name: path.read_bytes() for path in (second.folder / "models/coronet").iterdir()}
-    said(elsewhere, "dvc", "get", str(origin), "models/coronet", "-o", "got")
+    elsewhere.done("dvc", "get", str(origin), "models/coronet", "-o", "got")
     elsewhere.git("init", "-q")
-    said(elsewhere, "dvc", "init", "-q")
-    said(elsewhere, "dvc", "import", str(origin), "models/coronet", "-o", "imported")
+    elsewhere.done("dvc", "init", "-q")
+    elsewhere.done("dvc", "import", str(origin), "models/coronet", "-o", "imported")
     for name in ("got", "imported"):
         assert {path.name: path.read_bytes() for path in (elsewhere.folder / name).iterdir()} == package
 
@@ -189,14 +179,14 @@ def test_later_stages_run_without_the_raw_images(
     origin: Path, server: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     host = clone(origin, tmp_path_factory.mktemp("third") / "coronet", server)
-    stages = said(host, "dvc", "stage", "list", "--name-only", "dvc.yaml").split()
-    said(host, "dvc", "pull", *stages)
+    stages = host.done("dvc", "stage", "list", "--name-only", "dvc.yaml").split()
+    host.done("dvc", "pull", *stages)
     assert not (host.folder / "data/raw/xray").exists()
-    assert "All stages are up to date: nothing to do." in (output := said(host, "flows", "run"))
+    assert "All stages are up to date: nothing to do." in (output := host.done("flows", "run"))
     assert "data/raw/xray is missing" in output
-    assert "didn't change" in said(host, "dvc", "repro", "--downstream", "materialize_residuals")
+    assert "didn't change" in host.done("dvc", "repro", "--downstream", "materialize_residuals")
     host.set_params({"explain": {"measures": {"deletion_steps": 5}}})
-    assert "Running stage 'explain'" in said(host, "flows", "run")
+    assert "Running stage 'explain'" in host.done("flows", "run")
     split, report = (host.folder / name for name in ("data/split/manifest.parquet", "reports/split.json"))
     before = split.read_bytes(), report.read_bytes()
     failed = host.run("dvc", "repro", "--single-item", "build_split")
@@ -209,16 +199,16 @@ def test_raw_images_that_dvc_tracks_as_a_whole_may_be_missing(tmp_path: Path) ->
     whole = Host(make_project(tmp_path / "whole" / "coronet").folder)
     whole.set_params({"data": {"root": "data/raw", "sources": [SOURCE | {"folder": "xray"}]}})
     draw_images(whole.folder / "data/raw/xray", range(9))
-    said(whole, "dvc", "add", "data/raw")
-    said(whole, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
-    said(whole, "dvc", "repro", "build_split")
-    said(whole, "dvc", "push")
+    whole.done("dvc", "add", "data/raw")
+    whole.done("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    whole.done("dvc", "repro", "build_split")
+    whole.done("dvc", "push")
     whole.git("add", ".")
     whole.git("commit", "-qm", "Build a split")
     subprocess.run(["git", "clone", "-q", str(whole.folder), str(tmp_path / "clone" / "coronet")], check=True)
     host = Host(tmp_path / "clone" / "coronet")
-    said(host, "dvc", "pull", "build_split")
-    assert "Stage 'build_split' didn't change" in said(host, "dvc", "repro", "--allow-missing", "build_split")
+    host.done("dvc", "pull", "build_split")
+    assert "Stage 'build_split' didn't change" in host.done("dvc", "repro", "--allow-missing", "build_split")
     assert not (host.folder / "data/raw").exists()
 
     note = host.folder / "data/raw.dvc"
@@ -258,8 +248,8 @@ def published_branch(host: Host) -> str:
 
 def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, second: Host) -> None:
     before = git_state(first)
-    assert "pushed to origin" in said(first, "flows", "publish")
-    assert f"published as {published_branch(first)}" in said(first, "flows", "publish")
+    assert "pushed to origin" in first.done("flows", "publish")
+    assert f"published as {published_branch(first)}" in first.done("flows", "publish")
     assert git_state(first) == before
     by_hand = published_branch(first)
 
@@ -278,7 +268,7 @@ def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, seco
     assert "accuracy " in message
     assert run.data.tags["published.branch"] == branch
     assert run.data.tags["published.commit"] == git_says(first, "rev-parse", branch).strip()
-    said(first, "flows", "models", "register")
+    first.done("flows", "models", "register")
     client = MlflowClient(f"sqlite:///{first.folder}/mlflow.db")
     assert client.get_model_version("coronet", "1").tags["published.commit"] == run.data.tags["published.commit"]
 
@@ -287,8 +277,8 @@ def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, seco
 
     second.git("fetch", "-q", "origin")
     second.git("checkout", "-q", branch)
-    said(second, "dvc", "pull")
-    assert UP_TO_DATE in said(second, "dvc", "repro")
+    second.done("dvc", "pull")
+    assert UP_TO_DATE in second.done("dvc", "repro")
 
 
 def test_code_that_is_not_committed_is_not_published(first: Host) -> None:

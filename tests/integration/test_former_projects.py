@@ -56,12 +56,6 @@ def update(project: Project) -> None:
             shutil.copy(source, target)
 
 
-def done(project: Project, *arguments: str) -> str:
-    finished = project.run("flows", *arguments)
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
-
-
 def images(project: Project) -> list[Any]:
     """The pixels of all images; the files of this version have checksums as well."""
     shards = sorted((project.folder / IMAGES).glob("*.npy"))
@@ -79,21 +73,21 @@ def test_a_project_of_the_former_version_goes_on(tmp_path: Path) -> None:
     scans.mkdir()
     Image.radial_gradient("L").save(scans / "8_bit.png")
     Image.linear_gradient("L").convert("I;16").save(scans / "16_bit.png")
-    done(project, "run")
-    assert "version 1 is the champion" in done(project, "promote")
-    done(project, "predict", "scans", "--out", "then.csv")
+    project.done("flows", "run")
+    assert "version 1 is the champion" in project.done("flows", "promote")
+    project.done("flows", "predict", "scans", "--out", "then.csv")
     shutil.copytree(project.folder / "models" / "coronet", package)
     made = images(project), splits(project)
 
     update(project)
     for out, model in (("package.csv", str(package)), ("champion.csv", "models:/coronet@champion")):
-        done(project, "predict", "scans", "--out", out, "--model", model)
+        project.done("flows", "predict", "scans", "--out", out, "--model", model)
         then, now = (pd.read_csv(project.folder / name) for name in ("then.csv", out))
         pd.testing.assert_frame_equal(now[then.columns], then)
     project.set_params({"cin": {"epochs": 2}})  # so that there is a model to compare
-    done(project, "run")
+    project.done("flows", "run")
     assert (images(project), splits(project)) == made
-    assert "version 2 is the champion, in place of version 1" in done(project, "promote")
-    assert "version 1 is the champion again" in done(project, "rollback", "--reason", "misses lateral views")
+    assert "version 2 is the champion, in place of version 1" in project.done("flows", "promote")
+    assert "version 1 is the champion again" in project.done("flows", "rollback", "--reason", "misses lateral views")
     client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
     assert int(client.get_model_version_by_alias("coronet", "champion").version) == 1

@@ -47,12 +47,6 @@ def project(with_split: Project, tmp_path: Path) -> Project:
     return copy_of(with_split, tmp_path / "coronet")
 
 
-def finished(project: Project, *module_and_arguments: str) -> str:
-    run = project.run(*module_and_arguments)
-    assert run.returncode == 0, run.stdout
-    return run.stdout
-
-
 def history_of(project: Project) -> pd.DataFrame:
     return pd.read_csv(project.folder / HISTORY)
 
@@ -77,24 +71,24 @@ def require_gone(processes: list[psutil.Process]) -> None:
 
 
 def test_two_processes_do_the_work_of_one_and_speak_with_one_voice(project: Project) -> None:
-    output = finished(project, *STAGE)
+    output = project.done(*STAGE)
     assert re.findall(r"epoch (\d)/4", output) == ["1", "2", "3", "4"]
     assert len(list((project.folder / RUN_IDS).iterdir())) == 2  # build_split's run and this one
     weights = project.folder / WEIGHTS
     load_weights(FPAE("pyramid", architecture_of(read_metadata(weights), "AE_H")), weights)
     together = history_of(project)
     project.set_params({"training_processes": 1})
-    finished(project, *STAGE)
+    project.done(*STAGE)
     alone = history_of(project)
     assert list(together) == list(alone)
     assert together["training_loss"][0] == pytest.approx(alone["training_loss"][0], rel=0.05)
 
 
 def test_a_stage_started_by_torchrun_joins_and_trains_the_same_weights(project: Project) -> None:
-    finished(project, *STAGE)
+    project.done(*STAGE)
     launched = (project.folder / WEIGHTS).read_bytes()
     (project.folder / WEIGHTS).unlink()
-    output = finished(project, *TORCHRUN, *STAGE)
+    output = project.done(*TORCHRUN, *STAGE)
     assert re.findall(r"epoch (\d)/4", output) == ["1", "2", "3", "4"]
     assert (project.folder / WEIGHTS).read_bytes() == launched
 
@@ -115,7 +109,7 @@ def test_a_killed_rank_ends_all_in_one_line_and_the_next_run_goes_on(
     assert line.startswith("error: training process 2 of 2 was ended by SIGKILL. If the machine ran out of memory, ")
     require_gone(ranks)
     project.set_params({"training_processes": processes_afterwards})
-    output = finished(project, *STAGE)
+    output = project.done(*STAGE)
     assert re.search(rf"resuming after epoch \d+ of {MANY}", output)
     assert len(history_of(project)) == MANY
 
@@ -133,12 +127,12 @@ def test_ranks_go_on_together_past_damaged_checkpoints(project: Project, n_damag
     last = int(re.sub(r"\D", "", checkpoints[-1].name))
     for checkpoint in checkpoints[-n_damaged:]:
         spoil(checkpoint, DAMAGES["half"])
-    output = finished(project, *STAGE)
+    output = project.done(*STAGE)
     assert output.count("is damaged: moved to") == n_damaged
     assert (f"resuming after epoch {last - 1} of 12" in output) == (n_damaged == 1)
     assert ("epoch 1/12" in output) == (n_damaged == 2)
     resumed = (project.folder / WEIGHTS).read_bytes()
-    finished(project, *STAGE)
+    project.done(*STAGE)
     assert (project.folder / WEIGHTS).read_bytes() == resumed
 
 

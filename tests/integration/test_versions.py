@@ -14,12 +14,6 @@ from tests.integration.conftest import Project
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
-def done(project: Project, *arguments: str) -> str:
-    finished = project.run(*arguments)
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
-
-
 def commit(project: Project) -> None:
     for command in (["add", "."], ["-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "data"]):
         subprocess.run(["git", *command], cwd=project.folder, check=True)
@@ -33,38 +27,38 @@ def patients(healthy: int) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def two_versions(project: Project) -> Project:
     """A project whose last commit has 12 healthy patients and whose work tree has 20."""
-    done(project, "dvc", "repro", "build_split")
+    project.done("dvc", "repro", "build_split")
     commit(project)
     project.set_params(patients(healthy=20))
-    done(project, "dvc", "repro", "build_split")
+    project.done("dvc", "repro", "build_split")
     return project
 
 
 def test_dvc_tells_what_changed(two_versions: Project) -> None:
-    changes = json.loads(done(two_versions, "dvc", "diff", "HEAD", "--json"))
+    changes = json.loads(two_versions.done("dvc", "diff", "HEAD", "--json"))
     assert {change["path"] for change in changes["modified"]} >= {"data/split/", "data/split/manifest.parquet"}
     assert "reports/split.json" in {change["path"] for change in changes["modified"]}
 
 
 def test_metrics_tell_by_how_much(two_versions: Project) -> None:
-    said = done(two_versions, "dvc", "metrics", "diff", "HEAD", "--json")
+    said = two_versions.done("dvc", "metrics", "diff", "HEAD", "--json")
     difference = json.loads(said[said.index("{") :])["reports/split.json"]  # behind a warning: nothing is evaluated yet
     assert sum(difference[f"images.{split}.healthy"]["diff"] for split in ("train", "validation", "test")) == 8
     assert not any(key.startswith("images.test.covid19") for key in difference)
 
 
 def test_another_clone_pulls_the_split_and_finds_it_up_to_date(two_versions: Project, tmp_path: Path) -> None:
-    done(two_versions, "dvc", "remote", "add", "--local", "store", str(tmp_path / "store"))
-    done(two_versions, "dvc", "push", "--remote", "store", "build_split")
+    two_versions.done("dvc", "remote", "add", "--local", "store", str(tmp_path / "store"))
+    two_versions.done("dvc", "push", "--remote", "store", "build_split")
     commit(two_versions)
     subprocess.run(["git", "clone", "-q", str(two_versions.folder), str(tmp_path / "clone")], check=True)
     clone = Project(tmp_path / "clone")
-    done(clone, "dvc", "remote", "add", "--local", "store", str(tmp_path / "store"))
-    done(clone, "dvc", "pull", "--remote", "store", "build_split")
+    clone.done("dvc", "remote", "add", "--local", "store", str(tmp_path / "store"))
+    clone.done("dvc", "pull", "--remote", "store", "build_split")
     mine, theirs = (read_manifest(project.folder / MANIFEST) for project in (two_versions, clone))
     assert mine.equals(theirs)
-    assert "up to date" in done(clone, "dvc", "status", "build_split")
+    assert "up to date" in clone.done("dvc", "status", "build_split")
 
 
 def test_the_command_line_builds_and_then_finds_nothing_to_do(two_versions: Project) -> None:
-    assert "didn't change, skipping" in done(two_versions, "flows", "data", "build")
+    assert "didn't change, skipping" in two_versions.done("flows", "data", "build")

@@ -2,30 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from coronet_core.common.classes import CLASSES
-from coronet_core.data.sources import phantom
 from flows.watch_data import watch_data
 from tests.integration.conftest import make_project
+from tests.integration.drawn_images import draw
 from tests.integration.hosts import HTTP, Host, ask_json, served_prefect, worker_on
 from tests.integration.s3 import S3Server, s3_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SOURCE = {"kind": "image_folder", "labels_csv": None, "patient_id_pattern": None, "class_aliases": {}}
-
-
-def draw(folder: Path, label: str, number: int) -> Path:
-    path = folder / label / f"{number}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels, _ = phantom.draw(1, label, f"{label}-{number}", 0, 96)  # type: ignore[arg-type]
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")
