@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.conftest import Project, copy_of
+from tests.integration.conftest import LIGHT, Project, copy_of
 from tests.integration.hosts import Host, end_group, wait_for
 from tests.integration.recovery import assert_one_command_completes, project_without_cin
 from tests.integration.small_disk import disk_in_memory, mount
@@ -58,6 +58,7 @@ def test_a_disk_that_is_full_at_any_stage(disk: Path, finished: Project) -> None
 
 
 def test_an_empty_cache(project: Project, finished: Project) -> None:
+    project.set_params(LIGHT)
     shutil.rmtree(project.folder / ".dvc" / "cache")
     shutil.rmtree(project.folder / "models")
     assert_one_command_completes(project, finished, "dvc", "repro")

@@ -216,15 +216,15 @@ def at_work(up: Up, first_run: UUID) -> UUID:
     return run_id
 
 
-@pytest.mark.usefixtures("at_work")
-def test_a_second_retrain_is_refused_while_one_runs(up: Up) -> None:
+def test_a_second_retrain_is_refused_while_one_runs(up: Up, at_work: UUID) -> None:
     refused = up.host.run("flows", "run")
     assert refused.returncode == 1
     assert "in another process. Wait for it, then try again." in refused.stdout
+    assert up.get(f"flow_runs/{at_work}")["state_type"] == "RUNNING"
+    assert training(up.host.folder)
 
 
 def test_cancelled_on_the_page_it_ends_with_all_processes_and_goes_on_later(up: Up, at_work: UUID) -> None:
-    assert training(up.host.folder)
     up.post(f"flow_runs/{at_work}/set_state", state={"type": "CANCELLING"}, force=True)
     assert up.end_of(at_work)["state_type"] == "CANCELLED"
     until(lambda: not training(up.host.folder))

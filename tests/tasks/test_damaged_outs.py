@@ -64,7 +64,7 @@ READERS: Final[dict[Path, ModuleType]] = {
 """Each out with a checksum, and a stage that reads it."""
 TABLES: Final = (CIN_HISTORY, roc_plot("healthy"))
 """Tables for DVC's plots, which have no checksum."""
-SEEDS: Final = (0, pytest.param(1, marks=pytest.mark.slow))
+SEEDS: Final = (0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)))
 
 
 @pytest.fixture(scope="module")

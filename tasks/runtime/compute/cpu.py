@@ -34,7 +34,7 @@ def count_denormals_as_zero() -> None:
     """Let this thread, and those that it starts from now on, take float32 numbers below 1.2e-38 for zero.
 
     Weight decay over many epochs leaves such numbers in autoencoders, the authors' among them, and CPUs compute with
-    them several times slower (benchmarks/LOG.md). GPUs do not. Some processors cannot do this: they stay as slow.
+    them several times slower (benchmarks/LOG.md). Some processors cannot do this: they stay as slow.
     """
     torch.set_flush_denormal(True)
 
