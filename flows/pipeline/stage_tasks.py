@@ -68,7 +68,7 @@ class ContextHolder:
 
 _context = ContextHolder()
 _at_work: set[StageProcesses] = set()
-"""The stages of all flow runs of this process."""
+"""Of each flow run of this process that runs stages now, these."""
 
 
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE)

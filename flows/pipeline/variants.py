@@ -155,8 +155,8 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
             try:
                 for future in futures:
                     future.result()
-            except ExternalSignal:  # in this thread alone
-                failures[study.name] = "ended"
+            except ExternalSignal:  # SIGTERM: Prefect raises it in this thread, and those of the variants go on
+                failures[study.name] = "ended"  # so that none is begun
                 while wait(futures, timeout=1).not_done:
                     end_all_stages()
                 raise
