@@ -1,6 +1,5 @@
 """A stage given to another host: ordered, followed, and its results brought home as if it had run here."""
 
-import contextlib
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -34,8 +33,8 @@ WITHOUT_DETECTION: Final = (
     "`coronet deploy`, which creates the automation, or switch the automation on."
 )
 
-_ordered: set[UUID] = set()
-"""Flow runs that other hosts work on for this process."""
+_ordered: dict[UUID, Callable[[str], None]] = {}
+"""Flow runs that other hosts work on for this process, and what receives the log of each."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ def run_remotely(stage: str, place: RemotePlace, on_line: Callable[[str], None])
 
 def end_remote_work() -> None:
     """Cancel what other hosts run for this process, and end its transfers."""
-    for flow_run_id in list(_ordered):
-        _cancel(flow_run_id)
+    for flow_run_id, on_line in list(_ordered.items()):
+        _cancel(flow_run_id, on_line)
     end_transfers()
 
 
@@ -75,14 +74,14 @@ def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     order = _order(stage, place, on_line)
     flow_run_id = _submit(order, place.queue, on_line)
     on_line(f"sent to the queue {place.queue} of the pool {POOL}: flow run {flow_run_id}")
-    _ordered.add(flow_run_id)
+    _ordered[flow_run_id] = on_line
     try:
         state = Follower(flow_run_id, POOL, place.queue, on_line, place.timeouts).follow()
     except BaseException:
-        _cancel(flow_run_id)
+        _cancel(flow_run_id, on_line)
         raise
     finally:
-        _ordered.discard(flow_run_id)
+        _ordered.pop(flow_run_id)
     _check(state, place.queue)
     return flow_run_id
 
@@ -182,7 +181,13 @@ def _is_stale(stage: str) -> bool:
         return bool(what_is_stale(repo, stage))
 
 
-def _cancel(flow_run_id: UUID) -> None:
-    """Ask Prefect to cancel a flow run; a server that is away cannot be asked."""
-    with contextlib.suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
-        client.set_flow_run_state(flow_run_id, Cancelling(message="cancelled with the run that requested it"))
+def _cancel(flow_run_id: UUID, on_line: Callable[[str], None]) -> None:
+    """Ask Prefect to cancel a flow run; says so if the server cannot be asked, for then the stage goes on."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(flow_run_id, Cancelling(message="cancelled with the run that requested it"))
+    except (httpx.HTTPError, PrefectException) as error:
+        on_line(
+            f"warning: flow run {flow_run_id} is not cancelled, and its stage goes on: Prefect's server accepts no "
+            f"request ({type(error).__name__}). Cancel it on Prefect's page."
+        )

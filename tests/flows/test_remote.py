@@ -4,9 +4,11 @@ import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from dvc.repo import Repo
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from ruamel.yaml import YAML
 
 from coronet_core.support.errors import CoroNetError, DataError, ParamsError, TransientError
@@ -16,12 +18,14 @@ from flows.remote import dvc_transfer as transfer
 from flows.remote import stage as remote_stage
 from flows.remote.checkout import CHECKOUTS, open_checkout
 from flows.remote.lock_entries import StageInputs, inputs_of, locked_project, merge_entry, read_entries
-from flows.remote.remote_run import _commit
+from flows.remote.remote_run import _cancel, _commit
 from flows.remote.request import StageOrder
+from flows.servers.server_process import free_port
 from tests.integration.conftest import Project, make_project
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@localhost")
 STAGE = "train_autoencoder@pneumonia"
+RUN = UUID(int=1)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -72,6 +76,14 @@ def test_code_that_is_not_committed_is_not_sent(project: Project) -> None:
     (project.folder / "tasks" / "runtime" / "paths.py").write_text("")
     with pytest.raises(CoroNetError, match=r"not committed: tasks/runtime/paths\.py\. .*commit it and push it first"):
         _commit()
+
+
+def test_a_run_that_could_not_be_cancelled_is_said() -> None:
+    lines: list[str] = []
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        _cancel(RUN, lines.append)
+    goes_on = f"warning: flow run {RUN} is not cancelled, and its stage goes on"
+    assert lines == [f"{goes_on}: Prefect's server accepts no request (ConnectError). Cancel it on Prefect's page."]
 
 
 def test_params_that_are_not_committed_are_no_fault(project: Project) -> None:

@@ -206,13 +206,15 @@ def soon(holds: Callable[[], bool], seconds: float = 40) -> bool:
 
 @pytest.mark.usefixtures("split")
 def test_cancelling_here_ends_the_stage_there(first: Host, second: Host) -> None:
-    first.set_params({"autoencoder": {"epochs": 400}})
+    first.set_params({"autoencoder": {"epochs": 4000}})
     with worker_on(second, QUEUE) as worker:
         with first.python(ONE_STAGE.replace("QUEUE", QUEUE)) as ordered:
-            wait_for(ordered, "epoch 2/400")
+            wait_for(ordered, "epoch 2/4000")
             ordered.send_signal(signal.SIGINT)
-            ordered.communicate()
-        assert soon(lambda: {process.pid for process in processes_of(second)} <= {worker.pid})
+            output, _ = ordered.communicate()
+        assert "KeyboardInterrupt" in output
+        is_ended = soon(lambda: {process.pid for process in processes_of(second)} <= {worker.pid}, seconds=90)
+        assert is_ended, f"{output}\n{(second.folder.parent / 'worker.log').read_text()}"
         assert worker.poll() is None
 
 
