@@ -19,7 +19,8 @@ from benchmarks.gpu.images import drawn
 from benchmarks.gpu.rows import NotMeasuredError
 from benchmarks.gpu.sizes import Size
 from coronet_core.autoencoder.residual_tensor import stored_residuals
-from coronet_core.learning.loop import History, Learner, Schedule, fit
+from coronet_core.learning.early_stopping import History
+from coronet_core.learning.loop import Learner, Schedule, fit
 
 HEALTHY, PNEUMONIA, COVID, TEST = 7966, 8521, 89, 1953
 """Images of Table 1."""

@@ -10,7 +10,8 @@ from coronet_core.autoencoder.fpae import FPAE
 from coronet_core.classifier.augmentation import flipped, random_mask
 from coronet_core.classifier.inputs import CinInputs
 from coronet_core.common.batches import Subset, batches
-from coronet_core.learning.loop import EpochMetrics, Learner
+from coronet_core.learning.early_stopping import EpochMetrics
+from coronet_core.learning.loop import Learner
 from tasks.runtime.params.schema import AutoencoderParams, CinParams
 
 CPU = torch.device("cpu")

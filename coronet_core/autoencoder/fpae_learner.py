@@ -11,7 +11,8 @@ from coronet_core.common.batches import Subset, as_image, batches
 from coronet_core.common.literals import Precision
 from coronet_core.common.precision import autocast
 from coronet_core.learning.data_parallel import data_parallel
-from coronet_core.learning.loop import EpochMetrics, Learner
+from coronet_core.learning.early_stopping import EpochMetrics
+from coronet_core.learning.loop import Learner
 from coronet_core.learning.ranks import ALONE, Ranks
 
 

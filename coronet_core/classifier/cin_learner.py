@@ -19,7 +19,8 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.common.literals import LearningRateSchedule, Optimizer, Precision
 from coronet_core.common.precision import autocast
 from coronet_core.learning.data_parallel import data_parallel
-from coronet_core.learning.loop import EpochMetrics, Learner
+from coronet_core.learning.early_stopping import EpochMetrics
+from coronet_core.learning.loop import Learner
 from coronet_core.learning.ranks import ALONE, Ranks
 from coronet_core.metrics.auc import rankings, roc_auc
 

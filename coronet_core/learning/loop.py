@@ -4,7 +4,7 @@ Nothing inside a step waits for the device: losses are summed there and read onc
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,10 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from coronet_core.common.batches import batches
 from coronet_core.common.literals import KeptWeights, Precision
 from coronet_core.common.seeds import generator
+from coronet_core.learning.early_stopping import EpochMetrics, History, best_epoch, is_exhausted
 from coronet_core.learning.ranks import ALONE, Ranks
 from coronet_core.support.callbacks import noop
 from coronet_core.support.errors import TrainingError
-
-EpochMetrics = dict[str, float]
-History = list[EpochMetrics]
-"""One row an epoch, column `epoch` counting from 1; 0 is the start, before training, where a schedule validates it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +113,8 @@ def fit(
         state = _restore(learner, resume)
     if schedule.validates_start and not state.history:
         _record(learner, schedule, state, {"epoch": 0.0, **learner.validate()}, on_epoch)
-    while state.n_epochs < schedule.epochs and not _is_exhausted(state, schedule.patience_epochs):
+    patience = schedule.patience_epochs
+    while state.n_epochs < schedule.epochs and not is_exhausted(state.n_epochs, state.best_epoch, patience):
         epoch = state.n_epochs + 1
         metrics = {"epoch": float(epoch), **_train_epoch(learner, schedule, epoch, on_step), **learner.validate()}
         if schedule.keep == "average" and epoch > schedule.epochs // 2:
@@ -191,24 +189,6 @@ def _batches(learner: Learner, schedule: Schedule, rng: torch.Generator) -> Sequ
     n_visited = max(1, round(learner.n_images * schedule.epoch_fraction))
     order = torch.randperm(learner.n_images, generator=rng)[:n_visited].to(learner.device)
     return batches(order, schedule.batch_size)
-
-
-def best_epoch(history: Sequence[Mapping[str, float]], column: str) -> int:
-    """Return the epoch with the lowest value of `column`, or the highest if it is an accuracy or an area.
-
-    The earliest of equals is the best. The start, which was not trained, has no figures of training; if nothing was
-    trained behind it, it is the best.
-    """
-    rows = [row for row in history if not math.isnan(row.get(column, math.nan))]
-    if not rows:
-        return int(history[0]["epoch"])
-    is_higher_better = column.endswith(("accuracy", "roc_auc"))
-    best = (max if is_higher_better else min)(rows, key=lambda row: row[column])
-    return int(best["epoch"])
-
-
-def _is_exhausted(state: TrainingState, patience_epochs: int | None) -> bool:
-    return patience_epochs is not None and state.n_epochs - state.best_epoch >= patience_epochs
 
 
 def _checkpoint(learner: Learner, state: TrainingState) -> dict[str, Any]:

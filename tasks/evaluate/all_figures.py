@@ -16,7 +16,8 @@ from tasks.evaluate.reliability import (
     operating_points,
     out_of_distribution_figures,
 )
-from tasks.evaluate.tables import areas_and_intervals, subgroups, tables
+from tasks.evaluate.subgroups import subgroups
+from tasks.evaluate.tables import areas_and_intervals, tables
 from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.tracking.stage_run import numbers_of
 

@@ -13,7 +13,7 @@ from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from tasks.inference.input.image_file import ImageFile, shards_of
 from tasks.inference.input.storage import find_files, read_files
 from tasks.inference.model_source import load_model
-from tasks.inference.output.dataset import PredictionDataset
+from tasks.inference.output.resumable_dataset import PredictionDataset
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.predictor import Networks, decode_files, predict_decoded
 from tasks.package.trained_model import TrainedModel

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from coronet_core.learning.early_stopping import best_epoch
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.files import read_json, read_numbers
 from tasks.runtime.params.cin_params import CinParams
@@ -54,8 +55,6 @@ class Objective:
 
         The average of weights has no figure of its own: the last epoch's stands for it.
         """
-        from coronet_core.learning.loop import best_epoch  # late: torch takes two seconds
-
         if params.keep != "best":
             return float(epochs[-1][self.name])
         best = best_epoch(epochs, params.best_by)

@@ -11,7 +11,8 @@ from torch import nn
 from coronet_core.common.literals import PRECISION_KEY, Precision, PrecisionChoice
 from coronet_core.common.precision import choose_precision
 from coronet_core.common.weights import save_weights
-from coronet_core.learning.loop import EpochEnd, History, Learner, Schedule, fit
+from coronet_core.learning.early_stopping import History
+from coronet_core.learning.loop import EpochEnd, Learner, Schedule, fit
 from coronet_core.support.whole_files import write_whole
 from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import discard

@@ -16,7 +16,7 @@ from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError, ParamsError
 from flows.cli.images import predict_files as command
 from flows.cli.images.predict_files import PredictionOrder, predict
-from tasks.inference.output.dataset import read_summary
+from tasks.inference.output.resumable_dataset import read_summary
 from tasks.inference.prediction_options import Format
 from tasks.package.package_folder import write_package
 from tasks.package.prediction_schema import SCHEMA

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import CoroNetError
-from tasks.inference.output.dataset import PREDICTOR_MODULE
+from tasks.inference.output.resumable_dataset import PREDICTOR_MODULE
 from tasks.runtime.code_digest import HOME, code_digest, code_of_stage, files_needed_by
 from tests.conftest import PROJECT
 

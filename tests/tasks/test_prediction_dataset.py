@@ -8,7 +8,7 @@ import pytest
 
 from coronet_core.support.errors import DataError
 from tasks.inference.input.image_file import ImageFile
-from tasks.inference.output.dataset import PredictionDataset, read_summary
+from tasks.inference.output.resumable_dataset import PredictionDataset, read_summary
 from tasks.package.prediction_schema import SCHEMA
 from tests.tasks.damage import Damage, every_damage, spoil
 

@@ -19,8 +19,8 @@ from tasks.inference.attribution import MapSettings
 from tasks.inference.batch import Batch, inference_device, predict_here
 from tasks.inference.input.storage import find_files
 from tasks.inference.model_source import load_model
-from tasks.inference.output.dataset import read_parts, read_summary
 from tasks.inference.output.formats import format_of, print_predictions, print_rows, write_file
+from tasks.inference.output.resumable_dataset import read_parts, read_summary
 from tasks.inference.overlays import Overlays
 from tasks.inference.prediction_log import PredictionLog
 from tasks.inference.prediction_options import Format

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from coronet_core.common.literals import KeptWeights
-from coronet_core.learning.loop import best_epoch
+from coronet_core.learning.early_stopping import best_epoch
 from coronet_core.support.plurals import counted
 from tasks.report.plots.drawing import ACCENT, SOFT, Drawing, drawn, legend_below, panel, styled
 
