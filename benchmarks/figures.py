@@ -42,7 +42,7 @@ from coronet_core.metrics.scores import figures_of
 from tasks.networks.residual_index import class_indices
 from tasks.runtime.compute.cpu import keep_freed_memory
 from tasks.runtime.files import write_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import AutoencoderParams, CinParams, Params
 from tasks.runtime.paths import IMAGES, MANIFEST
 from tasks.train_autoencoder.stage import images_of

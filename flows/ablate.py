@@ -10,7 +10,7 @@ from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_ablations
 from tasks.runtime.files import write_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import ABLATIONS_PAGE, ABLATIONS_TABLE
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.studies.ablation import ablation_table, applicable, changes_autoencoders

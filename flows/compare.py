@@ -16,7 +16,7 @@ from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_comparison
 from tasks.runtime.files import write_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import comparison_page, comparison_table_file
 from tasks.runtime.tracking.stage_run import StageRun, numbers_of

@@ -12,7 +12,7 @@ from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_cross_validation
 from tasks.runtime.files import write_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import cross_validation_page, cross_validation_summary
 from tasks.runtime.tracking.stage_run import StageRun, numbers_of
 from tasks.studies.cross_validation import summarise

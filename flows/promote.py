@@ -31,7 +31,7 @@ from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.compute.devices import device_type
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Approval, PromotionParams
 from tasks.runtime.paths import PACKAGE
 

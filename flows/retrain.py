@@ -28,7 +28,7 @@ from flows.project.run_lock import RETRAIN_LOCK
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
 from tasks.promotion.run_differences import keep_former_run
 from tasks.runtime.compute.slurm_settings import slurm_variables
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Approval
 from tasks.runtime.paths import DIFFERENCES_PAGE, MODEL_CARD, REPORT, SPLIT_STAGE
 from tasks.runtime.safe_text.terminal import printable

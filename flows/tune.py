@@ -18,7 +18,7 @@ from flows.pipeline.trials import Search, run_trials
 from flows.project.preconditions import require_search
 from flows.project.workspace import WORKSPACES
 from tasks.report.search_page import render_search
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import search_page
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.studies.search_objective import ObjectiveName, find_objective

@@ -24,7 +24,7 @@ from flows.pipeline.raw_data_updates import waiting_images
 from flows.project.live_params import prepare
 from flows.project.run_lock import RETRAIN_LOCK, is_held
 from tasks.raw_data.new_images import new_images
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
 from tasks.runtime.safe_text.markdown import plain
 from tasks.runtime.tracking.provenance import dvc_hashes

@@ -29,7 +29,7 @@ def build_split(params_file: Path | None) -> None:
 def build_labels_only(params_file: Path | None, out: Path | None) -> None:
     """Preview the split from the label files alone; DVC and the data set stay as they are."""
     from tasks.build_split import labels_only  # late: `coronet --help` must not wait for pandas
-    from tasks.runtime.params.file import PARAMS_FILE, read_params
+    from tasks.runtime.params.checks import PARAMS_FILE, read_params
 
     folder = out or LABELS_ONLY
     labels_only.build(read_params(params_file or PARAMS_FILE), folder)

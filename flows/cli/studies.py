@@ -14,7 +14,7 @@ from flows.pipeline.run import bring_up_to_date, run_to_end
 from flows.project.graph import leading_to, read_graph
 from flows.project.summary import figure, interval, is_area, percent
 from tasks.runtime.files import read_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import (
     ABLATIONS_PAGE,
     ABLATIONS_TABLE,

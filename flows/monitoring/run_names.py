@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from coronet_core.support.errors import CoroNetError, ParamsError
 from flows.monitoring.server_wait import retry_until_reachable
-from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.checks import PARAMS_FILE
 from tasks.runtime.params.presets import PRESETS, merged, read_files
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE
 from tasks.runtime.safe_text.terminal import printable

@@ -13,7 +13,7 @@ from flows.overview.installation import (
     check_software,
 )
 from flows.overview.machine import check_disk, check_gpus, check_memory, check_number_format, check_threads
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.safe_text.terminal import printable
 
 LEVEL_WIDTH: Final = 9

@@ -13,7 +13,7 @@ from flows.project.git import run_git
 from flows.project.preconditions import require_git, require_project
 from flows.project.raw_data import require_raw_data
 from flows.servers.addresses import known_mlflow, known_prefect
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.tracking.mlflow_delivery import shown_tracking_uri
 from tasks.runtime.tracking.provenance import library_versions, short_commit
 

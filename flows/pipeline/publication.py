@@ -16,7 +16,7 @@ from flows.monitoring.artifacts import headline
 from flows.project.git import CODE, changed_files, commit_on, new_files, push_branch
 from flows.project.processes import dvc_process, error_from_output, stage_environment
 from tasks.registry.version_lineage import PackageRun, name_publication, run_of_package
-from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.checks import PARAMS_FILE
 from tasks.runtime.paths import DVC_LOCK, PACKAGE
 from tasks.runtime.tracking.mlflow_delivery import page_of_run, shown_tracking_uri
 

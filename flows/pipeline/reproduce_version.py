@@ -29,7 +29,7 @@ from tasks.registry.fetching import fetch
 from tasks.registry.version_lineage import metrics_of
 from tasks.registry.versions import Version, find_version
 from tasks.runtime.files import read_json
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, METRICS, SPLIT, STATE
 from tasks.runtime.resource_limits import oom_kills

@@ -16,7 +16,7 @@ from flows.project.raw_data import absent_raw_data, require_raw_data
 from flows.project.summary import print_tables
 from flows.servers.addresses import pages
 from tasks.runtime.error_handling import exit_code
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import AUDIT, METRICS, REPORT, SPLIT_STAGE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.orphaned_runs import end_own_runs

@@ -11,7 +11,7 @@ from tasks.promotion.run_differences import Against, former_run
 from tasks.promotion.run_reports import Evidence
 from tasks.report.pages import write_page
 from tasks.runtime.files import write_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import DIFFERENCES, DIFFERENCES_PAGE
 
 CHAMPION: Final = "champion"

@@ -20,8 +20,8 @@ from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import PRUNED
 from flows.pipeline.variants import free_lanes, run_workspace
 from flows.project.workspace import WORKSPACES, open_workspace
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.cin_params import CinParams
-from tasks.runtime.params.file import PARAMS_FILE, read_params
 from tasks.runtime.progress import MetricsEvent
 from tasks.runtime.tracking.stage_run import StageRun
 from tasks.studies.search_objective import EPOCH, Objective

@@ -31,7 +31,7 @@ from flows.pipeline.study_progress import StudyProgress
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.workspace import WORKSPACES, Changes, open_workspace
 from tasks.runtime.files import read_json
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import METRICS
 from tasks.runtime.tracking.mlflow_delivery import absolute_tracking_uri

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from coronet_core.support.whole_files import write_whole
 from flows.project.preconditions import require_project
-from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.checks import PARAMS_FILE
 from tasks.runtime.params.presets import whole_file
 
 PREVIOUS_PARAMS = PARAMS_FILE.with_suffix(".yaml.previous")

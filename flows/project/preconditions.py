@@ -72,7 +72,7 @@ def require_own_code() -> None:
 
 def require_params(params_file: Path | None) -> None:
     """Require sound parameters: `params_file`'s or the live ones."""
-    from tasks.runtime.params.file import PARAMS_FILE, read_params
+    from tasks.runtime.params.checks import PARAMS_FILE, read_params
 
     read_params(params_file or PARAMS_FILE)
 

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 
 from coronet_core.support.errors import DataError
 from tasks.runtime.code_digest import PACKAGES
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 
 
 def absent_raw_data() -> list[Path]:

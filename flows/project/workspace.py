@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from coronet_core.support.whole_files import write_whole
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import DVC_LOCK, SPLIT_STAGE, STATE
 from tasks.runtime.resume import set_aside

@@ -14,7 +14,7 @@ from tasks.materialize_residuals.residual_shards import ResidualShards
 from tasks.networks.trained_tfen import ResidualShard, compute_shard, tfen_from
 from tasks.runtime.compute.cpu import count_denormals_as_zero, use_cpu_threads
 from tasks.runtime.compute.devices import device_type
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import ResidualParams
 from tasks.runtime.paths import autoencoder_weights
 

@@ -16,7 +16,7 @@ from flows.project.workspace import link_folder
 from flows.project.worktree import check_out, link_raw_data, use_clones_dvc
 from flows.remote.request import StageOrder
 from tasks.runtime.files import write_text
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.paths import DVC_LOCK, STATE
 from tasks.runtime.tracking.temporary_folders import RECORDS
 

@@ -25,7 +25,7 @@ from flows.remote.lock_entries import inputs_of, lock_text, locked_project, merg
 from flows.remote.monitor import Follower, Timeouts
 from flows.remote.request import StageOrder
 from flows.remote.stage import ENTRY_KEY, entry_in
-from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.checks import PARAMS_FILE
 
 DEPLOYMENT: Final = "stage/stage"
 WITHOUT_DETECTION: Final = (

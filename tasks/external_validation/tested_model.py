@@ -12,7 +12,7 @@ from tasks.package.metadata import read_description
 from tasks.package.package_folder import read_package
 from tasks.package.recorded_files import content_of
 from tasks.package.trained_model import TrainedModel
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.progress import log
 
 if TYPE_CHECKING:

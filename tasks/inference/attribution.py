@@ -18,8 +18,8 @@ from tasks.explain.methods import maps_of, passes
 from tasks.explain.resumable_batches import Batch
 from tasks.inference.model_source import params_of_run, section_of
 from tasks.inference.predictor import Networks
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.explain import ExplainParams, MethodName
-from tasks.runtime.params.file import PARAMS_FILE, read_params
 
 STAGE: Final = "explain"
 

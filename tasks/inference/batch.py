@@ -19,7 +19,7 @@ from tasks.inference.predictor import Networks, decode_files, predict_decoded
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.compute.cpu import use_cpu_threads
 from tasks.runtime.compute.devices import device_type
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.progress import Progress
 
 SHARD_FILES: Final = 64

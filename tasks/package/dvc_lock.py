@@ -14,7 +14,7 @@ from coronet_core.support.errors import DataError
 from tasks.calibrate.calibration_file import Calibration
 from tasks.package.trained_model import TrainedModel
 from tasks.runtime.files import read_json
-from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.checks import PARAMS_FILE
 from tasks.runtime.params.schema import ResidualParams
 from tasks.runtime.paths import (
     CALIBRATION,

@@ -11,7 +11,7 @@ from tasks.runtime.compute.parent_death import die_with_parent
 from tasks.runtime.compute.slurm_settings import settings_of_stage
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.former_outs import restore_former_outs
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import ITEMS, MANIFEST, STAGES
 from tasks.runtime.progress import log

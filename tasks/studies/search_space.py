@@ -26,7 +26,7 @@ from optuna.distributions import (
 from pydantic import TypeAdapter, ValidationError, with_config
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import PARAMS_FILE, read_params, validated
+from tasks.runtime.params.checks import PARAMS_FILE, read_params, validated
 from tasks.runtime.params.presets import ParamsFile, merged, nested, read_files, read_yaml
 from tasks.runtime.params.ranges import STRICT
 from tasks.runtime.params.schema import Params

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coronet_core.common.seeds import derive_seed
 from coronet_core.support.errors import CoroNetError, ParamsError
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import SPLIT, SPLIT_STAGE, STATE
 from tasks.runtime.tracking.provenance import code_version, dvc_hashes

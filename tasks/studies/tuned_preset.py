@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from coronet_core.support.errors import ParamsError
 from coronet_core.support.plurals import counted
 from tasks.runtime.files import write_text
-from tasks.runtime.params.file import PARAMS_FILE
+from tasks.runtime.params.checks import PARAMS_FILE
 from tasks.runtime.params.presets import EXTENDS, PRESETS, ParamsFile, changes_over, merged, nested, read_files
 from tasks.studies.search_objective import find_objective
 from tasks.studies.search_space import SearchSpace

@@ -57,7 +57,7 @@ def test_models_training_residuals_metrics_and_attribution_need_nothing_else() -
 
 
 def test_parameters_are_read_and_flows_loaded_without_torch() -> None:
-    program = "import flows.retrain, sys, tasks.runtime.params.file; print(*{'torch', 'mlflow'} & set(sys.modules))"
+    program = "import flows.retrain, sys, tasks.runtime.params.checks; print(*{'torch', 'mlflow'} & set(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.split() == []
 

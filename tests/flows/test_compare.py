@@ -7,7 +7,7 @@ import pytest
 
 from flows.compare import variants_of
 from flows.pipeline.variants import waves
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.studies.comparison_file import Comparison, read_comparison
 from tests.conftest import PROJECT
 

@@ -14,7 +14,7 @@ from flows.overview import machine
 from flows.overview.doctor import examine
 from flows.overview.installation import check_dvc, check_git, check_project, check_servers
 from flows.overview.machine import check_disk, check_gpus, check_memory, check_threads
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PROJECT
 from tests.integration.conftest import Project, make_project
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from coronet_core.support.errors import DataError, TransientError
 from flows.pipeline.raw_data_updates import Waiting, bring_raw_data, waiting_images
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import DataParams, ImageFolderSource
-from tasks.runtime.params.file import read_params
 from tests.conftest import PARAMS
 
 HERE = Path("data/raw/hospital")

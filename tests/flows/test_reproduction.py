@@ -9,7 +9,7 @@ from dvc.repo import Repo
 
 from coronet_core.support.errors import CoroNetError, DataError
 from flows.pipeline.reproduce_version import _open
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import DVC_LOCK, MANIFEST, STATE
 from tests.integration.conftest import make_project
 from tests.tasks.trained_model import some_lineage

@@ -8,8 +8,8 @@ import pytest
 from optuna.pruners import MedianPruner
 
 from flows.pipeline.trials import TrialEpochs, TrialPrunedError
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.cin_params import CinParams
-from tasks.runtime.params.file import read_params
 from tasks.runtime.progress import MetricsEvent
 from tasks.studies.search_objective import OBJECTIVES
 from tests.conftest import PROJECT

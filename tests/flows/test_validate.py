@@ -15,7 +15,7 @@ from flows.monitoring.final_states import TRANSIENT_FAILURE
 from flows.validate import validate
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PARAMS
 from tests.tasks.external_run import Labelled, from_elsewhere, write_folder
 from tests.tasks.trained_model import CARD, some_lineage, untrained_model

@@ -8,7 +8,7 @@ import pytest
 from coronet_core.common.cpu_count import usable_cores
 from flows.pipeline.study_progress import StudyProgress
 from flows.pipeline.variants import Study, Variant, lanes, waves
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tests.conftest import PROJECT
 

@@ -10,7 +10,7 @@ from dvc.repo import Repo
 from coronet_core.support.errors import CoroNetError, ParamsError
 from flows.project.graph import Stage, leading_to, read_graph, settled, stale_stages
 from flows.project.workspace import open_workspace
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import STATE
 from tests.conftest import PROJECT
 from tests.integration.conftest import Project, make_project

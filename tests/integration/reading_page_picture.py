@@ -13,7 +13,7 @@ from typing import Final
 from PIL import Image
 
 from tasks.inference.model_source import load_model
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.integration.chromium import WAIT_S, reading_page
 from tests.serving.served import running, served_model
 

@@ -18,7 +18,7 @@ from coronet_core.common.classes import CLASSES
 from flows.cli.images.predict_files import SOME_FAILED
 from tasks.build_split.sources import list_images
 from tasks.materialize_residuals.residual_shards import STAGE
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import IMAGE_NAMES, PREDICTIONS, RESIDUALS, STATE
 from tests.integration.conftest import Project
 

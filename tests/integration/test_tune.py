@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.presets import read_files
 from tasks.runtime.paths import CIN_HISTORY, search_page
 from tests.integration.conftest import Project

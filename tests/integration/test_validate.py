@@ -8,7 +8,7 @@ import pytest
 
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PARAMS
 from tests.integration.conftest import Project
 from tests.tasks.external_run import from_elsewhere, write_folder

@@ -16,7 +16,7 @@ import pytest
 from flows.servers.server_process import free_port
 from tasks.external_validation.result_folder import FILES
 from tasks.package.package_folder import write_package
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PARAMS, PROJECT
 from tests.integration.conftest import Project
 from tests.integration.hosts import HTTP, running

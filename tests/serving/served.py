@@ -30,7 +30,7 @@ from serving.service import ServedModel
 from serving.settings import ServingSettings
 from tasks.calibrate.calibration_file import Calibration
 from tasks.package.trained_model import TrainedModel
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PARAMS
 
 SIDE_PX = 64

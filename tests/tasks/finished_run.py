@@ -20,8 +20,8 @@ from tasks.evaluate import stage as evaluate
 from tasks.explain import stage as explain
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, autoencoder_history, autoencoder_weights
 from tasks.runtime.stage_context import StageContext

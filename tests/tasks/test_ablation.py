@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import read_params, validated
+from tasks.runtime.params.checks import read_params, validated
 from tasks.runtime.params.presets import merged, read_files
 from tasks.runtime.params.schema import Params, PretrainedAutoencoders
 from tasks.studies.ablation import ABLATIONS, applicable

@@ -30,8 +30,8 @@ from tasks.audit.audited_images import AuditImages
 from tasks.audit.shortcut_classifiers import by_column
 from tasks.build_split import stage as build_split
 from tasks.calibrate.calibration_file import Calibration, write_calibration
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import AUDIT, CIN_WEIGHTS, MANIFEST, autoencoder_weights
 from tasks.runtime.stage_context import StageContext

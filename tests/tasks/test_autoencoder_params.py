@@ -19,8 +19,8 @@ from coronet_core.support.errors import WeightsError
 from tasks.networks.trained_tfen import load_tfen, tfen_from
 from tasks.package.package_folder import read_package, write_package
 from tasks.report.plots.learning_curves import training_curves
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params, PretrainedAutoencoders
 from tasks.runtime.params.weights_files import use_full_paths
 from tasks.runtime.paths import autoencoder_history, autoencoder_weights

@@ -13,7 +13,7 @@ from coronet_core.support.errors import DataError
 from tasks.calibrate import stage as calibrate
 from tasks.calibrate.calibration_file import read_calibration
 from tasks.calibrate.stage import calibrated, with_scores
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.stage_context import StageContext
 from tests.conftest import PARAMS, PROJECT
 from tests.tasks.predictions import Told, predictions

@@ -14,8 +14,8 @@ from tasks.explain.grad_cam import grad_cam_maps
 from tasks.explain.integrated_gradients import integrated_gradients_maps
 from tasks.explain.methods import healthy_reconstruction, maps_of
 from tasks.explain.resumable_batches import Batch
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.explain import IntegratedGradientsParams
-from tasks.runtime.params.file import read_params
 from tests.conftest import PARAMS
 
 SETTINGS = IntegratedGradientsParams(steps=64, null_blur_radius_px=3.0)

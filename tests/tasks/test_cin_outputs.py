@@ -8,7 +8,7 @@ import torch
 
 from coronet_core.support.errors import DataError, TrainingError
 from tasks.calibrate import cin_outputs as prediction
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.stage_context import StageContext
 from tests.conftest import PARAMS, PROJECT
 from tests.tasks.predictions import Told

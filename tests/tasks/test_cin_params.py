@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.tasks.test_params import changed
 
 

@@ -16,7 +16,7 @@ from coronet_core.support.errors import DataError
 from tasks.calibrate.stage import calibrated
 from tasks.evaluate.prediction_table import prediction_table
 from tasks.report.study_pages import render_comparison
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import CALIBRATION, PREDICTIONS, SPLIT_REPORT
 from tasks.studies.candidate_figures import Workspaces
 from tasks.studies.comparison import comparison_table

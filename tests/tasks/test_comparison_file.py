@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.presets import whole_file
 from tasks.studies.comparison_file import EXAMPLE, Comparison, params_of, read_comparison
 from tasks.studies.residual_question import residual_pairs

@@ -18,7 +18,7 @@ from tasks.calibrate.split_predictions import DISAGREEMENT, SplitPredictions
 from tasks.calibrate.stage import calibrated
 from tasks.evaluate import stage as evaluate
 from tasks.networks.residual_index import ENERGY_COLUMNS
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import CONFUSION_PLOT, METRICS, PREDICTIONS, RELIABILITY_PLOT, precision_recall_plot, roc_plot
 from tasks.runtime.stage_context import StageContext

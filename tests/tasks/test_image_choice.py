@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tasks.explain.image_choice import choose
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PARAMS, PROJECT
 
 

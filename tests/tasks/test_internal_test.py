@@ -19,7 +19,7 @@ from tasks.external_validation.internal_test import (
     notes_on,
 )
 from tasks.runtime.files import nulls_for_nan
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import EvaluateParams
 from tests.conftest import PARAMS
 from tests.tasks.predictions import predictions

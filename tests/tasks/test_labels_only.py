@@ -14,8 +14,8 @@ from coronet_core.data.sources.covidx_lists import read_list
 from coronet_core.data.sources.label_tables import read_table
 from coronet_core.support.errors import DataError, ParamsError
 from tasks.build_split.labels_only import build
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import ByPart, CovidChestXraySource, CovidxListsSource, SplitByPublishedList
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tests.conftest import PARAMS, PROJECT
 

@@ -8,7 +8,7 @@ import pytest
 from coronet_core.support.errors import DataError
 from tasks.calibrate.split_predictions import SplitPredictions
 from tasks.promotion.model_comparison import compare
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tests.conftest import PROJECT
 from tests.tasks.predictions import predictions

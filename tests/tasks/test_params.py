@@ -12,7 +12,7 @@ from coronet_core.data.class_names import ALIASES
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.params import data, explain, schema
 from tasks.runtime.params import schema as promotion
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tests.conftest import PROJECT
 
 DEMO = PROJECT / "params.yaml"

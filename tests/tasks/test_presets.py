@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.presets import PRESETS, ParamsFile, find_file, merged, read_files, whole_file
 from tests.conftest import PROJECT
 

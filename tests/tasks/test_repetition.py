@@ -7,7 +7,7 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from coronet_core.common.seeds import derive_seed
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tasks.train_cin.stage import cin_seed
 from tests.conftest import PROJECT

@@ -26,8 +26,8 @@ from tasks.networks.trained_tfen import load_scale, load_tfen
 from tasks.package.metadata import SCALE
 from tasks.package.package_folder import read_package, write_package
 from tasks.package.trained_model import TrainedModel
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import IMAGES, RESIDUAL_SCALE, RESIDUALS, autoencoder_weights
 from tasks.runtime.stage_context import StageContext

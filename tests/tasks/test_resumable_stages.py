@@ -22,8 +22,8 @@ from coronet_core.common.weights import save_weights
 from tasks.explain import method_runs as runs
 from tasks.explain import stage as explain
 from tasks.materialize_residuals import stage as materialize_residuals
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import (
     CIN_WEIGHTS,

@@ -19,7 +19,7 @@ from tasks.promotion.run_differences import Against, former_run, keep_former_run
 from tasks.promotion.run_reports import Evidence
 from tasks.registry.champion_alias import set_champion
 from tasks.registry.registration import register
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import DIFFERENCES, DIFFERENCES_PAGE, PACKAGE, PREDICTIONS, SPLIT
 from tests.conftest import PROJECT

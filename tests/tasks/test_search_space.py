@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.presets import merged, nested, read_files
 from tasks.studies.search_objective import OBJECTIVES, find_objective
 from tasks.studies.search_space import EXAMPLE, SearchSpace, read_space

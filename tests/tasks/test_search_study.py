@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from coronet_core.support.errors import CoroNetError, ParamsError
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Params
 from tasks.studies.search_objective import OBJECTIVES
 from tasks.studies.search_space import SearchSpace, read_space

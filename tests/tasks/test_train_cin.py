@@ -19,8 +19,8 @@ from tasks.explain.grad_cam import grad_cam_maps
 from tasks.materialize_residuals import stage as materialize_residuals
 from tasks.networks.residual_index import read_residual_index
 from tasks.networks.trained_cin import load_cin, load_coronet, read_design
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import PhantomPatients, PhantomSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.params.schema import Params
 from tasks.runtime.paths import CIN_HISTORY, CIN_WEIGHTS, MANIFEST, autoencoder_weights
 from tasks.runtime.stage_context import StageContext

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import PARAMS_FILE, read_params
+from tasks.runtime.params.checks import PARAMS_FILE, read_params
 from tasks.runtime.params.presets import ParamsFile, merged, nested, read_files, whole_file
 from tasks.runtime.tracking.provenance import code_version
 from tasks.studies.search_objective import OBJECTIVES

@@ -24,7 +24,7 @@ from tasks.external_validation.tested_model import LAST_RUN, TestedModel
 from tasks.external_validation.validation import Validation
 from tasks.registry.versions import Version
 from tasks.runtime.files import read_json
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import EvaluateParams
 from tasks.runtime.paths import AUDIT, MANIFEST, METRICS, PREDICTIONS
 from tasks.runtime.stage_context import StageContext

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tasks.build_split import stage as build_split
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import ImageFolderSource, SplitByPatients
-from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import SPLIT_REPORT
 from tasks.runtime.stage_context import StageContext
 from tasks.runtime.tracking.stage_run import StageRun

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coronet_core.support.errors import ParamsError
-from tasks.runtime.params.file import read_params
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import IMAGE_NAMES, SPLIT
 from tests.conftest import PARAMS
 from tests.tasks.split.raw_images import splits_of_patients

@@ -10,8 +10,8 @@ from coronet_core.common.classes import CLASSES
 from coronet_core.common.manifest import read_manifest
 from coronet_core.data.sources import phantom
 from coronet_core.support.errors import DataError
+from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.data import ImageFolderSource
-from tasks.runtime.params.file import read_params
 from tasks.runtime.paths import MANIFEST, SPLIT_REPORT
 from tests.conftest import PROJECT
 from tests.core.test_dicom import dicom, saved

@@ -1,4 +1,4 @@
-"""Reading `params.yaml`: all that is wrong with it is said at once, before anything runs."""
+"""Reading and checking params: all that is wrong with a file is said at once, before anything runs."""
 
 import contextlib
 import difflib
