@@ -185,7 +185,11 @@ def test_presets_have_the_settings_of_both_explainers(preset: str, mask_blur_rad
             "data.sources: allowed: at least one that is not used_by autoencoders alone",
         ),
         ({"data__sources": [folder(used_by="cin")]}, 'data.sources.0.used_by = "cin": allowed: '),
-        ({"data__sources": []}, "data.sources = []: List should have at least 1 item"),
+        ({"data__sources": []}, "data.sources = []: allowed: a list of 1 or more"),
+        ({"data__sources": "phantom"}, 'data.sources = "phantom": allowed: a list'),
+        ({"data__sources": [None]}, "data.sources.0 = null: allowed: a section of keys"),
+        ({"cin__class_weights": [1, 0, 1]}, "cin.class_weights = [1, 0, 1]: allowed: 'inverse_frequency' or 'equal'"),
+        ({"cin": None}, "cin = null: allowed: a section of keys"),
         ({"cin__horizontal_flip": ["flu"]}, "cin.horizontal_flip.0 = \"flu\": allowed: 'healthy', 'pneumonia' or"),
     ],
 )

@@ -19,6 +19,9 @@ from tasks.runtime.params.schema import Params
 
 PARAMS_FILE = Path("params.yaml")
 MAX_SHOWN = 60
+LIST, SECTION = "allowed: a list", "allowed: a section of keys"
+OF_YAML = {"list_type": LIST, "tuple_type": LIST, "dataclass_type": SECTION, "dict_type": SECTION}
+"""What pydantic calls a valid array or an object, as those say it who write YAML."""
 
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
@@ -81,8 +84,10 @@ def _described(detail: ErrorDetails, place: Sequence[str]) -> str:
             given = detail["input"].get(discriminator)
             allowed = detail["ctx"].get("expected_tags", "one of the kinds that the presets in params/ show")
             return f"{key}.{discriminator} = {_shown(given)}: allowed: {allowed}"
-        case _:
-            allowed = detail["msg"].replace("Input should be", "allowed:")
+        case "too_short":
+            return f"{key} = {_shown(detail['input'])}: allowed: a list of {detail['ctx']['min_length']} or more"
+        case kind:
+            allowed = OF_YAML.get(kind) or detail["msg"].replace("Input should be", "allowed:")
             return f"{key} = {_shown(detail['input'])}: {allowed}"
 
 

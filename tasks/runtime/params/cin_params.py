@@ -42,7 +42,7 @@ Pretrained = Annotated[
 ]
 ClassWeights = Annotated[
     list[Annotated[float, above(0, 1e6)]],
-    Allowed("a weight for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
+    Allowed("a weight above 0 for each of the 3 classes", lambda weights: len(weights) == len(CLASSES)),
 ]
 
 
