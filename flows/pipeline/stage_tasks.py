@@ -4,17 +4,20 @@ Prefect decides when and where, DVC what is stale: a task runs its stage through
 each other nothing; what a stage makes lies where `dvc.yaml` says.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future, wait
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 from prefect import get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TagsContext
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ExternalSignal, ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
@@ -137,10 +140,21 @@ def run_stages(
     _raise_failures(futures)
 
 
-def end_all_stages() -> None:
-    """End the stages of all flow runs of this process, those in other threads too, which no signal interrupts."""
-    for processes in list(_at_work):
-        processes.end()
+def wait_for_threads(futures: Collection[Future[Any]], ended: Event) -> None:
+    """Wait for threads of this process that run flows of stages; raises what the first of them raises.
+
+    On SIGTERM, which Prefect raises in the main thread alone, `ended` is set, and their stages are ended before it is
+    raised on. A thread begins no flow when `ended` is set.
+    """
+    try:
+        for future in futures:
+            future.result()
+    except ExternalSignal:
+        ended.set()
+        while wait(futures, timeout=1).not_done:
+            for processes in list(_at_work):
+                processes.end()
+        raise
 
 
 def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy) -> Futures:

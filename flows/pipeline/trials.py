@@ -4,20 +4,25 @@ The search is one MLflow run, and each trial a run nested under it; in Prefect a
 A trial that is taken up again after a kill goes on in the workspace of the killed one.
 """
 
+import signal
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import optuna
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.final_states import PRUNED
+from flows.pipeline.stage_tasks import wait_for_threads
 from flows.pipeline.variants import free_lanes, run_workspace
 from flows.project.workspace import WORKSPACES, open_workspace
 from tasks.runtime.params.checks import PARAMS_FILE, read_params
@@ -122,12 +127,12 @@ def run_trials(
     training that diverges, is noted in the study, and the search goes on.
     """
     params = read_params()
-    free, outer, began_s = free_lanes(params, parallel), copy_context(), time.monotonic()
+    free, outer, began_s, ended = free_lanes(params, parallel), copy_context(), time.monotonic(), Event()
 
     def objective(trial: optuna.Trial) -> float:
         environment = free.get()
         try:
-            return outer.copy().run(_value_of, search, trial, environment)
+            return outer.copy().run(_value_of, search, trial, environment, ended)
         finally:
             free.put(environment)
 
@@ -135,10 +140,15 @@ def run_trials(
     for n, n_jobs in ((n_alone, 1), (n_trials - n_alone, free.qsize())):
         left_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - began_s))
         if n:
-            study.optimize(objective, n_trials=n, timeout=left_s, n_jobs=n_jobs, catch=CoroNetError)
+            with ThreadPoolExecutor(1) as pool:
+                optimized = pool.submit(
+                    study.optimize, objective, n_trials=n, timeout=left_s, n_jobs=n_jobs, catch=CoroNetError
+                )
+                wait_for_threads([optimized], ended)
 
 
-def _value_of(search: Search, trial: optuna.Trial, environment: dict[str, str]) -> float:
+def _value_of(search: Search, trial: optuna.Trial, environment: dict[str, str], ended: Event) -> float:
+    """Run `trial`; raises TrialPruned, CoroNetError if it has failed, TerminationSignal if `ended` is set."""
     try:
         require_unchanged(trial.study, search.space, search.objective)
     except CoroNetError:
@@ -149,6 +159,8 @@ def _value_of(search: Search, trial: optuna.Trial, environment: dict[str, str]) 
     state: State[Any] = run_trial(search.name, name, changes, return_state=True)
     if state.name == PRUNED:
         raise optuna.TrialPruned(state.message)
+    if ended.is_set():  # Optuna has the trial for running, and the next search takes it up
+        raise TerminationSignal(signal.SIGTERM)
     if not state.is_completed():
         trial.set_user_attr(ERROR, str(state.message))
         raise CoroNetError(f"{name}: {state.message}")

@@ -6,17 +6,17 @@ stage that ran for the variant is nested under that. In Prefect a variant is a f
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.exceptions import ExternalSignal
 from prefect.states import Completed, Failed
 
 from coronet_core.common.cpu_count import usable_cores
@@ -26,7 +26,7 @@ from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.stage_progress import OnMetrics, watched_as
 from flows.monitoring.stale_runs import alone_as_run
 from flows.pipeline.retries import DEFAULT_POLICY
-from flows.pipeline.stage_tasks import end_all_stages, run_stages
+from flows.pipeline.stage_tasks import run_stages, wait_for_threads
 from flows.pipeline.study_progress import StudyProgress
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.workspace import WORKSPACES, Changes, open_workspace
@@ -134,11 +134,12 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     free = free_lanes(read_params(), parallel)
     progress = StudyProgress(study.name, [variant.trains_autoencoders for variant in variants], free.qsize())
     failures: dict[str, str | None] = {}
+    ended = Event()
 
     def run_in_a_lane(variant: Variant) -> None:
         environment = free.get()
         try:
-            if not failures:
+            if not failures and not ended.is_set():
                 began_s = time.monotonic()
                 state: State[Any] = run_variant(study, variant, environment, return_state=True)
                 if not state.is_completed():
@@ -152,14 +153,7 @@ def run_variants(study: Study, variants: Sequence[Variant], parallel: int | None
     with alone_as_run(WORKSPACES / f"{study.name}.lock", study.name), ThreadPoolExecutor(free.qsize()) as pool:
         for wave in waves(variants):
             futures = [pool.submit(copy_context().run, run_in_a_lane, variant) for variant in wave]
-            try:
-                for future in futures:
-                    future.result()
-            except ExternalSignal:  # SIGTERM: Prefect raises it in this thread, and those of the variants go on
-                failures[study.name] = "ended"  # so that none is begun
-                while wait(futures, timeout=1).not_done:
-                    end_all_stages()
-                raise
+            wait_for_threads(futures, ended)
     if failures:
         raise CoroNetError("\n".join(f"{name}: {message}" for name, message in failures.items()))
     return {variant.name: study.folder(variant.name) for variant in variants}

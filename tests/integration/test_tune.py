@@ -5,6 +5,7 @@ import re
 import signal
 
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -12,7 +13,7 @@ from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.presets import read_files
 from tasks.runtime.paths import CIN_HISTORY, search_page
 from tests.integration.conftest import Project
-from tests.integration.hosts import runs_in
+from tests.integration.hosts import runs_in, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SPACE = "space:\n  cin.learning_rate: {low: 0.00001, high: 0.001, log: true}\n"
@@ -66,6 +67,22 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_in(killed: Project, monke
     assert nested.count(("train_cin", "trial-1")) == 2
     assert {run.info.status for run in runs} == {"FINISHED", "KILLED"}
     assert "Data and pipelines are up to date." in killed.run("dvc", "status").stdout
+
+
+def test_a_search_that_is_asked_to_end_does_so_at_once(killed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with killed.start(*TUNE[:-1], "5", "--parallel", "2") as process:
+        wait_for(process, "epoch 1/2")
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        output, _ = process.communicate(timeout=120)
+    assert psutil.wait_procs(below, timeout=30)[1] == []
+    assert process.returncode == -signal.SIGTERM, output
+
+    monkeypatch.chdir(killed.folder)
+    study = optuna.load_study(study_name="tuned-mine", storage="sqlite:///.coronet/optuna.db")
+    begun = [trial.state for trial in study.trials][3:]
+    assert TrialState.RUNNING in begun, "the next search takes it up"
+    assert TrialState.FAIL not in begun
 
 
 def history_of(project: Project, folder: str) -> list[float]:
