@@ -79,7 +79,7 @@ def _stop(*_: object) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # who types it again does not wait for MLflow
     logging.disable()  # Prefect would log that it retries the stages which end here
-    end_remote_work()
+    end_remote_work(lambda line: print(line, file=sys.stderr, flush=True))
     Descendants().end()
     print("Stopped. The same command resumes where it stopped.", file=sys.stderr, flush=True)
     end_own_runs()

@@ -174,7 +174,7 @@ def _submit(stages: list[Stage], processes: StageProcesses, policy: StagePolicy)
         for future in futures.values():
             future.wait()
     except BaseException:
-        end_remote_work()
+        end_remote_work(get_run_logger().warning)
         processes.end()
         raise
     finally:

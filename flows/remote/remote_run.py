@@ -33,8 +33,8 @@ WITHOUT_DETECTION: Final = (
     "`coronet deploy`, which creates the automation, or switch the automation on."
 )
 
-_ordered: dict[UUID, Callable[[str], None]] = {}
-"""Flow runs that other hosts work on for this process, and what receives the log of each."""
+_ordered: set[UUID] = set()
+"""Flow runs that other hosts work on for this process."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def run_remotely(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     return True
 
 
-def end_remote_work() -> None:
-    """Cancel what other hosts run for this process, and end its transfers."""
-    for flow_run_id, on_line in list(_ordered.items()):
+def end_remote_work(on_line: Callable[[str], None]) -> None:
+    """Cancel what other hosts run for this process, and end its transfers; `on_line` is told what goes on."""
+    for flow_run_id in list(_ordered):
         _cancel(flow_run_id, on_line)
     end_transfers()
 
@@ -74,14 +74,14 @@ def _ordered_run(stage: str, place: RemotePlace, on_line: Callable[[str], None])
     order = _order(stage, place, on_line)
     flow_run_id = _submit(order, place.queue, on_line)
     on_line(f"sent to the queue {place.queue} of the pool {POOL}: flow run {flow_run_id}")
-    _ordered[flow_run_id] = on_line
+    _ordered.add(flow_run_id)
     try:
         state = Follower(flow_run_id, POOL, place.queue, on_line, place.timeouts).follow()
     except BaseException:
         _cancel(flow_run_id, on_line)
         raise
     finally:
-        _ordered.pop(flow_run_id)
+        _ordered.discard(flow_run_id)
     _check(state, place.queue)
     return flow_run_id
 
