@@ -2,10 +2,11 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
+from flows.monitoring.failed_state import failed
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_ablations
@@ -49,5 +50,5 @@ def ablate(only: list[str] | None = None, parallel: int | None = None) -> State[
             for name, figures in table["variants"].items():
                 run.metrics({f"accuracy.{name}": figures["accuracy"]})
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(message=counted(len(variants), "ablation"))

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from pydantic import Field
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
+from flows.monitoring.failed_state import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
@@ -66,7 +67,7 @@ def compare(
             for candidate, found in table["candidates"].items():
                 run.metrics(numbers_of({candidate: {"test": found["mean"], "validation": found["validation"]["mean"]}}))
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(
         message=f"{counted(len(comparison.candidates), 'candidate')}, {counted(len(variants), 'training')}"
     )

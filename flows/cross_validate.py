@@ -2,11 +2,12 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
+from flows.monitoring.failed_state import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
@@ -51,5 +52,5 @@ def cross_validate(
             for path in (summary, page):
                 run.artifact(path)
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(message=counted(folds, "fold"))

@@ -9,12 +9,12 @@ import torch
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.data.isolated_decoding.decoding_processes import Decoders
-from coronet_core.support.errors import CoroNetError, DataError, TransientError
+from coronet_core.support.errors import CoroNetError, DataError
 from coronet_core.support.plurals import by_reason, counted
-from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.failed_state import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.stage_progress import StageProgress
 from flows.monitoring.stale_runs import alone_as_run
@@ -60,10 +60,8 @@ def predict_batch(
             batch = Batch.of(paths, Path(out), model, shard_files)
             _predict(batch, ray, None if log is None else PredictionLog(Path(log)))
             summary = batch.dataset.finish()
-    except TransientError as error:
-        return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     n_errors = sum(summary["errors"].values())
     return Completed(message=f"{counted(summary['files'], 'file')}, {n_errors} failed")
 

@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, Pause
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.approval import (
@@ -19,6 +19,7 @@ from flows.monitoring.approval import (
     unanswered,
 )
 from flows.monitoring.artifacts import publish_decision
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
@@ -55,7 +56,7 @@ def promote(version: str | None = None, approval: Approval | None = None) -> Sta
             return _ask_and_promote(asked, read_params().promotion)
         return _judge_and_promote(find_version(version) if version else register_last_run(), approval)
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
 
 
 @flow(name="close-approval", flow_run_name=called(CLOSING_NAME), **AT_ITS_END)
@@ -75,7 +76,7 @@ def close_approval(flow_run_id: UUID, hours: float) -> State[None]:
         message = _not_promoted(judgement, reason)
         end_as_declined(flow_run_id, message)
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(name=DECLINED, message=message)
 
 

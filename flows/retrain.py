@@ -5,10 +5,11 @@ from typing import Final
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline, headline_figures, publish_artifacts
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.run_names import name_at_start, name_flow_run
 from flows.monitoring.server_wait import retry_until_reachable
@@ -76,7 +77,7 @@ def retrain(
                 state = _with_promotion(state, promotion)
             return _published(state, run_id) if publish and state.name != UP_TO_DATE else state
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
 
 
 def _bring_up_to_date(

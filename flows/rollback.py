@@ -2,10 +2,11 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import publish_rollback
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import ROLLED_BACK
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
@@ -25,7 +26,7 @@ def rollback(reason: str) -> State[None]:
         prepare(None)
         found = roll_back(reason, this_user())
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     publish_rollback(found, reason)
     message = f"version {found.restored.number} is the champion again, version {found.removed.number} is not"
     return Completed(name=ROLLED_BACK, message=message)

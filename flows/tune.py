@@ -6,11 +6,12 @@ from typing import Annotated
 import optuna
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from pydantic import Field
 
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
+from flows.monitoring.failed_state import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -52,7 +53,7 @@ def tune(
     try:
         study = _search(space, objective, trials, timeout_minutes, parallel, name or f"tuned-{space.stem}", prune=prune)
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     best = study.best_trial
     return Completed(message=f"{objective} {best.value:.5f} by trial {best.number}; trials done: {n_done(study)}")
 

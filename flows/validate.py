@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
-from coronet_core.support.errors import CoroNetError, TransientError
+from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
-from flows.monitoring.final_states import TRANSIENT_FAILURE
+from flows.monitoring.failed_state import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END
@@ -60,10 +60,8 @@ def validate(
             work = kept / code_digest(files_needed_by(READING_MODULE))[:DIGITS]
             counts = _validate(listed, TestedModel.of(model), target, work)
             discard(kept)
-    except TransientError as error:
-        return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(message=f"{counts['evaluated']} of {counted(counts['listed'], 'image')} evaluated")
 
 

@@ -5,11 +5,12 @@ from collections import Counter
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError, ParamsError
 from coronet_core.support.plurals import counted
 from flows.monitoring.automations import answers_new_images
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import IMAGES_FOUND
 from flows.monitoring.run_names import called
 from flows.monitoring.start_retrain import (
@@ -48,7 +49,7 @@ def watch_data(min_new_images: int = 1) -> State[None]:
             return Completed(message=f"not compared: a retrain is under way ({name})")
         return _compare(min_new_images)
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
 
 
 def _compare(min_new_images: int) -> State[None]:

@@ -5,9 +5,10 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import DRIFT_FOUND
 from flows.monitoring.run_names import called
 from flows.monitoring.start_retrain import start_retrain
@@ -46,5 +47,5 @@ def watch_drift(
         if retrain:
             get_run_logger().info(f"retrain: {start_retrain(drift.model)}")
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(name=DRIFT_FOUND, message=drift.verdict)

@@ -19,10 +19,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TagsContext
 from prefect.exceptions import ExternalSignal, ObjectNotFound
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
-from coronet_core.support.errors import CoroNetError, TransientError
-from flows.monitoring.final_states import NOT_RUN, TRANSIENT_FAILURE, UP_TO_DATE
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.failed_state import failed
+from flows.monitoring.final_states import NOT_RUN, UP_TO_DATE
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stage_progress import OnMetrics, note_end, stage_log
 from flows.pipeline.mlflow_sync import records_delivered
@@ -82,7 +83,7 @@ def run_stage(stage: Stage) -> State[None]:
         on_line = stage_log(stage.name, run_context.on_metrics)
         was_run = not stage.is_settled and _was_run(stage.name, run_context, on_line)
     except CoroNetError as error:  # a state, not an exception: the reason is the user's, not a traceback
-        return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))
+        return failed(error)
     finally:
         note_end(stage.name)
     return Completed(message="done") if was_run else Completed(name=UP_TO_DATE, message="up to date")

@@ -18,9 +18,10 @@ import optuna
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import PRUNED
 from flows.pipeline.stage_tasks import wait_for_threads
 from flows.pipeline.variants import free_lanes, run_workspace
@@ -114,7 +115,7 @@ def run_trial(search: str, name: str, changes: dict[str, Any]) -> State[None]:
             value = objective.value(folder, params.cin)
             run.metrics({objective.name: value})
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(message=f"{objective.name} {value:.5f}")
 
 

@@ -17,11 +17,12 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
+from flows.monitoring.failed_state import failed
 from flows.monitoring.final_states import UP_TO_DATE
 from flows.monitoring.stage_progress import OnMetrics, watched_as
 from flows.monitoring.stale_runs import alone_as_run
@@ -99,7 +100,7 @@ def run_variant(study: Study, variant: Variant, environment: dict[str, str]) -> 
             metrics = read_json(folder / METRICS)
             run.metrics(numbers_of({name: metrics[name] for name in LOGGED_METRICS}))
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     if n_stale:
         return Completed(message=counted(n_stale, "stage"))
     return Completed(name=UP_TO_DATE, message="up to date")

@@ -7,10 +7,10 @@ from typing import Final
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
-from coronet_core.support.errors import CoroNetError, TransientError
-from flows.monitoring.final_states import TRANSIENT_FAILURE
+from coronet_core.support.errors import CoroNetError
+from flows.monitoring.failed_state import failed
 from flows.monitoring.stage_progress import stage_log
 from flows.project.processes import StageProcesses, stage_environment
 from flows.remote.checkout import open_checkout
@@ -39,10 +39,8 @@ def stage(order: StageOrder) -> State[None]:
         get_run_logger().info(f"{order.stage} of commit {order.commit[:12]} on {host}")
         entry = _run(order)
         create_markdown_artifact(FENCE[0] + entry + FENCE[1], key=ENTRY_KEY, description=f"dvc.lock: {order.stage}")
-    except TransientError as error:
-        return Failed(name=TRANSIENT_FAILURE, message=str(error))
     except CoroNetError as error:
-        return Failed(message=str(error))
+        return failed(error)
     return Completed(message=f"done on {host}")
 
 
