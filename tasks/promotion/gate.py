@@ -11,7 +11,7 @@ refusal lists every rule that is not met:
     champion.<class>  the sensitivity for no class is significantly lower than the champion's
 
 The last two need a champion. Uncertainty counts against the candidate: if there are too few patients for an interval,
-the champion stays.
+or none of a class, the champion stays.
 """
 
 from collections.abc import Iterator
@@ -117,21 +117,7 @@ def _required(*, is_required: bool) -> str:
 
 
 def _against_the_champion(comparison: Comparison, params: PromotionParams) -> Iterator[Ruling]:
-    found = comparison.differences[params.compared_by]
-    figure = _words(params.compared_by)
-    unit = "" if _is_area(params.compared_by) else " percentage points"
-    yield Ruling(
-        rule="champion",
-        passed=found.interval is not None and found.interval[0] >= -params.max_drop,
-        reason=(
-            f"Too few patients to compare with {comparison.other}: the difference in {figure} is "
-            f"{_number(found.difference, params.compared_by)}{unit} and may be due to chance."
-            if found.interval is None
-            else f"Against {comparison.other}, {figure} changes by "
-            f"{_with_interval(found, found.interval, params.compared_by)}{unit}; "
-            f"allowed: {_number(-params.max_drop, params.compared_by)} or more."
-        ),
-    )
+    yield _on_the_whole(comparison, params)
     for label in CLASSES:
         found = comparison.differences[f"sensitivity.{label}"]
         if found.interval is not None:
@@ -146,6 +132,28 @@ def _against_the_champion(comparison: Comparison, params: PromotionParams) -> It
                     "percentage points."
                 ),
             )
+
+
+def _on_the_whole(comparison: Comparison, params: PromotionParams) -> Ruling:
+    found = comparison.differences[params.compared_by]
+    figure = _words(params.compared_by)
+    unit = "" if _is_area(params.compared_by) else " percentage points"
+    missing = [DISPLAY_NAMES[label] for label in comparison.classes_left_out]
+    if missing:
+        reason = f"No test image of {' or '.join(missing)} is left to compare with {comparison.other}."
+    elif found.interval is None:
+        reason = (
+            f"Too few patients to compare with {comparison.other}: the difference in {figure} is "
+            f"{_number(found.difference, params.compared_by)}{unit} and may be due to chance."
+        )
+    else:
+        reason = (
+            f"Against {comparison.other}, {figure} changes by "
+            f"{_with_interval(found, found.interval, params.compared_by)}{unit}; "
+            f"allowed: {_number(-params.max_drop, params.compared_by)} or more."
+        )
+    is_kept = found.interval is not None and found.interval[0] >= -params.max_drop
+    return Ruling(rule="champion", passed=is_kept and not missing, reason=reason)
 
 
 def _with_interval(found: PairedDifference, interval: Interval, figure: str) -> str:

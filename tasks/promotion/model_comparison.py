@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from coronet_core.common.classes import CLASSES
+from coronet_core.common.classes import CLASSES, ClassName
 from coronet_core.common.seeds import derive_seed
 from coronet_core.metrics.bootstrap import PairedDifference, Statistics, estimate, paired_differences
 from coronet_core.metrics.calibration import calibration_error
@@ -20,6 +20,8 @@ from tasks.runtime.params.schema import Params
 
 CALIBRATED: Final = [f"calibrated_{label}" for label in CLASSES]
 """Columns of recorded predictions. Those that were made again for a comparison have none."""
+FEWEST_PATIENTS: Final = 5
+"""With fewer no difference has an interval: where two models agree on these, the bootstrap would call that certain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Comparison:
     """Candidate minus the other, by name of the figure; above zero the candidate is better, but for its error."""
     notes: tuple[str, ...]
     """The images of the comparison, as sentences."""
+    classes_left_out: tuple[ClassName, ...] = ()
+    """Classes of the test split of which no image could be compared."""
 
 
 def compare(
@@ -42,9 +46,9 @@ def compare(
     """Compare predictions of the same test images; `name` is what the other run is called.
 
     Patients that the other was trained on (`seen`, by their ids or those of their images) are excluded with their
-    whole group, as they would favour it. Figures are those of `figures_of` and, if both tables have calibrated
-    probabilities, `calibration_error`. Raises DataError for predictions of different images, or if no
-    patient remains.
+    whole group, as they would favour it. Figures are those of `figures_of`, of the classes that remain, and, if both
+    tables have calibrated probabilities, `calibration_error`. Raises DataError for predictions of different images, or
+    if no patient remains.
     """
     groups = candidate.groups
     known = candidate.images[["image_id", "patient_id"]].isin(list(seen)).any(axis=1)
@@ -70,9 +74,12 @@ def compare(
         derive_seed(params.seed, "promotion"),
         params.evaluate.confidence,
     )
+    if len(np.unique(ours.groups)) < FEWEST_PATIENTS:
+        differences = {figure: replace(found, interval=None) for figure, found in differences.items()}
     mine, its = (estimate(one, len(truth)) for one in (first, second))
     values = {figure: (mine[figure], its[figure]) for figure in differences}
-    return Comparison(other=name, values=values, differences=differences, notes=tuple(notes))
+    left_out = tuple(CLASSES[i] for i in np.setdiff1d(candidate.truth, truth))
+    return Comparison(other=name, values=values, differences=differences, notes=tuple(notes), classes_left_out=left_out)
 
 
 def _figures(

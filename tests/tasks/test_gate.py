@@ -94,6 +94,11 @@ def test_what_speaks_against_a_candidate_is_told(fault: dict[str, Any], rule: st
     assert [ruling.rule for ruling in decision.rulings if not ruling.passed] == [rule]
 
 
+def test_a_class_that_could_not_be_compared_keeps_the_champion() -> None:
+    decision = decide(GOOD, replace(against((-0.01, 0.05)), classes_left_out=("pneumonia", "covid19")), PARAMS)
+    assert decision.reasons == ["No test image of non-COVID Pneumonia or COVID-19 is left to compare with version 3."]
+
+
 def test_all_faults_are_told_at_once() -> None:
     bad = replace(GOOD, calibration_error=0.5, patients_in_two_splits=1, audit_findings=("a.", "b."))
     assert len(decide(bad, against((-0.5, 0.5)), PARAMS).reasons) == 4

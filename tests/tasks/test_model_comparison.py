@@ -69,6 +69,21 @@ def test_a_champion_that_was_trained_with_all_test_patients_cannot_be_compared_w
         compare(same, same, "version 3", set(same.images["patient_id"]), params)
 
 
+def test_classes_of_which_the_champion_knows_all_patients_are_named(params: Params) -> None:
+    candidate = predictions(60, 60, 40, edge=4)
+    of_covid19 = set(candidate.images["patient_id"][candidate.truth == 2])
+    assert compare(candidate, candidate, "version 3", of_covid19, params).classes_left_out == ("covid19",)
+    assert compare(candidate, candidate, "version 3", (), params).classes_left_out == ()
+
+
+def test_where_few_patients_remain_no_difference_is_certain(params: Params) -> None:
+    candidate = predictions(60, 60, 40, edge=4)
+    seen = {f"patient-{i}" for i in range(4, 80)}
+    found = compare(candidate, candidate, "version 3", seen, params)
+    assert found.notes[0].startswith("Compared on 8 images of 4 patients")
+    assert {one.interval for one in found.differences.values()} == {None}
+
+
 def test_predictions_of_other_images_are_refused(params: Params) -> None:
     with pytest.raises(DataError, match="version 3 has no prediction for image-20"):
         compare(predictions(10, 10, 10), predictions(10, 10, 0), "version 3", (), params)
