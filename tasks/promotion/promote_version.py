@@ -4,19 +4,23 @@ Every step is a line of the promotion log, here and as a tag of the version; the
 `promotion.by` and `promotion.time` have the last decision about it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 
-from coronet_core.support.errors import CoroNetError, TransientError
 from tasks.promotion.champion_challenger import comparison_with
 from tasks.promotion.gate import Decision, decide
-from tasks.promotion.promotion_log import Event, Line, this_user, write
+from tasks.promotion.promotion_log import DECIDED, Event, Line, this_user, write
 from tasks.promotion.run_reports import Evidence
-from tasks.registry.champion_alias import set_champion
+from tasks.registry.champion_alias import ChampionChangedError, set_champion
 from tasks.registry.fetching import fetch
-from tasks.registry.versions import Version, champion
+from tasks.registry.versions import Version, all_versions, champion
 from tasks.runtime.params.schema import Params
+
+NO_ALIAS: Final = (
+    "No version has the alias champion now, though some were promoted: the champion was deleted, or lost its alias."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,8 @@ def judge(version: Version, params: Params, device: torch.device) -> Judgement:
         of_champion = Evidence.of_package(current.number, package)
         comparison = comparison_with(of_champion, package, evidence, params, device)
     decision = decide(candidate, comparison, params.promotion)
+    if current is None and any(one.tags.get(DECIDED) == "promoted" for one in all_versions()):
+        decision = replace(decision, notes=(*decision.notes, NO_ALIAS))
     judgement = Judgement(version=version, champion=current, decision=decision)
     event: Event = "passed" if decision.passed else "refused"
     write(version, judgement.line(event, [*decision.reasons, *decision.notes], this_user(), current))
@@ -60,13 +66,14 @@ def judge(version: Version, params: Params, device: torch.device) -> Judgement:
 
 
 def promote(judgement: Judgement, by: str, comment: str = "") -> None:
-    """Make a version that passed the gate the champion. Raises CoroNetError if the champion changed meanwhile."""
+    """Make a version that passed the gate the champion.
+
+    Raises ChampionChangedError if the champion changed meanwhile, other errors as the registry does.
+    """
     version = judgement.version
     try:
         set_champion(version, expected=judgement.champion)
-    except TransientError:
-        raise
-    except CoroNetError as error:
+    except ChampionChangedError as error:
         write(version, judgement.line("overtaken", [str(error)], by, champion()))
         raise
     decision = judgement.decision

@@ -114,7 +114,7 @@ def write(version: Version, line: Line) -> None:
         tag_version(version, summary | line.as_tag())
     except TransientError as error:
         message = f"version {version.number}: '{line.event}' is in {LOG} only, as the registry did not accept its tags"
-        raise TransientError(f"{message}. {error}") from error
+        raise TransientError(f"{message}. What it says holds: do not repeat it. {error}") from error
 
 
 def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
@@ -132,11 +132,14 @@ def lines_of(tags_of_versions: Iterable[Mapping[str, str]]) -> list[Line]:
 def former_champions(lines: Iterable[Line], champion: int) -> list[int]:
     """Return the champions before `champion` that have not been rolled back, oldest first.
 
-    A champion that is not in the log, as it was set by hand, comes after all that are.
+    A champion that is not in the log, as it was set by hand, comes after all that are. Each promotion also tells the
+    champion that it found: so one whose own line was lost is known, and a rollback whose line was lost.
     """
     stack: list[int] = []
     for line in lines:
         if line.event == "promoted" and line.after is not None:
+            if line.before is not None:
+                stack = [*_before(line.before, stack), line.before]
             stack.append(line.after)
         elif line.event == "rolled back" and line.after is not None:
             stack = [*_before(line.after, stack), line.after]

@@ -1,11 +1,15 @@
 """Rollback to the previous champion."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from coronet_core.support.errors import CoroNetError
 from tasks.promotion.promotion_log import Line, former_champions, lines_of, write
 from tasks.registry.champion_alias import set_champion
 from tasks.registry.versions import Version, all_versions, champion
+
+NOBODY: Final = 0
+"""No version has this number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,18 @@ def champions() -> Rollback:
     """Return the champion and the previous one. Raises CoroNetError if either is missing."""
     removed = champion()
     if removed is None:
-        raise CoroNetError("there is no champion: nothing to roll back. `coronet models list` shows the versions.")
+        raise CoroNetError(f"there is no champion: nothing to roll back. {_remedy()}")
     return Rollback(removed=removed, restored=_former_champion(removed))
+
+
+def _remedy() -> str:
+    """Return what to do where no version is the champion: one may have been, and was deleted."""
+    versions = {version.number: version for version in all_versions()}
+    lines = lines_of(version.tags for version in versions.values())
+    former = [number for number in former_champions(lines, NOBODY) if number in versions]
+    if not former:
+        return "`coronet models list` shows the versions."
+    return f"The last one on record that still exists is version {former[-1]}: `coronet promote {former[-1]}`."
 
 
 def _former_champion(removed: Version) -> Version:

@@ -16,10 +16,15 @@ from tasks.runtime.paths import STATE
 LOCK: Final = STATE / "champion.lock"
 
 
+class ChampionChangedError(CoroNetError):
+    """Another version has become the champion meanwhile."""
+
+
 def set_champion(version: Version, expected: Version | None) -> None:
     """Make `version` the champion in place of `expected` (None: no champion) and remove its challenger alias.
 
-    Raises CoroNetError, and changes nothing, if another version is the champion; also if one becomes it meanwhile.
+    Raises ChampionChangedError, and changes nothing, if another version is the champion; also if one becomes it
+    meanwhile. Raises CoroNetError, or TransientError, if MLflow refuses or does not answer.
     """
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(LOCK), registry() as client:
@@ -36,4 +41,6 @@ def _check(current: Version | None, expected: Version | None) -> None:
     numbers = [None if version is None else version.number for version in (current, expected)]
     if numbers[0] != numbers[1]:
         is_now, was = ("none" if number is None else f"version {number}" for number in numbers)
-        raise CoroNetError(f"the champion is {is_now}, not {was}: it changed meanwhile. Check it, then try again.")
+        raise ChampionChangedError(
+            f"the champion is {is_now}, not {was}: it changed meanwhile. Check it, then try again."
+        )

@@ -24,8 +24,10 @@ CHAMPION: Final = "champion"
 DIGEST_TAG: Final = "package.digest"
 NAME: Final = re.compile(rf"(?:models:/{MODEL}(?=[/@]))?(?:/?(?P<number>[0-9]+)|@?(?P<alias>[a-zA-Z][\w.-]*))")
 """3, champion, @champion, models:/coronet/3, models:/coronet@champion."""
-UNREACHABLE: Final = ("failed with exception", "TEMPORARILY_UNAVAILABLE")
+UNREACHABLE: Final = "failed with exception"
 """Text in MLflow's errors when its server is unreachable."""
+BUSY: Final = "TEMPORARILY_UNAVAILABLE"
+"""MLflow's code for a store that is locked, or does not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ def registry() -> Iterator["MlflowClient"]:
         yield mlflow_client()
     except MlflowException as error:
         reason = f"MLflow ({tracking_uri()}): {first_words(error, 300)}"
-        if any(word in str(error) for word in UNREACHABLE):
+        if UNREACHABLE in str(error) or error.error_code == BUSY:
             raise TransientError(f"{reason}. Start the server, or correct MLFLOW_TRACKING_URI.") from error
         raise CoroNetError(reason) from error
 

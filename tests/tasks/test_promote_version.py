@@ -9,14 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
-from coronet_core.support.errors import CoroNetError
+from coronet_core.support.errors import CoroNetError, TransientError
 from tasks.package.package_folder import write_package
 from tasks.promotion.gate import Decision, Ruling
 from tasks.promotion.promote_version import Judgement, decline, promote
 from tasks.promotion.promotion_log import LOG, Line, lines_of
 from tasks.promotion.restore_champion import roll_back
 from tasks.registry.champion_alias import set_champion
+from tasks.registry.model_name import MODEL
 from tasks.registry.registration import register
 from tasks.registry.versions import Version, champion, find_version
 from tests.conftest import PROJECT
@@ -146,8 +150,28 @@ def test_of_two_processes_that_promote_at_once_one_wins(versions: list[Version])
     assert events == {won[0]: "promoted", 7 - won[0]: "overtaken"}
 
 
+def test_a_registry_that_does_not_answer_has_overtaken_nobody(
+    versions: list[Version], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise MlflowException("(sqlite3.OperationalError) database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+    before = find_version("1").tags
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", locked)
+    with pytest.raises(TransientError, match="database is locked"):
+        promote(judged(versions[0]), by="me")
+    assert find_version("1").tags == before
+
+
 def test_the_way_back_passes_over_what_was_rolled_back_or_set_by_hand(versions: list[Version]) -> None:
     set_champion(versions[0], expected=champion())
     set_champion(versions[3], expected=champion())
     promoted = {json.loads(text)["version"] for text in LOG.read_text().splitlines() if "promoted" in text}
     assert roll_back("set by hand", "me").restored.number in promoted - {4}
+
+
+def test_a_champion_that_was_deleted_is_missed(versions: list[Version]) -> None:
+    assert len(versions) == 4
+    MlflowClient().delete_registered_model_alias(MODEL, "champion")  # as MLflow does with the version
+    with pytest.raises(CoroNetError, match=r"that still exists is version \d: `coronet promote \d`"):
+        roll_back("it is bad", "me")

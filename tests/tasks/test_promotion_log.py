@@ -103,6 +103,9 @@ def test_two_lines_of_one_moment_have_tags_of_their_own() -> None:
         ([promoted(1, None), promoted(2, 1)], 7, [1, 2]),  # set by hand, past the log
         ([promoted(1, None), promoted(2, 1), rolled_back(7, 2)], 2, [1]),
         ([promoted(1, None), promoted(2, 1), promoted(3, 2)], 2, [1]),  # set back by hand
+        ([promoted(1, None), promoted(2, 1), promoted(3, 1)], 3, [1]),  # the line of 2's rollback was lost
+        ([promoted(1, None), promoted(3, 2)], 3, [1, 2]),  # the line of 2's promotion was lost
+        ([promoted(3, 2)], 3, [2]),
     ],
 )
 def test_the_champions_before_are_those_that_led_to_this_one(
