@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from coronet_core.common.manifest import IDS, read_notes
+from coronet_core.common.manifest import IDS, read_notes, read_rows
 from coronet_core.support.errors import DataError
 from coronet_core.support.plurals import counted
 from tasks.calibrate.split_predictions import SplitPredictions
@@ -47,12 +47,12 @@ def comparison_with(
             notes += remarks
     if not is_same_split:
         notes.append("The split has changed since the champion was made.")
-        if (known := _seen_by(champion)) is None:
+        seen, is_known = _seen_by(champion)
+        if not is_known:
             notes.append(
                 f"It is unknown which patients version {champion.version} was trained with. If some are among the test "
                 "patients, it has an unfair advantage here."
             )
-        seen = known or seen
     found = compare(ours, theirs, f"version {champion.version}", seen, params)
     return replace(found, notes=(*found.notes, *notes))
 
@@ -73,11 +73,19 @@ def _seen_by_both(
     return kept, remarks
 
 
-def _seen_by(champion: Evidence) -> frozenset[str] | None:
-    """Return the champion's training patients by the ids of the split in this folder; None if unknown."""
+def _seen_by(champion: Evidence) -> tuple[frozenset[str], bool]:
+    """Return ids, in this folder's split, of the champion's training patients and images, and whether all are known.
+
+    With ids by another key they are known by the images' content alone.
+    """
     theirs = champion.seen_patients()
-    is_named_alike = theirs is not None and theirs.named_by == read_notes(MANIFEST).get(IDS)
-    return theirs.ids if theirs is not None and is_named_alike else None
+    if theirs is None:
+        return frozenset(), False
+    here = read_rows(MANIFEST)
+    is_same = here["sha256"].isin(theirs.contents) | here["pixel_sha256"].isin(theirs.contents)
+    by_content = frozenset(here["image_id"][here["patient_group"].isin(here["patient_group"][is_same])])
+    is_named_alike = theirs.named_by == read_notes(MANIFEST).get(IDS)
+    return (by_content | theirs.ids, True) if is_named_alike else (by_content, False)
 
 
 def _retested(

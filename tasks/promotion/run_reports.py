@@ -124,18 +124,29 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenPatients:
-    """The patients of a version's training and validation splits, and their images."""
+    """The patients of a version's training and validation splits, and their images, with those that show the same."""
 
     ids: frozenset[str]
     """Ids of patients and, as a patient's id may have changed, of images."""
     named_by: str | None
     """Fingerprint of the naming scheme: ids are comparable only if it is the same."""
+    contents: frozenset[str]
+    """SHA-256 of the images' bytes, and of their pixels as stored: a file may have another name since."""
 
     @classmethod
     def of_manifest(cls, content: bytes) -> Self:
         """Return the seen patients of a manifest, given as the content of its file."""
-        table = pq.read_table(io.BytesIO(content), columns=["image_id", "patient_id", "split"])
+        columns = ["image_id", "patient_id", "patient_group", "split", "sha256", "pixel_sha256"]
+        table = pq.read_table(io.BytesIO(content), columns=columns)
         notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        seen = table.filter(pc.is_in(table["split"], pa.array(SEEN_SPLITS)))
-        ids = frozenset(seen["patient_id"].to_pylist()) | frozenset(seen["image_id"].to_pylist())
-        return cls(ids=ids, named_by=notes.get(IDS))
+        groups = table.filter(pc.is_in(table["split"], pa.array(SEEN_SPLITS)))["patient_group"]
+        seen = table.filter(pc.is_in(table["patient_group"], groups.combine_chunks()))
+
+        def values(*names: str) -> frozenset[str]:
+            return frozenset(value for name in names for value in seen[name].to_pylist() if value is not None)
+
+        return cls(
+            ids=values("patient_id", "image_id"),
+            named_by=notes.get(IDS),
+            contents=values("sha256", "pixel_sha256"),
+        )

@@ -120,6 +120,17 @@ def test_patients_whom_the_champion_was_trained_with_do_not_count(run: Run) -> N
     assert told.endswith("of 1 patient that version 1 was trained with.")
 
 
+def test_images_that_the_champion_knew_by_another_name_do_not_count(run: Run) -> None:
+    """Its split had the image twice, and the copy that it did not train with is the one that is tested now."""
+    former = read_rows(MANIFEST)
+    tested = former[former["split"] == "test"].iloc[[0]]
+    twin = tested.assign(image_id="renamed", patient_id="nobody", patient_group="nobody", split="train")
+    rest = former[former["patient_id"] != tested["patient_id"].iloc[0]]
+    found = run.against(champion(run, split=kept_by_dvc(pd.concat([rest, twin], ignore_index=True))))
+    (told,) = [note for note in found.notes if "Excluded" in note]
+    assert told.endswith("of 1 patient that version 1 was trained with.")
+
+
 def test_a_split_that_is_not_here_is_told(run: Run) -> None:
     elsewhere = replace(
         run, candidate=replace(run.candidate, md5s=run.candidate.md5s | {str(SPLIT): "f" * 32 + ".dir"})
