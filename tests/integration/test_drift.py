@@ -83,6 +83,19 @@ def test_drift_is_an_exit_code_a_verdict_and_one_retrain(host: Host) -> None:
     assert "drift" in run["tags"]
 
 
+def test_drift_is_told_where_no_retrain_can_be_started(host: Host) -> None:
+    nowhere = Host(host.folder, host.variables | {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"})
+    finished = drift(nowhere, "drifted", "--retrain")
+    assert finished.returncode == 3, finished.stdout
+    assert "warning: no retrain was started: " in finished.stdout
+    assert "images are unlike the validation images" in finished.stdout
+    program = "from flows.watch_drift import watch_drift as check\n"
+    program += "print(check('drifted', model='package', retrain=True, return_state=True).message)\n"
+    delete = "from prefect import get_client\nwith get_client(sync_client=True) as client:\n"
+    delete += "    client.delete_deployment(client.read_deployment_by_name('retrain/retrain').id)\n"
+    assert "; no retrain was started: retrain/retrain: no such deployment" in host.finish(delete + program)
+
+
 def test_the_flow_tells_the_page(host: Host) -> None:
     program = (
         "from flows.watch_drift import watch_drift\n"

@@ -1,6 +1,7 @@
 """What `coronet drift` does."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,9 +10,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
 from tasks.drift.drift_check import COLUMNS, Drift, Rule, check, rows_of
 from tasks.drift.prediction_window import Span
+from tasks.runtime.safe_text.terminal import printable
 
 DRIFT_FOUND: Final = 3
 """Exit code when there is drift."""
@@ -32,14 +35,20 @@ class DriftOrder:
 def drift(order: DriftOrder) -> int:
     """Compare, print, start a retrain if that is wanted and there is drift; returns 0, or DRIFT_FOUND.
 
-    Raises CoroNetError when there is nothing to compare, or no retrain to start.
+    A retrain that cannot be started is a warning: the drift is what counts. Raises CoroNetError when there is nothing
+    to compare, or no server to start a retrain.
     """
     if order.retrain:
         from flows.monitoring.start_retrain import require_server  # late: Prefect takes a while
 
         require_server()
     found = check(order.log, order.span, order.model, order.rule)
-    started = _started(found) if order.retrain and found.drifted else None
+    started = None
+    if order.retrain and found.drifted:
+        try:
+            started = _started(found)
+        except CoroNetError as error:
+            print(printable(f"warning: no retrain was started: {error}"), file=sys.stderr, flush=True)
     if order.as_json:
         print(json.dumps(found.to_dict() | {"retrain": started}, indent=2, allow_nan=False))
     else:
