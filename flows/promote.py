@@ -14,6 +14,7 @@ from flows.monitoring.approval import (
     CLOSING_NAME,
     Answer,
     ask,
+    decided_since,
     end_as_declined,
     judgement_asked_about,
     unanswered,
@@ -103,9 +104,14 @@ def _judge_and_promote(version: Version, approval: Approval | None) -> State[Non
 
 def _ask_and_promote(judgement: Judgement, params: PromotionParams) -> State[None]:
     answer = _asked(judgement, params.approval_timeout_hours)
+    if event := decided_since():
+        message = f"version {judgement.version.number} was decided on since it was asked about: {event}"
+        return Completed(name=UP_TO_DATE, message=message)
     if answer.is_yes:
         return _promoted(judgement, answer)
-    return Completed(name=DECLINED, message=_not_promoted(judgement, answer.comment or "no"))
+    reason = answer.comment or "no"
+    succession.decline(judgement, answer.by, reason)
+    return Completed(name=DECLINED, message=_not_promoted(judgement, reason))
 
 
 def _promoted(judgement: Judgement, answer: Answer) -> State[None]:
@@ -126,20 +132,17 @@ def register_last_run() -> Version:
 
 
 def _asked(judgement: Judgement, timeout_hours: float) -> Answer:
-    """Ask, and write down a no; so too when the question ends with the run: cancelled, or killed by a signal.
+    """Ask; written down as a no when the question ends with the run: cancelled, or killed by a signal.
 
     A run that is suspended until there is an answer leaves here, too, and comes back.
     """
     try:
-        answer = ask(judgement, timeout_hours)
+        return ask(judgement, timeout_hours)
     except Pause:
         raise
     except BaseException as error:
         succession.decline(judgement, this_user(), f"the approval ended without an answer ({type(error).__name__})")
         raise
-    if not answer.is_yes:
-        succession.decline(judgement, answer.by, answer.comment or "no")
-    return answer
 
 
 def promote_last_run(approval: Approval) -> str:

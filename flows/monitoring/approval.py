@@ -27,7 +27,7 @@ from flows.monitoring.final_states import DECLINED
 from tasks.promotion.gate import Decision
 from tasks.promotion.promote_version import Judgement
 from tasks.promotion.promotion_log import DECIDED, DECIDED_AT, this_user
-from tasks.registry.versions import find_version
+from tasks.registry.versions import Version, find_version
 
 QUESTION: Final = "approval"
 """Prefect's key of the suspension, of which a run has one."""
@@ -114,9 +114,20 @@ def unanswered(flow_run_id: UUID) -> Judgement | None:
         is_answered = any(state.name == ANSWERED for state in client.read_flow_run_states(flow_run_id))
     if judgement is None or kept is None or is_answered:
         return None
-    tags = judgement.version.tags
-    is_open = tags.get(DECIDED) == "passed" and tags.get(DECIDED_AT) == kept["passed_at"]  # else asked again since
-    return judgement if is_open else None
+    return judgement if _is_open(judgement.version, kept) else None
+
+
+def decided_since() -> str | None:
+    """Return what was decided on the version, since this flow run asked about it, by others; None if nothing was."""
+    kept = cast("dict[str, Any] | None", read_flow_run_input(JUDGEMENT))  # typed for async too
+    if kept is None or _is_open(version := find_version(str(kept["version"])), kept):
+        return None
+    return version.tags.get(DECIDED)
+
+
+def _is_open(version: Version, kept: dict[str, Any]) -> bool:
+    """Return whether the judgement that was asked about is still the last word on `version`."""
+    return version.tags.get(DECIDED) == "passed" and version.tags.get(DECIDED_AT) == kept["passed_at"]
 
 
 def end_as_declined(flow_run_id: UUID, message: str) -> None:

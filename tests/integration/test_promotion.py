@@ -223,6 +223,19 @@ def test_nobody_has_answered_in_time_means_not_promoted(team: Team) -> None:
     assert team.champion == 1
 
 
+@pytest.mark.usefixtures("worker")
+def test_an_answer_that_comes_after_another_decision_changes_nothing(team: Team) -> None:
+    team.host.set_params({"promotion": {"approval_timeout_hours": 0.5}})
+    asked = team.start_promotion()
+    run = team.flow_run(lambda run: run["id"] == asked and run["state_name"] == "Suspended")
+    team.run("promote", "2")
+    team.fill_in(run, {"promote": False, "name": "somebody", "comment": "Too late."})
+    run = team.flow_run(lambda run: run["id"] == asked and run["state_name"] == "Up to date")
+    assert run["state"]["message"] == "version 2 was decided on since it was asked about: promoted"
+    assert (team.champion, team.version("2")["tags"]["promotion"]) == (2, "promoted")
+    team.run("rollback", "--reason", "to be asked again")
+
+
 def test_a_person_promotes_by_the_form_on_the_page_when_the_process_has_gone(
     team: Team, worker: "subprocess.Popen[bytes]"
 ) -> None:
@@ -258,6 +271,10 @@ def test_the_log_has_every_step_here_and_in_the_registry(team: Team) -> None:
         ("declined", 2),
         ("passed", 2),
         ("declined", 2),
+        ("passed", 2),
+        ("passed", 2),
+        ("promoted", 2),
+        ("rolled back", 2),
         ("passed", 2),
         ("promoted", 2),
     ]
