@@ -19,7 +19,7 @@ from flows.pipeline.publication import publish as publish_last_run
 from flows.pipeline.publication import require_publishable
 from flows.pipeline.raw_data_updates import bring_raw_data
 from flows.pipeline.retries import DEFAULT_POLICY, StagePolicy
-from flows.pipeline.run_comparison import compare_last_run
+from flows.pipeline.run_comparison import compare_last_run, forget_differences
 from flows.pipeline.stage_tasks import run_stages
 from flows.project.graph import leading_to, read_graph, settled, stale_stages
 from flows.project.live_params import prepare
@@ -28,10 +28,11 @@ from flows.project.raw_data import require_raw_data
 from flows.project.run_lock import RETRAIN_LOCK
 from flows.ray.dispatch import RAY_VARIABLE, on_ray
 from tasks.promotion.run_differences import keep_former_run
+from tasks.registry.version_lineage import is_unpublished
 from tasks.runtime.compute.slurm_settings import slurm_variables
 from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.schema import Approval
-from tasks.runtime.paths import DIFFERENCES_PAGE, MODEL_CARD, REPORT, SPLIT_STAGE
+from tasks.runtime.paths import DIFFERENCES_PAGE, MODEL_CARD, PACKAGE, REPORT, SPLIT_STAGE
 from tasks.runtime.safe_text.terminal import printable
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.stage_run import StageRun
@@ -73,9 +74,9 @@ def retrain(
             if update_data:
                 bring_raw_data(read_params().data, lambda line: get_run_logger().info(printable(line)))
             state, run_id = _bring_up_to_date(remote_stages or {}, on_ray(ray) | slurm_variables(slurm), policy, reason)
-            if promotion is not None:
-                state = _with_promotion(state, promotion)
-            return _published(state, run_id) if publish and state.name != UP_TO_DATE else state
+            if publish and (state.name != UP_TO_DATE or is_unpublished(PACKAGE)):
+                state = _published(state, run_id)
+            return state if promotion is None else _with_promotion(state, promotion)
     except CoroNetError as error:
         return failed(error)
 
@@ -96,9 +97,12 @@ def _bring_up_to_date(
     if not stale:
         get_run_logger().info("all stages are up to date: nothing to do")
         deliver_leftovers()
+        if not DIFFERENCES_PAGE.is_file():  # the last run was ended before it
+            compare_last_run()
         return Completed(name=UP_TO_DATE, message=f"nothing to do: {headline()}"), None
     with StageRun(PIPELINE, read_params(), shown_as=name) as pipeline:
         keep_former_run()
+        forget_differences()
         run_stages(settled(stages, stale), Path(), pipeline, policy, remote_stages, **variables)
         pipeline.metrics(headline_figures())
         for path in (REPORT, MODEL_CARD):

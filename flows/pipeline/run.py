@@ -17,7 +17,7 @@ from flows.project.summary import print_tables
 from flows.servers.addresses import pages
 from tasks.runtime.error_handling import exit_code
 from tasks.runtime.params.checks import read_params
-from tasks.runtime.paths import AUDIT, METRICS, REPORT, SPLIT_STAGE
+from tasks.runtime.paths import AUDIT, DIFFERENCES_PAGE, METRICS, REPORT, SPLIT_STAGE
 from tasks.runtime.tracking.mlflow_delivery import deliver_leftovers
 from tasks.runtime.tracking.orphaned_runs import end_own_runs
 
@@ -58,6 +58,10 @@ def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | N
     else:
         print("All stages are up to date: nothing to do.")
         deliver_leftovers()
+        if not DIFFERENCES_PAGE.is_file():  # the last run was ended before it
+            from flows.pipeline.run_comparison import compare_last_run  # late: pandas
+
+            compare_last_run()
     return bool(stale)
 
 

@@ -37,6 +37,12 @@ def compare_last_run(others: Sequence[str] = USUAL) -> list[Against]:
     return found
 
 
+def forget_differences() -> None:
+    """Delete the page and the JSON: they are of a run that will not be the last one any more."""
+    for path in (DIFFERENCES_PAGE, DIFFERENCES):
+        path.unlink(missing_ok=True)
+
+
 def _evidence(other: str) -> Evidence:
     if other == PREVIOUS:
         return former_run()

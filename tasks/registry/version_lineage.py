@@ -180,6 +180,14 @@ def run_of_package(package: Path, run_id: str | None = None) -> PackageRun:
     )
 
 
+def is_unpublished(package: Path) -> bool:
+    """Return whether MLflow has the run that made the package in the folder `package`, and it was not published."""
+    lineage = read_description(package).lineage
+    with registry() as client:
+        run = main_run(runs_of(lineage, client), client)
+    return run is not None and not publication_tags(run)
+
+
 def name_publication(run: PackageRun, commit: str, branch: str) -> None:
     """Have the run and the version name the commit and its branch."""
     tags = {PUBLISHED_COMMIT: commit, PUBLISHED_BRANCH: branch}

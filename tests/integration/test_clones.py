@@ -272,6 +272,11 @@ def test_a_run_is_published_as_a_branch_that_other_clones_pull(first: Host, seco
     client = MlflowClient(f"sqlite:///{first.folder}/mlflow.db")
     assert client.get_model_version("coronet", "1").tags["published.commit"] == run.data.tags["published.commit"]
 
+    client.delete_tag(run.info.run_id, "published.commit")  # as if a push had failed
+    client.delete_tag(run.info.run_id, "published.branch")
+    assert re.search(rf"ENDED nothing to do: .*; published as {branch}", first.finish(RETRAIN))
+    assert "published as" not in first.finish(RETRAIN)
+
     (registration,) = (one for one in runs_in(f"sqlite:///{first.folder}/mlflow.db") if one.info.run_name == "register")
     assert registration.data.tags["mlflow.parentRunId"] == run.info.run_id
 

@@ -31,6 +31,10 @@ def test_a_run_with_another_classifier_is_compared_with_the_run_before(finished_
         {row["title"]: row["difference"] for row in former["figures"]}
     )
     assert any(row["difference"] for row in former["figures"])
+    (project.folder / DIFFERENCES_PAGE).unlink()  # as if the run had been ended before it
+    assert "All stages are up to date: nothing to do." in project.done("flows", "run")
+    assert json.loads((project.folder / DIFFERENCES).read_text())["against"] == [champion, former]
+    assert (project.folder / DIFFERENCES_PAGE).is_file()
     report = project.run("flows", "report")
     assert report.returncode == 0, report.stdout
     assert "Not compared with the champion: there is none yet" in report.stdout
