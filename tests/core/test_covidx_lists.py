@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coronet_core.data.image_record import Listing
+from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import covidx_lists
 from coronet_core.support.errors import DataError
 
@@ -26,9 +27,9 @@ def listing(folder: Path, train: str, test: str, nih_map: str | None = None) -> 
     ("line", "patient", "file", "source"),
     [
         ("8 SARS-day9.jpeg pneumonia", "cohen-8", "SARS-day9.jpeg", "covid-chestxray"),
-        (f"{RSNA_ID} {RSNA_ID}.png normal", f"rsna-{RSNA_ID}", f"{RSNA_ID}.png", "rsna"),
-        (f"{RSNA_ID} {RSNA_ID}.png normal rsna", f"rsna-{RSNA_ID}", f"{RSNA_ID}.png", "rsna"),
-        (f"{RSNA_ID} {RSNA_ID}.png normal rnsa", f"rsna-{RSNA_ID}", f"{RSNA_ID}.png", "rsna"),
+        (f"{RSNA_ID} {RSNA_ID}.png normal", None, f"{RSNA_ID}.png", "rsna"),
+        (f"{RSNA_ID} {RSNA_ID}.png normal rsna", None, f"{RSNA_ID}.png", "rsna"),
+        (f"{RSNA_ID} {RSNA_ID}.png normal rnsa", None, f"{RSNA_ID}.png", "rsna"),
         ("COVID-00001 COVID-00001.jpg COVID-19", "covidx-COVID-00001", "COVID-00001.jpg", "covidx"),
         ("8 a.png COVID-19 cohen", "cohen-8", "a.png", "covid-chestxray"),
         ("ANON191 ANON191_1.jpg COVID-19 actmed", "actmed-ANON191", "ANON191_1.jpg", "actmed"),
@@ -36,11 +37,14 @@ def listing(folder: Path, train: str, test: str, nih_map: str | None = None) -> 
         ("COVID 12 COVID-12.png COVID-19", "covidx-COVID 12", "COVID-12.png", "covidx"),
     ],
 )
-def test_a_line_of_every_version_is_understood(tmp_path: Path, line: str, patient: str, file: str, source: str) -> None:
+def test_a_line_of_every_version_is_understood(
+    tmp_path: Path, line: str, patient: str | None, file: str, source: str
+) -> None:
     record = listing(tmp_path, line, "31 b.png pneumonia").records[0]
     assert (record.patient_id, record.source) == (patient, source)
     assert record.name == (RSNA_ID if source == "rsna" else file)
     assert record.published_part == "train"
+    assert not record.has_placeholder_id
 
 
 def test_images_are_looked_for_in_the_folder_of_their_part(tmp_path: Path) -> None:
@@ -54,6 +58,18 @@ def test_images_are_looked_for_in_the_folder_of_their_part(tmp_path: Path) -> No
 def test_the_map_tells_rsnas_patients(tmp_path: Path) -> None:
     (tmp_path / "map.csv").write_text(f"rsna_patientId,nih_patient\n{RSNA_ID},00000007\n")
     assert listing(tmp_path, f"{RSNA_ID} {RSNA_ID}.png normal", "", "map.csv").records[0].patient_id == "nih-00000007"
+
+
+def test_without_the_map_an_image_of_rsna_has_no_patient(tmp_path: Path) -> None:
+    record = listing(tmp_path, f"{RSNA_ID} {RSNA_ID}.png normal rsna", "").records[0]
+    columns = Ids("key", as_given=True).patient_columns(record)
+    assert (columns["patient_id"], columns["patient_id_from"]) == (f"rsna/{RSNA_ID}", "none")
+
+
+@pytest.mark.parametrize("source", ["rsna", "sirm"])
+def test_a_placeholder_in_a_list_is_no_patient(tmp_path: Path, source: str) -> None:
+    record = listing(tmp_path, f"unknown {RSNA_ID}.png normal {source}", "").records[0]
+    assert (record.patient_id, record.has_placeholder_id) == (None, True)
 
 
 def test_labels_outside_the_rules_are_passed_over_and_counted(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from coronet_core.common.manifest import as_table
 from coronet_core.data.image_record import Listing
+from coronet_core.data.patients.patient_audit import doubtful_patients, patient_warnings
+from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.sources import rsna
 from coronet_core.support.errors import DataError
 
@@ -45,8 +48,16 @@ def test_counted_by_box_it_is_listed_for_each(folder: Path) -> None:
 
 
 def test_the_map_tells_the_patients(folder: Path) -> None:
-    assert [record.patient_id for record in listing(folder).records] == ["rsna-n", "rsna-n2", "rsna-o"]
     assert [r.patient_id for r in listing(folder, "map.csv").records] == ["nih-1", "nih-2", "nih-1"]
+
+
+def test_without_the_map_nobody_is_known_even_if_headers_repeat_the_id_of_the_image(folder: Path) -> None:
+    columns = [Ids("key", as_given=True).patient_columns(record, record.name) for record in listing(folder).records]
+    assert [column["patient_id"] for column in columns] == ["rsna/n", "rsna/n2", "rsna/o"]
+    assert [column["patient_id_from"] for column in columns] == ["none"] * 3
+    (warning,) = patient_warnings(doubtful_patients(as_table(columns)), 3)
+    assert warning.startswith("No patient id in 3 of 3 images: each counts as a separate patient")
+    assert "nih_map_csv" in warning
 
 
 def test_a_map_that_lacks_an_image_is_an_error(folder: Path) -> None:

@@ -12,7 +12,9 @@ UNLIKELY_TIMES: Final = 5
 """A patient with more than this share of the images, at least so many of them, and more than so many times the images
 of the median patient is probably no person. Small sets with several images of each patient stay below the last."""
 MAX_NAMED: Final = 5
-GIVE_IDS: Final = "Give ids in the column patient_id of a labels CSV, or by patient_id_pattern."
+GIVE_IDS: Final = (
+    "Give ids in the column patient_id of a labels CSV, by patient_id_pattern or, for RSNA's images, by nih_map_csv."
+)
 
 
 def doubtful_patients(accepted: pd.DataFrame) -> dict[str, Any]:

@@ -26,14 +26,14 @@ class Ids:
 
     def patient(self, record: Record, header_id: str | None = None) -> str:
         """Return what to write for the patient of `record`, whose file's header names `header_id`."""
-        in_header = patient_ids.normalised(header_id)
+        in_header = _patient_in_header(record, header_id)
         if record.patient_id is None and in_header is not None:
             return self._of_header(in_header)
         return self._written(record.patient_id or f"{record.source}/{record.name}")
 
     def patient_columns(self, record: Record, header_id: str | None = None) -> dict[str, str | None]:
         """Return what the manifest's row of `record` has of its patient."""
-        known = record.patient_id or patient_ids.normalised(header_id)
+        known = record.patient_id or _patient_in_header(record, header_id)
         zeroless = None if known is None else self._hashed(f"zeroless/{patient_ids.without_leading_zeros(known)}")
         return {
             "patient_id": self.patient(record, header_id),
@@ -68,6 +68,13 @@ class Ids:
 def _origin(record: Record, header_id: str | None) -> Origin:
     if record.patient_id is not None:
         return "table"
-    if patient_ids.normalised(header_id) is not None:
+    if _patient_in_header(record, header_id) is not None:
         return "header"
-    return "placeholder" if record.has_placeholder_id or patient_ids.is_written(header_id) else "none"
+    is_placeholder = patient_ids.is_written(header_id) and patient_ids.normalised(header_id) is None
+    return "placeholder" if record.has_placeholder_id or is_placeholder else "none"
+
+
+def _patient_in_header(record: Record, header_id: str | None) -> str | None:
+    """Return the patient whom the header names; nobody where it repeats the image's name, as in RSNA's files."""
+    patient = patient_ids.normalised(header_id)
+    return None if patient == record.name else patient

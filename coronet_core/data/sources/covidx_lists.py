@@ -52,6 +52,7 @@ def records(
 ) -> Listing:
     """List the images of both lists that have one of `labels`; `images` are the folders of each part's images.
 
+    The lists call RSNA's images, not their patients, by an id: without the table `nih_map_csv`, these are not known.
     Raises DataError for a missing list, a line that is none, or lists without any of `labels`.
     """
     lines = [(part, line) for part in get_args(PublishedPart) for line in read_list(folder / lists[part])]
@@ -63,13 +64,12 @@ def records(
             listing.passed_over[f"label {line.label}"] += 1
             continue
         file = folder / images[part] / line.file
-        patient = _patient(line, patients)
         listing.records.append(
             Record(
                 source=line.source,
                 name=Path(line.file).stem if line.source == rsna.SOURCE else line.file,
-                patient_id=patient,
-                has_placeholder_id=patient is None,
+                patient_id=_patient(line, patients),
+                has_placeholder_id=_normalised(line) is None,
                 label=labels[line.label],
                 read=partial(file.read_bytes),
                 version=file_version(file),
@@ -113,8 +113,10 @@ def _guessed_source(patient: str) -> str:
 
 
 def _patient(line: Line, patients_of_rsna_images: Mapping[str, str]) -> str | None:
-    patient = patient_ids.normalised(line.patient, zeros_are_ids=True)
-    if line.source == covid_chestxray.SOURCE:
-        return patient_ids.prefixed("cohen", patient)
-    own_name = patient_ids.prefixed(line.source, patient)
-    return patients_of_rsna_images.get(line.patient, own_name) if line.source == rsna.SOURCE else own_name
+    if line.source == rsna.SOURCE:
+        return patients_of_rsna_images.get(line.patient)
+    return patient_ids.prefixed("cohen" if line.source == covid_chestxray.SOURCE else line.source, _normalised(line))
+
+
+def _normalised(line: Line) -> str | None:
+    return patient_ids.normalised(line.patient, zeros_are_ids=True)

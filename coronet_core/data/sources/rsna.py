@@ -46,7 +46,7 @@ def records(
     classes: Mapping[str, ClassName],
     counted_by: CountedBy,
 ) -> Listing:
-    """List the images whose detailed class is one of `classes`.
+    """List the images whose detailed class is one of `classes`. Without the table `nih_map_csv`, no patient is known.
 
     `counted_by` box lists an image once for each of its boxes, as COVIDx did in March 2020: 3,500 images of
     pneumonia again. Raises DataError for missing or foreign tables, or if the two tables contradict each other.
@@ -70,7 +70,7 @@ def records(
         record = Record(
             source=SOURCE,
             name=image,
-            patient_id=patients.get(image, f"rsna-{image}"),
+            patient_id=patients.get(image),
             label=classes[name],
             read=partial(file.read_bytes),
             version=file_version(file),
