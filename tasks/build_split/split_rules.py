@@ -13,7 +13,7 @@ from coronet_core.common.manifest import IDS, read_notes, read_rows
 from coronet_core.data.dataset_audit import findings
 from coronet_core.data.patients.pseudonyms import Ids
 from coronet_core.data.splitting.autoencoder_images import add_for_autoencoders, are_for_autoencoders
-from coronet_core.data.splitting.duplicates import Images, drop_duplicates, mark_duplicates
+from coronet_core.data.splitting.duplicates import Images, drop_duplicates, mark_duplicates, originals
 from coronet_core.data.splitting.published_splits import treat_leaks
 from coronet_core.data.splitting.split import assign_folds, assign_splits, fractions_of
 from coronet_core.support.errors import DataError
@@ -85,7 +85,7 @@ def _apply_to_main(
 
 def _assign_fold(manifest: pd.DataFrame, rule: SplitByFolds, seed: int) -> None:
     images = manifest[manifest["rejected_because"].isna()]
-    wholes = images["patient_group" if rule.unit == "patients" else "image_id"].tolist()
+    wholes = (images["patient_group"] if rule.unit == "patients" else originals(images)).tolist()
     folds = assign_folds(wholes, images["label"].tolist(), rule.folds, seed)
     splits: list[SplitName] = ["test"] * len(images)
     others = [place for place, fold in enumerate(folds) if fold != rule.fold]

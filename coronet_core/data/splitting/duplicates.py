@@ -148,11 +148,11 @@ def mark_duplicates(manifest: pd.DataFrame, images_at: Callable[[NDArray[np.int6
         pairs += [distinct[near]]
     clusters = components(len(images), np.concatenate(pairs))
     order = np.argsort((images["published_part"] != "test").to_numpy(), kind="stable")
-    originals = pd.Series(order).groupby(clusters[order]).first().to_numpy()[clusters]
+    first = pd.Series(order).groupby(clusters[order]).first().to_numpy()[clusters]
     manifest.loc[images.index, "patient_group"] = patient_groups(images["patient_id"], clusters)
-    again = originals != np.arange(len(images))
+    again = first != np.arange(len(images))
     rows = images.index[again]
-    manifest.loc[rows, "duplicate_of"] = images["image_id"].to_numpy()[originals[again]]
+    manifest.loc[rows, "duplicate_of"] = images["image_id"].to_numpy()[first[again]]
     manifest.loc[rows, "duplicate_kind"] = _kinds(images, order)[again]
 
 
@@ -165,11 +165,15 @@ def _kinds(images: pd.DataFrame, order: NDArray[np.int64]) -> NDArray[np.object_
     return kinds.to_numpy()
 
 
+def originals(manifest: pd.DataFrame) -> pd.Series:
+    """Return the `image_id` of the original of each image, which those that show the same share."""
+    return manifest["duplicate_of"].fillna(manifest["image_id"])
+
+
 def contradictions(manifest: pd.DataFrame) -> pd.Series:
     """Return for each image whether one that shows the same has another label."""
-    cluster = manifest["duplicate_of"].fillna(manifest["image_id"])
     accepted = manifest["rejected_because"].isna()
-    labels = manifest["label"].where(accepted).groupby(cluster).transform("nunique")
+    labels = manifest["label"].where(accepted).groupby(originals(manifest)).transform("nunique")
     return accepted & (labels > 1)
 
 

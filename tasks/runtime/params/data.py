@@ -169,7 +169,8 @@ class SplitByFolds:
     fold: Annotated[int, whole(1, 100)]
     """Which of the folds, counted from 1, is the test split."""
     unit: FoldUnit
-    """What stays whole: a patient or, for comparison with published figures that split so, only an image."""
+    """What stays whole: a patient or, for comparison with published figures that split so, only an image with its
+    duplicates."""
     validation_fraction: Fraction
 
 

@@ -249,6 +249,16 @@ def test_folds_test_every_image_once(build: Callable[..., Any], unit: FoldUnit) 
     assert any(leaks) == (unit == "images")
 
 
+def test_folds_by_image_keep_an_image_and_its_duplicate_together(build: Callable[..., Any]) -> None:
+    for path in sorted(RAW.rglob("*.png")):
+        shutil.copy(path, path.with_name(f"P9{path.name[2:]}"))
+    rule = SplitByFolds(by="folds", folds=3, fold=2, unit="images", validation_fraction=0.25)
+    report = build(split=rule, duplicates="keep")
+    manifest = read_manifest(MANIFEST)
+    assert (report["duplicates"]["kept"], len(manifest)) == (24, 48)
+    assert manifest.groupby("sha256")["split"].nunique().max() == 1
+
+
 def test_only_what_is_missing_is_read_after_a_stop(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     real = Decoders.decode
