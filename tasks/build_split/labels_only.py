@@ -1,7 +1,7 @@
 """A split from the label files alone, without one image: what `coronet data build --labels-only` makes.
 
 It shows what the rules of `params.yaml: data` come to before anything is downloaded: counts, leaks, images that are
-listed several times. Other duplicates, rejects, borders and file sizes need the images.
+listed several times or unsuitable by their view. Other duplicates, rejects, borders and file sizes need the images.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from coronet_core.support.errors import ParamsError
 from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules
-from tasks.build_split.stage import name_doubtful, print_summary
+from tasks.build_split.stage import name_doubtful, print_summary, treat_unsuitable
 from tasks.runtime.files import write_json
 from tasks.runtime.params.data import PhantomSource
 from tasks.runtime.params.schema import Params
@@ -32,6 +32,7 @@ def build(params: Params, folder: Path) -> Counts:
     names = pd.Series([f"{record.source}/{record.name}" for record in listing.records], index=manifest.index)
     manifest["sha256"] = names.map(lambda name: hashlib.sha256(name.encode()).hexdigest())  # stands for the bytes
     group_oldest(manifest, data.oldest_age_years)
+    treat_unsuitable(manifest, data)
     found = apply_rules(manifest, data, params.seed)
     report = audit(manifest, found, listing, None, params.seed)
     report["warnings"] += key_warnings(data)

@@ -30,6 +30,7 @@ from tasks.build_split.pseudonym_key import ids_of, key_warnings
 from tasks.build_split.sources import list_images
 from tasks.build_split.split_rules import apply_rules, notes_of, previous_splits
 from tasks.runtime.files import digest, write_report, write_rows
+from tasks.runtime.params.data import DataParams
 from tasks.runtime.paths import IMAGE_NAMES, IMAGES, MANIFEST, SPLIT, SPLIT_REPORT
 from tasks.runtime.progress import Progress, log
 from tasks.runtime.resume import finish, restore_former, resume_folder, set_aside
@@ -69,9 +70,7 @@ def run(context: StageContext) -> None:
     log("looking for duplicates and leaks")
     stack = Shards.in_folder(decoded, may_have_gaps=True)  # blocks without a readable image have no shard
     places = places_in_stack(manifest)
-    note_unsuitable(manifest, data.min_grey_levels)
-    if data.unsuitable == "reject":
-        reject_unsuitable(manifest)
+    treat_unsuitable(manifest, data)
     found = apply_rules(manifest, data, seed, lambda positions: stack.take(places[positions]), previous)
     write_accepted(manifest, places, stack, data.shard_images, split / IMAGES.name)
     write_manifest(manifest, split / MANIFEST.name, notes)
@@ -115,6 +114,13 @@ def _check_rejects(records: list[Record], manifest: pd.DataFrame, max_rejected_f
             f"{len(rejects)} of {counted(n_images, 'image')} cannot be read ({named}{more}). {IMAGE_NAMES} lists them "
             f"all: repair or remove them{accept}."
         )
+
+
+def treat_unsuitable(manifest: pd.DataFrame, data: DataParams) -> None:
+    """Note unsuitable images in `manifest` and reject them if `data` says so, in place."""
+    note_unsuitable(manifest, data.min_grey_levels)
+    if data.unsuitable == "reject":
+        reject_unsuitable(manifest)
 
 
 def print_summary(report: dict[str, Any]) -> None:

@@ -135,8 +135,9 @@ def test_what_is_hardly_a_frontal_x_ray_is_noted(manifest: pd.DataFrame) -> None
         "slice": Note.SLICE,
         "axial": Note.SLICE,
         "few": Note.FEW_LEVELS,
+        "first rule": Note.LATERAL,
     }
-    assert counted_notes(manifest) == {Note.SLICE: 2, Note.WINDOW: 1, Note.LATERAL: 1, Note.FEW_LEVELS: 1}
+    assert counted_notes(manifest) == {Note.LATERAL: 2, Note.SLICE: 2, Note.WINDOW: 1, Note.FEW_LEVELS: 1}
     assert manifest["rejected_because"].dropna().tolist() == ["empty file"]
 
 
@@ -150,6 +151,7 @@ def test_it_is_left_out_where_that_is_asked_for(manifest: pd.DataFrame) -> None:
         "axial": Note.SLICE,
         "few": Note.FEW_LEVELS,
         "damaged": "empty file",
+        "first rule": Note.LATERAL,
     }
 
 
@@ -160,4 +162,4 @@ def test_a_manifest_from_before_reads_without_notes(manifest: pd.DataFrame, tmp_
     rows = read_rows(tmp_path / "manifest.parquet")
     assert rows[["grey_levels", "reading_notes"]].isna().all(axis=None)
     note_unsuitable(rows, 32)
-    assert counted_notes(rows) == {}
+    assert counted_notes(rows) == {Note.LATERAL: 2, Note.SLICE: 1}  # what views say, and nothing of greys

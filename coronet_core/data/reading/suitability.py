@@ -29,16 +29,17 @@ MIN_FLAT_SHARES: Final = (0.65, 0.75)
 def note_unsuitable(manifest: pd.DataFrame, min_grey_levels: int) -> None:
     """Add to the `reading_notes` of a new manifest the evidence of its other columns against an image, in place.
 
-    Images that were read by the first rule, whose greys were not counted, stay as they are.
+    Views count whether an image was read or not, few grey levels where they were counted: by the second reading rule.
+    Rows that are rejected stay as they are.
     """
-    counted = manifest["grey_levels"].notna()
+    accepted = manifest["rejected_because"].isna()
     for note, found in (
         (Note.LATERAL, manifest["view"] == LATERAL),
         (Note.SLICE, manifest["view"].isin(SLICES)),
         (Note.FEW_LEVELS, (manifest["grey_levels"] < min_grey_levels).fillna(value=False).astype(bool)),
     ):
         known = manifest["reading_notes"].str.contains(note, regex=False).fillna(value=False).astype(bool)
-        new = found & counted & ~known
+        new = found & accepted & ~known
         former = manifest.loc[new, "reading_notes"]
         manifest.loc[new, "reading_notes"] = former.add(BETWEEN).fillna("") + note
 

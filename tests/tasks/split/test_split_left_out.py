@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from coronet_core.common.literals import Aspect
+from coronet_core.common.literals import Aspect, Reading
 from coronet_core.common.manifest import read_manifest, read_notes, read_rows
 from coronet_core.common.shards import Shards
 from coronet_core.data.reading.image import decode
@@ -97,10 +98,27 @@ def test_unsuitable_images_are_left_out_where_that_is_asked_for(build: Callable[
         np.testing.assert_array_equal(stack.take(np.array([place]))[0], expected)
 
 
-def test_the_first_rule_notes_nothing_and_keeps_the_split(build: Callable[..., dict[str, Any]]) -> None:
+@pytest.mark.parametrize("reading", [1, 2])
+def test_unsuitable_views_of_a_table_are_left_out_by_both_rules_and_from_the_labels_alone(
+    build: Callable[..., dict[str, Any]], labels_only: Callable[..., dict[str, Any]], reading: Reading
+) -> None:
+    files = sorted(path.relative_to(RAW).as_posix() for path in RAW.rglob("*.png"))
+    views = {files[0]: "L", files[1]: "Axial"}
+    rows = [f"{file},{views.get(file, 'PA')}" for file in files]
+    (RAW / "labels.csv").write_text("\n".join(["file,view", *rows]) + "\n")
+    asked = {"reading": reading, "unsuitable": "reject", "sources": [replace(FOLDERS, labels_csv="labels.csv")]}
+    report, preview = build(**asked), labels_only(**asked)
+    assert report["rejected"] == report["reading_notes"] == {"lateral view": 1, "CT slice or localizer": 1}
+    for counts in ("rejected", "reading_notes", "images"):
+        assert preview[counts] == report[counts]
+    assert labels_only(**asked | {"unsuitable": "warn"})["rejected"] == {}
+
+
+def test_the_first_rule_notes_no_grey_levels_and_keeps_the_split(build: Callable[..., dict[str, Any]]) -> None:
+    add_unsuitable()
     build()
     dealt = splits_of_patients()
     report = build(reading=1)
-    assert report["reading_notes"] == {}
+    assert report["reading_notes"] == {"lateral view": 1}
     assert splits_of_patients() == dealt
     assert read_notes(MANIFEST)["reading"] == "1"
