@@ -149,7 +149,7 @@ def _label(folder: Path, row: dict[str, Any], aliases: Mapping[str, ClassName], 
     names = [row["label"]] if row.get("label") else list(reversed(Path(row["file"]).parts[:-1]))
     named = {name: label for name in names if (label := class_of(name, aliases)) is not None}
     nearer = itertools.takewhile(lambda name: name not in named, names)
-    if denied := next((name for name in nearer if is_denial(name)), None):
+    if denied := next((name for name in nearer if is_denial(name, aliases)), None):
         raise DataError(
             f"{folder / row['file']}: {denied!r} is a negation; a class is one of {', '.join(CLASSES)}. "
             f"Rename or remove it, or {remedy}."

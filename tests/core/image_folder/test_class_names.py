@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coronet_core.data.class_names import ALIASES
+from coronet_core.data.class_names import ALIASES, is_denial
 from coronet_core.data.sources import image_folder
 from coronet_core.support.errors import DataError
 from tests.core.image_folder.class_folders import records, write_csv
@@ -54,10 +54,43 @@ def test_folders_that_name_two_classes_are_an_error_with_an_alias_and_the_inner_
         records(folder, None, None)
 
 
-@pytest.mark.parametrize("name", ["non-covid", "not_covid", "negative", "COVID-19 negative"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "non-covid",
+        "NonCOVID",
+        "not_covid",
+        "no COVID-19 images",
+        "no SARS-CoV-2",
+        "not pneumonia",
+        "not normal",
+        "No Lung Opacity",
+        "no signs of infection",
+        "negative",
+        "COVID-19 negative",
+    ],
+)
 def test_a_folder_that_says_what_it_is_not_is_no_part_of_the_class_around_it(folder: Path, name: str) -> None:
     (folder / "covid19" / name).mkdir()
     (folder / "covid19" / "P0_covid19.png").rename(folder / "covid19" / name / "a.png")
     with pytest.raises(DataError, match=f"{name}' is a negation") as caught:
         records(folder, None, None)
     assert "Did you mean" not in str(caught.value)
+
+
+def test_what_denies_an_alias_of_the_params_or_a_finding_that_is_none_is_a_negation_too() -> None:
+    assert is_denial("no TBC", {"tbc": "pneumonia"})
+    assert not is_denial("no TBC", {})
+    assert is_denial("no finding", {})
+
+
+@pytest.mark.parametrize(
+    "name", ["No. 5", "No_12", "no-name", "No.", "not readable", "non-contrast", "Nobel", "Norm 3"]
+)
+def test_a_folder_whose_name_denies_no_class_says_nothing(folder: Path, name: str) -> None:
+    (folder / "covid19" / name).mkdir()
+    (folder / "covid19" / "P0_covid19.png").rename(folder / "covid19" / name / "a.png")
+    assert [r.label for r in records(folder, None, None) if r.name.endswith("/a.png")] == ["covid19"]
+    (folder / "covid19").rename(folder / "others")
+    with pytest.raises(DataError, match="no class folder above it"):
+        records(folder, None, None)
