@@ -66,8 +66,6 @@ class TrialEpochs:
         """Report an epoch of the CIN; raises TrialPrunedError if the pruner ends the trial by it."""
         if not self.objective.is_of_epochs or stage != self.objective.last_stage or event.step in self.rows:
             return
-        if self.params.best_by not in event.values:  # of another network than the CIN's first
-            return
         self.rows[event.step] = {**event.values, EPOCH: event.step}
         self.trial.report(self.objective.kept_value(list(self.rows.values()), self.params), event.step)
         if self.trial.should_prune():

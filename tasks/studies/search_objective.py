@@ -19,8 +19,6 @@ ObjectiveName = Literal["validation_loss", "validation_accuracy", "validation_nl
 Direction = Literal["minimize", "maximize"]
 PREFIX: Final = "validation_"
 EPOCH: Final = "epoch"
-NETWORK: Final = "network"
-"""Column of the history of a CIN of several networks, of which a search looks at the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,10 @@ class Objective:
     last_stage: str
     """The stage that makes it."""
     is_of_epochs: bool
-    """Whether each epoch of the CIN has it, so that a trial can be pruned before its end."""
+    """Whether each epoch of a network has it, so that a trial can be pruned before its end.
+
+    A CIN of several networks has no such figure as a whole.
+    """
     is_class_weighted: bool
     """Whether it is weighted by `cin.class_weights`."""
 
@@ -46,8 +47,7 @@ class Objective:
     def by_epoch(self, folder: Path, params: CinParams) -> list[float]:
         """Return, for each epoch of the run in `folder`, the figure of the epoch that would be kept by then."""
         table = read_numbers(folder / CIN_HISTORY, [EPOCH, self.name, params.best_by])
-        first = table[table[NETWORK] == 1] if NETWORK in table else table
-        rows: list[Any] = first.to_dict("records")
+        rows: list[Any] = table.to_dict("records")
         return [self.kept_value(rows[:n], params) for n in range(1, len(rows) + 1)]
 
     def kept_value(self, epochs: Sequence[Mapping[str, float]], params: CinParams) -> float:

@@ -10,7 +10,7 @@ Every value that the ends of a range or a list name is checked as `params.yaml` 
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -27,10 +27,11 @@ from pydantic import TypeAdapter, ValidationError, with_config
 
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.params.checks import PARAMS_FILE, read_params, validated
+from tasks.runtime.params.cin_params import CinParams
 from tasks.runtime.params.presets import ParamsFile, merged, nested, read_files, read_yaml
 from tasks.runtime.params.ranges import STRICT
 from tasks.runtime.params.schema import Params
-from tasks.studies.search_objective import Objective
+from tasks.studies.search_objective import OBJECTIVES, Objective
 
 SECTION: Final = "space"
 SEARCHED: Final = ("autoencoder", "residuals", "cin")
@@ -98,7 +99,7 @@ def read_space(path: Path, objective: Objective) -> SearchSpace:
 
     Raises ParamsError with a line for each fault.
     """
-    read_params()  # faults of the live ones are theirs
+    cin = read_params().cin  # faults of the live ones are theirs
     if not path.is_file():
         raise ParamsError(f"{path}: no such file with a search space. {EXAMPLE} is an example.")
     content = read_yaml(path, "safe")
@@ -113,8 +114,11 @@ def read_space(path: Path, objective: Objective) -> SearchSpace:
             distributions[str(key)] = _distribution(str(key), given, live, objective)
         except ParamsError as error:
             faults += str(error).splitlines()
+    faults = [f"{path}: {fault}" for fault in faults]
+    if objective.is_of_epochs:
+        faults += _several_networks(path, distributions, cin, objective)
     if faults:
-        raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
+        raise ParamsError("\n".join(faults))
     return SearchSpace(distributions)
 
 
@@ -172,6 +176,33 @@ def _require_allowed(key: str, values: list[Any], live: dict[str, Any], objectiv
             f"{key}: the weights of {objective.name}, so its values would not be comparable. Search by another figure, "
             "such as --objective validation_nll."
         )
+
+
+def _several_networks(
+    path: Path, distributions: Mapping[str, BaseDistribution], cin: CinParams, objective: Objective
+) -> Iterator[str]:
+    """Yield a fault for each param, searched in `path` or live, that lets a trial's CIN be several networks."""
+    members = max(_possible("members", distributions, cin))
+    several = {"members": members} if members > 1 else {}
+    if "networks" in _possible("fusion", distributions, cin):  # which goes with one input alone
+        several["fusion"] = "networks"
+    whole = " or ".join(name for name, one in OBJECTIVES.items() if not one.is_of_epochs)
+    for name, value in several.items():
+        source = path if f"cin.{name}" in distributions else PARAMS_FILE
+        yield (
+            f"{source}: cin.{name} = {value}: makes the CIN several networks, and {objective.name} is of one alone. "
+            f"Search by a figure of the whole CIN, --objective {whole}."
+        )
+
+
+def _possible(name: str, distributions: Mapping[str, BaseDistribution], cin: CinParams) -> list[Any]:
+    """Return the values that a param of `cin` may have in a trial, of a range the ends."""
+    match distributions.get(f"cin.{name}"):
+        case CategoricalDistribution() as listed:
+            return list(listed.choices)
+        case IntDistribution() as numbers:
+            return [numbers.low, numbers.high]
+    return [getattr(cin, name)]
 
 
 def _annotation(key: str) -> Any:

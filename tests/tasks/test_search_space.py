@@ -1,5 +1,6 @@
 """What may be searched, by which figure, and what is wrong with a space."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from coronet_core.support.errors import ParamsError
 from tasks.runtime.params.checks import PARAMS_FILE, read_params
-from tasks.runtime.params.presets import merged, nested, read_files
+from tasks.runtime.params.presets import merged, nested, read_files, whole_file
 from tasks.studies.search_objective import OBJECTIVES, find_objective
 from tasks.studies.search_space import EXAMPLE, SearchSpace, read_space
 from tests.conftest import PROJECT
@@ -124,6 +125,68 @@ def test_class_weights_may_be_searched_by_a_figure_that_has_none(tmp_path: Path)
     path = tmp_path / "space.yaml"
     path.write_text("space: {cin.class_weights: [equal, inverse_frequency, [1.0, 1.0, 2.0]]}\n")
     assert list(read_space(path, OBJECTIVES["validation_nll"]).distributions) == ["cin.class_weights"]
+
+
+OF_EPOCHS = ["validation_loss", "validation_accuracy"]
+OF_THE_WHOLE = ["validation_nll", "validation_brier"]
+
+
+def go_live(folder: Path, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `preset` for the live params, in `folder`."""
+    (folder / "params.yaml").write_bytes(whole_file(Path(f"params/{preset}.yaml")))
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.parametrize("name", OF_EPOCHS)
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("cin.members: [1, 3]", "cin.members = 3"),
+        ("cin.members: {low: 1, high: 5}", "cin.members = 5"),
+        ("cin.members: {low: 2, high: 6, step: 2}", "cin.members = 6"),
+    ],
+)
+def test_several_networks_are_not_searched_by_a_figure_of_one(tmp_path: Path, name: str, line: str, fault: str) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(f"space:\n  {line}\n")
+    with pytest.raises(ParamsError) as caught:
+        read_space(path, OBJECTIVES[name])
+    assert str(caught.value) == (
+        f"{path}: {fault}: makes the CIN several networks, and {name} is of one alone. Search by a figure of the whole "
+        "CIN, --objective validation_nll or validation_brier."
+    )
+    for whole in OF_THE_WHOLE:
+        assert list(read_space(path, OBJECTIVES[whole]).distributions) == ["cin.members"]
+
+
+@pytest.mark.parametrize("name", OF_EPOCHS)
+def test_several_networks_of_the_live_params_are_refused_by_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    go_live(tmp_path, "xray", monkeypatch)
+    with pytest.raises(ParamsError, match=rf"^params\.yaml: cin\.fusion = networks: .* and {name} is of one alone"):
+        read_space(PROJECT / EXAMPLE, OBJECTIVES[name])
+    values = merged(read_files(PARAMS_FILE))
+    values["cin"] |= {"fusion": "planes", "members": 2, "member_images": "folds"}
+    PARAMS_FILE.write_text(json.dumps(values))
+    with pytest.raises(ParamsError, match=r"^params\.yaml: cin\.members = 2: makes the CIN several networks"):
+        read_space(PROJECT / EXAMPLE, OBJECTIVES[name])
+
+
+def test_a_space_may_limit_the_cin_to_one_network_or_to_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_live(tmp_path, "xray", monkeypatch)
+    assert list(space(tmp_path, "cin.fusion: [planes]").distributions) == ["cin.fusion"]
+    with pytest.raises(ParamsError, match=r"space\.yaml: cin\.fusion = networks: makes the CIN several networks"):
+        space(tmp_path, "cin.fusion: [planes, networks]")
+
+
+@pytest.mark.parametrize("preset", ["demo", "paper", "reference", "xray"])
+def test_the_example_holds_for_the_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
+    go_live(tmp_path, preset, monkeypatch)
+    for name in OF_THE_WHOLE if preset == "xray" else [*OF_EPOCHS, *OF_THE_WHOLE]:
+        assert read_space(PROJECT / EXAMPLE, OBJECTIVES[name]).distributions
 
 
 @pytest.mark.parametrize("name", ["accuracy", "roc_auc.macro", "test_loss", "training_loss"])
