@@ -101,7 +101,7 @@ def applicable(params: Params, names: Collection[str]) -> tuple[dict[str, Ablati
             changes = ", ".join(f"{key} = {value}" for key, value in ablation.changes.items())
             skipped[name] = f"the run itself already has {changes}"
         else:
-            apply[name] = _with_as_many_networks(ablation, params)
+            apply[name] = _without_fusion(ablation, params)
     if names and not apply:
         raise ParamsError("; ".join(f"{name}: {skipped[name]}" for name in names) + ". Nothing to compare.")
     return apply, skipped
@@ -112,14 +112,17 @@ def changes_autoencoders(changes: Mapping[str, Any]) -> bool:
     return any(key.startswith("autoencoder.") for key in changes)
 
 
-def _with_as_many_networks(ablation: Ablation, params: Params) -> Ablation:
+def _without_fusion(ablation: Ablation, params: Params) -> Ablation:
     """Return the ablation of a run that may read image and residual tensor by a network each.
 
-    What reads one of them alone is read by as many networks: an ensemble is better by itself.
+    What reads one of them alone is read by as many networks: an ensemble is better by itself. Not where each member
+    leaves out a fold: twice as many would train on more patients.
     """
     if INPUT not in ablation.changes or params.cin.fusion == "planes":
         return ablation
-    networks = {"cin.fusion": "planes", "cin.members": 2 * params.cin.members}
+    networks: dict[str, Any] = {"cin.fusion": "planes"}
+    if params.cin.member_images == "all":
+        networks["cin.members"] = 2 * params.cin.members
     return replace(ablation, changes={**ablation.changes, **networks})
 
 

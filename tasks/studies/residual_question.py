@@ -30,7 +30,10 @@ ALONE: Final[dict[Verdict, str]] = {
 
 
 class ResidualPair(NamedTuple):
-    """Names of two candidates with the same recipe and as many networks: more of them would win by themselves."""
+    """Names of two candidates with the same recipe and as many networks: more of them would win by themselves.
+
+    Where each member leaves out a fold, they have as many folds too, and so are trained on as many patients.
+    """
 
     candidate: str
     """Reads residuals."""
@@ -54,9 +57,13 @@ def residual_pairs(params: Mapping[str, Params]) -> list[ResidualPair]:
 
 
 def _recipe(params: CinParams) -> dict[str, Any]:
-    """Return all but what is read and how it is fused; with the number of networks, of which fusion may need two."""
+    """Return all but what is read and how it is fused; with the number of networks, of which fusion may need two.
+
+    With the number of members too if it is that of folds.
+    """
     n_networks = params.members * (2 if params.fusion == "networks" else 1)
-    same = {key: value for key, value in asdict(params).items() if key not in ("input", "fusion", "members")}
+    left_out = ("input", "fusion", "members") if params.member_images == "all" else ("input", "fusion")
+    same = {key: value for key, value in asdict(params).items() if key not in left_out}
     return same | {"networks": n_networks}
 
 

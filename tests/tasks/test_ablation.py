@@ -70,3 +70,16 @@ def test_what_reads_image_or_residual_alone_has_as_many_networks_as_a_run_with_o
         own = {key.removeprefix("cin."): value for key, value in changes.items()}
         assert validated({**values, "cin": values["cin"] | own})[1] == []
     assert "cin.members" not in ablations["masked"].changes
+
+
+def test_members_by_folds_are_no_more_of_them_in_an_ablation() -> None:
+    """As many folds as members: four train on three quarters of the patients, two on a half."""
+    values = merged(read_files(PROJECT / "params" / "xray.yaml"))
+    values["cin"] |= {"members": 2, "member_images": "folds"}
+    both, _ = validated(values)
+    assert both is not None
+    ablations, _ = applicable(both, [])
+    for name, one_input in (("raw_image", "image"), ("residual_tensor_alone", "residual_tensor")):
+        assert ablations[name].changes == {"cin.input": one_input, "cin.fusion": "planes"}
+        own = {key.removeprefix("cin."): value for key, value in ablations[name].changes.items()}
+        assert validated({**values, "cin": values["cin"] | own})[1] == []

@@ -68,6 +68,30 @@ def test_the_other_networks_hold_for_x_rays_and_the_residual_is_judged_by_as_man
     ]
 
 
+FOLDS = """
+candidates:
+  both: {title: both, changes: {cin.input: residual_tensor_and_image, cin.fusion: networks, cin.members: 2}}
+  image_by_as_many: {title: image, changes: {cin.input: image, cin.members: 4}}
+  planes: {title: both in one network, changes: {cin.input: residual_tensor_and_image, cin.members: 4}}
+  residual: {title: residual tensor, changes: {cin.members: 3}}
+  image: {title: image, changes: {cin.input: image, cin.members: 3}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("member_images", "pairs"),
+    [
+        ("all", [("both", "image_by_as_many"), ("planes", "image_by_as_many"), ("residual", "image")]),
+        ("folds", [("planes", "image_by_as_many"), ("residual", "image")]),
+    ],
+)
+def test_the_residual_is_judged_by_networks_that_were_trained_on_as_many_patients(
+    tmp_path: Path, member_images: str, pairs: list[tuple[str, str]]
+) -> None:
+    text = FOLDS.replace("cin.members", f"cin.member_images: {member_images}, cin.members")
+    assert [tuple(pair) for pair in residual_pairs(params_of(comparison(tmp_path, text)))] == pairs
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
