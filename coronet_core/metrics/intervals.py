@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 Interval = tuple[float, float]
 
-UNDEFINED_SHARE_MAX: Final = 0.05
+UNDEFINED_SHARE_MAX: Final = 0.08
 """More replicates than this without a value, and the sample is too small for an interval.
 
-A class of two patients is missing from a replicate with probability e^-2 = 0.14, one of three with e^-3 = 0.0498: a
-figure that needs a class has an interval from three patients of the class on.
+A class of two patients is missing from a replicate with a probability of about e^-2 = 0.14, one of three with about
+e^-3 = 0.05: a figure that needs a class has an interval from three patients of the class on. The limit is far enough
+from both that a thousand replicates do not cross it by chance.
 """
 ROUNDING: Final = 1e-12
 
