@@ -75,8 +75,8 @@ class TrialEpochs:
     def report_restored(self, folder: Path) -> None:
         """Report the epochs of a CIN that was not trained now: it was in DVC's cache."""
         if self.objective.is_of_epochs and not self.rows:
-            for step, value in enumerate(self.objective.by_epoch(folder, self.params), start=1):
-                self.trial.report(value, step)
+            for epoch, value in self.objective.by_epoch(folder, self.params).items():
+                self.trial.report(value, epoch)
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,17 @@ class Objective:
         if not self.is_of_epochs:
             uncalibrated = read_json(folder / CALIBRATION)["before"]
             return float(uncalibrated[self.name.removeprefix(PREFIX)])
-        return self.by_epoch(folder, params)[-1]
+        *_, last = self.by_epoch(folder, params).values()
+        return last
 
-    def by_epoch(self, folder: Path, params: CinParams) -> list[float]:
-        """Return, for each epoch of the run in `folder`, the figure of the epoch that would be kept by then."""
+    def by_epoch(self, folder: Path, params: CinParams) -> dict[int, float]:
+        """Return, by epoch of the run in `folder`, the figure of the epoch that would be kept by then.
+
+        0 is the start, where a head that was fitted is validated before any training.
+        """
         table = read_numbers(folder / CIN_HISTORY, [EPOCH, self.name, params.best_by])
         rows: list[Any] = table.to_dict("records")
-        return [self.kept_value(rows[:n], params) for n in range(1, len(rows) + 1)]
+        return {int(row[EPOCH]): self.kept_value(rows[:n], params) for n, row in enumerate(rows, start=1)}
 
     def kept_value(self, epochs: Sequence[Mapping[str, float]], params: CinParams) -> float:
         """Return the figure of the epoch among `epochs`, rows of the history, that `cin.keep` and `cin.best_by` keep.

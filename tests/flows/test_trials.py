@@ -5,11 +5,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.pruners import MedianPruner
+from optuna.pruners import MedianPruner, NopPruner
 
 from flows.pipeline.trials import TrialEpochs, TrialPrunedError
 from tasks.runtime.params.checks import read_params
 from tasks.runtime.params.cin_params import CinParams
+from tasks.runtime.paths import CIN_HISTORY
 from tasks.runtime.progress import MetricsEvent
 from tasks.studies.search_objective import OBJECTIVES
 from tests.conftest import PROJECT
@@ -63,6 +64,24 @@ def test_an_autoencoders_epochs_are_none_of_the_cin(study: optuna.Study, params:
     epochs.on_metrics("train_autoencoder@healthy", MetricsEvent(step=1, values={"validation_loss": 9.0}))
     epochs.on_metrics("train_cin", epoch(1, 0.4))
     assert reported(study) == {1: 0.4}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_restored_epochs_have_the_numbers_of_those_that_are_trained(
+    study: optuna.Study, params: CinParams, tmp_path: Path, first: int
+) -> None:
+    """With a fitted head the history begins with epoch 0, the start."""
+    losses = (0.4, 0.6, 0.2)
+    rows = [f"{first + n},{loss},0.5" for n, loss in enumerate(losses)]
+    (tmp_path / CIN_HISTORY).parent.mkdir(parents=True)
+    (tmp_path / CIN_HISTORY).write_text("\n".join(["epoch,validation_loss,validation_accuracy", *rows]) + "\n")
+    TrialEpochs(study.ask(), LOSS, params).report_restored(tmp_path)
+    restored = reported(study)
+    study.pruner = NopPruner()
+    trained = TrialEpochs(study.ask(), LOSS, params)
+    for n, loss in enumerate(losses):
+        trained.on_metrics("train_cin", epoch(first + n, loss))
+    assert restored == reported(study) == {first: 0.4, first + 1: 0.4, first + 2: 0.2}
 
 
 def test_a_figure_of_no_epoch_prunes_nothing(study: optuna.Study, params: CinParams) -> None:

@@ -211,5 +211,5 @@ def test_the_figure_is_that_of_the_epoch_whose_weights_are_kept(
     (tmp_path / "reports" / "history" / "cin.csv").write_text(rows)
     params = read_params().cin.__class__(**{**vars(read_params().cin), "best_by": best_by})
     found = OBJECTIVES[objective]
-    assert found.by_epoch(tmp_path, params) == values
+    assert found.by_epoch(tmp_path, params) == dict(enumerate(values, start=1))
     assert found.value(tmp_path, params) == values[-1]
