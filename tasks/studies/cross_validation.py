@@ -22,8 +22,9 @@ def summarise(folders: Sequence[Path], unit: FoldUnit, params: Params) -> dict[s
     """Return the summary of the folds in `folders`, in order.
 
     Means and sample standard deviations are over the folds. `pooled` counts each image once, in the fold in which it
-    was tested; its intervals come from a bootstrap over patient groups. Areas under curves are not pooled, as scores of
-    different networks are not comparable.
+    was tested. Its proportions have Wilson's intervals, `NAME_interval`, which take images as independent; its
+    `intervals` come from a bootstrap over patient groups. Areas under curves are not pooled, as scores of different
+    networks are not comparable.
     """
     by_fold = [_fold(number, folder) for number, folder in enumerate(folders, start=1)]
     predictions = pooled_predictions([folder / PREDICTIONS for folder in folders])

@@ -66,7 +66,12 @@ def folds() -> dict[str, Any]:
             "accuracy": 0.7,
             "accuracy_interval": [0.6, 0.8],
             "balanced_accuracy": 0.65,
-            "intervals": {"balanced_accuracy": [0.5, 0.75]},
+            "intervals": {
+                "accuracy": [0.55, 0.85],
+                "balanced_accuracy": [0.5, 0.75],
+                "sensitivity": {"healthy": [0.3, 0.9], "pneumonia": [0.35, 0.95], "covid19": None},
+                "specificity": {label: [0.25, 1.0] for label in CLASSES},
+            },
             "sensitivity": by_class | {"covid19": None},
             "sensitivity_interval": intervals | {"covid19": None},
             "specificity": by_class,
@@ -123,6 +128,14 @@ def test_the_page_of_a_cross_validation(folds: dict[str, Any], tmp_path: Path) -
     assert "<td>0.125</td>" in page
     assert f"fold 2</th>{DETECTION.format('50.00')}" in page
     assert page.index("specificity</th><td>60.00<small>40.0–80.0</small></td>") > page.index("sensitivity</th>")
+
+
+def test_the_page_of_a_cross_validation_has_intervals_over_patients(folds: dict[str, Any], tmp_path: Path) -> None:
+    render_cross_validation(folds, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "accuracy: 55.0–85.0</small></caption>" in page
+    assert "sensitivity</th><td>30.0–90.0</td><td>35.0–95.0</td><td>–</td></tr>" in page
+    assert f"specificity</th>{3 * '<td>25.0–100.0</td>'}</tr>" in page
 
 
 def test_patients_in_two_splits_are_told_first(folds: dict[str, Any], tmp_path: Path) -> None:
