@@ -35,6 +35,14 @@ def test_what_a_dicom_states_is_taken(syntax: object) -> None:
     assert pixels_to_decode(content) == SIDE * SIDE
 
 
+def test_what_a_dicom_without_vrs_states_is_taken() -> None:
+    header = dicom()
+    header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    buffer = io.BytesIO()
+    header.save_as(buffer, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    assert pixels_to_decode(buffer.getvalue()) == SIDE * SIDE
+
+
 @pytest.mark.parametrize("kind", ["BMP", "WEBP", "PPM"])
 def test_what_a_file_does_not_state_is_overestimated(kind: str) -> None:
     assert pixels_to_decode(encoded(kind)) >= SIDE * SIDE

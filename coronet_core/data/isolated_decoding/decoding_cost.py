@@ -1,5 +1,6 @@
 """What a file will cost to decode, in pixels, from its first bytes: cheap enough to ask of any upload."""
 
+import re
 import struct
 from typing import Final
 
@@ -9,9 +10,9 @@ from coronet_core.data.reading.tiff_tags import stated_size
 
 PNG_SIZE: Final = slice(16, 24)
 GIF_SIZE: Final = slice(6, 10)
-ROWS: Final = b"\x28\x00\x10\x00US\x02\x00"
-COLUMNS: Final = b"\x28\x00\x11\x00US\x02\x00"
-"""Of a DICOM file with explicit VR, as all are whose pixels are compressed."""
+ROWS: Final = re.compile(rb"\x28\x00\x10\x00(?:US\x02\x00|\x02\x00\x00\x00)(..)", re.DOTALL)
+COLUMNS: Final = re.compile(rb"\x28\x00\x11\x00(?:US\x02\x00|\x02\x00\x00\x00)(..)", re.DOTALL)
+"""Of a little-endian DICOM file, with explicit or implicit VR."""
 BITS_PER_BYTE: Final = 8
 
 
@@ -32,10 +33,8 @@ def pixels_to_decode(content: bytes) -> int:
 
 
 def _of_dicom(content: bytes) -> int:
-    rows, columns = content.find(ROWS), content.find(COLUMNS)
-    if min(rows, columns) < 0:
-        return 0
-    return _product("<H", content[rows + len(ROWS) :][:2]) * _product("<H", content[columns + len(COLUMNS) :][:2])
+    rows, columns = ROWS.search(content), COLUMNS.search(content)
+    return _product("<H", rows[1]) * _product("<H", columns[1]) if rows and columns else 0
 
 
 def _product(form: str, data: bytes) -> int:
