@@ -10,6 +10,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
+from uuid import uuid4
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,7 +20,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from coronet_core.data.file_kinds import BEGINNING_BYTES, kind_of
 from coronet_core.support.errors import DataError
 from coronet_core.support.plurals import counted
-from coronet_core.support.whole_files import write_whole
+from coronet_core.support.whole_files import put_in_place, write_whole
 from serving.problems import Problem, invalid
 from serving.settings import MIB, ServingSettings
 
@@ -224,4 +225,6 @@ class Keeper:
         """Write the file, for its owner alone, unless it is there."""
         path = self._folder / f"{upload.sha256}.{kind_of(upload.content[:BEGINNING_BYTES]) or UNKNOWN}"
         if not path.exists():
-            write_whole(path, lambda partial: partial.write_bytes(upload.content), is_private=True)
+            own = path.with_name(f".{uuid4().hex}")  # the same image may be written by another request meanwhile
+            write_whole(own, lambda partial: partial.write_bytes(upload.content), durable=False, is_private=True)
+            put_in_place(own, path)

@@ -5,8 +5,10 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -200,6 +202,21 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="Give another folder"):
         Keeper(tmp_path / "file" / "kept")
+
+
+def test_the_same_image_at_the_same_moment_is_kept_once(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path / "kept")
+    for n in range(30):
+        content = png() + bytes([n])
+        together = Barrier(4)
+
+        def keep(name: str, content: bytes = content, together: Barrier = together) -> None:
+            together.wait()
+            keeper.keep(Upload(name, content))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(keep, "abcd"))
+    assert len(list((tmp_path / "kept").iterdir())) == 30
 
 
 @pytest.mark.parametrize(("content", "suffix"), [(png(), "png"), (dicom(), "dcm"), (b"text", "img")])
