@@ -187,6 +187,17 @@ def require(folder: Path, *inputs: Any) -> None:
     require_report_folder(folder, [str(path) for path in inputs])
 
 
+@pytest.mark.parametrize("pattern", ["**/*.dcm", "*", "re*/*", "**", "results/SC*", "*/*"])
+def test_a_folder_that_a_pattern_would_search_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in (pattern, str(tmp_path / pattern)):
+        with pytest.raises(DataError, match="the next run would read the maps as X-rays"):
+            require(Path("results"), given)
+    require(Path("results"), "*.dcm", "scans/*", "scans/**/*.dcm", str(tmp_path / "other" / "**"))
+
+
 def test_results_of_former_runs_may_be_in_the_folder(finished: Finished, scans: Path, tmp_path: Path) -> None:
     require(tmp_path / "new", scans)
     require(finished.out, scans)

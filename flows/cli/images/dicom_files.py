@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
-from coronet_core.support.errors import ParamsError
+from coronet_core.support.errors import DataError, ParamsError
 from tasks.inference.dicom_report.report_file_names import require_report_folder
 from tasks.inference.prediction_options import Method
 
@@ -61,7 +61,9 @@ class DicomResults:
     maps: "MapMaker | None"
 
     def write(self, files: Sequence["ImageFile"], tables: Iterable["pa.Table"], model_digest: str) -> "Written":
-        """Write the results of the predictions in `tables`."""
+        """Write the results of the predictions in `tables`. Raises DataError if their model is not that of the maps."""
+        if self.maps is not None and self.maps.model.digest != model_digest:
+            raise DataError("no DICOM results: meanwhile the name of the model leads to another one. Run it again.")
         from flows.project.run_lock import alone
         from tasks.inference.dicom_report.report_writer import ReportFolder  # late: highdicom takes a second
 

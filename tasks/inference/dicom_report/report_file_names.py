@@ -1,5 +1,6 @@
 """Names of the DICOM files of predictions, and the folder that holds nothing else. Light: no torch, no highdicom."""
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +26,27 @@ def require_report_folder(folder: Path, inputs: Sequence[str]) -> None:
             raise DataError(
                 f"{folder}: contains {path.name}, so it is not a folder of DICOM results. Give another name."
             )
-    for path in map(Path, inputs):
-        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+    for path in inputs:
+        if _is_searched(folder, path):
             raise DataError(
                 f"{folder}: in {path}, which is searched for images: the next run would read the maps as X-rays. Give "
                 "a folder elsewhere."
             )
+
+
+def _is_searched(folder: Path, path: str) -> bool:
+    """Return whether a result in `folder` would be found by `path`: a folder, or a pattern of files or folders."""
+    if Path(path).is_dir():
+        return folder.resolve().is_relative_to(Path(path).resolve())
+    pattern = Path.cwd().joinpath(path).parts
+    result = folder.resolve() / file_name("SC", "2.25.1")
+    return any(_matches(pattern, place.parts) for place in (result, *result.parents))
+
+
+def _matches(pattern: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether the parts of a pattern, ** among them, match those of a path."""
+    if not pattern:
+        return not names
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], names[n:]) for n in range(len(names) + 1))
+    return bool(names) and fnmatch.fnmatchcase(names[0], pattern[0]) and _matches(pattern[1:], names[1:])
