@@ -32,6 +32,8 @@ class Record:
     """Changes when the image's bytes may have changed (size and time of a file, seed of a phantom)."""
     has_placeholder_id: bool = False
     """Whether the source has a placeholder instead of the patient's id."""
+    header_repeats_name: bool = False
+    """Whether DICOM headers of the source have the image's name where the patient's id should be, as RSNA's have."""
     copy: int = 1
     """Above 1 when a source counts one image several times."""
     published_part: PublishedPart | Literal["autoencoders"] | None = None

@@ -75,6 +75,6 @@ def _origin(record: Record, header_id: str | None) -> Origin:
 
 
 def _patient_in_header(record: Record, header_id: str | None) -> str | None:
-    """Return the patient whom the header names; nobody where it repeats the image's name, as in RSNA's files."""
+    """Return the patient whom the header names, if it is not the image's name that its source's headers repeat."""
     patient = patient_ids.normalised(header_id)
-    return None if patient == record.name else patient
+    return None if record.header_repeats_name and patient == record.name else patient

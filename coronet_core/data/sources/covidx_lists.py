@@ -70,6 +70,7 @@ def records(
                 name=Path(line.file).stem if line.source == rsna.SOURCE else line.file,
                 patient_id=_patient(line, patients),
                 has_placeholder_id=_normalised(line) is None,
+                header_repeats_name=line.source == rsna.SOURCE,
                 label=labels[line.label],
                 read=partial(file.read_bytes),
                 version=file_version(file),

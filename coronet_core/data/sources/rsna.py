@@ -71,6 +71,7 @@ def records(
             source=SOURCE,
             name=image,
             patient_id=patients.get(image),
+            header_repeats_name=True,
             label=classes[name],
             read=partial(file.read_bytes),
             version=file_version(file),
