@@ -14,6 +14,15 @@ function rank(item, isBlinded) {
   return differ(item) ? 1 : 2;
 }
 
+// What `ask` promises, kept as `name` of `store`: asked for once, and again if it has failed.
+function once(store, name, ask) {
+  if (store[name]) return store[name];
+  const asked = ask();
+  store[name] = asked;
+  asked.catch(() => { if (store[name] === asked) delete store[name]; });
+  return asked;
+}
+
 export class Images extends EventTarget {
   constructor(limits, hasChallenger) {
     super();
@@ -68,7 +77,7 @@ export class Images extends EventTarget {
       if (this.items.includes(item)) this.tell("answer", item);
     });
     for (const item of wanted) {
-      if (!item.answer.error && this.items.includes(item)) await this.preview(item);
+      if (!item.answer.error && this.items.includes(item)) await this.preview(item).catch(() => {}); // asked again once selected
     }
     if (this.hasChallenger) await this.challenge(wanted.filter((item) => !item.answer.error && this.items.includes(item)));
   }
@@ -82,21 +91,19 @@ export class Images extends EventTarget {
     });
   }
 
-  async preview(item) {
-    item.previewing ??= preview(item.file).then((blob) => {
-      item.preview = this.url(item, blob);
+  preview(item) {
+    return once(item.asked, "preview", async () => {
+      item.preview = this.url(item, await preview(item.file));
       this.tell("preview", item);
     });
-    return item.previewing;
   }
 
-  async residuals(item, by = "model") {
-    item.asked[by] ??= Promise.all(["healthy", "pneumonia"].map(async (of) => [of, this.url(item, (await residual(item.file, of, by)).blob)]))
-      .then((made) => {
-        item.residuals[by] = Object.fromEntries(made);
-        this.tell("residuals", item);
-      });
-    return item.asked[by];
+  residuals(item, by = "model") {
+    return once(item.asked, by, async () => {
+      const made = await Promise.all(["healthy", "pneumonia"].map(async (of) => [of, this.url(item, (await residual(item.file, of, by)).blob)]));
+      item.residuals[by] = Object.fromEntries(made);
+      this.tell("residuals", item);
+    });
   }
 
   async map(item, method, label, signal, by) {

@@ -99,7 +99,10 @@ export class Viewer {
     const item = this.images.current;
     const [method, label] = [byId("method").value, byId("label").value];
     const wanted = item?.preview && byId("shown").checked && !this.images.hides(item) ? [item, method, label] : [];
-    if (wanted.length && this.wanted?.every((one, i) => one === wanted[i])) return this.place();
+    if (wanted.length && this.wanted?.every((one, i) => one === wanted[i])) {
+      if (this.answering.every((by) => this.maps[by])) byId("busy").hidden = true; // what failed before is asked again
+      return this.place();
+    }
     this.asking?.abort();
     this.maps = {};
     byId("map-told").textContent = "evidence";

@@ -94,6 +94,17 @@ class Page:
         """Wait until the map lies over the picture."""
         self.wait(lambda: self.all("#picture:not([hidden])") and self.all("#overlay:not([hidden])"))
 
+    @contextmanager
+    def without(self, path: str) -> Iterator[None]:
+        """Let requests to addresses that begin with `path` fail meanwhile, as without a network."""
+        self.script(
+            "const [path] = arguments; const ask = window.fetch; window.mend = () => { window.fetch = ask; };"
+            "window.fetch = (to, how) => to.startsWith(path) ? Promise.reject(new TypeError('cut')) : ask(to, how);",
+            path,
+        )
+        yield
+        self.script("window.mend()")
+
     def complaints(self) -> list[str]:
         """Return what the browser has complained of since it was last asked."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

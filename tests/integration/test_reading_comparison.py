@@ -65,6 +65,24 @@ def test_both_answers_stand_side_by_side_with_where_they_differ(page: Page, ches
     assert "Challenger: another, " in page.text("#challenger")
 
 
+def test_a_preview_that_failed_keeps_neither_other_previews_nor_the_challenger_back(
+    page: Page, chest: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(png(1))
+    page.open(1280, 800)
+    page.script(
+        "const ask = window.fetch; window.fetch = (to, how) => {"
+        "  if (!to.startsWith('/preview')) return ask(to, how);"
+        "  window.fetch = ask; return Promise.reject(new TypeError('cut off')); };"
+    )
+    page.choose([chest, other])
+    wait_for_both(page)
+    page.wait(lambda: len(page.all("#list img.thumb")) == 2)
+    page.press(Keys.ARROW_RIGHT)
+    wait_for_both(page)
+
+
 def test_each_has_its_own_map_on_the_same_image(page: Page, chest: Path) -> None:
     page.open(1280, 800)
     page.choose([chest])

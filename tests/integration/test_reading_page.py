@@ -110,6 +110,31 @@ def test_a_wrong_file_is_a_row_with_its_reason_and_the_others_are_answered(page:
     assert "not an image" not in rows[1]
 
 
+def test_a_preview_that_failed_is_asked_for_again_once_its_image_is_selected(
+    page: Page, files: dict[str, Path]
+) -> None:
+    page.open()
+    with page.without("/preview"):
+        page.choose([files["chest.png"]])
+        page.wait(lambda: "cannot be reached" in page.text("#busy"))
+    page.one("#list button").click()
+    page.wait_for_overlay()
+    page.wait(lambda: not page.one("#busy").is_displayed())
+
+
+def test_residual_images_that_failed_are_asked_for_again_once_their_image_is_selected(
+    page: Page, files: dict[str, Path]
+) -> None:
+    page.open()
+    with page.without("/residuals"):
+        page.choose([files["chest.png"]])
+        page.wait_for_overlay()
+        assert not page.one("#residuals").is_displayed()
+    page.one("#list button").click()
+    page.wait(lambda: page.one("#residuals").is_displayed())
+    page.wait(lambda: not page.one("#busy").is_displayed())
+
+
 def test_a_script_in_a_name_stays_a_name(page: Page, files: dict[str, Path]) -> None:
     page.open()
     page.choose([files[SCRIPT]])
