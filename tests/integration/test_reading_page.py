@@ -227,6 +227,7 @@ def test_on_a_phone_every_file_is_reached_in_the_list_with_its_whole_name(page: 
         (tmp_path / name).write_bytes(png(number))
     page.open(390, 844, is_phone=True)
     page.choose([tmp_path / name for name in names])
+    page.wait(lambda: len(page.all("#list img.thumb")) == len(names))  # each fills the rows anew
     page.tab_to("#list button")
     for name in names:
         assert page.script("return document.activeElement.querySelector('.name').textContent") == name
