@@ -6,7 +6,7 @@ from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
-from flows.monitoring.failed_state import failed
+from flows.monitoring.final_states import failed
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants
 from tasks.report.study_pages import render_ablations

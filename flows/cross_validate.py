@@ -7,7 +7,7 @@ from prefect.states import Completed
 from coronet_core.common.classes import FoldUnit
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
-from flows.monitoring.failed_state import failed
+from flows.monitoring.final_states import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.pipeline.variants import Study, Variant, run_variants

@@ -14,7 +14,7 @@ from prefect.states import Completed
 from coronet_core.data.isolated_decoding.decoding_processes import Decoders
 from coronet_core.support.errors import CoroNetError, DataError
 from coronet_core.support.plurals import by_reason, counted
-from flows.monitoring.failed_state import failed
+from flows.monitoring.final_states import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.stage_progress import StageProgress
 from flows.monitoring.stale_runs import alone_as_run

@@ -20,8 +20,7 @@ from flows.monitoring.approval import (
     unanswered,
 )
 from flows.monitoring.artifacts import publish_decision
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE
+from flows.monitoring.final_states import DECLINED, PROMOTED, REFUSED, UP_TO_DATE, failed
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare

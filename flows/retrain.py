@@ -9,8 +9,7 @@ from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import headline, headline_figures, publish_artifacts
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import UP_TO_DATE
+from flows.monitoring.final_states import UP_TO_DATE, failed
 from flows.monitoring.run_names import name_at_start, name_flow_run
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stale_runs import alone_as_run

@@ -6,8 +6,7 @@ from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from flows.monitoring.artifacts import publish_rollback
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import ROLLED_BACK
+from flows.monitoring.final_states import ROLLED_BACK, failed
 from flows.monitoring.run_names import called
 from flows.monitoring.webhook import AT_ITS_END
 from flows.project.live_params import prepare

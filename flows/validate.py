@@ -10,7 +10,7 @@ from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
-from flows.monitoring.failed_state import failed
+from flows.monitoring.final_states import failed
 from flows.monitoring.run_names import called
 from flows.monitoring.stale_runs import alone_as_run
 from flows.monitoring.webhook import AT_ITS_END

@@ -10,8 +10,7 @@ from prefect.states import Completed
 from coronet_core.support.errors import CoroNetError, ParamsError
 from coronet_core.support.plurals import counted
 from flows.monitoring.automations import answers_new_images
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import IMAGES_FOUND
+from flows.monitoring.final_states import IMAGES_FOUND, failed
 from flows.monitoring.run_names import called
 from flows.monitoring.start_retrain import (
     announce_images,

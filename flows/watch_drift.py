@@ -8,8 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import DRIFT_FOUND
+from flows.monitoring.final_states import DRIFT_FOUND, failed
 from flows.monitoring.run_names import called
 from flows.monitoring.start_retrain import start_retrain
 from flows.monitoring.webhook import AT_ITS_END

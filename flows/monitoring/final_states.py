@@ -1,6 +1,11 @@
 """Names of the states in which flows and stages end, beside Prefect's own; automations know an end by its name."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from coronet_core.support.errors import CoroNetError, TransientError
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 UP_TO_DATE: Final = "Up to date"
 """Nothing was to be done."""
@@ -24,3 +29,10 @@ OURS: Final = frozenset(
     {UP_TO_DATE, TRANSIENT_FAILURE, PRUNED, PROMOTED, REFUSED, DECLINED, ROLLED_BACK, DRIFT_FOUND, IMAGES_FOUND}
 )
 PREFECTS: Final = frozenset({"Completed", "Failed", "Cancelled", "Crashed", "TimedOut"})
+
+
+def failed(error: CoroNetError) -> "State[None]":
+    """Return the failed state with the error's message; by its name, one knows that the same may succeed later."""
+    from prefect.states import Failed  # late: names of states are needed without Prefect, too
+
+    return Failed(name=TRANSIENT_FAILURE if isinstance(error, TransientError) else None, message=str(error))

@@ -22,8 +22,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import NOT_RUN, UP_TO_DATE
+from flows.monitoring.final_states import NOT_RUN, UP_TO_DATE, failed
 from flows.monitoring.server_wait import retry_until_reachable
 from flows.monitoring.stage_progress import OnMetrics, note_end, stage_log
 from flows.pipeline.mlflow_sync import records_delivered

@@ -21,8 +21,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import PRUNED
+from flows.monitoring.final_states import PRUNED, failed
 from flows.pipeline.stage_tasks import wait_for_threads
 from flows.pipeline.variants import free_lanes, run_workspace
 from flows.project.workspace import WORKSPACES, open_workspace

@@ -22,8 +22,7 @@ from prefect.states import Completed
 from coronet_core.common.cpu_count import usable_cores
 from coronet_core.support.errors import CoroNetError
 from coronet_core.support.plurals import counted
-from flows.monitoring.failed_state import failed
-from flows.monitoring.final_states import UP_TO_DATE
+from flows.monitoring.final_states import UP_TO_DATE, failed
 from flows.monitoring.stage_progress import OnMetrics, watched_as
 from flows.monitoring.stale_runs import alone_as_run
 from flows.pipeline.retries import DEFAULT_POLICY

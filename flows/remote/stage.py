@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from coronet_core.support.errors import CoroNetError
-from flows.monitoring.failed_state import failed
+from flows.monitoring.final_states import failed
 from flows.monitoring.stage_progress import stage_log
 from flows.project.processes import StageProcesses, stage_environment
 from flows.remote.checkout import open_checkout

@@ -26,11 +26,11 @@ def require_report_folder(folder: Path, inputs: Sequence[str]) -> None:
             raise DataError(
                 f"{folder}: contains {path.name}, so it is not a folder of DICOM results. Give another name."
             )
-    for path in inputs:
-        if _is_searched(folder, path):
+    for searched in inputs:
+        if _is_searched(folder, searched):
             raise DataError(
-                f"{folder}: in {path}, which is searched for images: the next run would read the maps as X-rays. Give "
-                "a folder elsewhere."
+                f"{folder}: in {searched}, which is searched for images: the next run would read the maps as X-rays. "
+                "Give a folder elsewhere."
             )
 
 
