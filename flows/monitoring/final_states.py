@@ -1,4 +1,4 @@
-"""Names of the states in which flows and stages end, beside Prefect's own; automations know an end by its name."""
+"""States in which flows and stages end, beside Prefect's own; automations know an end by its name."""
 
 from typing import TYPE_CHECKING, Final
 
