@@ -169,8 +169,8 @@ def end_group(process: "subprocess.Popen[Any]", sign: signal.Signals = signal.SI
 
 
 def processes_of(host: Host) -> list[psutil.Process]:
-    """All processes that work in the folder of `host` or below."""
-    found = psutil.process_iter(["cwd"])
+    """All processes that work in the folder of `host` or below, with what they were started with."""
+    found = psutil.process_iter(["cwd", "cmdline", "environ"])
     return [process for process in found if str(process.info["cwd"] or "").startswith(str(host.folder))]
 
 

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.conftest import Project, copy_of
@@ -47,21 +50,25 @@ def until(reached: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not reached():
         assert time.monotonic() < deadline
-        time.sleep(0.2)
+        time.sleep(0.02)
 
 
-def training(host: Host) -> "subprocess.Popen[str]":
-    """The stage as DVC runs it, behind its first epoch."""
-    process = host.start("tasks", *STAGE.split("@"))
-    wait_for(process, "epoch 1/4")
-    return process
+@contextmanager
+def suspended(host: Host) -> Iterator[tuple["subprocess.Popen[str]", psutil.Process]]:
+    """The stage as DVC runs it, and its process on the node: suspended after an epoch, or it would end meanwhile."""
+    with host.start("tasks", *STAGE.split("@")) as process:
+        wait_for(process, ": submitted")
+        until(lambda: stages_on_node(host))
+        (on_node,) = stages_on_node(host)
+        until(lambda: list((host.folder / ".coronet").rglob("epoch-*.checkpoint")))
+        on_node.suspend()
+        yield process, on_node
 
 
-def suspend_on_node(host: Host) -> None:
-    """Suspend the stage on the node, or it would come to its end meanwhile. Another process waits for it."""
-    running = [one for one in processes_of(host) if one.cmdline()[-3:] == ["tasks", *STAGE.split("@")]]
-    (node,) = [one for one in running if "SLURM_JOB_ID" in one.environ()]
-    node.suspend()
+def stages_on_node(host: Host) -> list[psutil.Process]:
+    """The stage's process that trains. Another of the same command line follows its job."""
+    running = [one for one in processes_of(host) if (one.info["cmdline"] or [])[-3:] == ["tasks", *STAGE.split("@")]]
+    return [one for one in running if "SLURM_JOB_ID" in (one.info["environ"] or {})]
 
 
 def test_a_run_with_jobs_trains_the_weights_of_one_without(
@@ -85,12 +92,20 @@ def test_a_run_with_jobs_trains_the_weights_of_one_without(
     assert not list((host.folder / ".coronet" / "slurm").iterdir())
 
 
+@pytest.mark.parametrize("request_is_ended", [False, True])
 def test_a_job_that_is_preempted_or_whose_time_is_up_is_queued_again_and_resumes(
-    host: Host, cluster: SlurmCluster, finished: Project
+    host: Host, cluster: SlurmCluster, finished: Project, *, request_is_ended: bool
 ) -> None:
-    with training(host) as process:
+    if request_is_ended:  # as SLURM does at times to the `scontrol requeue` of the job that it puts back
+        programs = host.folder.parent / "bin"
+        programs.mkdir()
+        (programs / "scontrol").write_text(f'#!/bin/sh\n{shutil.which("scontrol")} "$@"; kill -TERM $$\n')
+        (programs / "scontrol").chmod(0o755)
+        host.variables["PATH"] = f"{programs}:{host.environment['PATH']}"
+    with suspended(host) as (process, on_node):
         (job,) = cluster.queued()
         cluster.ask("scancel", "--signal=TERM", job)  # what a job gets first that is preempted
+        on_node.resume()
         cluster.ask("scancel", "--signal=USR2", job)  # what SLURM sends before the time is up, as submitit asks it to
         until(lambda: "BeginTime" in cluster.ask("squeue", "--noheader", "--format=%r"))
         # SLURM would wait for two minutes; in the second of the requeue the node still refuses the job's credential
@@ -103,8 +118,9 @@ def test_a_job_that_is_preempted_or_whose_time_is_up_is_queued_again_and_resumes
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_stage_that_is_ended_takes_its_job_with_it(host: Host, cluster: SlurmCluster, sign: signal.Signals) -> None:
-    with training(host) as process:
+    with suspended(host) as (process, on_node):
         assert cluster.queued()
+        on_node.resume()
         process.send_signal(sign)
         process.communicate()
     assert process.returncode != 0
@@ -114,9 +130,8 @@ def test_a_stage_that_is_ended_takes_its_job_with_it(host: Host, cluster: SlurmC
 def test_a_job_that_outlived_its_stage_is_cancelled_by_the_next_run(
     host: Host, cluster: SlurmCluster, finished: Project
 ) -> None:
-    with training(host) as process:
+    with suspended(host) as (process, _):
         (job,) = cluster.queued()
-        suspend_on_node(host)
         process.kill()
         process.communicate()
     run = host.run("tasks", *STAGE.split("@"))
@@ -129,9 +144,8 @@ def test_a_job_that_outlived_its_stage_is_cancelled_by_the_next_run(
 def test_a_killed_job_fails_as_a_killed_stage_does_and_the_next_one_resumes(
     host: Host, cluster: SlurmCluster, finished: Project
 ) -> None:
-    with training(host) as process:
+    with suspended(host) as (process, _):
         (job,) = cluster.queued()
-        suspend_on_node(host)
         cluster.ask("scancel", "--signal=KILL", "--full", job)
         output, _ = process.communicate()
     assert process.returncode in {128 + signal.SIGKILL, os.EX_TEMPFAIL}, output  # whether the job could still say it

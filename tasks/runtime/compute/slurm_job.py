@@ -129,9 +129,27 @@ def _follow(job: submitit.Job[int], stage: str) -> None:
         time.sleep(POLL_S)
         is_due = time.monotonic() - asked > SECONDS_BETWEEN_QUERIES
         asked = time.monotonic() if is_due else asked
-        is_over = job.paths.result_pickle.exists() or (is_due and _has_ended(job, stage))
+        has_result = job.paths.result_pickle.exists() and not _is_put_back(job, stage)
+        is_over = has_result or (is_due and _has_ended(job, stage))
         for path, stream in streams:
             read[path] = _pass_on(path, read[path], stream)
+
+
+def _is_put_back(job: submitit.Job[int], stage: str) -> bool:
+    """Whether a job with a result is queued again all the same, and forget the result.
+
+    SLURM ends a job that it puts back, and with it at times the command by which submitit asks for that: submitit then
+    takes the job for failed.
+    """
+    if job.exception() is None:
+        return False
+    while (state := _queued_jobs(stage).get(job.job_id)) not in {None, "PENDING"}:
+        time.sleep(POLL_S)
+    if state is None:
+        return False
+    job.paths.result_pickle.unlink()
+    job.watcher.clear()
+    return True
 
 
 def _has_ended(job: submitit.Job[int], stage: str) -> bool:
@@ -182,7 +200,7 @@ def _error_of(job: submitit.Job[int], stage: str) -> CoroNetError:
 
 def _cancel_former(stage: str) -> None:
     """Cancel the jobs that killed processes have left: two would write the same outs."""
-    left = _queued_jobs(stage)
+    left = list(_queued_jobs(stage))
     for job_id in left:
         log(f"SLURM job {job_id} of an earlier run: cancelling it")
         subprocess.run(["scancel", job_id], capture_output=True, check=False)
@@ -193,17 +211,17 @@ def _cancel_former(stage: str) -> None:
                 f"SLURM job {left[0]} of an earlier run does not end. End it with `scancel {left[0]}`."
             )
         time.sleep(POLL_S)
-        left = _queued_jobs(stage)
+        left = list(_queued_jobs(stage))
 
 
-def _queued_jobs(stage: str) -> list[str]:
-    """Return the ids of the jobs of this folder's `stage` that wait, run or are about to end."""
-    command = ["squeue", "--noheader", f"--name={NAME.format(stage=stage)}", "--format=%i|%Z"]
+def _queued_jobs(stage: str) -> dict[str, str]:
+    """Return SLURM's state of each job of this folder's `stage` that waits, runs or is about to end, by its id."""
+    command = ["squeue", "--noheader", f"--name={NAME.format(stage=stage)}", "--format=%i|%T|%Z"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         raise TransientError(f"SLURM does not answer (squeue: {asked.stderr.strip()}).")
-    jobs = (line.partition("|") for line in asked.stdout.splitlines())
-    return [job_id.strip() for job_id, _, folder in jobs if Path(folder.strip()) == Path.cwd()]
+    jobs = [[column.strip() for column in line.split("|", 2)] for line in asked.stdout.splitlines()]
+    return {job_id: state for job_id, state, folder in jobs if Path(folder) == Path.cwd()}
 
 
 def _require_accounts() -> None:
