@@ -24,6 +24,8 @@ OF_WORK: Final = {
     503: "A queue is full.",
 }
 OF_FILES: Final = {500: "A file of the service cannot be written."}
+MODEL_HEADER: Final = "X-Model"
+"""Of answers that are not JSON: the digest of the model that made them."""
 SUMMARY: Final = (
     "COVID-19, other pneumonia and healthy lungs on chest X-rays. Research software, not a medical device. "
     "Send images as files; URLs are not fetched."
@@ -36,6 +38,17 @@ def problems(*also: int, of_work: bool = False) -> dict[int | str, dict[str, Any
     descriptions: dict[int, str] = ALWAYS | (OF_WORK if of_work else {}) | others
     content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
+
+
+def files_made(content: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return the descriptions of a route whose answers a model has made, as files of the media types of `content`."""
+    header = {
+        "description": "Digest of the model that made a picture or DICOM file; JSON names it itself.",
+        "schema": {"type": "string"},
+    }
+    return problems(of_work=True) | {
+        200: {"description": "Made.", "content": content, "headers": {MODEL_HEADER: header}}
+    }
 
 
 def describe(app: FastAPI, *, asks_for_keys: bool) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from coronet_core.support.errors import DataError
 from serving.explanations import Explanation, Target
+from serving.openapi import MODEL_HEADER
 from serving.problems import Problem
 from serving.service import Service
 from serving.uploads import Upload
@@ -30,15 +31,16 @@ ONLY_OF_DICOM: Final = (
 
 @dataclass(frozen=True)
 class DicomAnswer:
-    """A DICOM file, and its name."""
+    """A DICOM file, its name, and the digest of the model that made it."""
 
     content: bytes
     name: str
+    model: str
 
     def response(self) -> Response:
         """Return it as a file to store; the name has nothing of the patient."""
-        disposition = f'attachment; filename="{self.name}"'
-        return Response(self.content, headers={"Content-Disposition": disposition}, media_type=MEDIA_TYPE)
+        headers = {"Content-Disposition": f'attachment; filename="{self.name}"', MODEL_HEADER: self.model}
+        return Response(self.content, headers=headers, media_type=MEDIA_TYPE)
 
 
 async def report_of(service: Service, upload: Upload) -> DicomAnswer:
@@ -70,7 +72,7 @@ def _report(source: "pydicom.Dataset", row: dict[str, Any], model_digest: str) -
     from tasks.inference.dicom_report import structured_report as sr  # late: highdicom takes a second
 
     made = sr.structured_report(source, row, model_digest)
-    return DicomAnswer(made, file_name(sr.KIND, sr.report_uid(source, row["sha256"], model_digest)))
+    return DicomAnswer(made, file_name(sr.KIND, sr.report_uid(source, row["sha256"], model_digest)), model_digest)
 
 
 def _capture(
@@ -98,4 +100,4 @@ def _capture(
         source, map_picture(seen, explained), explained, row["sha256"], served.model.digest, *settings
     )
     uid = sc.capture_uid(source, row["sha256"], served.model.digest, made.method, *settings)
-    return DicomAnswer(capture, file_name(sc.KIND, uid))
+    return DicomAnswer(capture, file_name(sc.KIND, uid), served.model.digest)

@@ -12,7 +12,7 @@ from coronet_core.common.classes import ClassName
 from coronet_core.data.reading.image import DecodedImage
 from serving.current_service import By, CurrentServices
 from serving.explanations import DEFAULT_METHOD, Target, map_png
-from serving.openapi import problems
+from serving.openapi import MODEL_HEADER, files_made, problems
 from serving.problems import SafeJsonResponse
 from serving.response_models import Answers
 from serving.routes.dicom_answers import DICOM_CONTENT, map_capture
@@ -110,7 +110,7 @@ def image_routes(settings: ServingSettings) -> APIRouter:
                 "seconds": seconds,
                 "area": area_of(service, image),
             }
-            return _picture(map_png(made.values, maximum), details)
+            return _picture(service, map_png(made.values, maximum), details)
         return _numbers(
             AttributionMap(
                 model=service.served.model.digest,
@@ -133,9 +133,8 @@ def image_routes(settings: ServingSettings) -> APIRouter:
         white = max(float(np.percentile(values[:2].astype(np.float32), BRIGHT_PERCENTILE)), LEAST_WHITE)
         if form == "png":
             channel = values[0 if of == "healthy" else 1].astype(np.float32)
-            return _picture(
-                map_png(channel, white), {"of": of, "white": round(white, 4), "area": area_of(service, image)}
-            )
+            details = {"of": of, "white": round(white, 4), "area": area_of(service, image)}
+            return _picture(service, map_png(channel, white), details)
         return _numbers(
             ResidualTensor(
                 model=service.served.model.digest,
@@ -148,7 +147,7 @@ def image_routes(settings: ServingSettings) -> APIRouter:
     @router.post("/preview", response_class=Response, responses=_pictures(), openapi_extra=one)
     async def preview(request: Request, service: InUse) -> Response:
         """Return an image as it was read: upright, grey, air dark, 8 bits, in its own proportions."""
-        return Response(await service.preview(await single(request)), media_type=PNG)
+        return _picture(service, await service.preview(await single(request)), {})
 
     return router
 
@@ -166,8 +165,7 @@ def area_of(service: Service, image: DecodedImage) -> Area:
 
 
 def _pictures() -> dict[int | str, dict[str, Any]]:
-    picture = {PNG: {"schema": {"type": "string", "contentMediaType": PNG}}}
-    return problems(of_work=True) | {200: {"description": "Made.", "content": picture}}
+    return files_made({PNG: {"schema": {"type": "string", "contentMediaType": PNG}}})
 
 
 def _maps() -> dict[int | str, dict[str, Any]]:
@@ -176,8 +174,9 @@ def _maps() -> dict[int | str, dict[str, Any]]:
     return described
 
 
-def _picture(content: bytes, details: dict[str, Any]) -> Response:
+def _picture(service: Service, content: bytes, details: dict[str, Any]) -> Response:
     headers = {f"X-Map-{key}": _header(value) for key, value in details.items()}
+    headers[MODEL_HEADER] = service.served.model.digest
     return Response(content, headers=headers, media_type=PNG)
 
 

@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.openapi import problems
+from serving.openapi import files_made
 from serving.routes.dicom_answers import DICOM_CONTENT, report_of
 from serving.routes.images import InUse, single_upload
 from serving.settings import ServingSettings
 from serving.uploads import body_description
 
-REPORT = problems(of_work=True) | {200: {"description": "Made.", "content": DICOM_CONTENT}}
+REPORT = files_made(DICOM_CONTENT)
 
 
 def report_routes(settings: ServingSettings) -> APIRouter:

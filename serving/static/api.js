@@ -60,12 +60,18 @@ export async function example() {
 
 export const storeVerdict = async (verdict) => (await ask("/verdicts", { body: JSON.stringify(verdict), type: "application/json" })).json();
 
-export const preview = async (file) => (await ask("/preview", { body: form([file]) })).blob();
+// The digest of the model that made an answer.
+const maker = (response) => response.headers.get("X-Model");
+
+export async function preview(file) {
+  const response = await ask("/preview", { body: form([file]) });
+  return { blob: await response.blob(), model: maker(response) };
+}
 
 async function picture(path, file, signal) {
   const response = await ask(path, { body: form([file]), signal });
   const told = (name) => response.headers.get(`X-Map-${name}`);
-  return { blob: await response.blob(), area: told("Area").split(",").map(Number), label: told("Label"), maximum: Number(told("Maximum")), seconds: Number(told("Seconds")) };
+  return { blob: await response.blob(), model: maker(response), area: told("Area").split(",").map(Number), label: told("Label"), maximum: Number(told("Maximum")), seconds: Number(told("Seconds")) };
 }
 
 export const residual = (file, of, by) => picture(`/residuals?format=png&of=${of}&by=${by}`, file);
@@ -73,7 +79,7 @@ export const residual = (file, of, by) => picture(`/residuals?format=png&of=${of
 async function dicom(path, file) {
   const response = await ask(path, { body: form([file]) });
   const [, name] = response.headers.get("Content-Disposition").match(/filename="(.+)"/);
-  return { blob: await response.blob(), name };
+  return { blob: await response.blob(), model: maker(response), name };
 }
 
 export const dicomReport = (file) => dicom("/report", file);

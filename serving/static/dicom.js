@@ -32,7 +32,7 @@ export class DicomAnswers {
     for (const button of buttons) button.disabled = true;
     this.say("Writing…");
     try {
-      const { blob, name } = await make(item.file);
+      const { blob, name } = await this.images.made(item, "model", () => make(item.file));
       save(blob, name);
       if (item === this.images.current) this.say(`Saved as ${name}. It names the patient.`);
     } catch (error) {

@@ -1,10 +1,11 @@
 // The reading page: files in, answers and pictures out.
 import { answerOf, meaningOf, told } from "./answer.js";
-import { describeModel, example } from "./api.js";
+import { example } from "./api.js";
 import { DicomAnswers } from "./dicom.js";
 import { byId, element } from "./elements.js";
 import { Images } from "./images.js";
 import { showList, showSelected } from "./list.js";
+import { Models } from "./models.js";
 import { Verdicts } from "./verdicts.js";
 import { Viewer } from "./viewer.js";
 
@@ -12,13 +13,13 @@ const BLINDED = "blinded";
 
 function showAnswer(images, model) {
   const item = images.current;
-  byId("answer").replaceChildren(...(item ? answerOf(item, model, images.hides(item)) : [element("p", { class: "hint", text: "Predictions appear here." })]));
-  byId("meaning").replaceChildren(...(item ? meaningOf(item, model, images.hides(item)) : []));
+  byId("answer").replaceChildren(...(item ? answerOf(item, model, images.hides(item), images.replaced(item).length > 0) : [element("p", { class: "hint", text: "Predictions appear here." })]));
+  byId("meaning").replaceChildren(...(item ? meaningOf(item, images.hides(item)) : []));
 }
 
 // For those who hear the page: what has been answered, and what is looked at.
 function announce(item, model, images) {
-  const { short, warnings = [] } = item ? told(item, model, images.hides(item)) : {};
+  const { short, warnings = [] } = item ? told(item, model, images.hides(item), images.replaced(item).length > 0) : {};
   byId("live").textContent = item ? [`${item.name}: ${short}`, ...warnings].join(", ") : "";
 }
 
@@ -90,33 +91,37 @@ function takeKeys(images, viewer, verdicts) {
   });
 }
 
-function describe(model) {
+function describe({ model, challenger }) {
   const kept = model.keeps_uploads;
   const images = kept ? "This service stores the images that you send" : "Images are not stored";
   byId("privacy").textContent = `${images}${model.stores_verdicts ? "; verdicts are, with file names" : ""}.`;
   byId("privacy").classList.toggle("stores", kept || model.stores_verdicts);
   const counts = Object.values(model.calibration.validation_images).reduce((sum, n) => sum + n, 0);
   byId("model").textContent = `Model: ${model.source}, ${model.digest.slice(0, 12)}, calibrated on ${counts} images`;
-  if (model.challenger) describeChallenger();
+  byId("challenger").hidden = !challenger;
+  if (challenger) byId("challenger").textContent = `Challenger: ${challenger.source}, ${challenger.digest.slice(0, 12)}`;
 }
 
-async function describeChallenger() {
-  const { source, digest } = await describeModel("challenger");
-  byId("challenger").textContent = `Challenger: ${source}, ${digest.slice(0, 12)}`;
-  byId("challenger").hidden = false;
+function sayChanged(by, former, digest) {
+  byId("changed").textContent = `The ${by} has changed: ${digest.slice(0, 12)} answers now, in place of ${former.slice(0, 12)}. Images marked “former model” were answered before; select one to have it answered anew.`;
 }
 
 async function start() {
-  let model;
+  let models;
   try {
-    model = await describeModel();
+    models = await Models.load();
   } catch (error) {
     byId("hint").textContent = error.message;
     return;
   }
-  describe(model);
+  const { model } = models;
+  describe(models);
+  models.addEventListener("change", ({ detail: { by, former } }) => {
+    describe(models);
+    sayChanged(by, former, models[by].digest);
+  });
   for (const id of ["example", "example-told"]) byId(id).hidden = false;
-  const images = new Images(model.limits, Boolean(model.challenger));
+  const images = new Images(models);
   const viewer = new Viewer(images, model);
   const verdicts = new Verdicts(images, model);
   new DicomAnswers(images);

@@ -1,6 +1,7 @@
 // The image with its overlay, once for each model.
 import { paintMap, paintRamp } from "./colours.js";
 import { byId } from "./elements.js";
+import { Replaced } from "./images.js";
 
 const METHODS = { grad_cam: "Grad-CAM", occlusion: "Occlusion", integrated_gradients: "Integrated gradients", perturbation: "Meaningful perturbation" };
 const LUNGS = { healthy: "healthy lungs", pneumonia: "lungs with pneumonia" };
@@ -29,6 +30,7 @@ export class Viewer {
     for (const id of ["shown", "method", "label"]) byId(id).addEventListener("change", () => this.overlay());
     for (const of of Object.keys(LUNGS)) byId(`show-${of}`).addEventListener("click", () => this.showLayer(this.layer === of ? null : of));
     images.addEventListener("select", () => this.show());
+    images.addEventListener("select", () => this.renew());
     images.addEventListener("list", () => this.show());
     for (const what of ["answer", "preview", "residuals", "verdict"]) {
       images.addEventListener(what, (event) => event.detail === images.current && this.show());
@@ -42,15 +44,22 @@ export class Viewer {
     this.fade();
   }
 
+  // The answer of a model that has been replaced is asked for again.
+  renew() {
+    const item = this.images.current;
+    if (!item) return;
+    for (const by of this.images.replaced(item)) this.images.renew(item, by).catch((error) => this.fail(item, error));
+  }
+
   show() {
     const item = this.images.current;
     const answered = item?.answer && !item.answer.error;
     if (item !== this.shown) this.layer = null;
     this.shown = item;
     const isHidden = this.images.hides(item);
-    if (answered) this.images.preview(item).catch((error) => this.say(item, error.message));
+    if (answered) this.images.preview(item).catch((error) => this.fail(item, error));
     if (answered && !isHidden) {
-      this.images.residuals(item).catch((error) => this.say(item, error.message));
+      this.images.residuals(item).catch((error) => this.fail(item, error));
     }
     byId("hint").hidden = Boolean(item?.preview);
     for (const id of ["example", "example-told"]) byId(id).hidden = Boolean(item);
@@ -72,7 +81,7 @@ export class Viewer {
     const item = this.images.current;
     this.layer = layer;
     for (const by of this.answering) {
-      if (layer) this.images.residuals(item, by).catch((error) => this.say(item, error.message));
+      if (layer) this.images.residuals(item, by).catch((error) => this.fail(item, error));
       this.showPicture(item, by);
     }
     byId("caption").hidden = !layer;
@@ -98,7 +107,7 @@ export class Viewer {
   async overlay() {
     const item = this.images.current;
     const [method, label] = [byId("method").value, byId("label").value];
-    const wanted = item?.preview && byId("shown").checked && !this.images.hides(item) ? [item, method, label] : [];
+    const wanted = item?.preview && byId("shown").checked && !this.images.hides(item) ? [item, method, label, item.version] : [];
     if (wanted.length && this.wanted?.every((one, i) => one === wanted[i])) {
       if (this.answering.every((by) => this.maps[by])) byId("busy").hidden = true; // what failed before is asked again
       return this.place();
@@ -119,7 +128,7 @@ export class Viewer {
     } catch (error) {
       if (asking.signal.aborted) return undefined;
       this.wanted = null; // may be tried again
-      this.say(item, error.message);
+      this.fail(item, error);
     }
     return undefined;
   }
@@ -139,6 +148,11 @@ export class Viewer {
     const name = this.model.classes[label];
     const whose = by === "challenger" ? "challenger: " : "";
     return whose + (maximum > 0 ? `evidence for ${name}` : `no evidence found for ${name}`);
+  }
+
+  // What was replaced is asked for anew, with its answer.
+  fail(item, error) {
+    if (!(error instanceof Replaced)) this.say(item, error.message);
   }
 
   say(item, text, kind = "bad") {

@@ -46,8 +46,10 @@ def test_each_model_answers_who_asks_for_it(both: httpx.Client, alone: httpx.Cli
 
 def test_maps_and_residuals_are_those_of_the_model_that_is_asked(both: httpx.Client, alone: httpx.Client) -> None:
     for path in ("/explain?label=covid19&format=png", "/residuals?format=png"):
-        challenger = both.post(f"{path}&by=challenger", files=form(png())).content
-        assert challenger == alone.post(path, files=form(png())).content
+        challenger = both.post(f"{path}&by=challenger", files=form(png()))
+        assert challenger.content == alone.post(path, files=form(png())).content
+        assert challenger.headers["x-model"] == other_model().digest
+        assert both.post(path, files=form(png())).headers["x-model"] == trained_model().digest
     maps = [both.post(f"/explain?label=covid19&by={by}", files=form(png())).json() for by in ("model", "challenger")]
     assert maps[0]["values"] != maps[1]["values"]
     assert [one["model"] for one in maps] == [trained_model().digest, other_model().digest]

@@ -113,6 +113,14 @@ def test_the_patient_is_in_no_line_of_the_log(capsys: pytest.CaptureFixture[str]
         assert secret not in printed.out + printed.err
 
 
+@pytest.mark.parametrize("path", ["/report", MAP, "/preview", "/explain?format=png", "/residuals?format=png"])
+def test_answers_that_are_not_json_name_the_model_in_a_header_as_described(client: httpx.Client, path: str) -> None:
+    response = client.post(path, files=form(study_file()))
+    assert response.headers["x-model"] == client.get("/model").json()["digest"]
+    described = client.get("/openapi.json").json()["paths"][path.partition("?")[0]]["post"]["responses"]["200"]
+    assert list(described["headers"]) == ["X-Model"]
+
+
 def test_reports_are_described(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()["paths"]
     assert list(described["/report"]["post"]["responses"]["200"]["content"]) == ["application/dicom"]
