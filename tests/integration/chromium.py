@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -69,6 +70,11 @@ class Page:
     def text(self, selector: str) -> str:
         return str(self.script("return document.querySelector(arguments[0]).innerText", selector))
 
+    def texts(self, selector: str) -> list[str]:
+        """Return the texts of all such elements, at one moment."""
+        found = self.script("return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)", selector)
+        return [str(text) for text in found]
+
     def controls(self) -> list[tuple[str, str]]:
         """Return role and name of every control, as a screen reader has them."""
         tree = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
@@ -87,8 +93,9 @@ class Page:
         return self.driver.execute_script(code, *arguments)
 
     def wait(self, condition: Any) -> Any:
-        """Wait until `condition()` is true."""
-        return WebDriverWait(self.driver, WAIT_S).until(lambda _: condition())
+        """Wait until `condition()` is true. The page may draw anew meanwhile what it looks at."""
+        waiting = WebDriverWait(self.driver, WAIT_S, ignored_exceptions=[StaleElementReferenceException])
+        return waiting.until(lambda _: condition())
 
     def wait_for_overlay(self) -> None:
         """Wait until the map lies over the picture."""

@@ -106,7 +106,7 @@ def test_answers_of_the_former_model_are_marked_until_their_image_is_selected(
     page: Page, alias: Alias, files: list[Path]
 ) -> None:
     def marked() -> list[bool]:
-        return ["former model" in row.text for row in page.all("#list button")]
+        return ["former model" in told for told in page.texts("#list button")]
 
     page.choose(files[:2])
     wait_for_pictures(page)

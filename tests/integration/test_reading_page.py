@@ -105,7 +105,7 @@ def test_a_wrong_file_is_a_row_with_its_reason_and_the_others_are_answered(page:
     page.choose([files["notes.png"], files["chest.png"]])
     assert "This file cannot be read: not an image" in page.text("#answer")
     assert "cannot be read" in page.text("#hint")
-    rows = [row.text for row in page.all("#list button")]
+    rows = page.texts("#list button")
     assert "not an image" in rows[0]
     assert "not an image" not in rows[1]
 

@@ -103,7 +103,7 @@ def test_images_that_need_a_reader_come_first_if_asked_for_and_stay_where_they_a
     page.choose(files)
 
     def names() -> list[str]:
-        return [row.text for row in page.all("#list .name")]
+        return page.texts("#list .name")
 
     needs = page.script(
         "return [...document.querySelectorAll('#list li')].map("
@@ -160,7 +160,7 @@ def test_a_blinded_reader_sees_the_answer_once_the_verdict_is_saved(page: Page, 
     page.open()
     page.one("#blinded").click()
     page.choose(files[2:])
-    assert [row.text for row in page.all("#list .told")] == ["answer hidden"] * 2
+    assert page.texts("#list .told") == ["answer hidden"] * 2
     assert "hidden until your verdict is saved" in page.text("#answer")
     assert page.text("#live").endswith(".png: answer hidden")
     assert page.text("#count").endswith("2 to read")

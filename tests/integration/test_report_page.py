@@ -41,7 +41,7 @@ def page(loaded: Page) -> Page:
 
 
 def ids(page: Page) -> str:
-    return "".join(row.text[0] for row in page.all(ROWS))
+    return "".join(told[0] for told in page.texts(ROWS))
 
 
 def test_a_column_is_sorted_by_keys_up_and_down(page: Page) -> None:
