@@ -32,7 +32,8 @@ NAME: Final = "coronet-{stage}"
 POLL_S: Final = 0.5
 SECONDS_BETWEEN_QUERIES: Final = 15.0
 """Of SLURM's accounts: a cluster has many users."""
-SECONDS_TO_CANCEL: Final = 120.0
+SECONDS_TO_END: Final = 120.0
+"""In which a job leaves the queue once it is cancelled or has its result."""
 MAX_TIMEOUTS: Final = 100
 """Times that a job is queued again after its time limit; each time the stage resumes where it was."""
 OWN_LINES: Final = "submitit "
@@ -143,9 +144,10 @@ def _is_put_back(job: submitit.Job[int], stage: str) -> bool:
     """
     if job.exception() is None:
         return False
-    while (state := _queued_jobs(stage).get(job.job_id)) not in {None, "PENDING"}:
+    deadline = time.monotonic() + SECONDS_TO_END
+    while (state := _queued_jobs(stage).get(job.job_id)) not in {None, "PENDING"} and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    if state is None:
+    if state != "PENDING":
         return False
     job.paths.result_pickle.unlink()
     job.watcher.clear()
@@ -204,7 +206,7 @@ def _cancel_former(stage: str) -> None:
     for job_id in left:
         log(f"SLURM job {job_id} of an earlier run: cancelling it")
         subprocess.run(["scancel", job_id], capture_output=True, check=False)
-    deadline = time.monotonic() + SECONDS_TO_CANCEL
+    deadline = time.monotonic() + SECONDS_TO_END
     while left:
         if time.monotonic() > deadline:
             raise TransientError(
