@@ -211,15 +211,19 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def end_process_group(process: "subprocess.Popen[str]") -> None:
-    """End what is left of a process group: politely, then at once."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-            process.wait(GRACE_S)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    """End what is left of a process group: politely and, what is left after `GRACE_S`, at once.
+
+    DVC dies of SIGTERM before its stage, which may have to cancel a job on a cluster.
+    """
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_S
+        while time.monotonic() < deadline:
+            process.poll()  # or the group would not be empty
+            os.killpg(process.pid, 0)
+            time.sleep(POLL_S)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(GRACE_S)
 
 
 def _reason(lines: list[str], code: int) -> str:

@@ -81,6 +81,16 @@ def test_ending_ends_what_runs_and_begins_nothing(project: Path) -> None:
             processes.run("work", stage_environment(), [].append)
 
 
+def test_a_stage_that_is_ended_has_time_to_clean_up(project: Path) -> None:
+    clean_up = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
+    (project / "work.py").write_text(
+        clean_up + "try:\n    time.sleep(60)\nfinally:\n    time.sleep(0.5); open('cleaned', 'w')\n"
+    )
+    with pytest.raises(CoroNetError, match="not done after 3 s"):
+        run(project, "exec python work.py", timeout_s=3)
+    assert (project / "cleaned").exists()
+
+
 def test_descendants_are_ended_when_the_process_above_them_is_gone() -> None:
     with subprocess.Popen(["bash", "-c", "sleep 60 & sleep 60 & wait"]) as above:
         below = Descendants(above.pid)
