@@ -20,9 +20,10 @@ def build_split(params_file: Path | None) -> None:
     from flows.cli.run_display import stage_display  # late: `coronet --help` must not wait for Prefect
     from flows.project.live_params import prepare
     from flows.project.processes import StageProcesses, stage_environment
+    from flows.project.run_lock import RETRAIN_LOCK, alone
 
-    prepare(params_file)
-    with stage_display(SPLIT_STAGE, Console()) as (variables, on_line):
+    with alone(RETRAIN_LOCK, "retrain"), stage_display(SPLIT_STAGE, Console()) as (variables, on_line):
+        prepare(params_file)
         StageProcesses(Path()).run(SPLIT_STAGE, stage_environment(**variables), on_line)
 
 

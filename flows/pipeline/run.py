@@ -13,6 +13,7 @@ from flows.project.graph import read_graph, stale_stages
 from flows.project.live_params import prepare
 from flows.project.processes import Descendants
 from flows.project.raw_data import absent_raw_data, require_raw_data
+from flows.project.run_lock import RETRAIN_LOCK, alone
 from flows.project.summary import print_tables
 from flows.servers.addresses import pages
 from tasks.runtime.error_handling import exit_code
@@ -45,7 +46,8 @@ def main(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) 
 
 def bring_up_to_date(run_flow: Callable[[], "State[Any]"], params_file: Path | None = None) -> bool:
     """Run the flow `retrain` if any stage is stale; returns whether. Raises CoroNetError when a stage fails."""
-    prepare(params_file)
+    with alone(RETRAIN_LOCK, "retrain"):  # whose stages read params.yaml
+        prepare(params_file)
     stale = stale_stages(stage.name for stage in read_graph())
     if SPLIT_STAGE in stale:
         require_raw_data()
