@@ -22,6 +22,11 @@ MAX_IMAGES: Final = 1000
 DIGITS: Final = 6
 
 
+def rounded(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `scores` (n,) as a reference has them: one that is just below 1 becomes 1."""
+    return np.array([float(f"{value:.{DIGITS}g}") for value in scores])
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreReference:
     """Scores of validation images, one image per patient, as statistical tests assume independence."""
@@ -42,7 +47,7 @@ class ScoreReference:
         chosen = predictions[~pd.Series(groups, index=predictions.index).duplicated()]
         if len(chosen) > MAX_IMAGES:
             chosen = chosen.sample(MAX_IMAGES, random_state=seed % 2**32)
-        scores = {name: [float(f"{value:.{DIGITS}g}") for value in np.sort(chosen[name])] for name in SCORES}
+        scores = {name: rounded(np.sort(chosen[name].to_numpy())).tolist() for name in SCORES}
         return cls(images=len(chosen), abstained=int(chosen["abstained"].sum()), scores=scores)
 
     @classmethod

@@ -10,7 +10,7 @@ import numpy as np
 from coronet_core.score_drift import Shift, holm, shift_of_scores, shift_of_shares
 from coronet_core.support.errors import DataError, ParamsError
 from coronet_core.support.plurals import counted
-from tasks.calibrate.calibration_file import SCORES, ScoreReference
+from tasks.calibrate.calibration_file import SCORES, ScoreReference, rounded
 from tasks.drift.prediction_window import Span, Window, read_window
 from tasks.inference.model_source import load_model
 
@@ -94,7 +94,7 @@ def compare(window: Window, reference: ScoreReference | None, rule: Rule) -> Dri
             f"{counted(window.images, 'image')} in the window, {rule.min_images} needed{passed_over}. Widen the window "
             "(--since, --until), or log more predictions."
         )
-    shifts = {name: shift_of_scores(np.array(reference.scores[name]), window.scores[name]) for name in SCORES}
+    shifts = {name: shift_of_scores(np.array(reference.scores[name]), rounded(window.scores[name])) for name in SCORES}
     shifts[ABSTAINED] = shift_of_shares((reference.abstained, reference.images), (window.abstained, window.images))
     return Drift(
         model=window.model,

@@ -174,3 +174,15 @@ def test_the_calibration_file_keeps_the_reference_and_files_of_before_have_none(
     assert Calibration.from_dict(fields) == model.calibration
     del fields["scores"]
     assert Calibration.from_dict(fields).scores is None
+
+
+def test_probabilities_close_to_1_are_no_drift() -> None:
+    rng = np.random.default_rng(0)
+
+    def scores() -> dict[str, NDArray[np.float64]]:
+        return {name: 1 - 10 ** -rng.uniform(5, 9, 500) for name in SCORES}
+
+    validation = pd.DataFrame({**scores(), "abstained": [False] * 500})
+    reference = ScoreReference.from_predictions(validation, np.array([f"{i}" for i in range(500)], dtype=object), 0)
+    window = Window(model="m", abstained=0, scores=scores(), passed_over=Counter())
+    assert all(score.corrected_p > 0.01 for score in compare(window, reference, Rule(min_psi=0.0)).scores)
