@@ -59,7 +59,7 @@ def _case(row: Mapping[Any, Any], ood_threshold: float) -> Case:
     return Case(
         stack_row=row["stack_row"],
         image_id=row["image_id"],
-        projection=row["view"],
+        projection=row["view"] if isinstance(row["view"], str) else None,  # pandas reads NaN
         label=row["label"],
         predicted=row["predicted"],
         probability=row[f"calibrated_{row['predicted']}"],

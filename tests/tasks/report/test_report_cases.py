@@ -1,12 +1,16 @@
 """The test images of the report, one by one: which of too many are listed, and their small pictures."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from coronet_core.common.classes import CLASSES
+from coronet_core.support.tables import write_frame
 from tasks.report import cases as report_cases
-from tasks.report.cases import Case, listed
+from tasks.report.cases import Case, listed, read_cases
 from tasks.report.plots.thumbnails import SIDE_PX, overlaid_map, residual, xray
 
 RIGHT = Case(
@@ -37,6 +41,26 @@ def test_errors_and_abstentions_are_listed_before_the_others(
 ) -> None:
     monkeypatch.setattr(report_cases, "MAX_LISTED", room)
     assert ids(listed(CASES)) == kept
+
+
+def test_an_image_of_unknown_projection_is_one_of_no_projection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {
+        "stack_row": [0, 1],
+        "image_id": ["a", "b"],
+        "patient_id": ["p", "q"],
+        "view": ["PA", None],
+        "label": ["healthy"] * 2,
+        "predicted": ["healthy"] * 2,
+        **{f"{scale}_{label}": [1 / 3] * 2 for scale in ("probability", "calibrated") for label in CLASSES},
+        "prediction_set": [["healthy"]] * 2,
+        "abstained": [False] * 2,
+        "ood_score": [0.0] * 2,
+    }
+    write_frame(pd.DataFrame(images), tmp_path / "predictions.parquet")
+    monkeypatch.setattr(report_cases, "PREDICTIONS", tmp_path / "predictions.parquet")
+    assert {case.image_id: case.projection for case in read_cases(1.0)} == {"a": "PA", "b": None}
 
 
 def test_small_pictures_are_small_and_say_what_they_show() -> None:
