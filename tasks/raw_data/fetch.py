@@ -115,6 +115,7 @@ def _checkout(dataset: "Dataset", folder: Path, as_of: date | None, url: str) ->
         revision = subprocess.run(last, check=True, capture_output=True, text=True).stdout.strip()
         if not revision:
             raise DataError(f"{dataset.name}: the collection did not exist on {as_of}. Choose a later date.")
+    (clone / ".git" / "index.lock").unlink(missing_ok=True)  # of a checkout that was killed
     _run(["git", "-C", str(clone), "checkout", "--force", "--detach", revision], dataset, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("images", "metadata.csv"):

@@ -58,6 +58,7 @@ def test_the_collection_is_cloned_checked_and_brought_up_to_date(
     root, url = Path("raw"), str(collection)
     fetch_dataset("covid-chestxray", root, None, "2020-03-29", url)
     assert fetched(root) == {"covid-chestxray/metadata.csv", "covid-chestxray/images/a.png"}
+    (Path(".coronet/fetch/covid-chestxray/.git") / "index.lock").touch()  # as a kill leaves it
     fetch_dataset("covid-chestxray", root, None, None, url)
     assert fetched(root) == {f"covid-chestxray/{name}" for name in ("metadata.csv", "images/a.png", "images/b.png")}
     assert "covid-chestxray: 2 images in raw/covid-chestxray" in capsys.readouterr().out
