@@ -20,6 +20,7 @@ from typing import Final
 
 from coronet_core.audits.masking import View
 from coronet_core.audits.skill import ViewFigures, retained
+from coronet_core.support.percentages import as_percentage
 
 FEWEST_CLASSES: Final = 2
 """Fewest classes that can be audited."""
@@ -102,9 +103,13 @@ def judge(
         if not shares:
             not_checked.append(f"{rule.name} test not applicable: no skill above chance.")
         elif (most := max(shares)) > rule.at_most:
-            findings.append(f"{most:.0%} of the skill {rule.what} {scored}: at most {rule.at_most:.0%} is allowed.")
+            findings.append(
+                f"{most:.1%} of the skill {rule.what} {scored}: at most {as_percentage(rule.at_most)} is allowed."
+            )
         elif (least := min(shares)) < rule.at_least:
-            findings.append(f"{least:.0%} of the skill {rule.what} {scored}: at least {rule.at_least:.0%} is required.")
+            findings.append(
+                f"{least:.1%} of the skill {rule.what} {scored}: at least {as_percentage(rule.at_least)} is required."
+            )
     return Verdict(passed=not findings, findings=findings, not_checked=not_checked, limits=limits)
 
 

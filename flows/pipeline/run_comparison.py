@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from coronet_core.support.errors import CoroNetError, DataError
+from coronet_core.support.percentages import as_percentage
 from flows.project.preconditions import has_registry
 from flows.servers.addresses import known_mlflow
 from tasks.promotion.run_differences import Against, former_run
@@ -31,7 +32,7 @@ def compare_last_run(others: Sequence[str] = USUAL) -> list[Against]:
     content = {
         "against": found,
         "sections": {f"against-{i}": one.name.capitalize() for i, one in enumerate(found)},
-        "interval_name": f"{100 * params.evaluate.confidence:.0f}% interval",
+        "interval_name": f"{as_percentage(params.evaluate.confidence)} interval",
     }
     write_page(DIFFERENCES_PAGE, "differences.html.j2", content)
     return found

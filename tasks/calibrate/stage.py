@@ -11,6 +11,7 @@ from coronet_core.metrics.calibration import calibration_errors, fit_temperature
 from coronet_core.metrics.conformal import conformal_quantile
 from coronet_core.metrics.out_of_distribution import EnergyReference
 from coronet_core.metrics.scores import figures_of
+from coronet_core.support.percentages import as_percentage
 from coronet_core.support.plurals import counted
 from tasks.calibrate.calibration_file import Calibration, ScoreReference, ValidationFigures, write_calibration
 from tasks.calibrate.cin_outputs import predict_split
@@ -104,8 +105,8 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
         needed = math.ceil(1 / (1 - params.sensitivity_floor) - ROUNDING)
         sentences.append(
             f"Too few validation images of COVID-19 ({images['covid19']}) to miss one and still reach "
-            f"{params.sensitivity_floor:.0%}: the threshold is the lowest of their probabilities. Use {needed} or "
-            "more, or lower calibrate.sensitivity_floor."
+            f"{as_percentage(params.sensitivity_floor)}: the threshold is the lowest of their probabilities. Use "
+            f"{needed} or more, or lower calibrate.sensitivity_floor."
         )
     if is_at_the_end(temperature):
         sentences.append(
@@ -115,8 +116,8 @@ def _warnings(images: dict[ClassName, int], temperature: float, quantile: float,
     if math.isinf(quantile):
         needed = math.ceil(1 / params.miscoverage - 1)
         sentences.append(
-            f"Too few validation images ({n}) for prediction sets that miss {params.miscoverage:.0%}: every set "
-            f"contains every class, so the network abstains from every image. Use {needed} or more, or raise "
+            f"Too few validation images ({n}) for prediction sets that miss {as_percentage(params.miscoverage)}: every "
+            f"set contains every class, so the network abstains from every image. Use {needed} or more, or raise "
             "calibrate.miscoverage."
         )
     return sentences

@@ -7,6 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from coronet_core.common.classes import CLASSES, DISPLAY_NAMES
+from coronet_core.support.percentages import as_percentage
 from coronet_core.support.plurals import counted
 from tasks.report.wording import either, randomised_layers, words
 from tasks.runtime.files import write_text
@@ -37,6 +38,7 @@ def environment() -> Environment:
     found.filters |= {
         "percent": percent,
         "percents": percents,
+        "as_percentage": as_percentage,
         "number": number,
         "numbers": numbers,
         "words": words,

@@ -13,6 +13,7 @@ from coronet_core.audits.masking import VIEW_NAMES
 from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY
 from coronet_core.common.paper import PAPER
 from coronet_core.common.weights import read_metadata
+from coronet_core.support.percentages import as_percentage
 from tasks.report.cases import listed, read_cases
 from tasks.report.gallery import gallery
 from tasks.report.pages import write_page
@@ -123,7 +124,7 @@ def run(context: StageContext) -> None:
         "warnings": [*split["warnings"], *metrics["warnings"]],
         "evaluate": context.params.evaluate,
         "explain": context.params.explain,
-        "interval_name": f"{100 * context.params.evaluate.confidence:.0f}% interval",
+        "interval_name": f"{as_percentage(context.params.evaluate.confidence)} interval",
         "figures": drawings,
         "gallery": gallery(cases, context.params.residuals),
         "cases": listed(cases),

@@ -8,6 +8,7 @@ import numpy as np
 
 from coronet_core.audits.masking import VIEW_NAMES
 from coronet_core.common.classes import ClassName
+from coronet_core.support.percentages import as_percentage
 from tasks.evaluate.curves import Curves
 from tasks.report.pages import write_page
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
@@ -39,7 +40,7 @@ def render_validation(
         "evaluate": params,
         "views": VIEW_NAMES,
         "audit": summary["audit"] | {"remarks": []},
-        "interval_name": f"{100 * params['confidence']:.0f}% interval",
+        "interval_name": f"{as_percentage(params['confidence'])} interval",
         "tested": Tested("external images", row="external", names_file=names_file),
         "beside": _beside(summary["internal_test"]),
         "figures": {

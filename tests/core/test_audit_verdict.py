@@ -59,15 +59,15 @@ def test_a_network_that_reads_a_corner_does_not_pass() -> None:
     whole = "whole images: balanced accuracy 1.00, mean ROC-AUC 1.00"
     assert found.findings == [
         (
-            f"100% of the skill remains with the lungs masked (balanced accuracy 1.00, mean ROC-AUC 1.00; {whole}): at "
-            "most 50% is allowed."
+            f"100.0% of the skill remains with the lungs masked (balanced accuracy 1.00, mean ROC-AUC 1.00; {whole}): "
+            "at most 50% is allowed."
         ),
         (
-            "100% of the skill remains on the image border alone (balanced accuracy 1.00, mean ROC-AUC 1.00; "
+            "100.0% of the skill remains on the image border alone (balanced accuracy 1.00, mean ROC-AUC 1.00; "
             f"{whole}): at most 50% is allowed."
         ),
         (
-            "0% of the skill remains with borders and text masked (balanced accuracy 0.33, mean ROC-AUC 0.50; "
+            "0.0% of the skill remains with borders and text masked (balanced accuracy 0.33, mean ROC-AUC 0.50; "
             f"{whole}): at least 80% is required."
         ),
     ]
@@ -77,7 +77,7 @@ def test_a_source_that_tells_the_class_does_not_pass() -> None:
     perfect = view_figures(np.eye(3)[TRUTH], sample())
     found = verdict_on(network_that_reads(slice(26, 38)), perfect)
     (sentence,) = found.findings
-    assert sentence.startswith("100% of the skill comes from the source's name alone, without any image (")
+    assert sentence.startswith("100.0% of the skill comes from the source's name alone, without any image (")
     assert found.not_checked == []
 
 
@@ -129,7 +129,7 @@ def test_skill_that_only_the_ranking_shows_counts_too() -> None:
         "borders_and_text_masked": whole,
     }
     (sentence,) = judge(views, None, 3, LIMITS).findings
-    assert sentence.startswith("100% of the skill remains with the lungs masked (balanced accuracy 0.33, mean ROC-AUC ")
+    assert sentence.startswith("100.0% of the skill remains with the lungs masked (balanced accuracy 0.33, mean ")
 
 
 def test_figures_by_hand() -> None:
