@@ -102,7 +102,6 @@ def _download(dataset: "Dataset", folder: Path) -> Path:
 
 def _checkout(dataset: "Dataset", folder: Path, as_of: date | None, url: str) -> None:
     clone = DOWNLOADS / dataset.name
-    former = _files_of(clone) if clone.exists() else frozenset[str]()
     if clone.exists():
         _run(["git", "-C", str(clone), "fetch", "origin"], dataset, folder)
     else:
@@ -124,24 +123,8 @@ def _checkout(dataset: "Dataset", folder: Path, as_of: date | None, url: str) ->
         shutil.rmtree(coming, ignore_errors=True)
         shutil.move(clone / name, coming)  # git checks it out again when it is fetched once more
         if (folder / name).is_dir():
-            _keep_own_files(folder / name, coming, former)
             shutil.rmtree(folder / name)
         put_in_place(coming, folder / name)
-
-
-def _files_of(clone: Path) -> frozenset[str]:
-    """Return the names of the files that were checked out last, below the repository's root."""
-    command = ["git", "-C", str(clone), "ls-tree", "-r", "-z", "--name-only", "HEAD"]
-    return frozenset(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0"))
-
-
-def _keep_own_files(present: Path, coming: Path, former: frozenset[str]) -> None:
-    """Move to `coming` what is `present` but neither comes nor came with the collection."""
-    for path in [path for path in present.rglob("*") if path.is_file()]:
-        name = path.relative_to(present)
-        if (Path(present.name) / name).as_posix() not in former and not (coming / name).exists():
-            (coming / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, coming / name)
 
 
 def _run(command: list[str], dataset: "Dataset", folder: Path) -> None:

@@ -64,20 +64,6 @@ def test_the_collection_is_cloned_checked_and_brought_up_to_date(
     assert "covid-chestxray: 2 images in raw/covid-chestxray" in capsys.readouterr().out
 
 
-def test_files_of_ones_own_beside_the_collections_stay(collection: Path) -> None:
-    root, url = Path("raw"), str(collection)
-    own = root / "covid-chestxray" / "images" / "mine" / "b.png"
-    for as_of in (None, "2020-03-29"):
-        fetch_dataset("covid-chestxray", root, None, as_of, url)
-        own.parent.mkdir(exist_ok=True)
-        own.write_bytes(own.read_bytes() + b"again" if own.exists() else b"own")
-    fetch_dataset("covid-chestxray", root, None, "2020-03-29", url)
-    assert fetched(root) == {
-        f"covid-chestxray/{name}" for name in ("metadata.csv", "images/a.png", "images/mine/b.png")
-    }
-    assert own.read_bytes() == b"ownagain"
-
-
 def test_a_day_before_the_collection_is_an_error(collection: Path) -> None:
     with pytest.raises(DataError, match="the collection did not exist on 2019-01-01"):
         fetch_dataset("covid-chestxray", Path("raw"), None, "2019-01-01", str(collection))
