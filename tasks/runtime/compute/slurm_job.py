@@ -130,14 +130,18 @@ def _follow(job: submitit.Job[int], stage: str) -> None:
         time.sleep(POLL_S)
         is_due = time.monotonic() - asked > SECONDS_BETWEEN_QUERIES
         asked = time.monotonic() if is_due else asked
-        has_result = job.paths.result_pickle.exists() and not _is_put_back(job, stage)
+        has_result = job.paths.result_pickle.exists()
+        if has_result and _is_put_back(job, stage):
+            job.paths.result_pickle.unlink()
+            job.watcher.clear()
+            has_result = False
         is_over = has_result or (is_due and _has_ended(job, stage))
         for path, stream in streams:
             read[path] = _pass_on(path, read[path], stream)
 
 
 def _is_put_back(job: submitit.Job[int], stage: str) -> bool:
-    """Whether a job with a result is queued again all the same, and forget the result.
+    """Whether a job with a result is queued again all the same.
 
     SLURM ends a job that it puts back, and with it at times the command by which submitit asks for that: submitit then
     takes the job for failed.
@@ -147,11 +151,7 @@ def _is_put_back(job: submitit.Job[int], stage: str) -> bool:
     deadline = time.monotonic() + SECONDS_TO_END
     while (state := _queued_jobs(stage).get(job.job_id)) not in {None, "PENDING"} and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    if state != "PENDING":
-        return False
-    job.paths.result_pickle.unlink()
-    job.watcher.clear()
-    return True
+    return state == "PENDING"
 
 
 def _has_ended(job: submitit.Job[int], stage: str) -> bool:
