@@ -5,12 +5,11 @@ from functools import partial
 from typing import Final
 
 from coronet_core.support.errors import CoroNetError, DataError
-from coronet_core.support.percentages import as_percentage
 from flows.project.preconditions import has_registry
 from flows.servers.addresses import known_mlflow
 from tasks.promotion.run_differences import Against, former_run
 from tasks.promotion.run_reports import Evidence
-from tasks.report.pages import write_page
+from tasks.report.pages import interval_name, write_page
 from tasks.runtime.files import write_json
 from tasks.runtime.params.checks import read_params
 from tasks.runtime.paths import DIFFERENCES, DIFFERENCES_PAGE
@@ -32,7 +31,7 @@ def compare_last_run(others: Sequence[str] = USUAL) -> list[Against]:
     content = {
         "against": found,
         "sections": {f"against-{i}": one.name.capitalize() for i, one in enumerate(found)},
-        "interval_name": f"{as_percentage(params.evaluate.confidence)} interval",
+        "interval_name": interval_name(params.evaluate.confidence),
     }
     write_page(DIFFERENCES_PAGE, "differences.html.j2", content)
     return found

@@ -51,6 +51,11 @@ def environment() -> Environment:
     return found
 
 
+def interval_name(confidence: float) -> str:
+    """Return what intervals of this level (0.95) are called on a page: 95% interval."""
+    return f"{as_percentage(confidence)} interval"
+
+
 def percent(share: float | None, digits: int = 2) -> str:
     """Format a share as a percentage, without the sign."""
     return DASH if share is None else f"{100 * share:.{digits}f}".replace("-", MINUS)

@@ -13,10 +13,9 @@ from coronet_core.audits.masking import VIEW_NAMES
 from coronet_core.autoencoder.architecture import ARCHITECTURE_KEY
 from coronet_core.common.paper import PAPER
 from coronet_core.common.weights import read_metadata
-from coronet_core.support.percentages import as_percentage
 from tasks.report.cases import listed, read_cases
 from tasks.report.gallery import gallery
-from tasks.report.pages import write_page
+from tasks.report.pages import interval_name, write_page
 from tasks.report.plots.attribution_maps import MAP_NAMES
 from tasks.report.plots.drawing import Drawing
 from tasks.report.report_figures import report_figures
@@ -124,7 +123,7 @@ def run(context: StageContext) -> None:
         "warnings": [*split["warnings"], *metrics["warnings"]],
         "evaluate": context.params.evaluate,
         "explain": context.params.explain,
-        "interval_name": f"{as_percentage(context.params.evaluate.confidence)} interval",
+        "interval_name": interval_name(context.params.evaluate.confidence),
         "figures": drawings,
         "gallery": gallery(cases, context.params.residuals),
         "cases": listed(cases),

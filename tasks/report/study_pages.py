@@ -5,8 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from coronet_core.support.percentages import as_percentage
-from tasks.report.pages import write_page
+from tasks.report.pages import interval_name, write_page
 from tasks.report.plots.classification import confusion
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, fold_dots, forest
@@ -52,7 +51,7 @@ def render_cross_validation(summary: dict[str, Any], target: Path) -> None:
         "study": summary,
         "sections": FOLD_SECTIONS,
         "measures": FOLD_MEASURES,
-        "interval_name": f"{as_percentage(summary['confidence'])} interval",
+        "interval_name": interval_name(summary["confidence"]),
         "figures": {
             "folds": fold_dots(values, means),
             "confusion": confusion(np.array(summary["pooled"]["confusion_matrix"])),

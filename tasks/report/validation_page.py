@@ -8,9 +8,8 @@ import numpy as np
 
 from coronet_core.audits.masking import VIEW_NAMES
 from coronet_core.common.classes import ClassName
-from coronet_core.support.percentages import as_percentage
 from tasks.evaluate.curves import Curves
-from tasks.report.pages import write_page
+from tasks.report.pages import interval_name, write_page
 from tasks.report.plots.classification import confusion, precision_recall_curves, reliability_diagram, roc_curves
 from tasks.report.plots.drawing import Drawing
 from tasks.report.plots.forest import ForestRow, forest, subgroup_accuracies
@@ -40,7 +39,7 @@ def render_validation(
         "evaluate": params,
         "views": VIEW_NAMES,
         "audit": summary["audit"] | {"remarks": []},
-        "interval_name": f"{as_percentage(params['confidence'])} interval",
+        "interval_name": interval_name(params["confidence"]),
         "tested": Tested("external images", row="external", names_file=names_file),
         "beside": _beside(summary["internal_test"]),
         "figures": {
