@@ -127,6 +127,10 @@ export class Images extends EventTarget {
     return Object.keys(ANSWERS).filter((by) => !item[ANSWERS[by]]?.error && item.makers[by] && item.makers[by] !== this.models[by].digest);
   }
 
+  isReplaced(item) {
+    return this.replaced(item).length > 0;
+  }
+
   // Ask for the answer again; until it is there, the former one stays.
   renew(item, by) {
     item.renewing[by] ??= this.askAgain(item, by).finally(() => { delete item.renewing[by]; });

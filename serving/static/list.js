@@ -14,7 +14,7 @@ function rowOf(item, images) {
 
 function fillRow(item, images, model, names) {
   const button = item.row.firstChild;
-  const { short, kind, warnings = [] } = told(item, model, images.hides(item), images.replaced(item).length > 0);
+  const { short, kind, warnings = [] } = told(item, model, images.hides(item), images.isReplaced(item));
   const thumb = item.preview ? element("img", { class: "thumb", src: item.preview, alt: "" }) : element("span", { class: "thumb" });
   const lines = [element("span", { class: "name", text: item.name }), element("span", { class: `told ${kind ?? ""}`, text: short })];
   for (const text of warnings) lines.push(element("span", { class: "told warn", text }));

@@ -13,13 +13,13 @@ const BLINDED = "blinded";
 
 function showAnswer(images, model) {
   const item = images.current;
-  byId("answer").replaceChildren(...(item ? answerOf(item, model, images.hides(item), images.replaced(item).length > 0) : [element("p", { class: "hint", text: "Predictions appear here." })]));
+  byId("answer").replaceChildren(...(item ? answerOf(item, model, images.hides(item), images.isReplaced(item)) : [element("p", { class: "hint", text: "Predictions appear here." })]));
   byId("meaning").replaceChildren(...(item ? meaningOf(item, images.hides(item)) : []));
 }
 
 // For those who hear the page: what has been answered, and what is looked at.
 function announce(item, model, images) {
-  const { short, warnings = [] } = item ? told(item, model, images.hides(item), images.replaced(item).length > 0) : {};
+  const { short, warnings = [] } = item ? told(item, model, images.hides(item), images.isReplaced(item)) : {};
   byId("live").textContent = item ? [`${item.name}: ${short}`, ...warnings].join(", ") : "";
 }
 
