@@ -36,6 +36,12 @@ CHANGED: Final = ("autoencoder", "residuals", "cin")
 """Sections of the params in which candidates may differ: other ones decide images, folds, seeds or figures."""
 REPETITION: Final = "cin.repetition"
 EXAMPLE: Final = Path("params/comparison/residual.yaml")
+WORDS: Final = {
+    "Input should be": "allowed:",
+    "Unexpected keyword argument": "unknown key",
+    "Field required": "missing",
+}
+"""Pydantic's, and what they are called here."""
 NAME: Final = "[a-z][a-z0-9_]*"
 """Names of candidates name their folders."""
 
@@ -124,7 +130,9 @@ def params_of(comparison: Comparison) -> dict[str, Params]:
 
 def _described(place: tuple[int | str, ...], message: str) -> str:
     key = ".".join(map(str, place)) or "the file"
-    return f"{key}: {message.replace('Input should be', 'allowed:')}. {EXAMPLE} shows the form."
+    for of_pydantic, ours in WORDS.items():
+        message = message.replace(of_pydantic, ours)
+    return f"{key}: {message}. {EXAMPLE} shows the form."
 
 
 def _faults(comparison: Comparison) -> Iterator[str]:

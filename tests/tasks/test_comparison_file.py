@@ -123,13 +123,13 @@ def test_what_is_wrong_with_a_candidate_is_said(tmp_path: Path, changes: str, fa
         ("candidates: {a: {title: one, changes: {}}}\n", "candidates: fewer than two. Add one"),
         (f"{TWO}reference: picture\n", "reference = picture: no such candidate. Allowed: residual, image."),
         (f"{TWO}chosen_by: f1_score\n", "chosen_by: allowed: 'accuracy', 'balanced_accuracy' or 'macro_roc_auc'"),
-        (f"{TWO}refrence: image\n", "refrence: "),
+        (f"{TWO}refrence: image\n", "refrence: unknown key. "),
         (
             TWO.replace("  image:", "  ../image:"),
             "candidates.../image: it names a folder. Allowed: a lower-case letter",
         ),
         (TWO.replace("title: CoroNet", "title: ''"), "candidates.residual.title: allowed: a text"),
-        (TWO.replace("title: CoroNet, ", ""), "candidates.residual.title: "),
+        (TWO.replace("title: CoroNet, ", ""), "candidates.residual.title: missing. "),
         (
             f"{TWO}published: [{{title: x, accuracy: 87.0, images: 9, unit: images, source: y}}]",
             "published.0.accuracy: ",
