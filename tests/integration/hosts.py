@@ -27,9 +27,18 @@ HTTP = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
 
 
 def ask_json(method: str, address: str, **body: Any) -> Any:
-    """What a server answers to JSON. Prefect's on SQLite is now and then too busy (503), and is asked again."""
-    for _ in range(10):
-        answer = HTTP.request(method, address, json=None if method == "GET" else body)
+    """What a server answers to JSON. Prefect's on SQLite is now and then too busy, and is asked again.
+
+    It says so (503), or is silent for longer than `HTTP` waits; then only what changes nothing is asked again.
+    """
+    is_question = method == "GET" or address.endswith("/filter")
+    for is_last in (False,) * 9 + (True,):
+        try:
+            answer = HTTP.request(method, address, json=None if method == "GET" else body)
+        except httpx.ReadTimeout:
+            if is_last or not is_question:
+                raise
+            continue
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             break
         time.sleep(1)

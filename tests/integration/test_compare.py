@@ -33,13 +33,14 @@ BEHIND = ["train_cin", "calibrate", "evaluate"]
 def ended(project: Project) -> "subprocess.CompletedProcess[str]":
     """What a comparison said that was asked to end while it trained."""
     (project.folder / "mine.yaml").write_text(FILE)
-    project.set_params({"evaluate": {"bootstrap_replicates": 100}})
+    project.set_params({"evaluate": {"bootstrap_replicates": 100}, "autoencoder": {"epochs": 4000}})
     with project.start(*COMPARE) as process:
-        wait_for(process, "epoch 1/4")
+        wait_for(process, "epoch 1/4000")
         below = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
         output, _ = process.communicate(timeout=120)
     assert psutil.wait_procs(below, timeout=30)[1] == []
+    project.set_params({"autoencoder": {"epochs": 4}})
     return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
@@ -87,7 +88,7 @@ def test_a_killed_comparison_goes_on_where_it_was(compared: "subprocess.Complete
 @pytest.mark.usefixtures("compared")
 def test_the_autoencoders_are_trained_once_a_fold(project: Project) -> None:
     runs = MlflowClient(f"sqlite:///{project.folder}/mlflow.db").search_runs(["1"])
-    names = [run.info.run_name for run in runs if run.info.status == "FINISHED"]  # one was ended
+    names = [run.info.run_name for run in runs if run.info.status == "FINISHED"]
     for stage in ("build_split", "train_autoencoder@healthy", "train_autoencoder@pneumonia", "materialize_residuals"):
         assert names.count(stage) == 2, stage
     weights = {
