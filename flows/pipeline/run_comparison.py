@@ -51,10 +51,11 @@ def _evidence(other: str) -> Evidence:
         raise CoroNetError(f"MLflow's server is not running at {mlflow.page}, and only the registry knows it.")
     if not has_registry():
         raise DataError("there is no registry yet: `coronet promote` registers the last run.")
-    from tasks.registry.fetching import fetch  # late: MLflow
-    from tasks.registry.versions import champion, find_version
+    from tasks.registry.versions import champion, find_version  # late: MLflow
 
     version = champion() if other == CHAMPION else find_version(other)
     if version is None:
         raise DataError("there is none yet: `coronet promote` tests the last run against the promotion rules.")
+    from tasks.registry.fetching import fetch  # late: torch, which most runs need for their stages alone
+
     return Evidence.of_package(version.number, fetch(version))
