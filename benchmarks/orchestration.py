@@ -1,4 +1,4 @@
-"""What orchestration costs: `python -m benchmarks.orchestration [--params FILE] [--plain]` or `... --gpu-sharing`.
+"""What orchestration costs: `python -m benchmarks.orchestration [--params FILE] [--plain | --gpu-sharing | --waiting]`.
 
 Runs the demo (or FILE) in a copy of the project by `coronet run`, from nothing, with Prefect's temporary server, and
 says:
@@ -12,6 +12,9 @@ says:
 
 `--gpu-sharing` trains both autoencoders at once, in turns with `stages_per_gpu` 1 (on one GPU, one after the other) and
 2 (side by side), and says which is faster. Without a GPU both are side by side, and it shows no more than that it runs.
+
+`--waiting` runs `audit` and `explain` at once, and each alone, in turns with idle threads that wait as long as OpenMP
+has them by default and as short as the flow has them: how many times as fast is the second?
 
 Results are printed and kept in `benchmarks/orchestration.json`.
 """
@@ -33,6 +36,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.project import copy_project, environment_of, run_python, time_stages
 from flows.project.graph import read_graph
+from flows.project.processes import SHORT_SPIN, SPIN_COUNT
 from tasks.runtime.params.presets import whole_file
 
 AUTOENCODERS = ("train_autoencoder@healthy", "train_autoencoder@pneumonia")
@@ -86,20 +90,34 @@ def measure_sharing(folder: Path, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         for per_gpu, taken in seconds.items():
             set_params(folder, stages_per_gpu=per_gpu)
-            taken.append(train_both(folder))
+            taken.append(run_at_once(folder, *(name.replace("@", " ") for name in AUTOENCODERS)))
     ratios = [alone / shared for alone, shared in zip(*seconds.values(), strict=True)]
     return {"device": device(), "seconds": seconds, "times_as_fast_when_shared": statistics.median(ratios)}
 
 
-def train_both(folder: Path) -> float:
-    """Return the seconds from the start of both autoencoders' training to the end of the last."""
+def measure_waiting(folder: Path, rounds: int) -> dict[str, Any]:
+    """Run stages at once and alone, in turns with each way in which idle threads wait."""
+    run_python(folder, "-m", "flows", "run")
+    found: dict[str, Any] = {}
+    for stages in (("audit", "explain"), ("audit",), ("explain",)):
+        ratios = []
+        for _ in range(rounds):
+            by_default = run_at_once(folder, *stages)
+            ratios.append(by_default / run_at_once(folder, *stages, **{SPIN_COUNT: str(SHORT_SPIN)}))
+        found[" and ".join(stages)] = {"times_as_fast": statistics.median(ratios), "rounds": ratios}
+    return found
+
+
+def run_at_once(folder: Path, *stages: str, **variables: str) -> float:
+    """Return the seconds from the start of all `stages`, each with its item, to the end of the last."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "tasks", "train_autoencoder"]
-    trained = [
-        subprocess.Popen([*command, item], cwd=folder, env=environment_of(folder)) for item in ("healthy", "pneumonia")
+    environment = environment_of(folder) | variables
+    running = [
+        subprocess.Popen([sys.executable, "-m", "tasks", *stage.split()], cwd=folder, env=environment)
+        for stage in stages
     ]
-    if sum(process.wait() for process in trained):
-        sys.exit("an autoencoder has not been trained")
+    if sum(process.wait() for process in running):
+        sys.exit(f"{' or '.join(stages)} has failed")
     return time.monotonic() - began
 
 
@@ -124,7 +142,8 @@ def main() -> None:
     parser.add_argument("--params", type=Path, help="instead of the demo's")
     parser.add_argument("--plain", action="store_true", help="time `dvc repro` too")
     parser.add_argument("--gpu-sharing", action="store_true", help="one GPU: side by side or one after the other?")
-    parser.add_argument("--rounds", type=int, default=3, help="of --gpu-sharing")
+    parser.add_argument("--waiting", action="store_true", help="stages side by side: how long do idle threads wait?")
+    parser.add_argument("--rounds", type=int, default=3, help="of --gpu-sharing and --waiting")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="orchestration-") as parent:
         folders = [Path(parent, name) for name in ("flow", "plain")]
@@ -135,6 +154,8 @@ def main() -> None:
         flow, plain = folders
         if chosen.gpu_sharing:
             found = measure_sharing(flow, chosen.rounds)
+        elif chosen.waiting:
+            found = measure_waiting(flow, chosen.rounds)
         else:
             time_stages(flow, "benchmarks.timed")
             found = measure_flow(flow)

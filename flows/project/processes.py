@@ -31,6 +31,14 @@ DVC_HINTS = (
     "Updating lock",
 )
 """Beginnings of lines in which DVC advises what to type next: no part of a stage's log."""
+SPIN_COUNT: Final = "GOMP_SPINCOUNT"
+WAIT_POLICY: Final = "OMP_WAIT_POLICY"
+SHORT_SPIN: Final = 10_000
+"""How often an idle OpenMP thread looks for work before it sleeps: by default 300,000 times, some milliseconds.
+
+Of two stages that run side by side on all cores, each would wait for threads that the other's idle ones keep from their
+cores. A tenth of that time costs a stage that runs alone nothing (docs/decisions/0003).
+"""
 SHELL_SIGNAL: Final = 128
 KILLED: Final = (-signal.SIGKILL, -signal.SIGTERM)
 STAGE_EXIT = re.compile(r"^ERROR: .*, exited with (-?\d+)$")
@@ -164,9 +172,13 @@ def _ended_after(timeout_s: float | None, process: "subprocess.Popen[str]") -> I
 
 
 def stage_environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a stage: this one and `variables`, with this interpreter first on the path."""
+    """Return the environment of a stage: this one and `variables`, with this interpreter first on the path.
+
+    Idle threads sleep soon, unless this environment says how they wait.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
+    waiting = {} if WAIT_POLICY in os.environ else {SPIN_COUNT: str(SHORT_SPIN)}
+    return {**waiting, **os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1", **variables}
 
 
 class Descendants:

@@ -91,6 +91,21 @@ def test_a_stage_that_is_ended_has_time_to_clean_up(project: Path) -> None:
     assert (project / "cleaned").exists()
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)],
+    ids=["by default", "own count", "own policy"],
+)
+def test_idle_threads_of_a_stage_sleep_soon_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, own: dict[str, str], expected: str | None
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    assert stage_environment().get("GOMP_SPINCOUNT") == expected
+
+
 def test_descendants_are_ended_when_the_process_above_them_is_gone() -> None:
     with subprocess.Popen(["bash", "-c", "sleep 60 & sleep 60 & wait"]) as above:
         below = Descendants(above.pid)
