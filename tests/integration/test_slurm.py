@@ -65,6 +65,13 @@ def suspended(host: Host) -> Iterator[tuple["subprocess.Popen[str]", psutil.Proc
         yield process, on_node
 
 
+def pending(process: psutil.Process) -> set[int]:
+    """The signals that a suspended process has been sent."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (mask,) = (int(found, 16) for found in re.findall(r"^ShdPnd:\s+(\w+)$", status, re.MULTILINE))
+    return {sign for sign in signal.valid_signals() if mask >> (sign - 1) & 1}
+
+
 def stages_on_node(host: Host) -> list[psutil.Process]:
     """The stage's process that trains. Another of the same command line follows its job."""
     running = [one for one in processes_of(host) if (one.info["cmdline"] or [])[-3:] == ["tasks", *STAGE.split("@")]]
@@ -105,8 +112,9 @@ def test_a_job_that_is_preempted_or_whose_time_is_up_is_queued_again_and_resumes
     with suspended(host) as (process, on_node):
         (job,) = cluster.queued()
         cluster.ask("scancel", "--signal=TERM", job)  # what a job gets first that is preempted
-        on_node.resume()
         cluster.ask("scancel", "--signal=USR2", job)  # what SLURM sends before the time is up, as submitit asks it to
+        until(lambda: {signal.SIGTERM, signal.SIGUSR2} <= pending(on_node))  # or it would end before it is told
+        on_node.resume()
         until(lambda: "BeginTime" in cluster.ask("squeue", "--noheader", "--format=%r"))
         # SLURM would wait for two minutes; in the second of the requeue the node still refuses the job's credential
         cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now+3")
