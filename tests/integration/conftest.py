@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,9 @@ SOURCES_OF_STATE = (".gitignore", ".dvcignore")
 COVERED = shutil.ignore_patterns("__pycache__", "split", "residuals", "tmp", "cache", "config.local")
 
 
+MACHINE_SETTINGS = ("MLFLOW_", "PREFECT_", "DVC_", "PYTHONDONTWRITEBYTECODE")
+
+
 def with_this_interpreter_first() -> str:
     """The path on which programs are looked for, those installed beside this Python before all others."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -85,9 +88,10 @@ class Project:
     def environment(self) -> dict[str, str]:
         """No settings of the machine: an own Prefect home, the default MLflow store, one thread, the plainest shell.
 
-        Threads of several tests would wait for each other, and weights depend on their number by a rounding.
+        Threads of several tests would wait for each other, and weights depend on their number by a rounding. Python
+        keeps what it has compiled, even if it is told not to: a project's tests start dozens of processes.
         """
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_", "DVC_"))}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(MACHINE_SETTINGS)}
         return kept | {
             "PATH": with_this_interpreter_first(),
             "PREFECT_HOME": str(self.prefect_home),
@@ -148,14 +152,16 @@ class Project:
             yaml.dump(content, file)
         shutil.rmtree(self.folder / ".dvc" / "cache" / "runs", ignore_errors=True)  # it may have none
 
-    def borrow_runs(self, finished: "Project", but: str) -> None:
-        """Let DVC restore what the finished project has made, wherever its deps are the same, `but` the stage's."""
+    def borrow_runs(self, finished: "Project", but: Iterable[str]) -> None:
+        """Let DVC restore what the finished project has made, wherever its deps are the same, `but` these stages'."""
         cache = self.folder / ".dvc" / "cache"
         shutil.copytree(finished.folder / ".dvc" / "cache", cache)
-        own = [path for path in (cache / "runs").rglob("*") if path.is_file() and f"tasks {but}" in path.read_text()]
-        assert own
-        for path in own:
-            shutil.rmtree(path.parent)  # of this run alone
+        runs = {path: path.read_text() for path in (cache / "runs").rglob("*") if path.is_file()}
+        for stage in but:
+            own = [path for path, run in runs.items() if f"tasks {stage}" in run]
+            assert own
+            for path in own:
+                shutil.rmtree(path.parent)  # of this run alone
 
 
 def make_project(folder: Path) -> Project:

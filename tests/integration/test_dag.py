@@ -31,7 +31,7 @@ from tasks.runtime.paths import (
     REPORT,
     RESIDUAL_INDEX,
 )
-from tests.integration.conftest import Project, output_of
+from tests.integration.conftest import LIGHT, Project, output_of
 from tests.serving.served import png
 
 pytestmark = pytest.mark.integration
@@ -251,7 +251,7 @@ def test_commands_of_dvc_work(project: Project, command: list[str], shown: str) 
 
 @pytest.mark.slow
 def test_another_learning_rate_runs_the_cin_and_what_follows(project: Project) -> None:
-    project.set_params({"cin": {"learning_rate": 0.0005}})
+    project.set_params(LIGHT | {"cin": {"learning_rate": 0.0005}})
     finished = project.run("dvc", "repro")
     assert finished.returncode == 0, finished.stdout
     assert re.findall(r"Running stage '(\S+)'", finished.stdout) == STAGES[4:]

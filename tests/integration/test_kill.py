@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from coronet_core.common.manifest import read_manifest
 from coronet_core.common.shards import Shards
 from tasks.runtime.paths import IMAGES, MANIFEST
-from tests.integration.conftest import LIGHT, Project, make_project
+from tests.integration.conftest import Project, make_project
 from tests.integration.hosts import Host, served_mlflow
 from tests.integration.small_disk import disk_in_memory
 
@@ -80,7 +80,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
     new_project: Callable[[], Project], finished: Project, undisturbed: list[bytes]
 ) -> None:
     project = new_project()
-    project.borrow_runs(finished, but="train_autoencoder")
+    project.borrow_runs(finished, but=["train_autoencoder"])
     with project.start("flows", "run") as flow:
         wait_for_epoch(flow)
         children = psutil.Process(flow.pid).children(recursive=True)
@@ -106,7 +106,7 @@ def test_a_killed_flow_leaves_no_process_and_the_next_one_goes_on(
 @pytest.mark.slow
 def test_ctrl_c_ends_everything_at_once_and_says_so(new_project: Callable[[], Project], finished: Project) -> None:
     project = new_project()
-    project.borrow_runs(finished, but="train_autoencoder")
+    project.borrow_runs(finished, but=["train_autoencoder"])
     with project.start("flows", "run", start_new_session=True) as flow:
         wait_for_epoch(flow)
         children = psutil.Process(flow.pid).children(recursive=True)
@@ -124,7 +124,7 @@ def test_a_killed_stage_fails_the_run_and_the_next_one_goes_on(
     new_project: Callable[[], Project], finished: Project, undisturbed: list[bytes]
 ) -> None:
     project = new_project()
-    project.borrow_runs(finished, but="train_autoencoder")
+    project.borrow_runs(finished, but=["train_autoencoder"])
     with project.start("dvc", "repro", TARGET) as dvc:
         wait_for_epoch(dvc)
         for process in stage_processes(project.folder):
@@ -194,21 +194,22 @@ def test_a_full_disk_is_said_in_a_line_and_the_next_run_goes_on(small_disk: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "later", "n_runs"),
-    [(("dvc", "repro", TARGET), ("dvc", "repro", "train_cin"), 5), (("flows", "run"), ("flows", "run"), 12)],
+    ("command", "later", "further"),
+    [(("dvc", "repro", TARGET), ("dvc", "repro", "train_cin"), "train_cin"), (("flows", "run"),) * 2 + ("package",)],
     ids=["stages tell it themselves", "the flow tells it"],
 )
 def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
     new_project: Callable[[], Project],
+    finished: Project,
     undisturbed: list[bytes],
     tmp_path: Path,
     command: tuple[str, ...],
     later: tuple[str, ...],
-    n_runs: int,
+    further: str,
 ) -> None:
     with served_mlflow(tmp_path / "mlflow") as (address, server):
         host = Host(new_project().folder, {"MLFLOW_TRACKING_URI": address})
-        host.set_params(LIGHT)
+        host.borrow_runs(finished, but=["train_autoencoder", further])
         with host.start(*command) as process:
             wait_for_epoch(process)
             server.kill()
@@ -224,7 +225,8 @@ def test_mlflow_that_goes_away_and_comes_back_gets_all_of_it(
         assert experiment is not None
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
         assert {run.info.status for run in runs.values()} == {"FINISHED"}
-        assert len(runs) == n_runs
-        for name in ("train_autoencoder@healthy", "train_autoencoder@pneumonia"):
+        trained = {"train_autoencoder@healthy", "train_autoencoder@pneumonia"}
+        assert trained | {further} <= set(runs)
+        for name in trained:
             history = client.get_metric_history(runs[name].info.run_id, "validation_loss")
             assert [metric.step for metric in history] == [1, 2, 3, 4]

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STAGE = ("tasks", "train_autoencoder", "healthy")
 TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "-m")
 WEIGHTS, HISTORY = autoencoder_weights("healthy"), autoencoder_history("healthy")
-MANY = 60
+MANY = 30
 """Epochs, so that there is time to kill."""
 
 
