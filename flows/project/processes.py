@@ -37,7 +37,7 @@ SHORT_SPIN: Final = 10_000
 """How often an idle OpenMP thread looks for work before it sleeps: by default 300,000 times, some milliseconds.
 
 Of two stages that run side by side on all cores, each would wait for threads that the other's idle ones keep from their
-cores. A tenth of that time costs a stage that runs alone nothing (docs/decisions/0003).
+cores. A thirtieth of that time costs a stage that runs alone nothing (docs/decisions/0003).
 """
 SHELL_SIGNAL: Final = 128
 KILLED: Final = (-signal.SIGKILL, -signal.SIGTERM)
